@@ -1,0 +1,10 @@
+//! espalier: a GitOps reconciler for Gardener landscapes. (The architecture page; see the module list.)
+
+pub mod digest;
+pub mod finding;
+pub mod landscape;
+pub mod observed;
+pub mod plan;
+pub mod render;
+pub mod secrets;
+pub mod snapshot;

@@ -1,0 +1,219 @@
+//! What to do: desired against observed, per owner, component and object. A plan leaves execution no choice that its reader could
+//! not have foreseen.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::digest::Digest;
+use crate::landscape::{Owner, Target};
+use crate::observed::ObjectKey;
+use crate::render::ComponentId;
+use crate::secrets::Generate;
+use crate::snapshot::Revision;
+
+pub mod outcome;
+
+pub use outcome::{ErrorClass, Outcome, StepError, StepResult};
+
+/// The plan of one evaluation.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// Made from this commit.
+    pub revision: Option<Revision>,
+    /// Per owner.
+    pub owners: BTreeMap<Owner, Arc<OwnerPlan>>,
+}
+
+/// The plan of one owner over all its clusters.
+#[derive(Debug, Clone, Serialize)]
+pub struct OwnerPlan {
+    /// Whose.
+    pub owner: Owner,
+    /// What is being done to it as a whole.
+    pub operation: Operation,
+    /// Its components over all targets, in graph order.
+    pub components: Vec<ComponentPlan>,
+    /// Secrets to make first.
+    pub generate: Vec<Generate>,
+    /// Ready components in percent of wanted ones, rounded down.
+    pub progress: u8,
+    /// When to look again although nothing changed, as seconds since the epoch.
+    pub again: Option<i64>,
+}
+
+/// Gardener's operation types as far as they apply to any owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum Operation {
+    /// It never was ready.
+    Create,
+    /// It exists.
+    Reconcile,
+    /// It is going away.
+    Delete,
+}
+
+/// The plan of one component.
+#[derive(Debug, Clone, Serialize)]
+pub struct ComponentPlan {
+    /// Which.
+    pub id: ComponentId,
+    /// Where.
+    pub target: Target,
+    /// How it stands.
+    pub state: ComponentState,
+    /// What to do now, in order: the frontier. Steps that must wait are in `later`.
+    pub steps: Vec<Step>,
+    /// What will be done once the component's needs are met.
+    pub later: Vec<Step>,
+}
+
+/// How a component stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase", tag = "state", content = "why")]
+pub enum ComponentState {
+    /// Not wanted, nothing left of it.
+    Skipped(String),
+    /// A fact or secret that it reads is missing.
+    Waiting(String),
+    /// Components that it needs are not ready.
+    Blocked(Vec<String>),
+    /// Applied or being applied, not ready yet.
+    Progressing(String),
+    /// As wanted.
+    Ready,
+    /// Its controller reports an error; kept, retried.
+    Failed(String),
+    /// On its way out.
+    Removing(String),
+    /// An object that is not ours, or a target that could not be listed, stands in the way.
+    Held(String),
+}
+
+/// One object and what happens to it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Step {
+    /// Where.
+    pub target: Target,
+    /// Which.
+    pub key: ObjectKey,
+    /// `apiVersion` to use.
+    pub api_version: String,
+    /// What.
+    pub action: Action,
+    /// Why, for a person.
+    pub reason: String,
+    /// The changed fields, where the observed state is known well enough to say; values of sensitive objects are never in here.
+    pub changes: Vec<Change>,
+    /// Digest of the desired object, empty for deletions.
+    pub digest: Option<Digest>,
+}
+
+/// One changed field.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Change {
+    /// JSON pointer into the object.
+    pub pointer: String,
+    /// Before; `None` if it was absent.
+    pub before: Option<Value>,
+    /// After; `None` if it goes.
+    pub after: Option<Value>,
+}
+
+/// What is done to an object.
+#[derive(Clone, Serialize)]
+#[serde(rename_all = "camelCase", tag = "action")]
+pub enum Action {
+    /// It does not exist: apply, with the `once` fields by their own manager.
+    Create {
+        /// The manifest.
+        #[serde(skip)]
+        body: Arc<Value>,
+        /// Fields for `espalier-once`.
+        #[serde(skip)]
+        once: Option<Arc<Value>>,
+        /// Extension handshake after the apply.
+        trigger: bool,
+    },
+    /// It differs: apply.
+    Update {
+        /// The manifest.
+        #[serde(skip)]
+        body: Arc<Value>,
+        /// Fields for `espalier-once`, repeated with their live values so that they stay co-owned.
+        #[serde(skip)]
+        once: Option<Arc<Value>>,
+        /// Whether our content is unchanged and somebody else's hand is undone.
+        drift: bool,
+        /// Extension handshake after the apply.
+        trigger: bool,
+    },
+    /// An immutable field differs: delete, then create on a later pass.
+    Recreate {
+        /// UID precondition.
+        uid: String,
+        /// resourceVersion precondition.
+        resource_version: String,
+    },
+    /// The handshake alone is missing: the object was applied but never triggered, or its last operation failed.
+    Trigger,
+    /// It is ours and no longer wanted.
+    Delete {
+        /// UID precondition.
+        uid: String,
+        /// resourceVersion precondition.
+        resource_version: String,
+        /// Write Gardener's deletion confirmation first (extension objects, Etcds).
+        confirm: bool,
+    },
+    /// It is not ours and named for adoption: apply with force.
+    Adopt {
+        /// The manifest.
+        #[serde(skip)]
+        body: Arc<Value>,
+    },
+    /// A decision of ours, such as `spec.seedName`: applied by manager `espalier-decisions` with this resourceVersion as
+    /// precondition, before anything acts upon it.
+    Decide {
+        /// The sparse manifest.
+        #[serde(skip)]
+        body: Arc<Value>,
+        /// resourceVersion precondition.
+        resource_version: String,
+    },
+    /// The status subresource of a landscape object in the garden: merge patch.
+    Status {
+        /// The patch.
+        #[serde(skip)]
+        patch: Arc<Value>,
+    },
+    /// It exists, is wanted, and is not ours.
+    Hold,
+}
+
+impl std::fmt::Debug for Action {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.verb())
+    }
+}
+
+impl Action {
+    /// The word that plans print.
+    #[must_use]
+    pub const fn verb(&self) -> &'static str {
+        match self {
+            Self::Create { .. } => "create",
+            Self::Update { drift: true, .. } => "restore",
+            Self::Update { .. } => "update",
+            Self::Recreate { .. } => "recreate",
+            Self::Trigger => "trigger",
+            Self::Delete { .. } => "delete",
+            Self::Adopt { .. } => "adopt",
+            Self::Decide { .. } => "decide",
+            Self::Status { .. } => "status",
+            Self::Hold => "hold",
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! A component: one template file with front matter, parsed and checked when the library is compiled.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::observed::ObjectKey;
+
+/// Which owners a component is rendered for, and where its objects live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// Once, in the garden (owner: the Landscape).
+    Garden,
+    /// Per project, in the garden.
+    Project,
+    /// Per seed, in the seed.
+    Seed,
+    /// Per shoot, in its seed.
+    Shoot,
+}
+
+/// `scope/name`, unique.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ComponentId {
+    /// The folder.
+    pub scope: Scope,
+    /// The file's stem.
+    pub name: String,
+}
+
+impl fmt::Display for ComponentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+/// When a component's objects count as ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub enum Ready {
+    /// They exist.
+    Exists,
+    /// Deployments, StatefulSets and DaemonSets are rolled out.
+    Rollout,
+    /// A condition of this type is True.
+    Condition(String),
+    /// The extension contract's predicate (`extension-contract.md` §2.2).
+    Extension,
+    /// etcd-druid's (`extension-contract.md` §9).
+    Etcd,
+    /// Applied and healthy (`extension-contract.md` §8).
+    ManagedResource,
+    /// Completed.
+    Job,
+    /// A Service has a load-balancer address.
+    Address,
+}
+
+/// What hibernation does to a component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Hibernate {
+    /// Nothing.
+    #[default]
+    Kept,
+    /// Its template renders zero replicas.
+    Scaled,
+    /// Its objects are removed.
+    Removed,
+}
+
+/// Whether the extension handshake goes with a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trigger {
+    /// No.
+    #[default]
+    None,
+    /// `gardener.cloud/operation=reconcile` and a timestamp by a separate merge patch.
+    Reconcile,
+}
+
+/// When a component's objects go when their owner is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeletePhase {
+    /// In the reversed order of the graph.
+    #[default]
+    Early,
+    /// After everything early is gone.
+    Late,
+    /// Never by us.
+    Retain,
+}
+
+/// A parsed template file. The compiled `when` program and handlebars template are kept by the engine under the same id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Component {
+    /// `scope/name`; the name equals the file's stem.
+    pub id: ComponentId,
+    /// Components of the same scope that must be ready first.
+    pub needs: Vec<String>,
+    /// CEL over the render context; absent = always.
+    pub when: Option<String>,
+    /// Readiness.
+    pub ready: Ready,
+    /// Hibernation.
+    pub hibernate: Hibernate,
+    /// Extension handshake.
+    pub trigger: Trigger,
+    /// JSON pointers of fields set at creation and then left to their controller, optionally limited to one object:
+    /// `Deployment/kube-apiserver#/spec/replicas` or `/spec/replicas`.
+    pub once: Vec<String>,
+    /// Deletion order.
+    pub delete: DeletePhase,
+    /// Facts: name to `Kind/name#/json/pointer`, the name part rendered with the same context.
+    pub exports: BTreeMap<String, String>,
+    /// Facts that the template reads, from its syntax tree: `component.fact`.
+    pub reads: BTreeSet<String>,
+    /// Secrets that the template names or reads by configuration name, from its syntax tree.
+    pub secrets: BTreeSet<String>,
+}
+
+/// An exported fact's address in a cluster, once its name was rendered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Export {
+    /// The object.
+    pub key: ObjectKey,
+    /// The JSON pointer.
+    pub pointer: String,
+}

@@ -1,0 +1,127 @@
+//! Which certificate authorities, certificates, keys and tokens a control plane needs, and which of them are missing.
+//!
+//! Pure: says what is wanted and what must be made; `apply` makes it, and nothing is used before it was read back. Bodies never
+//! enter this module's outputs except as [`Bodies`], which has no `Debug` and is wiped when dropped.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::landscape::Target;
+
+/// One secret that an owner wants to exist, by its configuration name (`ca`, `kube-apiserver`, `service-account-key`, …).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Wanted {
+    /// The configuration name: stable, part of the object's name.
+    pub config: String,
+    /// What it is.
+    pub recipe: Recipe,
+    /// Kept through a rotation (two generations).
+    pub keep_old: bool,
+    /// Label `persist=true`.
+    pub persist: bool,
+}
+
+/// How a secret is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub enum Recipe {
+    /// A certificate authority, ten years. Its bundle is a Secret of its own.
+    Authority {
+        /// Common name.
+        common_name: String,
+    },
+    /// The bundle of an authority: current and, during a rotation, old certificate under `bundle.crt`.
+    Bundle {
+        /// Configuration name of the authority (or of `service-account-key`).
+        of: String,
+    },
+    /// A certificate signed by an authority.
+    Certificate {
+        /// Configuration name of the authority.
+        authority: String,
+        /// Common name.
+        common_name: String,
+        /// Organisations (`O`).
+        organizations: Vec<String>,
+        /// DNS names.
+        dns_names: Vec<String>,
+        /// IP addresses.
+        ip_addresses: Vec<String>,
+        /// Server authentication.
+        server: bool,
+        /// Client authentication.
+        client: bool,
+    },
+    /// A key that signs service-account tokens (`id_rsa`, PKCS#8 or PKCS#1 PEM).
+    SigningKey,
+    /// 32 random bytes for encryption at rest.
+    EncryptionKey,
+    /// The `EncryptionConfiguration` file, from the encryption key.
+    EncryptionConfiguration {
+        /// Resources to encrypt.
+        resources: Vec<String>,
+    },
+    /// `static_tokens.csv` with the health check's token.
+    StaticToken,
+    /// An SSH key pair for nodes.
+    SshKeyPair,
+    /// User name and password.
+    BasicAuth {
+        /// The user.
+        user: String,
+    },
+    /// A static key for VPN.
+    VpnAuth,
+    /// A kubeconfig that reads its token from a file.
+    Kubeconfig {
+        /// Cluster, user and context name.
+        name: String,
+        /// Server URL.
+        server: String,
+        /// Configuration name of the authority that signed the server.
+        authority: String,
+    },
+    /// A kubeconfig with a client certificate.
+    ClientKubeconfig {
+        /// Cluster, user and context name.
+        name: String,
+        /// Server URL.
+        server: String,
+        /// Configuration name of the authority that signed the server.
+        server_authority: String,
+        /// Configuration name of the authority that signs the client.
+        authority: String,
+        /// Common name.
+        common_name: String,
+        /// Organisations.
+        organizations: Vec<String>,
+    },
+    /// A random key of our own, such as the one for keyed digests.
+    RandomKey,
+}
+
+/// A secret that must be made before anything that names it can be rendered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Generate {
+    /// The cluster.
+    pub target: Target,
+    /// The namespace.
+    pub namespace: String,
+    /// The object's name.
+    pub name: String,
+    /// What to make.
+    pub wanted: Wanted,
+    /// Labels of the Secret object as Gardener's secrets manager writes them.
+    pub labels: BTreeMap<String, String>,
+    /// Names of existing Secrets whose bodies the recipe reads: configuration name to object name.
+    pub reads: BTreeMap<String, String>,
+    /// Why it is made now.
+    pub reason: String,
+}
+
+/// Secret bodies fetched for one evaluation: object name to data key to bytes.
+///
+/// Has no `Debug` and no `Serialize`; wiped when dropped.
+#[derive(Clone, Default)]
+pub struct Bodies(pub BTreeMap<String, BTreeMap<String, Zeroizing<Vec<u8>>>>);
