@@ -120,8 +120,22 @@ pub struct Generate {
     pub reason: String,
 }
 
-/// Secret bodies fetched for one evaluation: object name to data key to bytes.
+/// The address of a Secret whose body an evaluation reads.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct SecretRef {
+    /// The cluster.
+    pub target: Target,
+    /// The namespace.
+    pub namespace: String,
+    /// The object's name.
+    pub name: String,
+}
+
+/// The body of one Secret: data key to bytes.
+pub type Body = BTreeMap<String, Zeroizing<Vec<u8>>>;
+
+/// Secret bodies fetched for one evaluation and dropped after it. An address with `None` was looked up and does not exist.
 ///
 /// Has no `Debug` and no `Serialize`; wiped when dropped.
 #[derive(Clone, Default)]
-pub struct Bodies(pub BTreeMap<String, BTreeMap<String, Zeroizing<Vec<u8>>>>);
+pub struct Bodies(pub BTreeMap<SecretRef, Option<Body>>);

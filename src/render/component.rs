@@ -101,6 +101,8 @@ pub struct Component {
     pub id: ComponentId,
     /// Components of the same scope that must be ready first.
     pub needs: Vec<String>,
+    /// Whether its objects live in the garden although the scope's cluster is a seed (`target: garden` in the front matter).
+    pub in_garden: bool,
     /// CEL over the render context; absent = always.
     pub when: Option<String>,
     /// Readiness.
