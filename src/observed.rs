@@ -143,15 +143,48 @@ pub struct Keep {
     pub pointers: BTreeMap<(String, String), BTreeSet<String>>,
 }
 
-/// Everything known of one cluster.
+/// Everything known of one cluster. Changed only through [`Live::insert`] and [`Live::remove`], which keep the index by owner.
 #[derive(Debug, Clone, Default)]
 pub struct Live {
     /// The objects by identity.
     pub objects: BTreeMap<ObjectKey, Arc<Object>>,
+    /// Identities by the value of the owner label.
+    owned: BTreeMap<String, BTreeSet<ObjectKey>>,
     /// Whether every kind could be listed to the end. If not, nothing here may be pruned, placed, generated or deleted.
     pub complete: bool,
     /// Why not, in a person's words.
     pub problem: Option<String>,
+}
+
+impl Live {
+    /// Adds or replaces an object.
+    pub fn insert(&mut self, object: Arc<Object>) {
+        let key = object.key.clone();
+        self.remove(&key);
+        if let Some(owner) = object.labels.get(OWNER_LABEL) {
+            self.owned.entry(owner.clone()).or_default().insert(key.clone());
+        }
+        self.objects.insert(key, object);
+    }
+
+    /// Forgets an object.
+    pub fn remove(&mut self, key: &ObjectKey) -> Option<Arc<Object>> {
+        let old = self.objects.remove(key)?;
+        if let Some(owner) = old.labels.get(OWNER_LABEL)
+            && let Some(keys) = self.owned.get_mut(owner)
+        {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.owned.remove(owner);
+            }
+        }
+        Some(old)
+    }
+
+    /// The objects that carry an owner's label, in key order. Labels select; see [`Object::is_tracked`] for ownership.
+    pub fn labelled(&self, owner_label: &str) -> impl Iterator<Item = &Arc<Object>> {
+        self.owned.get(owner_label).into_iter().flatten().filter_map(|key| self.objects.get(key))
+    }
 }
 
 /// Everything observed.

@@ -167,6 +167,8 @@ pub enum Action {
         resource_version: String,
         /// Write Gardener's deletion confirmation first (extension objects, Etcds).
         confirm: bool,
+        /// Take our own finalizer off first (`espalier.dev/protect` on Shoots, Seeds and Projects).
+        release: bool,
     },
     /// It is not ours and named for adoption: apply with force.
     Adopt {
