@@ -2,6 +2,7 @@
 
 pub mod digest;
 pub mod finding;
+pub mod health;
 pub mod landscape;
 pub mod observed;
 pub mod plan;

@@ -14,9 +14,14 @@ use crate::render::ComponentId;
 use crate::secrets::Generate;
 use crate::snapshot::Revision;
 
+pub mod covers;
+mod delete;
 pub mod outcome;
+pub mod owner;
 
+pub use delete::FINALIZER;
 pub use outcome::{ErrorClass, Outcome, StepError, StepResult};
+pub use owner::{MANIFEST, Request, plan, settled};
 
 /// The plan of one evaluation.
 #[derive(Debug, Clone, Default)]

@@ -1,0 +1,206 @@
+//! What goes: objects that a component no longer wants, and everything of an owner that is confirmed to go, in the reversed order
+//! of the graph.
+//!
+//! Only an object whose tracking annotation names it, that no controller owns, and whose component was decided (not waiting, not
+//! failed, not held) is ever deleted. A cluster that could not be listed completely loses nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::owner::{MANIFEST, Request, component_of, may_go};
+use super::{Action, ComponentPlan, ComponentState, Operation, OwnerPlan, Step};
+use crate::landscape::Target;
+use crate::observed::{Object, garden_key};
+use crate::render::{Component, ComponentId, DeletePhase, RenderState, Scope};
+
+/// The finalizer that stands between a landscape object and a deletion by hand.
+pub const FINALIZER: &str = "espalier.dev/protect";
+
+fn delete_step(target: &Target, object: &Object, reason: String) -> Step {
+    Step {
+        target: target.clone(),
+        key: object.key.clone(),
+        api_version: object.api_version.clone(),
+        action: Action::Delete {
+            uid: object.uid.clone(),
+            resource_version: object.resource_version.clone(),
+            confirm: matches!(object.key.group.as_str(), "extensions.gardener.cloud" | "druid.gardener.cloud"),
+            release: object.finalizers.iter().any(|f| f == FINALIZER),
+        },
+        reason,
+        changes: Vec::new(),
+        digest: None,
+    }
+}
+
+/// Adds deletions of objects that decided components no longer want.
+pub(super) fn prune(request: &Request<'_>, plan: &mut OwnerPlan) {
+    if request.held || !request.observed.complete(&Target::Garden) {
+        return;
+    }
+    let components = components(request);
+    let wanted: BTreeSet<_> = request
+        .releases
+        .iter()
+        .flat_map(|r| r.components.iter().flat_map(|c| c.objects.iter().map(|o| (r.target.clone(), o.key.clone()))))
+        .chain(request.manifest.map(|m| (Target::Garden, m.key.clone())))
+        .collect();
+    let label = request.owner.label();
+    let mut going: BTreeMap<(Target, String), Vec<&Arc<Object>>> = BTreeMap::new();
+    for (target, live) in &request.observed.targets {
+        if !live.complete {
+            continue;
+        }
+        for object in live.labelled(&label) {
+            let name = component_of(object);
+            let decided = match components.get(name) {
+                Some((_, RenderState::Wanted | RenderState::Skipped(_))) => true,
+                Some((_, RenderState::Waiting(_) | RenderState::Failed(_))) => false,
+                // A component that the library no longer has; the landscape object itself is not pruned here.
+                None => name != MANIFEST,
+            };
+            if decided && may_go(object, &components) && !wanted.contains(&(target.clone(), object.key.clone())) {
+                going.entry((target.clone(), name.to_owned())).or_default().push(object);
+            }
+        }
+    }
+    let removing: BTreeSet<&str> = going.keys().map(|(_, name)| name.as_str()).collect();
+    for ((target, name), objects) in &going {
+        let skipped = !matches!(components.get(name.as_str()), Some((_, RenderState::Wanted)));
+        // A component goes after everything that needs it has gone; an object dropped by a component that stays goes once the
+        // rest of the component is as wanted.
+        let blockers: Vec<String> = if skipped {
+            components
+                .values()
+                .filter(|(c, _)| c.needs.contains(name) && removing.contains(c.id.name.as_str()))
+                .map(|(c, _)| c.id.name.clone())
+                .collect()
+        } else {
+            Vec::new()
+        };
+        let entry = plan.components.iter_mut().find(|c| c.id.name == *name && c.target == *target);
+        let entry = match entry {
+            Some(entry) => entry,
+            None => {
+                plan.components.push(ComponentPlan {
+                    id: ComponentId { scope: scope(&components), name: name.clone() },
+                    target: target.clone(),
+                    state: ComponentState::Ready,
+                    steps: Vec::new(),
+                    later: Vec::new(),
+                });
+                plan.components.last_mut().expect("just pushed")
+            }
+        };
+        let unfinished = !skipped && (!entry.steps.is_empty() || !entry.later.is_empty());
+        let reason = if skipped { "its component is not wanted" } else { "its component no longer has it" };
+        for object in objects.iter().filter(|o| !o.deleting) {
+            let step = delete_step(target, object, reason.into());
+            if unfinished || !blockers.is_empty() { entry.later.push(step) } else { entry.steps.push(step) }
+        }
+        if skipped {
+            entry.state = if blockers.is_empty() {
+                ComponentState::Removing(format!("{} to go", objects.len()))
+            } else {
+                ComponentState::Removing(format!("after {}", blockers.join(", ")))
+            };
+        } else if entry.state == ComponentState::Ready {
+            entry.state = ComponentState::Progressing(format!("{} to go", objects.len()));
+        }
+    }
+}
+
+fn components<'a>(request: &'a Request<'_>) -> BTreeMap<&'a str, (&'a Component, &'a RenderState)> {
+    request
+        .releases
+        .iter()
+        .flat_map(|r| r.components.iter())
+        .map(|c| (c.component.id.name.as_str(), (&*c.component, &c.state)))
+        .collect()
+}
+
+fn scope(components: &BTreeMap<&str, (&Component, &RenderState)>) -> Scope {
+    components.values().next().map_or(Scope::Garden, |(c, _)| c.id.scope)
+}
+
+/// The plan of an owner that goes: components in reversed order, those marked `late` after all others, the landscape object last.
+pub(super) fn plan(request: &Request<'_>) -> OwnerPlan {
+    let components = components(request);
+    let label = request.owner.label();
+    let mut left: BTreeMap<(Target, String), Vec<&Arc<Object>>> = BTreeMap::new();
+    let mut unlisted = Vec::new();
+    for (target, live) in &request.observed.targets {
+        if !live.complete {
+            unlisted.push(target.to_string());
+        }
+        for object in live.labelled(&label) {
+            let name = component_of(object);
+            if name != MANIFEST && may_go(object, &components) {
+                left.entry((target.clone(), name.to_owned())).or_default().push(object);
+            }
+        }
+    }
+    let all: Vec<String> = left.keys().map(|(_, name)| name.clone()).collect();
+    let late = |name: &str| components.get(name).is_some_and(|(c, _)| c.delete == DeletePhase::Late);
+    let early_left = all.iter().any(|name| !late(name));
+    let mut out = OwnerPlan {
+        owner: request.owner.clone(),
+        operation: Operation::Delete,
+        components: Vec::new(),
+        generate: Vec::new(),
+        progress: 0,
+        again: request.again,
+    };
+    for ((target, name), objects) in &left {
+        let mut blockers: Vec<String> = components
+            .values()
+            .filter(|(c, _)| c.needs.contains(name) && all.contains(&c.id.name))
+            .map(|(c, _)| c.id.name.clone())
+            .collect();
+        if late(name) && early_left {
+            blockers.extend(all.iter().filter(|n| !late(n)).cloned());
+            blockers.sort();
+            blockers.dedup();
+        }
+        let mut entry = ComponentPlan {
+            id: ComponentId { scope: scope(&components), name: name.clone() },
+            target: target.clone(),
+            state: ComponentState::Removing(format!("{} to go", objects.len())),
+            steps: Vec::new(),
+            later: Vec::new(),
+        };
+        for object in objects.iter().filter(|o| !o.deleting) {
+            let step = delete_step(target, object, format!("{} is confirmed to go", request.owner));
+            if blockers.is_empty() && unlisted.is_empty() { entry.steps.push(step) } else { entry.later.push(step) }
+        }
+        if !unlisted.is_empty() {
+            entry.state = ComponentState::Held(format!("{} could not be listed completely", unlisted.join(", ")));
+        } else if !blockers.is_empty() {
+            entry.state = ComponentState::Removing(format!("after {}", blockers.join(", ")));
+        }
+        out.components.push(entry);
+    }
+    if let Some(object) = request.observed.garden(request.owner).filter(|o| o.is_tracked()) {
+        let mut entry = ComponentPlan {
+            id: ComponentId { scope: Scope::Garden, name: MANIFEST.into() },
+            target: Target::Garden,
+            state: ComponentState::Removing("last".into()),
+            steps: Vec::new(),
+            later: Vec::new(),
+        };
+        debug_assert_eq!(object.key, garden_key(request.owner));
+        // The finalizer is ours: an object that is already being deleted still needs it taken off.
+        let ours = object.finalizers.iter().any(|f| f == FINALIZER);
+        if !object.deleting || ours {
+            let step = delete_step(&Target::Garden, object, format!("{} is confirmed to go", request.owner));
+            let open = left.is_empty() && unlisted.is_empty() && request.gates.is_empty();
+            if open { entry.steps.push(step) } else { entry.later.push(step) }
+        }
+        if !request.gates.is_empty() {
+            entry.state =
+                ComponentState::Held(request.gates.iter().map(|(n, w)| format!("{n}: {w}")).collect::<Vec<_>>().join("; "));
+        }
+        out.components.push(entry);
+    }
+    out
+}
