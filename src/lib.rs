@@ -2,6 +2,7 @@
 
 pub mod digest;
 pub mod finding;
+pub mod git;
 pub mod health;
 pub mod landscape;
 pub mod observed;

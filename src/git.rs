@@ -1,0 +1,150 @@
+//! The edge to Git: commits in, commits out, and never a work tree.
+//!
+//! A repository is either a local one, whose object database and refs are used directly, or a remote one behind a bare mirror in
+//! a cache folder. Files are read as blobs by id and written as blobs, trees and commits; branches move by compare-and-swap only.
+//! libgit2 runs on one thread per repository ([`thread`]), so nothing here blocks the runtime. Knows nothing of what the files
+//! mean; what crosses the border are the types of [`crate::snapshot`].
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::snapshot::{Changes, RepoPath, Revision, Snapshot};
+
+mod commit;
+mod error;
+mod location;
+mod read;
+mod remote;
+mod thread;
+mod watch;
+
+pub use commit::Message;
+pub use error::GitError;
+pub use location::Location;
+pub use read::Commit;
+pub use remote::Credentials;
+pub use watch::Watch;
+
+/// The trailer that names the commit which a status commit is about, and by which our own commits are recognised.
+pub const RECONCILED_TRAILER: &str = "Reconciled";
+
+/// How long a fetch or a push may take before its thread is given up. A first clone of a large history over a slow line fits;
+/// a peer that went silent does not hold the daemon for longer.
+const NETWORK_LIMIT: Duration = Duration::from_secs(300);
+/// The same for work on local objects: only a dead disk takes longer.
+const LOCAL_LIMIT: Duration = Duration::from_secs(120);
+
+/// The name of a landscape's status branch.
+#[must_use]
+pub fn status_reference(landscape: &str) -> String {
+    format!("refs/heads/espalier/status/{landscape}")
+}
+
+/// An open repository. Cheap to clone; all clones share one thread.
+#[derive(Clone)]
+pub struct Repo {
+    thread: Arc<thread::Thread>,
+    location: Arc<Location>,
+}
+
+impl Repo {
+    /// Opens a local repository, or prepares the mirror of a remote one below `cache` without contacting it yet.
+    pub async fn open(location: Location, cache: &Path, credentials: Credentials) -> Result<Self, GitError> {
+        let cache: PathBuf = cache.to_owned();
+        let place = location.clone();
+        let thread = thread::Thread::start(move || remote::open(&place, &cache, &credentials)).await?;
+        Ok(Self { thread: Arc::new(thread), location: Arc::new(location) })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// Brings the mirror up to date; says whether any branch moved. Nothing to do for a local repository.
+    pub async fn fetch(&self) -> Result<bool, GitError> {
+        self.thread.call(NETWORK_LIMIT, |worker| remote::fetch(worker)).await
+    }
+
+    /// The commit that a full reference name, a branch, a tag or a revision expression means; `None` if there is none.
+    pub async fn resolve(&self, name: &str) -> Result<Option<Revision>, GitError> {
+        let name = name.to_owned();
+        self.thread.call(LOCAL_LIMIT, move |worker| read::resolve(worker, &name)).await
+    }
+
+    /// The files below `root` (empty: the whole tree) at a commit. Blobs that the previous snapshot of the same root had are not
+    /// read again.
+    pub async fn snapshot(&self, revision: &Revision, root: &str) -> Result<Snapshot, GitError> {
+        let (revision, root) = (revision.clone(), root.to_owned());
+        self.thread.call(LOCAL_LIMIT, move |worker| read::snapshot(worker, &revision, &root)).await
+    }
+
+    /// Whether `ancestor` is `descendant` or lies in its history; `false` if either is not known here (any more).
+    pub async fn is_ancestor(&self, ancestor: &Revision, descendant: &Revision) -> Result<bool, GitError> {
+        let (ancestor, descendant) = (ancestor.clone(), descendant.clone());
+        self.thread.call(LOCAL_LIMIT, move |worker| read::is_ancestor(worker, &ancestor, &descendant)).await
+    }
+
+    /// The commits reachable from `from` but not from `until`, newest first, at most `limit`.
+    pub async fn log(&self, from: &Revision, until: Option<&Revision>, limit: usize) -> Result<Vec<Commit>, GitError> {
+        let (from, until) = (from.clone(), until.cloned());
+        self.thread.call(LOCAL_LIMIT, move |worker| read::log(worker, &from, until.as_ref(), limit)).await
+    }
+
+    /// The paths below `root`, relative to it, in which two commits differ; from nothing if `from` is `None`.
+    pub async fn changed_paths(&self, from: Option<&Revision>, to: &Revision, root: &str) -> Result<Vec<RepoPath>, GitError> {
+        let (from, to, root) = (from.cloned(), to.clone(), root.to_owned());
+        self.thread.call(LOCAL_LIMIT, move |worker| read::changed_paths(worker, from.as_ref(), &to, &root)).await
+    }
+
+    /// The text files at the tip of a reference; empty if there is no such reference. Files that are not UTF-8 are left out.
+    pub async fn read_tree(&self, reference: &str) -> Result<BTreeMap<RepoPath, String>, GitError> {
+        let reference = reference.to_owned();
+        self.thread.call(LOCAL_LIMIT, move |worker| read::read_tree(worker, &reference)).await
+    }
+
+    /// Writes `changes` onto the tree of `expected` (onto an empty tree, as an orphan, if `None`) and moves `reference` from
+    /// `expected` to the new commit, or fails with [`GitError::Raced`] if it is not there any more. For a remote repository the
+    /// move happens there. If the tree would not change, no commit is made and `expected` is returned.
+    ///
+    /// `now` is the commit's time in seconds since the epoch.
+    pub async fn commit(
+        &self,
+        reference: &str,
+        expected: Option<&Revision>,
+        changes: Changes,
+        message: Message,
+        now: i64,
+    ) -> Result<Revision, GitError> {
+        let (reference, expected) = (reference.to_owned(), expected.cloned());
+        let limit = if self.location.is_remote() { NETWORK_LIMIT } else { LOCAL_LIMIT };
+        self.thread.call(limit, move |worker| commit::commit(worker, &reference, expected.as_ref(), &changes, &message, now)).await
+    }
+
+    /// Signals whenever references of a local repository may have moved; `None` for a remote one, which must be polled.
+    pub async fn watch(&self) -> Result<Option<Watch>, GitError> {
+        if self.location.is_remote() {
+            return Ok(None);
+        }
+        let folder = self.thread.call(LOCAL_LIMIT, |worker| Ok(worker.repository.commondir().to_owned())).await?;
+        Watch::start(&folder).map(Some)
+    }
+}
+
+/// Makes a new repository with one commit on one branch, and its files beside it for a person to edit: how `demo` begins. The
+/// only place where files of a work tree are written.
+pub async fn create(
+    path: &Path,
+    branch: &str,
+    files: BTreeMap<RepoPath, Vec<u8>>,
+    message: Message,
+    now: i64,
+) -> Result<Revision, GitError> {
+    let (path, branch) = (path.to_owned(), branch.to_owned());
+    tokio::task::spawn_blocking(move || commit::create(&path, &branch, &files, &message, now))
+        .await
+        .unwrap_or(Err(GitError::Lost))
+}

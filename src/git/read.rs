@@ -1,0 +1,270 @@
+//! Reading: references, snapshots by blob id, history.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use git2::{Delta, ErrorCode, ObjectType, Oid, Sort};
+
+use super::RECONCILED_TRAILER;
+use super::error::GitError;
+use super::thread::Worker;
+use crate::snapshot::{Blob, BlobId, EntryKind, RepoPath, Revision, Snapshot, Verdict};
+
+/// More files than this is a mistake or an attack (a tree may name one subtree many times), never a landscape.
+const MAX_FILES: usize = 250_000;
+/// Bytes of all files of a snapshot.
+const MAX_BYTES: usize = 1 << 30;
+/// A file longer than this is cut here; the reader of documents refuses far smaller ones, with a place.
+const MAX_FILE_BYTES: usize = 16 << 20;
+
+/// One commit of a history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// Its id.
+    pub revision: Revision,
+    /// Its parents.
+    pub parents: Vec<Revision>,
+    /// Committer time in seconds since the epoch.
+    pub committed: i64,
+    /// Author as `Name <mail>`.
+    pub author: String,
+    /// First line of the message.
+    pub subject: String,
+    /// The rest of the message without its trailers.
+    pub body: String,
+    /// Trailers in their order.
+    pub trailers: Vec<(String, String)>,
+}
+
+impl Commit {
+    /// The value of a trailer.
+    #[must_use]
+    pub fn trailer(&self, key: &str) -> Option<&str> {
+        self.trailers.iter().find(|(k, _)| k.eq_ignore_ascii_case(key)).map(|(_, v)| v.as_str())
+    }
+
+    /// Whether espalier made it.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        self.trailer(RECONCILED_TRAILER).is_some()
+    }
+}
+
+pub(super) fn oid(revision: &Revision) -> Result<Oid, GitError> {
+    Oid::from_str(&revision.0).map_err(|_| GitError::Missing(revision.0.clone()))
+}
+
+pub(super) fn revision(oid: Oid) -> Revision {
+    Revision(oid.to_string())
+}
+
+pub(super) fn find_commit<'r>(worker: &'r Worker, wanted: &Revision) -> Result<git2::Commit<'r>, GitError> {
+    worker.repository.find_commit(oid(wanted)?).map_err(|source| match source.code() {
+        ErrorCode::NotFound => GitError::Missing(wanted.0.clone()),
+        _ => GitError::Read { what: format!("commit {wanted}"), source },
+    })
+}
+
+pub(super) fn resolve(worker: &Worker, name: &str) -> Result<Option<Revision>, GitError> {
+    let object = match worker.repository.revparse_single(name) {
+        Ok(object) => object,
+        Err(e) if matches!(e.code(), ErrorCode::NotFound | ErrorCode::UnbornBranch | ErrorCode::InvalidSpec) => return Ok(None),
+        Err(source) => return Err(GitError::Read { what: format!("reference `{name}`"), source }),
+    };
+    match object.peel(ObjectType::Commit) {
+        Ok(commit) => Ok(Some(revision(commit.id()))),
+        Err(_) => Ok(None),
+    }
+}
+
+/// The tree of a folder at a commit.
+fn root_tree<'r>(worker: &'r Worker, at: &Revision, root: &str) -> Result<git2::Tree<'r>, GitError> {
+    let tree = find_commit(worker, at)?.tree().map_err(GitError::read(format!("the tree of {at}")))?;
+    let root = root.trim_matches('/');
+    if root.is_empty() {
+        return Ok(tree);
+    }
+    let missing = || GitError::RootMissing { root: root.to_owned(), revision: at.short().to_owned() };
+    let entry = tree.get_path(std::path::Path::new(root)).map_err(|_| missing())?;
+    if entry.kind() != Some(ObjectType::Tree) {
+        return Err(missing());
+    }
+    worker.repository.find_tree(entry.id()).map_err(GitError::read(format!("folder `{root}`")))
+}
+
+pub(super) fn snapshot(worker: &mut Worker, at: &Revision, root: &str) -> Result<Snapshot, GitError> {
+    let before = worker.blobs.remove(root).unwrap_or_default();
+    let mut used: HashMap<Oid, Arc<[u8]>> = HashMap::with_capacity(before.len());
+    let result = read_files(worker, at, root, &before, &mut used);
+    worker.blobs.insert(root.to_owned(), if result.is_ok() { used } else { before });
+    let files = result?;
+    let commit = find_commit(worker, at)?;
+    Ok(Snapshot {
+        revision: at.clone(),
+        committed: commit.committer().when().seconds(),
+        author: author(&commit),
+        subject: subject(&commit),
+        verdict: Verdict::Unchecked,
+        files,
+    })
+}
+
+fn read_files(
+    worker: &Worker,
+    at: &Revision,
+    root: &str,
+    before: &HashMap<Oid, Arc<[u8]>>,
+    used: &mut HashMap<Oid, Arc<[u8]>>,
+) -> Result<BTreeMap<RepoPath, Blob>, GitError> {
+    let too_large = |limit| GitError::TooLarge { revision: at.short().to_owned(), limit };
+    let empty: Arc<[u8]> = Arc::from(Vec::new());
+    let mut files = BTreeMap::new();
+    let mut bytes_read = 0_usize;
+    let mut seen = 0_usize;
+    // An explicit stack: the depth of a tree is its author's choice.
+    let mut stack = vec![(String::new(), root_tree(worker, at, root)?)];
+    while let Some((prefix, tree)) = stack.pop() {
+        for entry in &tree {
+            seen += 1;
+            if seen > MAX_FILES {
+                return Err(too_large("250,000 entries"));
+            }
+            let name = String::from_utf8_lossy(entry.name_bytes()).into_owned();
+            let path = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
+            let id = entry.id();
+            let (kind, bytes) = match entry.kind() {
+                Some(ObjectType::Tree) => {
+                    let subtree = worker.repository.find_tree(id).map_err(GitError::read(format!("folder `{path}`")))?;
+                    stack.push((path, subtree));
+                    continue;
+                }
+                Some(ObjectType::Commit) => (EntryKind::Submodule, Arc::clone(&empty)),
+                _ if entry.filemode() == i32::from(git2::FileMode::Link) => (EntryKind::Symlink, Arc::clone(&empty)),
+                _ => {
+                    let bytes = match used.get(&id).or_else(|| before.get(&id)) {
+                        Some(known) => Arc::clone(known),
+                        None => {
+                            let blob = worker.repository.find_blob(id).map_err(GitError::read(format!("file `{path}`")))?;
+                            let content = blob.content();
+                            Arc::from(&content[..content.len().min(MAX_FILE_BYTES)])
+                        }
+                    };
+                    used.insert(id, Arc::clone(&bytes));
+                    (EntryKind::File, bytes)
+                }
+            };
+            bytes_read += bytes.len();
+            if bytes_read > MAX_BYTES {
+                return Err(too_large("1 GiB of files"));
+            }
+            files.insert(RepoPath::from(path), Blob { id: BlobId(Arc::from(id.to_string())), kind, bytes });
+        }
+    }
+    Ok(files)
+}
+
+fn author(commit: &git2::Commit<'_>) -> String {
+    let author = commit.author();
+    format!("{} <{}>", String::from_utf8_lossy(author.name_bytes()), String::from_utf8_lossy(author.email_bytes()))
+}
+
+fn subject(commit: &git2::Commit<'_>) -> String {
+    String::from_utf8_lossy(commit.message_bytes()).trim_start().lines().next().unwrap_or_default().to_owned()
+}
+
+pub(super) fn is_ancestor(worker: &Worker, ancestor: &Revision, descendant: &Revision) -> Result<bool, GitError> {
+    if ancestor == descendant {
+        return Ok(find_commit(worker, ancestor).is_ok());
+    }
+    let (Ok(older), Ok(newer)) = (find_commit(worker, ancestor), find_commit(worker, descendant)) else {
+        return Ok(false);
+    };
+    worker
+        .repository
+        .graph_descendant_of(newer.id(), older.id())
+        .map_err(GitError::read(format!("the history between {ancestor} and {descendant}")))
+}
+
+pub(super) fn log(
+    worker: &Worker,
+    from: &Revision,
+    until: Option<&Revision>,
+    limit: usize,
+) -> Result<Vec<Commit>, GitError> {
+    let failed = |source| GitError::Read { what: format!("the history of {from}"), source };
+    find_commit(worker, from)?;
+    let mut walk = worker.repository.revwalk().map_err(failed)?;
+    walk.set_sorting(Sort::TOPOLOGICAL | Sort::TIME).map_err(failed)?;
+    walk.push(oid(from)?).map_err(failed)?;
+    if let Some(until) = until {
+        find_commit(worker, until)?;
+        walk.hide(oid(until)?).map_err(failed)?;
+    }
+    let mut commits = Vec::new();
+    for id in walk.take(limit) {
+        let commit = worker.repository.find_commit(id.map_err(failed)?).map_err(failed)?;
+        commits.push(describe(&commit));
+    }
+    Ok(commits)
+}
+
+fn describe(commit: &git2::Commit<'_>) -> Commit {
+    let text = String::from_utf8_lossy(commit.message_bytes()).into_owned();
+    let rest = text.trim().split_once('\n').map_or("", |(_, rest)| rest).trim();
+    let (body, last) = rest.rsplit_once("\n\n").map_or(("", rest), |(body, last)| (body, last));
+    let trailers: Option<Vec<(String, String)>> = last.lines().map(trailer).collect();
+    let (body, trailers) = match trailers {
+        Some(trailers) if !trailers.is_empty() => (body, trailers),
+        _ => (rest, Vec::new()),
+    };
+    Commit {
+        revision: revision(commit.id()),
+        parents: commit.parent_ids().map(revision).collect(),
+        committed: commit.committer().when().seconds(),
+        author: author(commit),
+        subject: subject(commit),
+        body: body.trim().to_owned(),
+        trailers,
+    }
+}
+
+/// `Key: value`, where the key is one word of letters, digits and hyphens.
+fn trailer(line: &str) -> Option<(String, String)> {
+    let (key, value) = line.split_once(": ")?;
+    let is_key = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    is_key.then(|| (key.to_owned(), value.trim().to_owned()))
+}
+
+pub(super) fn changed_paths(
+    worker: &Worker,
+    from: Option<&Revision>,
+    to: &Revision,
+    root: &str,
+) -> Result<Vec<RepoPath>, GitError> {
+    let failed = |source| GitError::Read { what: format!("the changes up to {to}"), source };
+    let optional = |at: &Revision| match root_tree(worker, at, root) {
+        Ok(tree) => Ok(Some(tree)),
+        Err(GitError::RootMissing { .. }) => Ok(None),
+        Err(e) => Err(e),
+    };
+    let old = from.map(optional).transpose()?.flatten();
+    let new = optional(to)?;
+    let diff = worker.repository.diff_tree_to_tree(old.as_ref(), new.as_ref(), None).map_err(failed)?;
+    let mut paths: Vec<RepoPath> = diff
+        .deltas()
+        .filter(|delta| delta.status() != Delta::Unmodified)
+        .flat_map(|delta| [delta.old_file().path_bytes(), delta.new_file().path_bytes()])
+        .flatten()
+        .map(|path| RepoPath::from(String::from_utf8_lossy(path).into_owned()))
+        .collect();
+    paths.sort();
+    paths.dedup();
+    Ok(paths)
+}
+
+pub(super) fn read_tree(worker: &Worker, reference: &str) -> Result<BTreeMap<RepoPath, String>, GitError> {
+    let Some(tip) = resolve(worker, reference)? else { return Ok(BTreeMap::new()) };
+    let files = read_files(worker, &tip, "", &HashMap::new(), &mut HashMap::new())?;
+    let text = |(path, blob): (RepoPath, Blob)| Some((path, String::from_utf8(blob.bytes.to_vec()).ok()?));
+    Ok(files.into_iter().filter(|(_, blob)| blob.kind == EntryKind::File).filter_map(text).collect())
+}
