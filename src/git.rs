@@ -121,7 +121,9 @@ impl Repo {
     ) -> Result<Revision, GitError> {
         let (reference, expected) = (reference.to_owned(), expected.cloned());
         let limit = if self.location.is_remote() { NETWORK_LIMIT } else { LOCAL_LIMIT };
-        self.thread.call(limit, move |worker| commit::commit(worker, &reference, expected.as_ref(), &changes, &message, now)).await
+        self.thread
+            .call(limit, move |worker| commit::commit(worker, &reference, expected.as_ref(), &changes, &message, now))
+            .await
     }
 
     /// Signals whenever references of a local repository may have moved; `None` for a remote one, which must be polled.

@@ -83,13 +83,7 @@ pub(super) fn commit(
 }
 
 /// Moves a reference of this repository from `expected` to `id`, or fails with `Raced`.
-pub(super) fn swap(
-    repository: &Repository,
-    reference: &str,
-    id: Oid,
-    expected: Option<Oid>,
-    note: &str,
-) -> Result<(), GitError> {
+pub(super) fn swap(repository: &Repository, reference: &str, id: Oid, expected: Option<Oid>, note: &str) -> Result<(), GitError> {
     let moved = match expected {
         Some(expected) => repository.reference_matching(reference, id, true, expected, note),
         None => repository.reference(reference, id, false, note),
@@ -172,8 +166,7 @@ pub(super) fn create(
 ) -> Result<Revision, GitError> {
     let mut options = RepositoryInitOptions::new();
     options.no_reinit(true).mkpath(true).initial_head(branch);
-    let repository =
-        Repository::init_opts(path, &options).map_err(|source| GitError::Open { path: path.to_owned(), source })?;
+    let repository = Repository::init_opts(path, &options).map_err(|source| GitError::Open { path: path.to_owned(), source })?;
     let mut update = TreeUpdateBuilder::new();
     for (path, content) in files {
         if !is_tree_path(path.as_str()) {

@@ -157,11 +157,13 @@ impl GitError {
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Open { source, .. } if source.code() == git2::ErrorCode::Owner => {
-                Some("the folder belongs to another user; run espalier as that user, or list the folder under Git's `safe.directory`")
-            }
+            Self::Open { source, .. } if source.code() == git2::ErrorCode::Owner => Some(
+                "the folder belongs to another user; run espalier as that user, or list the folder under Git's `safe.directory`",
+            ),
             Self::CheckedOut { .. } => Some("check out another branch there, or give espalier a bare repository"),
-            Self::Refused { .. } => Some("check the credentials, and that the URL names the final host: redirects are not followed"),
+            Self::Refused { .. } => {
+                Some("check the credentials, and that the URL names the final host: redirects are not followed")
+            }
             _ => None,
         }
     }

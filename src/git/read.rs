@@ -185,12 +185,7 @@ pub(super) fn is_ancestor(worker: &Worker, ancestor: &Revision, descendant: &Rev
         .map_err(GitError::read(format!("the history between {ancestor} and {descendant}")))
 }
 
-pub(super) fn log(
-    worker: &Worker,
-    from: &Revision,
-    until: Option<&Revision>,
-    limit: usize,
-) -> Result<Vec<Commit>, GitError> {
+pub(super) fn log(worker: &Worker, from: &Revision, until: Option<&Revision>, limit: usize) -> Result<Vec<Commit>, GitError> {
     let failed = |source| GitError::Read { what: format!("the history of {from}"), source };
     find_commit(worker, from)?;
     let mut walk = worker.repository.revwalk().map_err(failed)?;

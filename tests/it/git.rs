@@ -39,7 +39,8 @@ async fn commits_and_snapshots_without_a_work_tree() {
 
     let first = changes(&[("landscape.yaml", Some("a: 1\n")), ("seeds/x.yaml", Some("b: 2\n"))]);
     let one = repo.commit(MAIN, None, first, message("One"), NOW).await.expect("commits");
-    let second = changes(&[("seeds/x.yaml", None), ("seeds/never-there.yaml", None), ("projects/p/project.yaml", Some("c: 3\n"))]);
+    let second =
+        changes(&[("seeds/x.yaml", None), ("seeds/never-there.yaml", None), ("projects/p/project.yaml", Some("c: 3\n"))]);
     let two = repo.commit(MAIN, Some(&one), second, message("Two"), NOW + 5).await.expect("commits");
     assert_eq!(repo.resolve(MAIN).await.expect("resolves"), Some(two.clone()));
 
@@ -231,7 +232,13 @@ async fn a_watch_signals_moved_references() {
 
 #[test]
 fn locations_are_safe_or_refused() {
-    for good in ["https://example.org/a.git", "ssh://git@example.org:22/a", "git@example.org:a/b.git", "file:///a", "http://127.0.0.1:8080/a"] {
+    for good in [
+        "https://example.org/a.git",
+        "ssh://git@example.org:22/a",
+        "git@example.org:a/b.git",
+        "file:///a",
+        "http://127.0.0.1:8080/a",
+    ] {
         assert!(good.parse::<Location>().expect(good).is_remote(), "{good}");
     }
     for path in ["/a/b", "../b", "./a:b", "."] {
