@@ -1,11 +1,12 @@
 //! What came of a plan's steps: filled by `apply`, read by `status` and the daemon.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::landscape::{Owner, Target};
-use crate::observed::ObjectKey;
+use crate::observed::{Object, ObjectKey};
 use crate::render::ComponentId;
 
 /// What came of one owner's frontier.
@@ -28,6 +29,9 @@ pub struct StepResult {
     pub verb: &'static str,
     /// `Ok(true)`: written and changed; `Ok(false)`: written, nothing changed.
     pub result: Result<bool, StepError>,
+    /// The object as the server returned it, reduced, so that the next evaluation need not wait for the watch.
+    #[serde(skip)]
+    pub object: Option<Arc<Object>>,
 }
 
 /// Why a step failed, safe to print: server messages are redacted before they get here.
