@@ -1,10 +1,13 @@
 //! espalier: a GitOps reconciler for Gardener landscapes. (The architecture page; see the module list.)
 
 pub mod digest;
+pub mod document;
 pub mod finding;
 pub mod git;
 pub mod health;
+pub mod graph;
 pub mod landscape;
+pub mod memo;
 pub mod observed;
 pub mod plan;
 pub mod render;

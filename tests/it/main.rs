@@ -1,2 +1,4 @@
 //! Integration tests: one binary, one module per topic.
 mod git;
+
+mod document;

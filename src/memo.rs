@@ -1,0 +1,67 @@
+//! A memory of computed values that forgets by rounds: what one round did not ask for is dropped when the round is swept.
+//!
+//! Values are functions of their keys, so a stale entry cannot exist; a key must name everything that the value depends on. Not
+//! shared between threads by itself: the owner of a round holds it mutably.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+/// Values by key, each with the last round in which it was used.
+#[derive(Debug, Clone)]
+pub struct Memo<K, V> {
+    entries: HashMap<K, (u64, V)>,
+    round: u64,
+}
+
+impl<K, V> Default for Memo<K, V> {
+    fn default() -> Self {
+        Self { entries: HashMap::new(), round: 0 }
+    }
+}
+
+impl<K: Eq + Hash, V> Memo<K, V> {
+    /// The value of a key, computed if it is not remembered; counts as a use in this round.
+    pub fn get_or_insert_with(&mut self, key: K, compute: impl FnOnce() -> V) -> &V {
+        let round = self.round;
+        let entry = self.entries.entry(key).or_insert_with(|| (round, compute()));
+        entry.0 = round;
+        &entry.1
+    }
+
+    /// A remembered value, if there is one; counts as a use in this round.
+    pub fn get(&mut self, key: &K) -> Option<&V> {
+        let round = self.round;
+        self.entries.get_mut(key).map(|entry| {
+            entry.0 = round;
+            &entry.1
+        })
+    }
+
+    /// Remembers a value; counts as a use in this round.
+    pub fn insert(&mut self, key: K, value: V) {
+        self.entries.insert(key, (self.round, value));
+    }
+
+    /// Begins a round: from here on, uses are counted anew.
+    pub fn begin_round(&mut self) {
+        self.round += 1;
+    }
+
+    /// Forgets what was not used since the round began.
+    pub fn sweep(&mut self) {
+        let round = self.round;
+        self.entries.retain(|_, (used, _)| *used == round);
+    }
+
+    /// How many values are remembered.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether nothing is remembered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
