@@ -76,8 +76,7 @@ impl Step {
 }
 
 /// Limits for reading back what was accepted before: under whatever budget that was.
-const UNLIMITED: Budget =
-    Budget { bytes: usize::MAX, nodes: usize::MAX, depth: 512, documents: usize::MAX, scalar: usize::MAX };
+const UNLIMITED: Budget = Budget { bytes: usize::MAX, nodes: usize::MAX, depth: 512, documents: usize::MAX, scalar: usize::MAX };
 
 pub(super) fn apply(document: &Document, edits: &[Edit]) -> Result<String, EditError> {
     let mut text = document.text.to_string();
@@ -88,8 +87,7 @@ pub(super) fn apply(document: &Document, edits: &[Edit]) -> Result<String, EditE
         for step in steps(&value, edit)? {
             let mut expected = value.clone();
             perform(&mut expected, &step)?;
-            let splices =
-                splice(&text, &range, &value, &step).ok_or_else(|| EditError::Layout(step.pointer().clone()))?;
+            let splices = splice(&text, &range, &value, &step).ok_or_else(|| EditError::Layout(step.pointer().clone()))?;
             let (new_text, new_end) = spliced(&text, range.end, splices);
             let after = parse::file(&document.path, new_text.as_bytes(), &UNLIMITED);
             if !only_changed(&before, &after, document.index, &expected) {

@@ -81,15 +81,8 @@ impl Index {
         }
         let mut nodes = builder.nodes;
         if nodes.is_empty() {
-            let nothing = Node {
-                key: None,
-                dash: None,
-                start: base,
-                end: base,
-                style: Style::Empty,
-                parent: 0,
-                children: Vec::new(),
-            };
+            let nothing =
+                Node { key: None, dash: None, start: base, end: base, style: Style::Empty, parent: 0, children: Vec::new() };
             nodes.push(nothing);
         }
         Self { nodes }
@@ -162,9 +155,9 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     fn awaits_key(&self) -> bool {
-        self.open.last().is_some_and(|open| {
-            matches!(self.nodes[open.node].style, Style::BlockMap | Style::FlowMap) && open.key.is_none()
-        })
+        self.open
+            .last()
+            .is_some_and(|open| matches!(self.nodes[open.node].style, Style::BlockMap | Style::FlowMap) && open.key.is_none())
     }
 
     fn scalar(&mut self, value: &str, style: ScalarStyle, at: Range<usize>) {

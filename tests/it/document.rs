@@ -19,11 +19,8 @@ fn complaints(text: &[u8], budget: &Budget) -> Vec<String> {
         .findings
         .iter()
         .map(|f| {
-            let places: Vec<String> = f
-                .places
-                .iter()
-                .map(|p| p.span.map_or_else(|| "?".to_owned(), |s| format!("{}:{}", s.line, s.column)))
-                .collect();
+            let places: Vec<String> =
+                f.places.iter().map(|p| p.span.map_or_else(|| "?".to_owned(), |s| format!("{}:{}", s.line, s.column))).collect();
             format!("{} {}", places.join("+"), f.code)
         })
         .collect()
@@ -87,7 +84,10 @@ fn what_is_refused_is_refused_at_its_place() {
 
 #[test]
 fn every_document_is_an_object_or_a_finding() {
-    check("- a\n---\njust text\n---\nnull\n---\n42\n", &["1:1 DOC-NOT-OBJECT", "3:1 DOC-NOT-OBJECT", "5:1 DOC-NOT-OBJECT", "7:1 DOC-NOT-OBJECT"]);
+    check(
+        "- a\n---\njust text\n---\nnull\n---\n42\n",
+        &["1:1 DOC-NOT-OBJECT", "3:1 DOC-NOT-OBJECT", "5:1 DOC-NOT-OBJECT", "7:1 DOC-NOT-OBJECT"],
+    );
     let nothing = read("# only\n---\n# comments\n---\n\n...\n");
     assert!(nothing.documents.is_empty() && nothing.broken.is_empty() && nothing.findings.is_empty());
     assert!(read("").documents.is_empty());
@@ -173,7 +173,10 @@ fn written_strings_mean_the_same_to_old_readers() {
     assert_eq!(one(&text), value, "{text}");
     assert!(read(&text).findings.is_empty(), "{text}\n{:#?}", read(&text).findings);
     assert!(text.contains("- \"yes\"\n") && text.contains("- \"2024-01-01\"\n") && text.contains("\"on\": true"), "{text}");
-    assert!(text.contains("- plain text\n") && text.contains("- 10.0.0.0/8\n") && text.contains("text: |\n  one\n  two\n"), "{text}");
+    assert!(
+        text.contains("- plain text\n") && text.contains("- 10.0.0.0/8\n") && text.contains("text: |\n  one\n  two\n"),
+        "{text}"
+    );
 }
 
 fn values() -> impl Strategy<Value = Value> {
@@ -197,7 +200,9 @@ fn values() -> impl Strategy<Value = Value> {
 }
 
 fn has_unsafe(value: &Value) -> bool {
-    let unsafe_text = |s: &str| s.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t') || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'));
+    let unsafe_text = |s: &str| {
+        s.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t') || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'))
+    };
     match value {
         Value::String(s) => unsafe_text(s),
         Value::Array(list) => list.iter().any(has_unsafe),
