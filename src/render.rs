@@ -12,6 +12,8 @@ use crate::landscape::{Owner, Target};
 use crate::observed::ObjectKey;
 
 pub mod component;
+pub mod context;
+pub mod crd;
 
 pub use component::{Component, ComponentId, DeletePhase, Hibernate, Ready, Scope, Trigger};
 

@@ -1,0 +1,267 @@
+//! What a shoot's settings mean on the command lines and in the files of its control plane (`components/core.md` §5–§7).
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::pool::at_least;
+use super::{at, entries, flag, list, plain, text, texts};
+
+/// `k=bool` pairs, sorted, joined by commas.
+fn pairs(value: &Value) -> String {
+    value.as_object().map(|map| map.iter().collect::<BTreeMap<_, _>>()).unwrap_or_default().into_iter().map(|(k, v)| format!("{k}={}", plain(v))).collect::<Vec<_>>().join(",")
+}
+
+/// APIs that a cluster without nodes has no use for.
+const WORKERLESS_OFF: [&str; 5] = ["apps/v1", "autoscaling/v2", "batch/v1", "policy/v1", "storage.k8s.io/v1/csinodes"];
+
+/// `--runtime-config`: the shoot's own, and what a workerless shoot goes without.
+fn runtime_config(shoot: &Value, workerless: bool) -> BTreeMap<String, bool> {
+    let mut config: BTreeMap<String, bool> = WORKERLESS_OFF.iter().filter(|_| workerless).map(|api| ((*api).to_owned(), false)).collect();
+    config.extend(entries(shoot, "/spec/kubernetes/kubeAPIServer/runtimeConfig").map(|(k, v)| (k.clone(), v.as_bool().unwrap_or(true))));
+    config
+}
+
+/// Admission plugins that are on, and their configuration files by name.
+fn admission(shoot: &Value) -> (Vec<String>, Vec<String>, Vec<Value>) {
+    let (mut on, mut off, mut configured) = (vec!["NodeRestriction".to_owned()], Vec::new(), Vec::new());
+    for plugin in list(shoot, "/spec/kubernetes/kubeAPIServer/admissionPlugins") {
+        let name = text(plugin, "/name").to_owned();
+        if flag(plugin, "/disabled") {
+            on.retain(|known| *known != name);
+            off.push(name);
+            continue;
+        }
+        let config = at(plugin, "/config");
+        if !config.is_null() {
+            let mut config = config.clone();
+            secure(&name, &mut config);
+            configured.push(json!({"name": name, "file": format!("{}.yaml", name.to_lowercase()), "config": config}));
+        }
+        if !on.contains(&name) {
+            on.push(name);
+        }
+    }
+    (on, off, configured)
+}
+
+/// What Gardener changes in plugin configurations: system namespaces stay exempt, kubeconfigs are never those of the user's file.
+fn secure(name: &str, config: &mut Value) {
+    let Some(map) = config.as_object_mut() else { return };
+    match name {
+        "PodSecurity" => {
+            let exemptions = map.entry("exemptions").or_insert_with(|| json!({}));
+            if let Some(exemptions) = exemptions.as_object_mut() {
+                let namespaces = exemptions.entry("namespaces").or_insert_with(|| json!([]));
+                if let Some(namespaces) = namespaces.as_array_mut()
+                    && !namespaces.iter().any(|ns| ns == "kube-system")
+                {
+                    namespaces.push("kube-system".into());
+                }
+            }
+        }
+        "ValidatingAdmissionWebhook" | "MutatingAdmissionWebhook" => {
+            map.insert("kubeConfigFile".into(), "".into());
+        }
+        "ImagePolicyWebhook" => {
+            if let Some(policy) = map.get_mut("imagePolicy").and_then(Value::as_object_mut) {
+                policy.insert("kubeConfigFile".into(), "".into());
+            }
+        }
+        _ => {}
+    }
+}
+
+/// `apiServer` of the context.
+pub(super) fn api_server(shoot: &Value, domain: &Value, networks: &Value, workerless: bool) -> Value {
+    let settings = at(shoot, "/spec/kubernetes/kubeAPIServer");
+    let host = text(domain, "/apiInternal");
+    let mut flags: Vec<String> = Vec::new();
+    let mut set = |name: &str, value: String| {
+        if !value.is_empty() {
+            flags.push(format!("--{name}={value}"));
+        }
+    };
+    let mut audiences = texts(settings, "/apiAudiences");
+    if audiences.is_empty() {
+        audiences.push("kubernetes");
+    }
+    if !audiences.contains(&"gardener") {
+        audiences.push("gardener");
+    }
+    set("api-audiences", audiences.join(","));
+    let (on, off, configured) = admission(shoot);
+    set("enable-admission-plugins", on.join(","));
+    set("disable-admission-plugins", off.join(","));
+    let default_issuer = format!("https://{host}");
+    let issuer = Some(text(settings, "/serviceAccountConfig/issuer")).filter(|i| !i.is_empty()).unwrap_or(&default_issuer).to_owned();
+    let mut issuers = vec![issuer.clone()];
+    issuers.extend(texts(settings, "/serviceAccountConfig/acceptedIssuers").into_iter().map(str::to_owned));
+    if !issuers.contains(&default_issuer) {
+        issuers.push(default_issuer);
+    }
+    for issuer in &issuers {
+        set("service-account-issuer", issuer.clone());
+    }
+    let optional = |pointer: &str| {
+        let value = at(settings, pointer);
+        if value.is_null() { String::new() } else { plain(value) }
+    };
+    set("service-account-extend-token-expiration", optional("/serviceAccountConfig/extendTokenExpiration"));
+    set("service-account-max-token-expiration", optional("/serviceAccountConfig/maxTokenExpiration"));
+    set("default-not-ready-toleration-seconds", optional("/defaultNotReadyTolerationSeconds"));
+    set("default-unreachable-toleration-seconds", optional("/defaultUnreachableTolerationSeconds"));
+    set("event-ttl", optional("/eventTTL"));
+    set("max-requests-inflight", optional("/requests/maxNonMutatingInflight"));
+    set("max-mutating-requests-inflight", optional("/requests/maxMutatingInflight"));
+    set("tls-min-version", optional("/tlsMinVersion"));
+    set("v", optional("/logging/verbosity"));
+    let http = optional("/logging/httpAccessVerbosity");
+    if !http.is_empty() {
+        set("vmodule", format!("httplog={http}"));
+    }
+    set("service-cluster-ip-range", texts(networks, "/services").join(","));
+    let sizes: Vec<String> = list(settings, "/watchCacheSizes/resources")
+        .iter()
+        .map(|r| {
+            let group = text(r, "/apiGroup");
+            let dot = if group.is_empty() { "" } else { "." };
+            format!("{}{dot}{group}#{}", text(r, "/resource"), plain(at(r, "/size")))
+        })
+        .collect();
+    set("watch-cache-sizes", sizes.join(","));
+    set("feature-gates", pairs(at(settings, "/featureGates")));
+    let runtime: Vec<String> = runtime_config(shoot, workerless).into_iter().map(|(k, v)| format!("{k}={v}")).collect();
+    set("runtime-config", runtime.join(","));
+    let min_allowed = at(settings, "/autoscaling/minAllowed");
+    let mut encrypted = texts(settings, "/encryptionConfig/resources");
+    encrypted.retain(|resource| *resource != "secrets");
+    encrypted.push("secrets");
+    json!({
+        "flags": flags,
+        "plugins": configured,
+        "anonymous": flag(settings, "/enableAnonymousAuthentication"),
+        "issuer": issuer,
+        "encryptedResources": encrypted,
+        "minAllowed": {
+            "cpu": if at(min_allowed, "/cpu").is_null() { "20m".to_owned() } else { plain(at(min_allowed, "/cpu")) },
+            "memory": if at(min_allowed, "/memory").is_null() { "200M".to_owned() } else { plain(at(min_allowed, "/memory")) },
+        },
+        "scaleDownDisabled": text(shoot, "/metadata/annotations/alpha.control-plane.scaling.shoot.gardener.cloud~1scale-down-disabled") == "true",
+        "authorizerCache": at_least(text(shoot, "/spec/kubernetes/version"), 34),
+    })
+}
+
+/// Controllers that a switched-off API takes along.
+const CONTROLLERS_OF: [(&str, &[&str]); 4] = [
+    ("apps/v1", &["daemonset", "deployment", "replicaset", "statefulset"]),
+    ("autoscaling/v2", &["horizontalpodautoscaling"]),
+    ("batch/v1", &["cronjob", "job", "ttl-after-finished"]),
+    ("policy/v1", &["disruption"]),
+];
+
+/// `controllerManager` of the context.
+pub(super) fn controller_manager(shoot: &Value, networks: &Value, workerless: bool) -> Value {
+    let version = text(shoot, "/spec/kubernetes/version");
+    let settings = at(shoot, "/spec/kubernetes/kubeControllerManager");
+    let mut off: Vec<&str> = Vec::new();
+    if workerless {
+        off.extend([
+            "attachdetach",
+            "cloud-node-lifecycle",
+            "endpoint",
+            "ephemeral-volume",
+            "nodeipam",
+            "nodelifecycle",
+            "persistentvolume-binder",
+            "persistentvolume-expander",
+            "pv-protection",
+            "ttl",
+        ]);
+        if at_least(version, 33) {
+            off.push("device-taint-eviction-controller");
+        }
+        if at_least(version, 34) {
+            off.push("podcertificaterequest-cleaner-controller");
+        }
+        if at_least(version, 36) {
+            off.extend(["podgroup-protection-controller", "resourcepoolstatusrequest-controller"]);
+        }
+    }
+    let runtime = runtime_config(shoot, workerless);
+    for (api, controllers) in CONTROLLERS_OF {
+        if runtime.get(api) == Some(&false) {
+            off.extend(controllers);
+        }
+    }
+    off.sort_unstable();
+    off.dedup();
+    let mut controllers = vec!["*".to_owned(), "bootstrapsigner".to_owned(), "tokencleaner".to_owned()];
+    controllers.extend(off.iter().map(|name| format!("-{name}")));
+    let mut flags = vec![format!("--controllers={}", controllers.join(","))];
+    let mut set = |name: &str, value: String| {
+        if !value.is_empty() {
+            flags.push(format!("--{name}={value}"));
+        }
+    };
+    let optional = |pointer: &str, fallback: &str| {
+        let value = at(settings, pointer);
+        if value.is_null() { fallback.to_owned() } else { plain(value) }
+    };
+    set("service-cluster-ip-range", texts(networks, "/services").join(","));
+    set("feature-gates", pairs(at(settings, "/featureGates")));
+    if !workerless {
+        set("cluster-cidr", texts(networks, "/pods").join(","));
+        let (v4, v6) = (optional("/nodeCIDRMaskSize", ""), optional("/nodeCIDRMaskSizeIPv6", ""));
+        if flag(networks, "/dualStack") {
+            set("node-cidr-mask-size-ipv4", v4);
+            set("node-cidr-mask-size-ipv6", if v6.is_empty() { "64".to_owned() } else { v6 });
+        } else {
+            set("node-cidr-mask-size", if v6.is_empty() { v4 } else { v6 });
+        }
+        set("node-monitor-grace-period", optional("/nodeMonitorGracePeriod", "40s"));
+        for (flag, field, fallback) in [
+            ("cpu-initialization-period", "cpuInitializationPeriod", "5m0s"),
+            ("downscale-stabilization", "downscaleStabilization", "5m0s"),
+            ("initial-readiness-delay", "initialReadinessDelay", "30s"),
+            ("sync-period", "syncPeriod", "30s"),
+            ("tolerance", "tolerance", "0.1"),
+        ] {
+            set(&format!("horizontal-pod-autoscaler-{flag}"), optional(&format!("/horizontalPodAutoscaler/{field}"), fallback));
+        }
+    }
+    json!({"flags": flags})
+}
+
+/// `scheduler` of the context.
+pub(super) fn scheduler(shoot: &Value) -> Value {
+    let settings = at(shoot, "/spec/kubernetes/kubeScheduler");
+    let gates = pairs(at(settings, "/featureGates"));
+    json!({
+        "binPacking": text(settings, "/profile") == "bin-packing",
+        "flags": if gates.is_empty() { Vec::new() } else { vec![format!("--feature-gates={gates}")] },
+    })
+}
+
+/// `kubeProxy` of the context.
+pub(super) fn proxy(shoot: &Value, networks: &Value) -> Value {
+    let settings = at(shoot, "/spec/kubernetes/kubeProxy");
+    let mode = Some(text(settings, "/mode").to_lowercase()).filter(|m| !m.is_empty()).unwrap_or_else(|| "iptables".to_owned());
+    let mut config = json!({
+        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+        "kind": "KubeProxyConfiguration",
+        "clientConnection": {"kubeconfig": "/var/lib/kube-proxy-kubeconfig/kubeconfig"},
+        "metricsBindAddress": "0.0.0.0:10249",
+        "mode": mode,
+        "conntrack": {"maxPerCore": 524_288},
+    });
+    if let Some(map) = config.as_object_mut() {
+        if mode != "ipvs" {
+            map.insert("clusterCIDR".into(), texts(networks, "/pods").join(",").into());
+        }
+        if at(settings, "/featureGates").is_object() {
+            map.insert("featureGates".into(), at(settings, "/featureGates").clone());
+        }
+    }
+    json!({"enabled": at(settings, "/enabled").as_bool() != Some(false), "mode": mode, "config": config})
+}
