@@ -17,14 +17,28 @@ const AGE: Column = ("Age", "date", ".metadata.creationTimestamp", false);
 pub fn definition(kind: Kind, schema: Option<&Value>) -> Value {
     let (group, version) = kind.api_version().split_once('/').unwrap_or(("", kind.api_version()));
     let schema = schema.map_or_else(open, structural);
-    let names = Names { group, version, kind: kind.name(), plural: kind.plural(), short: short_names(kind), namespaced: kind.namespaced() };
+    let names = Names {
+        group,
+        version,
+        kind: kind.name(),
+        plural: kind.plural(),
+        short: short_names(kind),
+        namespaced: kind.namespaced(),
+    };
     crd(&names, schema, columns(kind), Some(json!({})), None)
 }
 
 /// Definitions of the kinds that espalier itself writes into the garden beside the landscape's own.
 #[must_use]
 pub fn written() -> Vec<Value> {
-    let core = |kind, plural, short, namespaced| Names { group: "core.gardener.cloud", version: "v1beta1", kind, plural, short, namespaced };
+    let core = |kind, plural, short, namespaced| Names {
+        group: "core.gardener.cloud",
+        version: "v1beta1",
+        kind,
+        plural,
+        short,
+        namespaced,
+    };
     vec![
         crd(
             &core("BackupBucket", "backupbuckets", &["bbc"], false),
@@ -60,7 +74,13 @@ pub fn written() -> Vec<Value> {
             Some(json!({})),
             None,
         ),
-        crd(&core("InternalSecret", "internalsecrets", &[], true), open(), &[("Type", "string", ".type", false), AGE], None, None),
+        crd(
+            &core("InternalSecret", "internalsecrets", &[], true),
+            open(),
+            &[("Type", "string", ".type", false), AGE],
+            None,
+            None,
+        ),
         crd(&core("ShootState", "shootstates", &[], true), open(), &[AGE], None, None),
     ]
 }
@@ -71,18 +91,41 @@ pub fn engines() -> Vec<Value> {
     const STATE: Column = ("Status", "string", ".status.lastOperation.state", false);
     const TYPE: Column = ("Type", "string", ".spec.type", false);
     const REGION: Column = ("Region", "string", ".spec.region", false);
-    let extension = |kind, plural, short, namespaced| Names { group: "extensions.gardener.cloud", version: "v1alpha1", kind, plural, short, namespaced };
-    let druid = |kind, plural| Names { group: "druid.gardener.cloud", version: "v1alpha1", kind, plural, short: &[], namespaced: true };
-    let machine = |kind, plural, short| Names { group: "machine.sapcloud.io", version: "v1alpha1", kind, plural, short, namespaced: true };
+    let extension = |kind, plural, short, namespaced| Names {
+        group: "extensions.gardener.cloud",
+        version: "v1alpha1",
+        kind,
+        plural,
+        short,
+        namespaced,
+    };
+    let druid =
+        |kind, plural| Names { group: "druid.gardener.cloud", version: "v1alpha1", kind, plural, short: &[], namespaced: true };
+    let machine =
+        |kind, plural, short| Names { group: "machine.sapcloud.io", version: "v1alpha1", kind, plural, short, namespaced: true };
     let status = || Some(json!({}));
     let scale = || Some(json!({"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}));
-    let selected = Some(json!({"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas", "labelSelectorPath": ".status.selector"}));
+    let selected = Some(
+        json!({"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas", "labelSelectorPath": ".status.selector"}),
+    );
     let mut all = vec![
-        crd(&extension("BackupBucket", "backupbuckets", &["bb"], false), open(), &[TYPE, REGION, ("State", "string", ".status.lastOperation.state", false), AGE], status(), None),
+        crd(
+            &extension("BackupBucket", "backupbuckets", &["bb"], false),
+            open(),
+            &[TYPE, REGION, ("State", "string", ".status.lastOperation.state", false), AGE],
+            status(),
+            None,
+        ),
         crd(
             &extension("BackupEntry", "backupentries", &["be"], false),
             open(),
-            &[TYPE, REGION, ("Bucket", "string", ".spec.bucketName", false), ("State", "string", ".status.lastOperation.state", false), AGE],
+            &[
+                TYPE,
+                REGION,
+                ("Bucket", "string", ".spec.bucketName", false),
+                ("State", "string", ".status.lastOperation.state", false),
+                AGE,
+            ],
             status(),
             None,
         ),
@@ -95,20 +138,44 @@ pub fn engines() -> Vec<Value> {
         ),
         crd(&extension("Cluster", "clusters", &[], false), open(), &[AGE], status(), None),
         crd(&extension("ContainerRuntime", "containerruntimes", &["cr"], true), open(), &[TYPE, STATE, AGE], status(), None),
-        crd(&extension("ControlPlane", "controlplanes", &["cp"], true), open(), &[TYPE, ("Purpose", "string", ".spec.purpose", false), STATE, AGE], status(), None),
+        crd(
+            &extension("ControlPlane", "controlplanes", &["cp"], true),
+            open(),
+            &[TYPE, ("Purpose", "string", ".spec.purpose", false), STATE, AGE],
+            status(),
+            None,
+        ),
         crd(
             &extension("DNSRecord", "dnsrecords", &["dns"], true),
             open(),
-            &[TYPE, ("Domain Name", "string", ".spec.name", false), ("Record Type", "string", ".spec.recordType", false), STATE, AGE],
+            &[
+                TYPE,
+                ("Domain Name", "string", ".spec.name", false),
+                ("Record Type", "string", ".spec.recordType", false),
+                STATE,
+                AGE,
+            ],
             status(),
             None,
         ),
         crd(&extension("Extension", "extensions", &["ext"], true), open(), &[TYPE, STATE, AGE], status(), None),
-        crd(&extension("Infrastructure", "infrastructures", &["infra"], true), open(), &[TYPE, REGION, STATE, AGE], status(), None),
+        crd(
+            &extension("Infrastructure", "infrastructures", &["infra"], true),
+            open(),
+            &[TYPE, REGION, STATE, AGE],
+            status(),
+            None,
+        ),
         crd(
             &extension("Network", "networks", &[], true),
             open(),
-            &[TYPE, ("Pod CIDR", "string", ".spec.podCIDR", false), ("Service CIDR", "string", ".spec.serviceCIDR", false), STATE, AGE],
+            &[
+                TYPE,
+                ("Pod CIDR", "string", ".spec.podCIDR", false),
+                ("Service CIDR", "string", ".spec.serviceCIDR", false),
+                STATE,
+                AGE,
+            ],
             status(),
             None,
         ),
@@ -119,7 +186,13 @@ pub fn engines() -> Vec<Value> {
             status(),
             None,
         ),
-        crd(&extension("SelfHostedShootExposure", "selfhostedshootexposures", &["exp"], true), open(), &[TYPE, STATE, AGE], status(), None),
+        crd(
+            &extension("SelfHostedShootExposure", "selfhostedshootexposures", &["exp"], true),
+            open(),
+            &[TYPE, STATE, AGE],
+            status(),
+            None,
+        ),
         crd(&extension("Worker", "workers", &[], true), open(), &[TYPE, REGION, STATE, AGE], status(), None),
         crd(
             &druid("Etcd", "etcds"),
@@ -167,12 +240,23 @@ pub fn engines() -> Vec<Value> {
         crd(
             &machine("Machine", "machines", &["mc"]),
             open(),
-            &[("Status", "string", ".status.currentStatus.phase", false), AGE, ("Node", "string", ".metadata.labels.node", false)],
+            &[
+                ("Status", "string", ".status.currentStatus.phase", false),
+                AGE,
+                ("Node", "string", ".metadata.labels.node", false),
+            ],
             status(),
             None,
         ),
         crd(
-            &Names { group: "resources.gardener.cloud", version: "v1alpha1", kind: "ManagedResource", plural: "managedresources", short: &["mr"], namespaced: true },
+            &Names {
+                group: "resources.gardener.cloud",
+                version: "v1alpha1",
+                kind: "ManagedResource",
+                plural: "managedresources",
+                short: &["mr"],
+                namespaced: true,
+            },
             open(),
             &[
                 ("Class", "string", ".spec.class", false),
@@ -185,7 +269,14 @@ pub fn engines() -> Vec<Value> {
             None,
         ),
         crd(
-            &Names { group: "autoscaling.k8s.io", version: "v1", kind: "VerticalPodAutoscaler", plural: "verticalpodautoscalers", short: &["vpa"], namespaced: true },
+            &Names {
+                group: "autoscaling.k8s.io",
+                version: "v1",
+                kind: "VerticalPodAutoscaler",
+                plural: "verticalpodautoscalers",
+                short: &["vpa"],
+                namespaced: true,
+            },
             open(),
             &[
                 ("Mode", "string", ".spec.updatePolicy.updateMode", false),
@@ -197,7 +288,14 @@ pub fn engines() -> Vec<Value> {
             None,
         ),
         crd(
-            &Names { group: "autoscaling.k8s.io", version: "v1", kind: "VerticalPodAutoscalerCheckpoint", plural: "verticalpodautoscalercheckpoints", short: &["vpacheckpoint"], namespaced: true },
+            &Names {
+                group: "autoscaling.k8s.io",
+                version: "v1",
+                kind: "VerticalPodAutoscalerCheckpoint",
+                plural: "verticalpodautoscalercheckpoints",
+                short: &["vpacheckpoint"],
+                namespaced: true,
+            },
             open(),
             &[AGE],
             None,
@@ -333,7 +431,9 @@ fn columns(kind: Kind) -> &'static [Column] {
         Kind::NamespacedCloudProfile => &[("CloudProfile", "string", ".spec.parent.name", false), AGE],
         Kind::SecretBinding | Kind::CredentialsBinding => &[("Provider", "string", ".provider.type", false), AGE],
         Kind::Quota => &[("Scope", "string", ".spec.scope.kind", false), AGE],
-        Kind::WorkloadIdentity => &[("Type", "string", ".spec.targetSystem.type", false), ("Sub", "string", ".status.sub", false), AGE],
+        Kind::WorkloadIdentity => {
+            &[("Type", "string", ".spec.targetSystem.type", false), ("Sub", "string", ".status.sub", false), AGE]
+        }
         Kind::ExposureClass => &[("Handler", "string", ".handler", false), AGE],
         Kind::ManagedSeed => &[
             ("Status", "string", ".status.conditions[?(@.type==\"SeedRegistered\")].status", false),
@@ -341,7 +441,9 @@ fn columns(kind: Kind) -> &'static [Column] {
             AGE,
         ],
         Kind::Operation => &[("State", "string", ".status.state", false), AGE],
-        Kind::Landscape => &[("Revision", "string", ".status.revision", false), ("Result", "string", ".status.result", false), AGE],
+        Kind::Landscape => {
+            &[("Revision", "string", ".status.revision", false), ("Result", "string", ".status.result", false), AGE]
+        }
         _ => &[AGE],
     }
 }
@@ -355,7 +457,8 @@ fn open() -> Value {
 /// keywords that CustomResourceDefinitions refuse left out, untyped values opened.
 #[must_use]
 pub fn structural(schema: &Value) -> Value {
-    let definitions = schema.get("$defs").or_else(|| schema.get("definitions")).and_then(Value::as_object).cloned().unwrap_or_default();
+    let definitions =
+        schema.get("$defs").or_else(|| schema.get("definitions")).and_then(Value::as_object).cloned().unwrap_or_default();
     let mut root = convert(schema, &definitions, &mut Vec::new());
     if let Some(map) = root.as_object_mut() {
         map.insert("type".into(), "object".into());
@@ -378,8 +481,20 @@ pub fn structural(schema: &Value) -> Value {
 }
 
 /// Keywords that may be copied as they are.
-const COPIED: [&str; 12] =
-    ["minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "pattern", "enum", "required", "title", "x-kubernetes-int-or-string", "x-kubernetes-preserve-unknown-fields"];
+const COPIED: [&str; 12] = [
+    "minimum",
+    "maximum",
+    "minLength",
+    "maxLength",
+    "minItems",
+    "maxItems",
+    "pattern",
+    "enum",
+    "required",
+    "title",
+    "x-kubernetes-int-or-string",
+    "x-kubernetes-preserve-unknown-fields",
+];
 
 /// One subschema. `path` holds the references that are being followed, so that recursive types end in an open schema.
 fn convert(schema: &Value, definitions: &Map<String, Value>, path: &mut Vec<String>) -> Value {
@@ -422,7 +537,8 @@ fn convert(schema: &Value, definitions: &Map<String, Value>, path: &mut Vec<Stri
             out.insert("type".into(), "object".into());
             let properties = map.get("properties").and_then(Value::as_object).filter(|p| !p.is_empty());
             if let Some(properties) = properties {
-                let converted: Map<String, Value> = properties.iter().map(|(name, sub)| (name.clone(), convert(sub, definitions, path))).collect();
+                let converted: Map<String, Value> =
+                    properties.iter().map(|(name, sub)| (name.clone(), convert(sub, definitions, path))).collect();
                 out.insert("properties".into(), converted.into());
             }
             match map.get("additionalProperties") {
@@ -441,7 +557,11 @@ fn convert(schema: &Value, definitions: &Map<String, Value>, path: &mut Vec<Stri
         }
         Some(simple) => {
             out.insert("type".into(), simple.into());
-            if let Some(format) = map.get("format").and_then(Value::as_str).filter(|f| matches!(*f, "int32" | "int64" | "float" | "double" | "date-time" | "byte")) {
+            if let Some(format) = map
+                .get("format")
+                .and_then(Value::as_str)
+                .filter(|f| matches!(*f, "int32" | "int64" | "float" | "double" | "date-time" | "byte"))
+            {
                 out.insert("format".into(), format.into());
             }
         }
@@ -464,7 +584,13 @@ fn kind_of(map: &Map<String, Value>) -> (Option<String>, bool) {
         Some(Value::String(kind)) => (Some(kind.clone()), false),
         Some(Value::Array(kinds)) => {
             let named: Vec<&str> = kinds.iter().filter_map(Value::as_str).filter(|kind| *kind != "null").collect();
-            (match named.as_slice() { [one] => Some((*one).to_owned()), _ => None }, kinds.len() > named.len())
+            (
+                match named.as_slice() {
+                    [one] => Some((*one).to_owned()),
+                    _ => None,
+                },
+                kinds.len() > named.len(),
+            )
         }
         _ if map.contains_key("properties") || map.contains_key("additionalProperties") => (Some("object".into()), false),
         _ => (None, false),
@@ -482,11 +608,14 @@ fn choose(keyword: &str, choices: &[Value], definitions: &Map<String, Value>, pa
             let converted: Vec<Value> = many.iter().map(|choice| convert(choice, definitions, path)).collect();
             let kinds: Vec<&str> = converted.iter().filter_map(|c| c.get("type").and_then(Value::as_str)).collect();
             let strings = kinds.len() == converted.len() && kinds.iter().all(|kind| *kind == "string");
-            let numbers = kinds.len() == converted.len() && kinds.contains(&"string") && kinds.iter().all(|kind| matches!(*kind, "string" | "integer"));
+            let numbers = kinds.len() == converted.len()
+                && kinds.contains(&"string")
+                && kinds.iter().all(|kind| matches!(*kind, "string" | "integer"));
             if keyword == "allOf" {
                 converted.into_iter().next().unwrap_or_else(anything)
             } else if strings {
-                let constants: Vec<Value> = converted.iter().filter_map(|c| c.get("enum").and_then(Value::as_array)).flatten().cloned().collect();
+                let constants: Vec<Value> =
+                    converted.iter().filter_map(|c| c.get("enum").and_then(Value::as_array)).flatten().cloned().collect();
                 let closed = converted.iter().all(|c| c.get("enum").is_some());
                 if closed { json!({"type": "string", "enum": constants}) } else { json!({"type": "string"}) }
             } else if numbers {
@@ -556,7 +685,10 @@ mod tests {
     fn every_engine_kind_is_open_and_only_if_absent() {
         for definition in engines() {
             assert_eq!(definition["metadata"]["annotations"]["render.espalier.dev/only-if-absent"], "true");
-            assert_eq!(definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["x-kubernetes-preserve-unknown-fields"], true);
+            assert_eq!(
+                definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["x-kubernetes-preserve-unknown-fields"],
+                true
+            );
         }
     }
 }

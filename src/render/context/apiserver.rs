@@ -9,7 +9,14 @@ use super::{at, entries, flag, list, plain, text, texts};
 
 /// `k=bool` pairs, sorted, joined by commas.
 fn pairs(value: &Value) -> String {
-    value.as_object().map(|map| map.iter().collect::<BTreeMap<_, _>>()).unwrap_or_default().into_iter().map(|(k, v)| format!("{k}={}", plain(v))).collect::<Vec<_>>().join(",")
+    value
+        .as_object()
+        .map(|map| map.iter().collect::<BTreeMap<_, _>>())
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(k, v)| format!("{k}={}", plain(v)))
+        .collect::<Vec<_>>()
+        .join(",")
 }
 
 /// APIs that a cluster without nodes has no use for.
@@ -17,8 +24,11 @@ const WORKERLESS_OFF: [&str; 5] = ["apps/v1", "autoscaling/v2", "batch/v1", "pol
 
 /// `--runtime-config`: the shoot's own, and what a workerless shoot goes without.
 fn runtime_config(shoot: &Value, workerless: bool) -> BTreeMap<String, bool> {
-    let mut config: BTreeMap<String, bool> = WORKERLESS_OFF.iter().filter(|_| workerless).map(|api| ((*api).to_owned(), false)).collect();
-    config.extend(entries(shoot, "/spec/kubernetes/kubeAPIServer/runtimeConfig").map(|(k, v)| (k.clone(), v.as_bool().unwrap_or(true))));
+    let mut config: BTreeMap<String, bool> =
+        WORKERLESS_OFF.iter().filter(|_| workerless).map(|api| ((*api).to_owned(), false)).collect();
+    config.extend(
+        entries(shoot, "/spec/kubernetes/kubeAPIServer/runtimeConfig").map(|(k, v)| (k.clone(), v.as_bool().unwrap_or(true))),
+    );
     config
 }
 
@@ -94,7 +104,8 @@ pub(super) fn api_server(shoot: &Value, domain: &Value, networks: &Value, worker
     set("enable-admission-plugins", on.join(","));
     set("disable-admission-plugins", off.join(","));
     let default_issuer = format!("https://{host}");
-    let issuer = Some(text(settings, "/serviceAccountConfig/issuer")).filter(|i| !i.is_empty()).unwrap_or(&default_issuer).to_owned();
+    let issuer =
+        Some(text(settings, "/serviceAccountConfig/issuer")).filter(|i| !i.is_empty()).unwrap_or(&default_issuer).to_owned();
     let mut issuers = vec![issuer.clone()];
     issuers.extend(texts(settings, "/serviceAccountConfig/acceptedIssuers").into_iter().map(str::to_owned));
     if !issuers.contains(&default_issuer) {

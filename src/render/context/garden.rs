@@ -26,10 +26,8 @@ const OURSELVES: &str = "!(request.userInfo.username in ['espalier', 'system:ser
 /// # Errors
 /// None today; the same type as its siblings.
 pub fn garden(sources: &Sources<'_>, shipped: &Shipped) -> Result<Value, Missing> {
-    let mut definitions: Vec<Value> = Kind::ALL
-        .iter()
-        .map(|kind| crd::definition(*kind, shipped.schemas.get(&kind.name().to_ascii_lowercase())))
-        .collect();
+    let mut definitions: Vec<Value> =
+        Kind::ALL.iter().map(|kind| crd::definition(*kind, shipped.schemas.get(&kind.name().to_ascii_lowercase()))).collect();
     definitions.extend(crd::written());
     let landscape = sources.landscape();
     let name = text(&landscape, "/metadata/name").to_owned();
@@ -110,7 +108,13 @@ pub fn project(sources: &Sources<'_>) -> Result<Value, Missing> {
     let quota = list(&landscape, "/spec/projectQuotas")
         .iter()
         .find(|entry| selects(at(entry, "/projectSelector"), at(&project, "/metadata/labels")))
-        .map(|entry| [at(entry, "/config/spec/hard"), at(entry, "/hard")].into_iter().find(|hard| hard.is_object()).cloned().unwrap_or(Value::Null));
+        .map(|entry| {
+            [at(entry, "/config/spec/hard"), at(entry, "/hard")]
+                .into_iter()
+                .find(|hard| hard.is_object())
+                .cloned()
+                .unwrap_or(Value::Null)
+        });
     Ok(json!({
         "id": {"kind": "Project", "name": owner.name, "project": owner.name, "projectNamespace": namespace, "uid": sources.identity.uid},
         "namespace": namespace,
@@ -155,7 +159,8 @@ pub fn seed(sources: &Sources<'_>) -> Result<Value, Missing> {
     let owner = sources.owner;
     let seed = manifest(sources.own()?, owner);
     let backup = at(&seed, "/spec/backup");
-    let reference = [at(backup, "/credentialsRef"), at(backup, "/secretRef")].into_iter().find(|r| !r.is_null()).unwrap_or(&Value::Null);
+    let reference =
+        [at(backup, "/credentialsRef"), at(backup, "/secretRef")].into_iter().find(|r| !r.is_null()).unwrap_or(&Value::Null);
     let region = Some(text(backup, "/region")).filter(|r| !r.is_empty()).unwrap_or_else(|| text(&seed, "/spec/provider/region"));
     let balancer = at(&seed, "/spec/settings/loadBalancerServices");
     let uid = sources.identity.uid.clone().ok_or_else(|| Missing(format!("the uid of {owner} is not known yet")))?;

@@ -195,8 +195,18 @@ fn allowed(key: &str) -> bool {
     if !reserved("kubernetes.io") && !reserved("k8s.io") {
         return true;
     }
-    let known = ["kubernetes.io/arch", "kubernetes.io/hostname", "kubernetes.io/os", "node.kubernetes.io/instance-type", "topology.kubernetes.io/region", "topology.kubernetes.io/zone"];
-    known.contains(&key) || prefix == "kubelet.kubernetes.io" || prefix == "node.kubernetes.io" || prefix.ends_with(".node.kubernetes.io")
+    let known = [
+        "kubernetes.io/arch",
+        "kubernetes.io/hostname",
+        "kubernetes.io/os",
+        "node.kubernetes.io/instance-type",
+        "topology.kubernetes.io/region",
+        "topology.kubernetes.io/zone",
+    ];
+    known.contains(&key)
+        || prefix == "kubelet.kubernetes.io"
+        || prefix == "node.kubernetes.io"
+        || prefix.ends_with(".node.kubernetes.io")
 }
 
 /// The flags of `kubelet.service`.
@@ -239,7 +249,13 @@ fn seconds(duration: &str) -> Option<u64> {
             continue;
         }
         let amount: u64 = number.parse().ok()?;
-        total += amount * match c { 'h' => 3600, 'm' => 60, 's' => 1, _ => return None };
+        total += amount
+            * match c {
+                'h' => 3600,
+                'm' => 60,
+                's' => 1,
+                _ => return None,
+            };
         number.clear();
     }
     (!duration.is_empty() && number.is_empty()).then_some(total)
@@ -300,7 +316,12 @@ mod tests {
 
     #[test]
     fn kubelets_set_only_labels_that_the_api_server_lets_them_set() {
-        assert!(allowed("team") && allowed("worker.gardener.cloud/pool") && allowed("node.kubernetes.io/role") && allowed("kubernetes.io/arch"));
+        assert!(
+            allowed("team")
+                && allowed("worker.gardener.cloud/pool")
+                && allowed("node.kubernetes.io/role")
+                && allowed("kubernetes.io/arch")
+        );
         assert!(!allowed("node-restriction.kubernetes.io/x") && !allowed("x.k8s.io/y") && !allowed("kubernetes.io/other"));
     }
 

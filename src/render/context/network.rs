@@ -69,7 +69,10 @@ pub(super) fn domains(shoot: &Value, seed: &Value, landscape: &Value, project: &
         Some(provider) => {
             let namespace = text(shoot, "/metadata/namespace");
             let secret = [text(provider, "/credentialsRef/name"), text(provider, "/secretName")];
-            let secret = secret.into_iter().find(|s| !s.is_empty()).map(|secret| json!({"namespace": namespace, "name": secret, "kind": "Secret"}));
+            let secret = secret
+                .into_iter()
+                .find(|s| !s.is_empty())
+                .map(|secret| json!({"namespace": namespace, "name": secret, "kind": "Secret"}));
             json!({"domain": external, "provider": text(provider, "/type"), "zone": Value::Null, "secret": secret})
         }
         None => default_domains(seed, landscape)
@@ -128,9 +131,14 @@ pub(super) fn networks(shoot: &Value, identity: &Identity) -> Value {
     if families.is_empty() {
         families.push("IPv4");
     }
-    let (pods, services, nodes) = (ranges(shoot, identity, "pods"), ranges(shoot, identity, "services"), ranges(shoot, identity, "nodes"));
+    let (pods, services, nodes) =
+        (ranges(shoot, identity, "pods"), ranges(shoot, identity, "services"), ranges(shoot, identity, "nodes"));
     // Workerless shoots may leave the services network out.
-    let services = if services.is_empty() { vec![if families[0] == "IPv6" { "fd30::/112".to_owned() } else { "100.64.0.0/13".to_owned() }] } else { services };
+    let services = if services.is_empty() {
+        vec![if families[0] == "IPv6" { "fd30::/112".to_owned() } else { "100.64.0.0/13".to_owned() }]
+    } else {
+        services
+    };
     let hosts = |n: u32| -> Vec<String> { services.iter().filter_map(|range| host(range, n)).collect() };
     let (api, dns) = (hosts(1), hosts(10));
     let v6_first = families[0] == "IPv6";

@@ -32,7 +32,9 @@ pub(super) fn at_least(version: &str, wanted: u32) -> bool {
 
 /// The pool's Kubernetes version.
 fn version<'a>(shared: &Shared<'a>, worker: &'a Value) -> &'a str {
-    Some(text(worker, "/kubernetes/version")).filter(|v| !v.is_empty()).unwrap_or_else(|| text(shared.shoot, "/spec/kubernetes/version"))
+    Some(text(worker, "/kubernetes/version"))
+        .filter(|v| !v.is_empty())
+        .unwrap_or_else(|| text(shared.shoot, "/spec/kubernetes/version"))
 }
 
 /// The pool's kubelet settings, or the cluster's; never both.
@@ -48,7 +50,8 @@ fn node_local_dns(shoot: &Value) -> bool {
 
 /// Whether kube-proxy runs in IPVS mode.
 fn ipvs(shoot: &Value) -> bool {
-    at(shoot, "/spec/kubernetes/kubeProxy/enabled").as_bool() != Some(false) && text(shoot, "/spec/kubernetes/kubeProxy/mode").eq_ignore_ascii_case("ipvs")
+    at(shoot, "/spec/kubernetes/kubeProxy/enabled").as_bool() != Some(false)
+        && text(shoot, "/spec/kubernetes/kubeProxy/mode").eq_ignore_ascii_case("ipvs")
 }
 
 /// Whether nodes of the pool are updated in place.
@@ -253,7 +256,8 @@ mod tests {
         assert_ne!(base, changed("/spec/kubernetes/version", json!("1.35.0")));
         assert_ne!(base, changed("/spec/provider/workers/0/machine/type", json!("m5.xlarge")));
         assert_ne!(base, changed("/spec/provider/workers/0/volume/size", json!("60Gi")));
-        let rotated = json!({"credentials": {"rotation": {"certificateAuthorities": {"lastInitiationTime": "2026-01-02T15:04:05Z"}}}});
+        let rotated =
+            json!({"credentials": {"rotation": {"certificateAuthorities": {"lastInitiationTime": "2026-01-02T15:04:05Z"}}}});
         assert_ne!(base, key_of(&shoot(), &rotated));
         let mut labelled = shoot();
         labelled["spec"]["provider"]["workers"][0]["labels"] = json!({"team": "a"});

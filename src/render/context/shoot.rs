@@ -16,7 +16,8 @@ use crate::observed::project_namespace;
 /// If it is not admitted, refers to something that is not, or the garden has not yet given it a uid, a technical id and a seed.
 pub fn shoot(sources: &Sources<'_>) -> Result<Value, Missing> {
     let (owner, identity) = (sources.owner, sources.identity);
-    let known = |value: &Option<String>, what: &str| value.clone().ok_or_else(|| Missing(format!("{what} of {owner} is not known yet")));
+    let known =
+        |value: &Option<String>, what: &str| value.clone().ok_or_else(|| Missing(format!("{what} of {owner} is not known yet")));
     let (uid, technical_id) = (known(&identity.uid, "the uid")?, known(&identity.technical_id, "the technical id")?);
     let seed_name = known(&identity.seed, "the seed")?;
     let mut shoot = manifest(sources.own()?, owner);
@@ -256,7 +257,8 @@ fn backup(seed: &Value, technical_id: &str, uid: &str) -> Value {
         return Value::Null;
     }
     let region = Some(text(backup, "/region")).filter(|r| !r.is_empty()).unwrap_or_else(|| text(seed, "/spec/provider/region"));
-    let reference = [at(backup, "/credentialsRef"), at(backup, "/secretRef")].into_iter().find(|r| !r.is_null()).unwrap_or(&Value::Null);
+    let reference =
+        [at(backup, "/credentialsRef"), at(backup, "/secretRef")].into_iter().find(|r| !r.is_null()).unwrap_or(&Value::Null);
     json!({
         "provider": text(backup, "/provider"),
         "region": region,
@@ -290,7 +292,9 @@ fn core_dns(shoot: &Value, networks: &Value) -> Value {
 fn system_zones(shoot: &Value) -> String {
     let zones: BTreeSet<&str> = list(shoot, "/spec/provider/workers")
         .iter()
-        .filter(|worker| at(worker, "/systemComponents/allow").as_bool() != Some(false) && at(worker, "/maximum").as_u64().unwrap_or(0) > 0)
+        .filter(|worker| {
+            at(worker, "/systemComponents/allow").as_bool() != Some(false) && at(worker, "/maximum").as_u64().unwrap_or(0) > 0
+        })
         .flat_map(|worker| texts(worker, "/zones"))
         .collect();
     zones.into_iter().collect::<Vec<_>>().join(",")
@@ -319,7 +323,8 @@ fn tolerations(shoot: &Value) -> Vec<Value> {
 /// The data of ConfigMap `shoot-info`.
 fn info(shoot: &Value, networks: &Value, domain: &Value, id: &Value, egress: Option<&Value>) -> Value {
     let mut data: BTreeMap<&str, String> = BTreeMap::new();
-    let extensions: BTreeSet<&str> = list(shoot, "/spec/extensions").iter().filter(|e| !flag(e, "/disabled")).map(|e| text(e, "/type")).collect();
+    let extensions: BTreeSet<&str> =
+        list(shoot, "/spec/extensions").iter().filter(|e| !flag(e, "/disabled")).map(|e| text(e, "/type")).collect();
     for (key, value) in [
         ("projectName", text(id, "/project")),
         ("shootName", text(id, "/name")),
@@ -338,7 +343,11 @@ fn info(shoot: &Value, networks: &Value, domain: &Value, id: &Value, egress: Opt
     if let Some(external) = domain["external"].as_str() {
         data.insert("domain", external.to_owned());
     }
-    for (one, many, pointer) in [("podNetwork", "podNetworks", "/pods"), ("nodeNetwork", "nodeNetworks", "/nodes"), ("serviceNetwork", "serviceNetworks", "/services")] {
+    for (one, many, pointer) in [
+        ("podNetwork", "podNetworks", "/pods"),
+        ("nodeNetwork", "nodeNetworks", "/nodes"),
+        ("serviceNetwork", "serviceNetworks", "/services"),
+    ] {
         let ranges = texts(networks, pointer);
         if let Some(first) = ranges.first() {
             data.insert(one, (*first).to_owned());
@@ -377,7 +386,15 @@ const READABLE: [(&str, &[&str]); 14] = [
             "services",
         ],
     ),
-    ("admissionregistration.k8s.io", &["mutatingwebhookconfigurations", "validatingadmissionpolicies", "validatingadmissionpolicybindings", "validatingwebhookconfigurations"]),
+    (
+        "admissionregistration.k8s.io",
+        &[
+            "mutatingwebhookconfigurations",
+            "validatingadmissionpolicies",
+            "validatingadmissionpolicybindings",
+            "validatingwebhookconfigurations",
+        ],
+    ),
     ("apiextensions.k8s.io", &["customresourcedefinitions"]),
     ("apiregistration.k8s.io", &["apiservices"]),
     ("apps", &["controllerrevisions", "daemonsets", "deployments", "replicasets", "statefulsets"]),
