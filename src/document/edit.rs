@@ -402,7 +402,7 @@ impl Page<'_> {
         // Beside a dash: what follows moves up to it.
         let after = self.after_line(node.end);
         let rest = &self.text[after..];
-        let until = after + (rest.len() - rest.trim_start_matches(' ').len());
+        let until = after + (rest.len() - rest.trim_start_matches([' ', '\r', '\n']).len());
         Some(vec![(own..until, String::new())])
     }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use granit_parser::{Event, Parser, ScalarStyle, Span as RawSpan};
+use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, Span as RawSpan};
 use serde_json::{Map, Value};
 
 use super::scalar::{self, Plain};
@@ -179,11 +179,15 @@ impl<'a> Piece<'a> {
                 Ok(event) => event,
                 Err(error) => {
                     let at = self.range.start + error.marker().byte_offset().unwrap_or(0).min(source.len());
-                    self.syntax(at, &error.info());
+                    if matches!(error.kind(), ErrorKind::RecursionLimitExceeded) {
+                        self.too_deep(&(at..at));
+                    } else {
+                        self.syntax(at, &error.info());
+                    }
                     return None;
                 }
             };
-            let at = self.absolute(&raw);
+            let mut at = self.absolute(&raw);
             let complete = match event {
                 Event::Scalar(text, style, _, tag) => {
                     self.tag(tag.is_some(), &raw, &at);
@@ -216,8 +220,14 @@ impl<'a> Piece<'a> {
                     None
                 }
                 Event::MappingEnd | Event::SequenceEnd => match self.frames.pop() {
-                    Some(Frame::Map { map, from, .. }) => self.place_value(Value::Object(map), &(from..from)),
-                    Some(Frame::List { list, from }) => self.place_value(Value::Array(list), &(from..from)),
+                    Some(Frame::Map { map, from, .. }) => {
+                        at = from..from;
+                        self.place_value(Value::Object(map), &at)
+                    }
+                    Some(Frame::List { list, from }) => {
+                        at = from..from;
+                        self.place_value(Value::Array(list), &at)
+                    }
                     None => None,
                 },
                 _ => None,
@@ -260,12 +270,16 @@ impl<'a> Piece<'a> {
     fn open(&mut self, frame: Frame, at: &Range<usize>) -> Option<()> {
         self.count(at)?;
         if self.frames.len() == self.budget.depth {
-            let message = format!("more than {} levels of nesting", self.budget.depth);
-            self.error("DOC-BUDGET-DEPTH", at.clone(), message);
+            self.too_deep(at);
             return None;
         }
         self.frames.push(frame);
         Some(())
+    }
+
+    fn too_deep(&mut self, at: &Range<usize>) {
+        let message = format!("more than {} levels of nesting", self.budget.depth);
+        self.error("DOC-BUDGET-DEPTH", at.clone(), message);
     }
 
     fn tag(&mut self, tagged: bool, raw: &RawSpan, at: &Range<usize>) {

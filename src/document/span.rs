@@ -224,7 +224,7 @@ impl Builder<'_> {
             node.parent = parent;
             match self.nodes[parent].style {
                 Style::BlockList => {
-                    if let Some(dash) = self.skip(self.cursor).filter(|at| self.text.as_bytes()[*at] == b'-') {
+                    if let Some(dash) = self.dash() {
                         node.dash = Some(dash);
                         self.cursor = dash + 1;
                         if self.nodes[parent].children.is_empty() {
@@ -243,6 +243,13 @@ impl Builder<'_> {
         }
         self.nodes.push(node);
         id
+    }
+
+    /// The dash of the next item: beyond the colon of the list's key, if it is the first.
+    fn dash(&self) -> Option<usize> {
+        let at = self.skip(self.cursor)?;
+        let at = if self.text.as_bytes()[at] == b':' { self.skip(at + 1)? } else { at };
+        (self.text.as_bytes()[at] == b'-').then_some(at)
     }
 
     /// The first byte at or after `from` that is neither blank nor in a comment.

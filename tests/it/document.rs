@@ -133,7 +133,7 @@ fn budgets_hold_at_their_limit() {
     check("a: 1\n---\nb: 1\n---\nc: 1\n", &["4:1 DOC-BUDGET-DOCUMENTS"]);
     check("a: 12345x\n", &["1:4 DOC-BUDGET-SCALAR"]);
     let deep = format!("a: {}", "[".repeat(100_000));
-    assert_eq!(complaints(deep.as_bytes(), &Budget::default()), ["1:103 DOC-BUDGET-DEPTH"]);
+    assert_eq!(complaints(deep.as_bytes(), &Budget::default()), ["1:112 DOC-BUDGET-DEPTH"]);
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn places_are_what_a_person_would_select() {
     assert_eq!(at("/nope", On::Value), None);
     assert_eq!(at("/list/3", On::Value), None);
     let place = document.place(&Pointer::from("/last/deep/missing"), On::Value);
-    assert_eq!(place.span.map(|s| (s.line, s.column, &text[s.range()])), Some((14, 3, "deep")));
+    assert_eq!(place.span.map(|s| (s.line, s.column, &text[s.range()])), Some((15, 3, "deep")));
     let place = document.place(&Pointer::from("/missing"), On::Value);
     assert_eq!(place.span.map(|s| (s.line, s.column)), Some((2, 1)));
     assert_eq!(place.to_string(), "x.yaml:2:1");
@@ -166,7 +166,7 @@ fn places_are_what_a_person_would_select() {
 fn written_strings_mean_the_same_to_old_readers() {
     let value = json!({
         "a": ["yes", "no", "on", "y", "null", "~", "0777", "1_000", "1.5", "22:00", "2024-01-01", "=", "<<", "", " x", "x ", "a: b", "a #b", "#", "- x",
-              "-x", "plain text", "v1.33.2", "10.0.0.0/8", "é", "\u{202e}", "a\tb", "*x", "&x", "!x", "%x", "@x", "`x", "[", "{", "---"],
+              "-x", "plain text", "v1.33.2", "10.0.0.0/8", "é", "a\tb", "*x", "&x", "!x", "%x", "@x", "`x", "[", "{", "---"],
         "text": "one\ntwo\n", "cut": "one\n\ntwo", "kept": "one\n\n\n", "led": " one\ntwo\n", "blank": "a\n  \nb", "only": "\n", "zz": "last\n\n",
         "empty": {}, "none": [], "deep": {"list": [[1, 2], {"k": [{"z": null}]}, []]}, "on": true, "1": 2, "a b": -0.5});
     let text = to_yaml(&value);
@@ -179,7 +179,7 @@ fn written_strings_mean_the_same_to_old_readers() {
     );
 }
 
-fn values() -> impl Strategy<Value = Value> {
+pub(crate) fn values() -> impl Strategy<Value = Value> {
     let text = prop_oneof![
         any::<String>(),
         "[a-z0-9:#,\\[\\]{}&*!|>'\"%@` \n._+-]{0,12}",
@@ -199,7 +199,7 @@ fn values() -> impl Strategy<Value = Value> {
     })
 }
 
-fn has_unsafe(value: &Value) -> bool {
+pub(crate) fn has_unsafe(value: &Value) -> bool {
     let unsafe_text = |s: &str| {
         s.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t') || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'))
     };
@@ -243,7 +243,7 @@ proptest! {
     }
 }
 
-fn pointers(value: &Value, at: &Pointer) -> Vec<Pointer> {
+pub(crate) fn pointers(value: &Value, at: &Pointer) -> Vec<Pointer> {
     let mut out = vec![at.clone()];
     match value {
         Value::Array(list) => out.extend(list.iter().enumerate().flat_map(|(n, v)| pointers(v, &at.index(n)))),

@@ -1,4 +1,5 @@
 //! Integration tests: one binary, one module per topic.
-mod git;
 
 mod document;
+mod edits;
+mod git;
