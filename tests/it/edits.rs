@@ -59,7 +59,10 @@ fn check(text: &str, edit: Edit, expected: &[&str]) {
     for newline in ["\n", "\r\n"] {
         let before = text.replace('\n', newline);
         let after = edited(&before, std::slice::from_ref(&edit)).unwrap_or_else(|e| panic!("{edit:?}: {e}"));
-        assert!(newline == "\n" || !before.contains('\n') || !after.replace("\r\n", "").contains('\n'), "line ends are kept: {after:?}");
+        assert!(
+            newline == "\n" || !before.contains('\n') || !after.replace("\r\n", "").contains('\n'),
+            "line ends are kept: {after:?}"
+        );
         let after = after.replace("\r\n", "\n");
         let diff = similar_lines(text, &after);
         assert_eq!(diff, expected, "{edit:?}\n{after}");
@@ -76,24 +79,46 @@ fn similar_lines(before: &str, after: &str) -> Vec<String> {
 
 #[test]
 fn scalars_are_set_in_place() {
-    check(SHOOT, set("/spec/kubernetes/version", json!("1.34.1")), &["-    version: 1.33.2   # keep me", "+    version: 1.34.1   # keep me"]);
-    check(SHOOT, set("/spec/kubernetes/version", json!("1.34")), &["-    version: 1.33.2   # keep me", "+    version: \"1.34\"   # keep me"]);
-    check(SHOOT, set("/metadata/annotations/a", json!("2")), &["-  annotations: {a: \"1\", b: two}", "+  annotations: {a: \"2\", b: two}"]);
+    check(
+        SHOOT,
+        set("/spec/kubernetes/version", json!("1.34.1")),
+        &["-    version: 1.33.2   # keep me", "+    version: 1.34.1   # keep me"],
+    );
+    check(
+        SHOOT,
+        set("/spec/kubernetes/version", json!("1.34")),
+        &["-    version: 1.33.2   # keep me", "+    version: \"1.34\"   # keep me"],
+    );
+    check(
+        SHOOT,
+        set("/metadata/annotations/a", json!("2")),
+        &["-  annotations: {a: \"1\", b: two}", "+  annotations: {a: \"2\", b: two}"],
+    );
     check(SHOOT, set("/spec/workers/1/name", json!("it's")), &["-  - name: 'two'", "+  - name: 'it''s'"]);
     check(SHOOT, set("/spec/empty", json!(true)), &["-  empty:   # nothing yet", "+  empty: true   # nothing yet"]);
     check(SHOOT, set("/spec/script", json!("short")), &["-  script: |", "-    #!/bin/sh", "-    exit 0", "+  script: short"]);
     check(SHOOT, set("/spec/script", json!("a\nb\n")), &["-    #!/bin/sh", "-    exit 0", "+    a", "+    b"]);
-    check(SHOOT, set("/metadata/name", json!("a\nb")), &["-  name: prod # the name", "+  name: |- # the name", "+    a", "+    b"]);
+    check(
+        SHOOT,
+        set("/metadata/name", json!("a\nb")),
+        &["-  name: prod # the name", "+  name: |- # the name", "+    a", "+    b"],
+    );
     check(SHOOT, set("/spec/workers/0/zones/0", json!("a, b")), &["-    zones: [eu-1a]", "+    zones: [\"a, b\"]"]);
     check(SHOOT, set("/spec/workers/1/zones/0", json!("x")), &["-      - eu-1a # here", "+      - x # here"]);
 }
 
 #[test]
 fn collections_are_changed_in_place() {
-    check(SHOOT, set("/spec/kubernetes", json!({"version": "1.34.1", "dns": {"a": [1]}})), &[
-        "-    version: 1.33.2   # keep me", "+    version: 1.34.1   # keep me", "+    dns:", "+      a:", "+      - 1",
-    ]);
-    check(SHOOT, set("/spec/kubernetes", json!("none")), &["-  kubernetes:", "-    version: 1.33.2   # keep me", "+  kubernetes: none"]);
+    check(
+        SHOOT,
+        set("/spec/kubernetes", json!({"version": "1.34.1", "dns": {"a": [1]}})),
+        &["-    version: 1.33.2   # keep me", "+    version: 1.34.1   # keep me", "+    dns:", "+      a:", "+      - 1"],
+    );
+    check(
+        SHOOT,
+        set("/spec/kubernetes", json!("none")),
+        &["-  kubernetes:", "-    version: 1.33.2   # keep me", "+  kubernetes: none"],
+    );
     check(SHOOT, set("/spec/workers/0/zones", json!(["eu-1a", "eu-1b"])), &["-    zones: [eu-1a]", "+    zones: [eu-1a, eu-1b]"]);
     check(SHOOT, set("/spec/empty", json!({"k": [1, {"z": 2}]})), &["+    k:", "+    - 1", "+    - z: 2"]);
     check(SHOOT, set("/metadata/name", json!({"k": 1})), &["-  name: prod # the name", "+  name:  # the name", "+    k: 1"]);
@@ -104,7 +129,11 @@ fn collections_are_changed_in_place() {
 #[test]
 fn keys_are_inserted_below_their_neighbours() {
     check(SHOOT, set("/metadata/namespace", json!("garden-x")), &["+  namespace: garden-x"]);
-    check(SHOOT, set("/metadata/annotations/c~1d", json!("x")), &["-  annotations: {a: \"1\", b: two}", "+  annotations: {a: \"1\", b: two, c/d: x}"]);
+    check(
+        SHOOT,
+        set("/metadata/annotations/c~1d", json!("x")),
+        &["-  annotations: {a: \"1\", b: two}", "+  annotations: {a: \"1\", b: two, c/d: x}"],
+    );
     check(SHOOT, set("/spec/kubernetes/a/b", json!([1])), &["+    a:", "+      b:", "+      - 1"]);
     check(SHOOT, set("/spec/workers/1/min", json!(1)), &["+    min: 1"]);
     check(SHOOT, set("/spec/z", json!("on")), &["+  z: \"on\""]);
@@ -119,9 +148,17 @@ fn entries_are_removed_with_their_lines() {
     check(SHOOT, remove("/metadata/name"), &["-  name: prod # the name"]);
     check(SHOOT, remove("/metadata/annotations/a"), &["-  annotations: {a: \"1\", b: two}", "+  annotations: {b: two}"]);
     check(SHOOT, remove("/metadata/annotations/b"), &["-  annotations: {a: \"1\", b: two}", "+  annotations: {a: \"1\"}"]);
-    check(SHOOT, remove("/spec/workers/0/name"), &["-  - name: one # first", "-", "-    zones: [eu-1a]", "+  - zones: [eu-1a]"].as_slice());
+    check(
+        SHOOT,
+        remove("/spec/workers/0/name"),
+        &["-  - name: one # first", "-", "-    zones: [eu-1a]", "+  - zones: [eu-1a]"].as_slice(),
+    );
     check(SHOOT, remove("/spec/workers/0"), &["-  - name: one # first", "-", "-    zones: [eu-1a]"]);
-    check(SHOOT, remove("/spec/kubernetes/version"), &["-  kubernetes:", "-    version: 1.33.2   # keep me", "+  kubernetes: {}"]);
+    check(
+        SHOOT,
+        remove("/spec/kubernetes/version"),
+        &["-  kubernetes:", "-    version: 1.33.2   # keep me", "+  kubernetes: {}"],
+    );
     check(SHOOT, remove("/spec/workers/0/zones/0"), &["-    zones: [eu-1a]", "+    zones: []"]);
     check(SHOOT, remove("/spec/script"), &["-  script: |", "-    #!/bin/sh", "-    exit 0"]);
     check("a: 1\n", remove("/a"), &["-a: 1", "+{}"]);
