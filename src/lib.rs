@@ -13,3 +13,4 @@ pub mod plan;
 pub mod render;
 pub mod secrets;
 pub mod snapshot;
+pub mod status;

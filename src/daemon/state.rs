@@ -1,0 +1,639 @@
+//! What the daemon decides: a pure state machine, events in, effects out. The shell performs the effects and feeds back what came
+//! of them.
+//!
+//! Nothing in here is needed to continue after a crash: every decision is either in Git or in the clusters.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::queue::{Millis, Queue};
+use super::report::Report;
+use crate::digest::DigestKey;
+use crate::finding::Findings;
+use crate::landscape::{Kind, Landscape, Owner, Target};
+use crate::library::Library;
+use crate::observed::{Delta, Live, OWNER_LABEL, Object, ObjectKey, Observed};
+use crate::pipeline::{self, Evaluation, Look, Memory, Shown, World};
+use crate::plan::{self, ComponentState, ErrorClass, OwnerPlan, Step, StepResult, settled};
+use crate::schedule::Placements;
+use crate::secrets::{Bodies, SecretRef};
+use crate::snapshot::{Changes, RepoPath, Revision};
+use crate::status::Standing;
+
+/// Something that happened.
+pub enum Event {
+    /// A commit was read and loaded.
+    Head(Box<Head>),
+    /// Git could not be read or said something that we do not follow: last state kept, said in status.
+    GitTrouble(String),
+    /// Git answers again as it should.
+    GitFine,
+    /// A cluster was listed.
+    Listed(Target, Live),
+    /// Objects of a cluster changed.
+    Observed(Target, Vec<Delta>),
+    /// A cluster cannot be listed or watched completely at the moment.
+    Incomplete(Target, String),
+    /// Secret bodies were fetched for an owner.
+    Bodies(Owner, Result<Bodies, String>),
+    /// The key for digests of secret content was read back.
+    DigestKey(DigestKey),
+    /// An owner's steps were carried out.
+    Done(Owner, Vec<StepResult>),
+    /// Status subresources were written.
+    StatusDone(Vec<(Owner, StepResult)>),
+    /// The status branch moved to what we wanted, or not.
+    Committed(Result<Revision, String>),
+    /// The status branch as it is: read at the start, and again after a lost race.
+    StatusTree(BTreeMap<RepoPath, String>),
+    /// Whether we hold the lease.
+    Lease(bool),
+    /// Time passed.
+    Tick,
+}
+
+/// A commit, loaded.
+pub struct Head {
+    /// The commit.
+    pub revision: Revision,
+    /// What it says.
+    pub landscape: Arc<Landscape>,
+    /// Findings of loading and of compiling its overlays.
+    pub findings: Findings,
+    /// The library compiled from the built-ins and its overlays; the previous one where an overlay is broken.
+    pub library: Arc<Library>,
+}
+
+/// Something to do.
+pub enum Effect {
+    /// Fetch these Secret bodies.
+    FetchBodies(Owner, BTreeSet<SecretRef>),
+    /// Read the key for digests of secret content.
+    FetchDigestKey(SecretRef),
+    /// Carry out an owner's frontier.
+    Execute(Arc<OwnerPlan>),
+    /// Write status subresources in the garden.
+    PatchStatus(Vec<(Owner, Step)>),
+    /// Commit to the status branch.
+    Commit {
+        /// The files.
+        changes: Changes,
+        /// First line of the message.
+        subject: String,
+        /// Trailers.
+        trailers: Vec<(String, String)>,
+    },
+    /// Read the status branch.
+    ReadStatus,
+}
+
+/// Settings of one run.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Owners worked on at the same time.
+    pub parallel: usize,
+    /// Milliseconds between status reports while things move.
+    pub status_every: Millis,
+    /// Owners evaluated in one step, so that the loop stays responsive.
+    pub batch: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { parallel: 32, status_every: 2_000, batch: 64 }
+    }
+}
+
+/// Counters that metrics and tests read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Owners evaluated since the start.
+    pub evaluated: u64,
+    /// Owners for which something was carried out.
+    pub executed: u64,
+    /// Steps carried out.
+    pub steps: u64,
+    /// Steps that failed.
+    pub failed: u64,
+    /// Status commits.
+    pub commits: u64,
+    /// Commits of the landscape taken up.
+    pub heads: u64,
+    /// Owners evaluated since the latest commit was taken up.
+    pub evaluated_since_head: BTreeSet<Owner>,
+    /// Owners for which something was written since the latest commit was taken up.
+    pub written_since_head: BTreeSet<Owner>,
+}
+
+/// The daemon's state.
+pub struct State {
+    settings: Settings,
+    pub(super) world: Option<World>,
+    library: Option<Arc<Library>>,
+    pub(super) observed: Observed,
+    targets: BTreeSet<Target>,
+    pub(super) plans: BTreeMap<Owner, Arc<OwnerPlan>>,
+    pub(super) shown: BTreeMap<Owner, Shown>,
+    pub(super) failures: BTreeMap<Owner, Vec<StepResult>>,
+    pub(super) findings: BTreeMap<Owner, Findings>,
+    placements: Placements,
+    placements_stale: bool,
+    labels: BTreeMap<String, Owner>,
+    waiting_for: BTreeMap<SecretRef, BTreeSet<Owner>>,
+    bodies: BTreeMap<Owner, Bodies>,
+    fetching: BTreeSet<Owner>,
+    digest_key: Option<DigestKey>,
+    key_asked: bool,
+    contested: BTreeSet<(Target, ObjectKey)>,
+    fights: BTreeMap<(Target, ObjectKey), u8>,
+    memory: Memory,
+    queue: Queue,
+    lease: bool,
+    pub(super) git_trouble: Option<String>,
+    pub(super) report: Report,
+    /// Counters.
+    pub counts: Counts,
+}
+
+impl State {
+    /// A daemon that has seen nothing yet and expects these clusters.
+    #[must_use]
+    pub fn new(settings: Settings, targets: BTreeSet<Target>) -> Self {
+        let report = Report::new(settings.status_every);
+        Self {
+            settings,
+            world: None,
+            library: None,
+            observed: Observed::default(),
+            targets,
+            plans: BTreeMap::new(),
+            shown: BTreeMap::new(),
+            failures: BTreeMap::new(),
+            findings: BTreeMap::new(),
+            placements: Placements::default(),
+            placements_stale: true,
+            labels: BTreeMap::new(),
+            waiting_for: BTreeMap::new(),
+            bodies: BTreeMap::new(),
+            fetching: BTreeSet::new(),
+            digest_key: None,
+            key_asked: false,
+            contested: BTreeSet::new(),
+            fights: BTreeMap::new(),
+            memory: Memory::default(),
+            queue: Queue::default(),
+            lease: false,
+            git_trouble: None,
+            report,
+            counts: Counts::default(),
+        }
+    }
+
+    /// Takes an event and says what to do.
+    pub fn step(&mut self, event: Event, now: Timestamp, at: Millis) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match event {
+            Event::Head(head) => self.head(*head, now, at),
+            Event::GitTrouble(why) => {
+                if self.git_trouble.as_ref() != Some(&why) {
+                    self.git_trouble = Some(why);
+                    self.report.touch_summary(at);
+                }
+            }
+            Event::GitFine => {
+                if self.git_trouble.take().is_some() {
+                    self.report.touch_summary(at);
+                }
+            }
+            Event::Listed(target, live) => self.listed(target, live, now, at),
+            Event::Observed(target, deltas) => {
+                for delta in deltas {
+                    self.delta(&target, delta, at);
+                }
+            }
+            Event::Incomplete(target, why) => {
+                let live = self.observed.targets.entry(target).or_default();
+                live.complete = false;
+                live.problem = Some(why);
+                self.touch_all(at);
+            }
+            Event::Bodies(owner, result) => {
+                self.fetching.remove(&owner);
+                match result {
+                    Ok(bodies) => {
+                        self.bodies.insert(owner.clone(), bodies);
+                        self.queue.add(&owner, at);
+                    }
+                    Err(why) => {
+                        tracing::warn!(%owner, %why, "secrets could not be read");
+                        self.queue.take_one(&owner);
+                        self.queue.done(&owner, at, Some((ErrorClass::Transient, None)));
+                    }
+                }
+            }
+            Event::DigestKey(key) => {
+                self.digest_key = Some(key);
+                self.touch_all(at);
+            }
+            Event::Done(owner, results) => self.done(&owner, results, at),
+            Event::StatusDone(results) => {
+                for (owner, result) in results {
+                    if let Some(object) = &result.object {
+                        self.insert(&result.target, object.clone());
+                    }
+                    self.report.patched(&owner, result.result.is_ok(), at);
+                }
+            }
+            Event::Committed(result) => match result {
+                Ok(_) => {
+                    self.counts.commits += 1;
+                    self.report.committed();
+                }
+                Err(why) => {
+                    tracing::warn!(%why, "status was not committed");
+                    self.report.raced(at);
+                    effects.push(Effect::ReadStatus);
+                }
+            },
+            Event::StatusTree(files) => self.report.present(files, at),
+            Event::Lease(held) => {
+                if held && !self.lease {
+                    self.touch_all(at);
+                }
+                self.lease = held;
+            }
+            Event::Tick => {}
+        }
+        self.work(now, at, &mut effects);
+        effects
+    }
+
+    /// Whether everything that is wanted is ready, held or failed, and has been reported: the end of `run --once`.
+    #[must_use]
+    pub fn is_settled(&self, at: Millis) -> bool {
+        let Some(world) = &self.world else { return false };
+        !self.queue.is_busy(at)
+            && self.fetching.is_empty()
+            && self.report.is_quiet()
+            && world.owners().iter().all(|owner| {
+                self.plans.get(owner).is_some_and(|plan| {
+                    settled(plan) || !self.failures.get(owner).is_none_or(Vec::is_empty) || stuck(plan) || !world.held(owner).is_empty()
+                })
+            })
+    }
+
+    /// When to step again although nothing happens.
+    #[must_use]
+    pub fn wake_at(&self) -> Option<Millis> {
+        [self.queue.next(), self.report.due()].into_iter().flatten().min()
+    }
+
+    /// How every owner stands.
+    #[must_use]
+    pub fn standings(&self) -> BTreeMap<Owner, Standing> {
+        let Some(world) = &self.world else { return BTreeMap::new() };
+        self.plans
+            .iter()
+            .map(|(owner, plan)| {
+                let failures = self.failures.get(owner).map_or(&[][..], Vec::as_slice);
+                (owner.clone(), crate::status::standing(plan, world.held(owner), failures))
+            })
+            .collect()
+    }
+
+    /// The world, once a commit was taken up.
+    #[must_use]
+    pub const fn world(&self) -> Option<&World> {
+        self.world.as_ref()
+    }
+
+    /// The latest plans.
+    #[must_use]
+    pub const fn plans(&self) -> &BTreeMap<Owner, Arc<OwnerPlan>> {
+        &self.plans
+    }
+
+    /// What is live.
+    #[must_use]
+    pub const fn observed(&self) -> &Observed {
+        &self.observed
+    }
+
+    fn head(&mut self, head: Head, now: Timestamp, at: Millis) {
+        let same_library = self.library.as_ref().is_some_and(|old| old.digest() == head.library.digest());
+        self.library = Some(head.library.clone());
+        let before = self.world.take();
+        let accepted = pipeline::accepted(&self.observed);
+        let world =
+            pipeline::world(head.revision, head.landscape, head.findings, accepted, &head.library, now, &mut self.memory);
+        self.counts.heads += 1;
+        self.counts.evaluated_since_head.clear();
+        self.counts.written_since_head.clear();
+        self.labels = world.owners().iter().map(|owner| (owner.label(), owner.clone())).collect();
+        self.placements_stale = true;
+        // Only owners whose inputs changed are looked at again.
+        for owner in world.owners() {
+            let untouched = same_library
+                && before.as_ref().is_some_and(|before| {
+                    before.manifest(&owner) == world.manifest(&owner)
+                        && before.held(&owner) == world.held(&owner)
+                        && before.going.contains(&owner) == world.going.contains(&owner)
+                        && before.remarks(&owner) == world.remarks(&owner)
+                        && !inherits_change(before, &world, &owner)
+                });
+            if !untouched {
+                self.queue.add(&owner, at);
+            }
+        }
+        if let Some(before) = before {
+            for owner in before.owners().difference(&world.owners()) {
+                self.forget(owner);
+            }
+        }
+        self.report.head(&world, at);
+        self.world = Some(world);
+    }
+
+    fn forget(&mut self, owner: &Owner) {
+        self.plans.remove(owner);
+        self.shown.remove(owner);
+        self.failures.remove(owner);
+        self.findings.remove(owner);
+        self.bodies.remove(owner);
+        self.memory.settle(owner);
+        self.queue.forget(owner);
+        self.report.forget(owner);
+    }
+
+    fn listed(&mut self, target: Target, live: Live, now: Timestamp, at: Millis) {
+        let complete = live.complete;
+        self.observed.targets.insert(target.clone(), live);
+        if target == Target::Garden && complete {
+            self.readmit(now);
+        }
+        self.placements_stale = true;
+        self.touch_all(at);
+    }
+
+    /// Admits the same commit again: what was accepted is known (again).
+    fn readmit(&mut self, now: Timestamp) {
+        if let (Some(old), Some(library)) = (self.world.take(), self.library.clone()) {
+            let accepted = pipeline::accepted(&self.observed);
+            let loaded = std::mem::take(&mut self.memory_of_loading(&old));
+            let world = pipeline::world(old.revision, old.landscape, loaded, accepted, &library, now, &mut self.memory);
+            self.labels = world.owners().iter().map(|owner| (owner.label(), owner.clone())).collect();
+            self.world = Some(world);
+        }
+    }
+
+    #[allow(clippy::unused_self, reason = "reads the old world only")]
+    fn memory_of_loading(&self, old: &World) -> Findings {
+        old.loaded.clone()
+    }
+
+    fn touch_all(&mut self, at: Millis) {
+        if let Some(world) = &self.world {
+            for owner in world.owners() {
+                self.queue.add(&owner, at);
+            }
+        }
+    }
+
+    fn insert(&mut self, target: &Target, object: Arc<Object>) -> bool {
+        let live = self.observed.targets.entry(target.clone()).or_default();
+        let newer = |text: &str| text.parse::<u64>().unwrap_or(0);
+        let stale = live
+            .objects
+            .get(&object.key)
+            .is_some_and(|old| old.uid == object.uid && newer(&old.resource_version) >= newer(&object.resource_version));
+        if !stale {
+            live.insert(object);
+        }
+        !stale
+    }
+
+    fn delta(&mut self, target: &Target, delta: Delta, at: Millis) {
+        let object = match delta {
+            Delta::Applied(object) => {
+                if !self.insert(target, object.clone()) {
+                    return;
+                }
+                object
+            }
+            Delta::Deleted(key) => match self.observed.targets.get_mut(target).and_then(|live| live.remove(&key)) {
+                Some(object) => object,
+                None => return,
+            },
+        };
+        if let Some(owner) = object.labels.get(OWNER_LABEL).and_then(|label| self.labels.get(label)).cloned() {
+            self.queue.add(&owner, at);
+        }
+        if object.key.kind == "Secret" && object.key.group.is_empty() {
+            let secret = SecretRef { target: target.clone(), namespace: object.key.namespace.clone(), name: object.key.name.clone() };
+            for owner in self.waiting_for.get(&secret).cloned().unwrap_or_default() {
+                self.queue.add(&owner, at);
+            }
+        }
+    }
+
+    fn done(&mut self, owner: &Owner, results: Vec<StepResult>, at: Millis) {
+        let mut worst: Option<(ErrorClass, Option<u32>)> = None;
+        let mut wrote = false;
+        for result in &results {
+            self.counts.steps += 1;
+            match &result.result {
+                Ok(changed) => wrote |= *changed,
+                Err(error) => {
+                    self.counts.failed += 1;
+                    let wait = error.retry_after.or(worst.and_then(|(_, w)| w));
+                    worst = Some((worst.map_or(error.class, |(class, _)| class.max(error.class)), wait));
+                }
+            }
+            if let Some(object) = &result.object {
+                self.watch_for_fights(result, object);
+                self.insert(&result.target, object.clone());
+            }
+        }
+        if wrote {
+            self.counts.written_since_head.insert(owner.clone());
+        }
+        let failed: Vec<StepResult> = results
+            .into_iter()
+            // A conflict is how concurrency looks, not a failure worth telling: the next look resolves it.
+            .filter(|r| r.result.as_ref().is_err_and(|e| e.class != ErrorClass::Conflict))
+            .collect();
+        if failed.is_empty() {
+            self.failures.remove(owner);
+        } else {
+            self.failures.insert(owner.clone(), failed);
+        }
+        self.queue.done(owner, at, worst);
+        if worst.is_none() {
+            self.queue.add(owner, at);
+        }
+        self.report.touch(owner, at);
+    }
+
+    /// A field that is rewritten each time we apply it is reported after three rounds, not fought (design §6a).
+    fn watch_for_fights(&mut self, result: &StepResult, object: &Object) {
+        if result.verb != "restore" {
+            return;
+        }
+        let key = (result.target.clone(), result.key.clone());
+        let rounds = self.fights.entry(key.clone()).or_insert(0);
+        *rounds += 1;
+        if *rounds >= 3 && self.contested.insert(key) {
+            tracing::warn!(object = %object.key, target = %result.target, "somebody rewrites our fields each time; leaving them");
+        }
+    }
+
+    fn work(&mut self, now: Timestamp, at: Millis, effects: &mut Vec<Effect>) {
+        if self.world.is_some() && self.targets.iter().all(|t| self.observed.targets.contains_key(t)) {
+            let free = self.settings.parallel.saturating_sub(self.queue.running()).min(self.settings.batch);
+            if free > 0 {
+                for owner in self.queue.take(at, free) {
+                    self.evaluate(&owner, now, at, effects);
+                }
+            }
+        }
+        if self.lease {
+            self.report_now(now, at, effects);
+        }
+    }
+
+    fn evaluate(&mut self, owner: &Owner, now: Timestamp, at: Millis, effects: &mut Vec<Effect>) {
+        let (Some(world), Some(library)) = (self.world.as_ref(), self.library.as_ref()) else { return };
+        if owner.kind == Kind::Shoot && self.placements_stale {
+            self.placements = world.place(&self.observed, &self.plans);
+            self.placements_stale = false;
+        }
+        self.counts.evaluated += 1;
+        self.counts.evaluated_since_head.insert(owner.clone());
+        let empty = Bodies::default();
+        let look = Look {
+            library,
+            observed: &self.observed,
+            plans: &self.plans,
+            placements: &self.placements,
+            bodies: self.bodies.get(owner).unwrap_or(&empty),
+            digest_key: self.digest_key.as_ref(),
+            contested: &self.contested,
+            now,
+        };
+        let memory = &mut self.memory;
+        // A panic in one owner's evaluation is that owner's internal error and nobody else's.
+        let evaluated = catch_unwind(AssertUnwindSafe(|| world.evaluate(owner, &look, memory)));
+        let Ok(evaluation) = evaluated else {
+            tracing::error!(%owner, "internal error while evaluating");
+            self.queue.done(owner, at, Some((ErrorClass::Internal, None)));
+            return;
+        };
+        self.take(owner, evaluation, at, effects);
+    }
+
+    fn take(&mut self, owner: &Owner, evaluation: Evaluation, at: Millis, effects: &mut Vec<Effect>) {
+        let Evaluation { plan, needs, findings, shown } = evaluation;
+        let was = self.plans.get(owner).is_some_and(|p| settled(p));
+        let is = settled(&plan);
+        if findings.is_empty() {
+            self.findings.remove(owner);
+        } else {
+            self.findings.insert(owner.clone(), findings);
+        }
+        self.shown.insert(owner.clone(), shown);
+        self.plans.insert(owner.clone(), plan.clone());
+        self.report.touch(owner, at);
+        for users in self.waiting_for.values_mut() {
+            users.remove(owner);
+        }
+        for secret in &needs {
+            self.waiting_for.entry(secret.clone()).or_default().insert(owner.clone());
+        }
+        self.waiting_for.retain(|_, users| !users.is_empty());
+        if was != is {
+            self.gate_moved(owner, at);
+        }
+        if owner.kind == Kind::Landscape && self.digest_key.is_none() && !self.key_asked {
+            // The key is made with the garden's own components and needed by everything after them.
+            if let Some(secret) = self.library.as_ref().and_then(|_| pipeline::digest_key_ref(&self.observed)) {
+                self.key_asked = true;
+                effects.push(Effect::FetchDigestKey(secret));
+            }
+        }
+        let known = self.bodies.get(owner);
+        let missing: BTreeSet<SecretRef> =
+            needs.iter().filter(|secret| known.is_none_or(|bodies| !bodies.0.contains_key(*secret))).cloned().collect();
+        if !missing.is_empty() && self.fetching.insert(owner.clone()) {
+            effects.push(Effect::FetchBodies(owner.clone(), needs));
+            self.queue.park(owner);
+            return;
+        }
+        self.bodies.remove(owner);
+        let to_do = !plan.generate.is_empty() || plan.components.iter().any(|c| !c.steps.is_empty());
+        if to_do && self.lease {
+            self.counts.executed += 1;
+            effects.push(Effect::Execute(plan));
+            return;
+        }
+        if is {
+            self.memory.settle(owner);
+        }
+        if let Some(again) = plan.again {
+            let wait = u64::try_from(again.saturating_mul(1000)).unwrap_or(u64::MAX);
+            self.queue.add(owner, at.saturating_add(wait).max(at + 60_000));
+        }
+        self.queue.done(owner, at, None);
+        if plan::gone(&plan) && self.world.as_ref().is_some_and(|w| w.going.contains(owner)) {
+            self.report.forget(owner);
+        }
+    }
+
+    /// An owner that others wait for became ready, or ceased to be.
+    fn gate_moved(&mut self, owner: &Owner, at: Millis) {
+        let Some(world) = &self.world else { return };
+        match owner.kind {
+            Kind::Landscape => {
+                for other in world.owners().iter().filter(|o| *o != owner) {
+                    self.queue.add(other, at);
+                }
+            }
+            Kind::Project => {
+                for other in world.owners().iter().filter(|o| o.project == owner.name) {
+                    self.queue.add(other, at);
+                }
+            }
+            Kind::Seed => {
+                self.placements_stale = true;
+                for other in world.owners().iter().filter(|o| o.kind == Kind::Shoot) {
+                    let seed = self.shown.get(other).and_then(|s| s.seed.as_ref());
+                    if seed.is_none_or(|seed| *seed == owner.name) {
+                        self.queue.add(other, at);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn report_now(&mut self, now: Timestamp, at: Millis, effects: &mut Vec<Effect>) {
+        let idle = !self.queue.is_busy(at) && self.fetching.is_empty();
+        let mut report = std::mem::take(&mut self.report);
+        report.run(self, now, at, idle, effects);
+        self.report = report;
+    }
+}
+
+/// Whether something that an owner inherits from changed between two worlds: its profile, seed, project or bindings.
+fn inherits_change(before: &World, after: &World, owner: &Owner) -> bool {
+    pipeline::sources(after, owner).iter().any(|source| before.manifest(source) != after.manifest(source))
+}
+
+/// Nothing to do and nothing under way, yet not ready: something outside must happen first.
+fn stuck(plan: &OwnerPlan) -> bool {
+    plan.components.iter().any(|c| matches!(c.state, ComponentState::Failed(_) | ComponentState::Held(_)))
+        && plan.generate.is_empty()
+        && plan.components.iter().all(|c| c.steps.is_empty() && !matches!(c.state, ComponentState::Progressing(_) | ComponentState::Removing(_)))
+}

@@ -1,0 +1,559 @@
+//! The one place where the stages are chained: admit → place → render → plan, per owner.
+//!
+//! Pure. [`World`] is what one commit means at garden scope; [`World::evaluate`] is what one owner needs right now, from the world
+//! and from what is observed. Evaluating one owner gives the same answer as evaluating all of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::admission::{self, Accepted, Admitted, Gone};
+use crate::digest::{self, Digest, DigestKey};
+use crate::facts::Facts;
+use crate::finding::{Finding, Findings, Severity};
+use crate::landscape::{Kind, Landscape, Owner, Target};
+use crate::library::Library;
+use crate::observed::{ACCEPTED_ANNOTATION, ACCEPTED_REVISION_ANNOTATION, Object, ObjectKey, Observed, garden_key};
+use crate::plan::{self, Action, ComponentState, OwnerPlan, Step, settled};
+use crate::render::context::Identity;
+use crate::render::{self, DesiredObject, Release, RenderState};
+use crate::schedule::{self, Placements, SeedState, Usage};
+use crate::secrets::{self, Bodies, SecretRef, Wanted};
+use crate::snapshot::{RepoPath, Revision};
+
+/// What one commit means at garden scope.
+pub struct World {
+    /// The commit.
+    pub revision: Revision,
+    /// What it says.
+    pub landscape: Arc<Landscape>,
+    /// What may be acted upon.
+    pub admitted: Admitted,
+    /// What was accepted before.
+    pub accepted: Accepted,
+    /// Everything found, in reading order.
+    pub findings: Findings,
+    /// The landscape's own owner.
+    pub root: Owner,
+    /// Owners that are confirmed to go and within the deletion budget.
+    pub going: BTreeSet<Owner>,
+    /// Objects named for adoption.
+    pub adopt: BTreeSet<String>,
+}
+
+/// What is kept between evaluations so that cost follows change.
+#[derive(Default)]
+pub struct Memory {
+    /// Admission's memo.
+    pub admission: admission::Memory,
+    rendered: BTreeMap<Owner, (Digest, Arc<Vec<Arc<Release>>>)>,
+    /// Releases rendered since the counter was last read.
+    pub renders: u64,
+}
+
+impl Memory {
+    /// Drops the rendered manifests of an owner that is as wanted: they are rendered again when needed (design §7).
+    pub fn settle(&mut self, owner: &Owner) {
+        self.rendered.remove(owner);
+    }
+}
+
+/// What an owner needs right now.
+pub struct Evaluation {
+    /// What to do.
+    pub plan: Arc<OwnerPlan>,
+    /// Secret bodies that rendering needs; evaluate again with them.
+    pub needs: BTreeSet<SecretRef>,
+    /// Findings of rendering.
+    pub findings: Findings,
+    /// Facts and identities that its status shows.
+    pub shown: Shown,
+}
+
+/// What an owner's status shows beside its plan.
+#[derive(Debug, Clone, Default)]
+pub struct Shown {
+    /// The seed that it is placed on.
+    pub seed: Option<String>,
+    /// Why it could not be placed.
+    pub unplaced: Option<String>,
+    /// `status.technicalID`.
+    pub technical_id: Option<String>,
+    /// `status.clusterIdentity`.
+    pub cluster_identity: Option<String>,
+    /// `status.networking`.
+    pub networking: Option<Value>,
+    /// `status.advertisedAddresses`.
+    pub addresses: Vec<(String, String)>,
+}
+
+/// What an evaluation looks at.
+pub struct Look<'a> {
+    /// Templates, images, policies.
+    pub library: &'a Library,
+    /// What is live.
+    pub observed: &'a Observed,
+    /// The latest plan of every owner: gates between scopes read them.
+    pub plans: &'a BTreeMap<Owner, Arc<OwnerPlan>>,
+    /// Where unplaced shoots go.
+    pub placements: &'a Placements,
+    /// Secret bodies at hand.
+    pub bodies: &'a Bodies,
+    /// The key of digests of secret content; `None` until it was read back.
+    pub digest_key: Option<&'a DigestKey>,
+    /// Fields that others rewrite each time.
+    pub contested: &'a BTreeSet<(Target, ObjectKey)>,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// The last accepted manifests, from the garden's objects.
+#[must_use]
+pub fn accepted(observed: &Observed) -> Accepted {
+    let mut out = BTreeMap::new();
+    for object in observed.targets.get(&Target::Garden).into_iter().flat_map(|live| live.objects.values()) {
+        if let Some(owner) = owner_of(object)
+            && object.is_tracked()
+            && let Some(text) = object.annotations.get(ACCEPTED_ANNOTATION)
+            && let Ok(value) = serde_json::from_str::<Value>(text)
+        {
+            out.insert(owner, Arc::new(value));
+        }
+    }
+    Accepted(out)
+}
+
+/// The landscape object that a live object of the garden is, if it is one.
+#[must_use]
+pub fn owner_of(object: &Object) -> Option<Owner> {
+    let kind = Kind::of(&object.api_version, &object.key.kind)?;
+    if !kind.namespaced() {
+        return Some(Owner::cluster(kind, object.key.name.clone()));
+    }
+    let project = match object.key.namespace.as_str() {
+        "garden" => "garden",
+        other => other.strip_prefix("garden-")?,
+    };
+    Some(Owner::project(kind, project, object.key.name.clone()))
+}
+
+/// Admits a commit against what was accepted before.
+#[must_use]
+pub fn world(
+    revision: Revision,
+    landscape: Arc<Landscape>,
+    loaded: Findings,
+    accepted: Accepted,
+    library: &Library,
+    now: Timestamp,
+    memory: &mut Memory,
+) -> World {
+    let (admitted, mut findings) =
+        admission::admit(&landscape, &accepted, library.policies(), now.as_second(), &mut memory.admission);
+    findings.extend(loaded);
+    let root = Owner::cluster(Kind::Landscape, landscape.name.clone());
+    // Settings that guard are read from the last accepted landscape.yaml where there is one (design §5: from the base).
+    let settings = accepted.0.get(&root).or_else(|| admitted.objects.get(&root)).cloned();
+    let (going, over) = budget(&admitted, settings.as_deref());
+    findings.extend(over);
+    let adopt = settings
+        .as_deref()
+        .and_then(|s| s.pointer("/spec/adopt"))
+        .and_then(Value::as_array)
+        .map(|names| names.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+        .unwrap_or_default();
+    World { revision, landscape, admitted, accepted, findings: findings.sorted(), root, going, adopt }
+}
+
+/// Code of the finding for deletions beyond the budget.
+pub const BUDGET: crate::finding::Code = crate::finding::Code::new("DELETE-BUDGET");
+
+/// The confirmed deletions that may go ahead: all or none, so that a mass deletion is seen as one decision.
+fn budget(admitted: &Admitted, settings: Option<&Value>) -> (BTreeSet<Owner>, Findings) {
+    let mut findings = Findings::default();
+    if admitted.frozen.is_some() {
+        return (BTreeSet::new(), findings);
+    }
+    let confirmed: BTreeSet<Owner> =
+        admitted.gone.iter().filter(|(_, gone)| **gone == Gone::Confirmed).map(|(owner, _)| owner.clone()).collect();
+    let precious = confirmed.iter().filter(|o| matches!(o.kind, Kind::Shoot | Kind::Seed | Kind::Project)).count();
+    let limit = settings.and_then(|s| s.pointer("/spec/guards/maxDeletions")).and_then(Value::as_u64).unwrap_or(5);
+    if u64::try_from(precious).unwrap_or(u64::MAX) > limit {
+        findings.push(
+            Finding::error(BUDGET, format!("{precious} shoots, seeds and projects are confirmed to go, the budget is {limit}"))
+                .help("delete fewer at once, or raise spec.guards.maxDeletions in landscape.yaml in a commit before"),
+        );
+        let kept = confirmed.into_iter().filter(|o| !matches!(o.kind, Kind::Shoot | Kind::Seed | Kind::Project)).collect();
+        return (kept, findings);
+    }
+    (confirmed, findings)
+}
+
+impl World {
+    /// Every owner that exists in Git or in the garden, in the order of scopes: garden, projects and seeds, shoots.
+    #[must_use]
+    pub fn owners(&self) -> BTreeSet<Owner> {
+        let mut owners: BTreeSet<Owner> = self.admitted.objects.keys().cloned().collect();
+        owners.extend(self.admitted.held.keys().cloned());
+        owners.extend(self.admitted.gone.keys().cloned());
+        owners.insert(self.root.clone());
+        owners
+    }
+
+    /// Why an owner is held; empty if it is not.
+    #[must_use]
+    pub fn held(&self, owner: &Owner) -> &[Finding] {
+        self.admitted.held.get(owner).map_or(&[], |held| &held.findings)
+    }
+
+    /// Warnings and notes about an owner.
+    #[must_use]
+    pub fn remarks(&self, owner: &Owner) -> Vec<Finding> {
+        let name = owner.to_string();
+        self.findings.iter().filter(|f| f.owner == name && f.severity != Severity::Error).cloned().collect()
+    }
+
+    /// The path that an owner is written at.
+    #[must_use]
+    pub fn path(&self, owner: &Owner) -> Option<RepoPath> {
+        self.landscape.document(owner).map(|d| d.path().clone())
+    }
+
+    /// The manifest to act upon: the admitted one, else the last accepted one.
+    #[must_use]
+    pub fn manifest(&self, owner: &Owner) -> Option<&Arc<Value>> {
+        self.admitted.objects.get(owner).or_else(|| self.accepted.0.get(owner))
+    }
+
+    /// What the scheduler needs to know of the garden.
+    #[must_use]
+    pub fn usage(&self, observed: &Observed, plans: &BTreeMap<Owner, Arc<OwnerPlan>>) -> Usage {
+        let mut usage = Usage::default();
+        for owner in self.owners() {
+            match owner.kind {
+                Kind::Seed => {
+                    let target = Target::Seed(owner.name.clone());
+                    let ready = plans.get(&owner).is_some_and(|p| settled(p)) && observed.complete(&target);
+                    let reason = (!ready).then(|| match plans.get(&owner) {
+                        Some(plan) => crate::status::unsettled(plan).unwrap_or_else(|| format!("{target} was not listed completely")),
+                        None => "not evaluated yet".into(),
+                    });
+                    let state = SeedState { ready, deleting: self.going.contains(&owner), reason };
+                    usage.seeds.insert(owner.name.clone(), state);
+                }
+                Kind::Shoot => {
+                    if let Some(seed) = observed.garden(&owner).and_then(|o| o.get("/spec/seedName")).and_then(Value::as_str) {
+                        usage.placed.insert(owner.clone(), seed.to_owned());
+                    }
+                }
+                _ => {}
+            }
+        }
+        usage
+    }
+
+    /// Decides for all unplaced shoots together. Nothing is decided unless the garden was listed completely.
+    #[must_use]
+    pub fn place(&self, observed: &Observed, plans: &BTreeMap<Owner, Arc<OwnerPlan>>) -> Placements {
+        if !observed.complete(&Target::Garden) {
+            return Placements::default();
+        }
+        schedule::place(&self.admitted, &self.usage(observed, plans))
+    }
+
+    /// What stands between an owner and its creation or change: other scopes that are not ready (design §4: garden → projects →
+    /// seeds → shoots).
+    fn gates(&self, owner: &Owner, look: &Look<'_>, seed: Option<&str>) -> Vec<(String, String)> {
+        let mut gates = Vec::new();
+        let mut needs = |other: &Owner, name: String| {
+            let why = match look.plans.get(other) {
+                Some(plan) if settled(plan) => return,
+                Some(plan) => crate::status::unsettled(plan).unwrap_or_default(),
+                None => "not looked at yet".into(),
+            };
+            gates.push((name, why));
+        };
+        if owner.kind != Kind::Landscape {
+            needs(&self.root, "the garden".into());
+        }
+        if owner.kind.namespaced() {
+            let project = Owner::cluster(Kind::Project, owner.project.clone());
+            if owner.project != "garden" || self.manifest(&project).is_some() {
+                needs(&project, format!("project {}", owner.project));
+            }
+        }
+        if owner.kind == Kind::Shoot
+            && let Some(seed) = seed
+        {
+            needs(&Owner::cluster(Kind::Seed, seed), format!("seed {seed}"));
+        }
+        gates
+    }
+
+    /// What still uses an owner that is to go: it waits for that.
+    fn users(&self, owner: &Owner, observed: &Observed) -> Vec<(String, String)> {
+        let Some(garden) = observed.targets.get(&Target::Garden) else { return Vec::new() };
+        let users: Vec<String> = garden
+            .objects
+            .values()
+            .filter(|o| !matches!(o.key.kind.as_str(), "Landscape"))
+            .filter_map(|o| owner_of(o).map(|other| (other, o)))
+            .filter(|(other, object)| match owner.kind {
+                Kind::Project => other.kind.namespaced() && other.project == owner.name,
+                Kind::Seed => {
+                    other.kind == Kind::Shoot && object.get("/spec/seedName").and_then(Value::as_str) == Some(owner.name.as_str())
+                }
+                _ => false,
+            })
+            .map(|(other, _)| other.to_string())
+            .collect();
+        if users.is_empty() { Vec::new() } else { vec![(format!("{owner} is still used"), users.join(", "))] }
+    }
+
+    /// Evaluates one owner.
+    #[must_use]
+    pub fn evaluate(&self, owner: &Owner, look: &Look<'_>, memory: &mut Memory) -> Evaluation {
+        let live = look.observed.garden(owner).filter(|o| o.is_tracked());
+        let held = self.admitted.held.contains_key(owner) || self.admitted.gone.contains_key(owner);
+        let going = self.going.contains(owner);
+        let manifest = self.manifest(owner).map(|m| with_decisions(m, live.map(Arc::as_ref)));
+        let identity = identity(owner, live.map(Arc::as_ref), look.observed);
+        let seed = identity.seed.clone();
+        let mut findings = Findings::default();
+        let mut needs = BTreeSet::new();
+
+        // Nothing is rendered before the object exists in the garden and, for shoots, its placement and technical id are there.
+        let mut releases: Arc<Vec<Arc<Release>>> = Arc::default();
+        let mut generate = Vec::new();
+        let mut again = None;
+        if manifest.is_some() && (live.is_some() || owner.kind == Kind::Landscape) && (owner.kind != Kind::Shoot || known(&identity)) {
+            let made = self.render(owner, &identity, look, memory);
+            releases = made.releases;
+            needs = made.needs;
+            findings = made.findings;
+            generate = made.generate;
+            again = made.again;
+        }
+
+        let own = self.admitted.objects.get(owner).filter(|_| !going).map(|value| self.own_object(owner, value, live.map(Arc::as_ref)));
+        let (decisions, unplaced) = if going { (Vec::new(), None) } else { self.decide(owner, live.map(Arc::as_ref), manifest.as_ref(), look) };
+        let gates = if going { self.users(owner, look.observed) } else { self.gates(owner, look, seed.as_deref()) };
+        let mut plan = plan::plan(plan::Request {
+            owner,
+            releases: &releases,
+            manifest: own.as_ref(),
+            decisions,
+            generate,
+            observed: look.observed,
+            gates: &gates,
+            held,
+            deleting: going,
+            adopt: &self.adopt,
+            contested: look.contested,
+            again,
+        });
+        if let Some(why) = &unplaced {
+            // An unplaced shoot is written down, and waits.
+            if let Some(first) = plan.components.first_mut()
+                && first.state == ComponentState::Ready
+            {
+                first.state = ComponentState::Waiting(format!("a seed: {why}"));
+            }
+        } else if !going && owner.kind == Kind::Shoot && !known(&identity) {
+            if let Some(first) = plan.components.first_mut()
+                && first.state == ComponentState::Ready
+            {
+                first.state = ComponentState::Progressing("being placed".into());
+            }
+        } else if !needs.is_empty()
+            && let Some(first) = plan.components.first_mut()
+            && first.state == ComponentState::Ready
+        {
+            first.state = ComponentState::Progressing("reading secrets".into());
+        }
+        let shown = self.shown(owner, &identity, unplaced, look);
+        Evaluation { plan: Arc::new(plan), needs, findings, shown }
+    }
+
+    /// The landscape object as it should stand in the garden. A held owner's object stays as it was accepted, with the revision
+    /// that it was accepted from.
+    fn own_object(&self, owner: &Owner, value: &Arc<Value>, live: Option<&Object>) -> DesiredObject {
+        // An unchanged manifest keeps the revision under which it was accepted: a new commit does not rewrite the fleet.
+        let unchanged = self.accepted.0.get(owner).is_some_and(|old| old == value);
+        let accepted_revision = live.and_then(|l| l.annotations.get(ACCEPTED_REVISION_ANNOTATION)).filter(|_| unchanged);
+        let revision = accepted_revision.map_or_else(|| self.revision.clone(), |r| Revision(r.clone()));
+        render::object(owner, value, &revision)
+    }
+
+    fn decide(&self, owner: &Owner, live: Option<&Object>, manifest: Option<&Value>, look: &Look<'_>) -> (Vec<Step>, Option<String>) {
+        if owner.kind != Kind::Shoot {
+            return (Vec::new(), None);
+        }
+        let (Some(live), Some(manifest)) = (live, manifest) else { return (Vec::new(), None) };
+        let placed = live.get("/spec/seedName").and_then(Value::as_str);
+        let mut steps = Vec::new();
+        let mut seed = placed.map(str::to_owned);
+        if placed.is_none() {
+            match look.placements.decisions.get(owner) {
+                Some(placement) => {
+                    seed = Some(placement.seed.clone());
+                    steps.push(self.decision(owner, live, manifest, &placement.seed, placement.why.clone()));
+                }
+                None => {
+                    let why = look.placements.failures.get(owner).map_or_else(|| "no seed is ready yet".to_owned(), ToString::to_string);
+                    return (Vec::new(), Some(why));
+                }
+            }
+        }
+        if live.get("/status/technicalID").is_none() || live.get("/status/uid").is_none() {
+            let patch = json!({ "status": {
+                "technicalID": technical_id(owner),
+                "uid": live.uid,
+                "seedName": seed,
+            }});
+            steps.push(Step {
+                target: Target::Garden,
+                key: live.key.clone(),
+                api_version: live.api_version.clone(),
+                action: Action::Status { patch: Arc::new(patch) },
+                reason: "its technical id is fixed before it is used".into(),
+                changes: Vec::new(),
+                digest: None,
+            });
+        }
+        (steps, None)
+    }
+
+    fn decision(&self, owner: &Owner, live: &Object, manifest: &Value, seed: &str, why: String) -> Step {
+        let mut spec = json!({ "seedName": seed });
+        let defaults = self
+            .manifest(&Owner::cluster(Kind::Seed, seed))
+            .and_then(|s| s.pointer("/spec/networks/shootDefaults").cloned())
+            .unwrap_or_else(|| json!({}));
+        let workerless = manifest.pointer("/spec/provider/workers").and_then(Value::as_array).is_none_or(Vec::is_empty);
+        for (field, fallback) in [("pods", "100.96.0.0/11"), ("services", "100.64.0.0/13")] {
+            if manifest.pointer(&format!("/spec/networking/{field}")).is_none() && !(workerless && field == "pods") {
+                let value = defaults.get(field).and_then(Value::as_str).unwrap_or(fallback);
+                spec["networking"][field] = json!(value);
+            }
+        }
+        let key = garden_key(owner);
+        let body = json!({
+            "apiVersion": live.api_version,
+            "kind": key.kind,
+            "metadata": { "name": key.name, "namespace": key.namespace },
+            "spec": spec,
+        });
+        Step {
+            target: Target::Garden,
+            key,
+            api_version: live.api_version.clone(),
+            action: Action::Decide { body: Arc::new(body), resource_version: live.resource_version.clone() },
+            reason: format!("placed on {seed}: {why}"),
+            changes: Vec::new(),
+            digest: None,
+        }
+    }
+
+    fn shown(&self, owner: &Owner, identity: &Identity, unplaced: Option<String>, look: &Look<'_>) -> Shown {
+        let mut shown = Shown {
+            seed: identity.seed.clone(),
+            unplaced,
+            technical_id: identity.technical_id.clone(),
+            cluster_identity: identity.cluster_identity.clone(),
+            networking: None,
+            addresses: Vec::new(),
+        };
+        if owner.kind == Kind::Seed {
+            shown.cluster_identity = shown.cluster_identity.or_else(|| Some(owner.name.clone()));
+        }
+        if owner.kind == Kind::Shoot
+            && let (Some(seed), Some(namespace)) = (&identity.seed, &identity.technical_id)
+        {
+            let key = ObjectKey::new("extensions.gardener.cloud", "Infrastructure", namespace, &owner.name);
+            let live = look.observed.get(&Target::Seed(seed.clone()), &key);
+            shown.networking = live.and_then(|l| l.get("/status/networking")).cloned();
+            for (name, suffix) in [("internal", "internal"), ("external", "external")] {
+                let key = ObjectKey::new("extensions.gardener.cloud", "DNSRecord", namespace, &format!("{}-{suffix}", owner.name));
+                if let Some(host) = look.observed.get(&Target::Seed(seed.clone()), &key).and_then(|l| l.get("/spec/name")).and_then(Value::as_str) {
+                    shown.addresses.push((name.to_owned(), format!("https://{host}")));
+                }
+            }
+            if shown.cluster_identity.is_none()
+                && let Some(uid) = &identity.uid
+            {
+                let garden = identity.garden_identity.clone().unwrap_or_else(|| self.root.name.clone());
+                shown.cluster_identity = Some(format!("{namespace}-{uid}-{garden}"));
+            }
+        }
+        shown
+    }
+}
+
+struct Made {
+    releases: Arc<Vec<Arc<Release>>>,
+    needs: BTreeSet<SecretRef>,
+    findings: Findings,
+    generate: Vec<secrets::Generate>,
+    again: Option<i64>,
+}
+
+/// `shoot--<project>--<name>` (`control-plane-objects.md` §1). Once in the garden's status it is reused as it is.
+#[must_use]
+pub fn technical_id(owner: &Owner) -> String {
+    format!("shoot--{}--{}", owner.project, owner.name)
+}
+
+fn known(identity: &Identity) -> bool {
+    identity.uid.is_some() && identity.technical_id.is_some() && identity.seed.is_some()
+}
+
+/// What the garden knows about an owner.
+fn identity(owner: &Owner, live: Option<&Object>, observed: &Observed) -> Identity {
+    let text = |pointer: &str| live.and_then(|l| l.get(pointer)).and_then(Value::as_str).map(str::to_owned);
+    let seed = if owner.kind == Kind::Shoot { text("/spec/seedName") } else { None };
+    let seed_identity = seed.as_ref().map(|seed| {
+        observed
+            .garden(&Owner::cluster(Kind::Seed, seed.clone()))
+            .and_then(|s| s.get("/status/clusterIdentity"))
+            .and_then(Value::as_str)
+            .map_or_else(|| seed.clone(), str::to_owned)
+    });
+    Identity {
+        uid: if owner.kind == Kind::Shoot { text("/status/uid") } else { live.map(|l| l.uid.clone()) },
+        technical_id: text("/status/technicalID"),
+        seed,
+        cluster_identity: text("/status/clusterIdentity"),
+        seed_identity,
+        garden_identity: None,
+        status: live.and_then(|l| l.get("/status")).cloned().unwrap_or(Value::Null),
+    }
+}
+
+/// The manifest with the decisions that stand beside it in the garden.
+fn with_decisions(manifest: &Value, live: Option<&Object>) -> Value {
+    let mut value = manifest.clone();
+    if let Some(live) = live {
+        for pointer in ["/spec/seedName", "/spec/networking/pods", "/spec/networking/services", "/spec/networking/nodes"] {
+            if value.pointer(pointer).is_none_or(Value::is_null)
+                && let Some(decided) = live.get(pointer).filter(|v| !v.is_null())
+            {
+                set(&mut value, pointer, decided.clone());
+            }
+        }
+    }
+    value
+}
+
+fn set(value: &mut Value, pointer: &str, new: Value) {
+    let mut at = value;
+    for segment in pointer.split('/').skip(1) {
+        if !at.is_object() {
+            *at = json!({});
+        }
+        at = at.as_object_mut().expect("made one just now").entry(segment).or_insert(Value::Null);
+    }
+    *at = new;
+}
