@@ -184,12 +184,20 @@ fn last_operation(input: &Input<'_>, previous: &Value, what: &str) -> Value {
         ("Succeeded", 100, format!("{what} has been successfully {done}."))
     } else if standing == Standing::Failed {
         let (fatal, why) = failure(input);
-        (if fatal { "Failed" } else { "Error" }, plan.progress, if fatal { why } else { format!("{why} Operation will be retried.") })
+        (
+            if fatal { "Failed" } else { "Error" },
+            plan.progress,
+            if fatal { why } else { format!("{why} Operation will be retried.") },
+        )
     } else {
         ("Processing", plan.progress, unsettled(plan).unwrap_or_else(|| "Starting.".into()))
     };
     let kind = match previous.pointer("/lastOperation/type").and_then(Value::as_str) {
-        Some(old) if state == "Succeeded" && previous.pointer("/lastOperation/state").and_then(Value::as_str) == Some("Succeeded") => old,
+        Some(old)
+            if state == "Succeeded" && previous.pointer("/lastOperation/state").and_then(Value::as_str) == Some("Succeeded") =>
+        {
+            old
+        }
         _ => kind,
     };
     let mut operation = json!({ "type": kind, "state": state, "progress": progress, "description": description });
@@ -239,9 +247,8 @@ fn last_errors(input: &Input<'_>, previous: &Value) -> Vec<Value> {
             if !codes.is_empty() {
                 error["codes"] = json!(codes);
             }
-            let old = previous
-                .as_array()
-                .and_then(|all| all.iter().find(|e| e.get("taskID").and_then(Value::as_str) == Some(&task)));
+            let old =
+                previous.as_array().and_then(|all| all.iter().find(|e| e.get("taskID").and_then(Value::as_str) == Some(&task)));
             stamp(&mut error, old, "lastUpdateTime", input.now);
             error
         })
@@ -279,9 +286,7 @@ fn condition(previous: &Value, kind: &str, ok: bool, reason: &str, message: &str
 
 /// Sets `field` to the previous time if everything else is as before, else to now.
 fn stamp(value: &mut Value, previous: Option<&Value>, field: &str, now: Timestamp) {
-    let same = previous.is_some_and(|old| {
-        value.as_object().is_some_and(|new| new.iter().all(|(k, v)| old.get(k) == Some(v)))
-    });
+    let same = previous.is_some_and(|old| value.as_object().is_some_and(|new| new.iter().all(|(k, v)| old.get(k) == Some(v))));
     let time = if same { previous.and_then(|old| old.get(field)).cloned() } else { None };
     value[field] = time.unwrap_or_else(|| json!(seconds(now)));
 }
@@ -406,7 +411,9 @@ pub fn file(input: &Input<'_>) -> String {
     let mut components = Map::new();
     for component in &input.plan.components {
         let words = match describe(&component.state) {
-            Some(why) if !matches!(component.state, ComponentState::Skipped(_)) => format!("{}: {why}", state_name(&component.state)),
+            Some(why) if !matches!(component.state, ComponentState::Skipped(_)) => {
+                format!("{}: {why}", state_name(&component.state))
+            }
             _ => state_name(&component.state).to_owned(),
         };
         let name = if component.id.scope == crate::render::Scope::Shoot && component.target == crate::landscape::Target::Garden {

@@ -70,11 +70,25 @@ fn conditions(input: &Input<'_>, previous: &Value, hibernated: bool) -> Value {
 fn group(previous: &Value, kind: &str, what: &str, members: &[&ComponentPlan], now: Timestamp) -> Value {
     let first = members.iter().find(|c| c.state != ComponentState::Ready);
     match first {
-        None => condition(previous, kind, true, &format!("{kind}Healthy").replace("HealthyHealthy", "Healthy"), &format!("All of the {what} is as wanted."), now),
+        None => condition(
+            previous,
+            kind,
+            true,
+            &format!("{kind}Healthy").replace("HealthyHealthy", "Healthy"),
+            &format!("All of the {what} is as wanted."),
+            now,
+        ),
         Some(component) => {
             let why = describe(&component.state).unwrap_or_default();
             let failed = matches!(component.state, ComponentState::Failed(_) | ComponentState::Held(_));
-            let mut value = condition(previous, kind, false, if failed { "ComponentFailed" } else { "ComponentProgressing" }, &format!("{}: {why}", component.id.name), now);
+            let mut value = condition(
+                previous,
+                kind,
+                false,
+                if failed { "ComponentFailed" } else { "ComponentProgressing" },
+                &format!("{}: {why}", component.id.name),
+                now,
+            );
             if failed {
                 value["status"] = json!("False");
             }

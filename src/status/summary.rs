@@ -56,7 +56,15 @@ pub fn summary(landscape: &str, revision: &Revision, note: Option<&str>, lines: 
     if !shoots.is_empty() {
         out.push_str("\n## Shoots\n\n| Shoot | Standing | Seed | Kubernetes | |\n|---|---|---|---|---|\n");
         for (owner, line) in shoots {
-            let _ = writeln!(out, "| {} | {} | {} | {} | {} |", owner.key(), line.standing.word(), line.seed, line.version, escape(&line.note));
+            let _ = writeln!(
+                out,
+                "| {} | {} | {} | {} | {} |",
+                owner.key(),
+                line.standing.word(),
+                line.seed,
+                line.version,
+                escape(&line.note)
+            );
         }
     }
     out
