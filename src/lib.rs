@@ -1,5 +1,6 @@
 //! espalier: a GitOps reconciler for Gardener landscapes. (The architecture page; see the module list.)
 
+pub mod cluster;
 pub mod digest;
 pub mod document;
 pub mod finding;

@@ -1,0 +1,117 @@
+//! What can go wrong with a cluster, named by what we were doing.
+
+use thiserror::Error;
+
+use crate::landscape::Target;
+use crate::plan::ErrorClass;
+
+/// An error of the edge to clusters.
+///
+/// The message of an API server may quote what was sent to it: `apply` redacts it before it goes anywhere.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ClusterError {
+    /// The access that was configured cannot be used.
+    #[error("cannot use the kubeconfig of {target}: {reason}")]
+    Access {
+        /// Which cluster.
+        target: Target,
+        /// Why not.
+        reason: String,
+    },
+    /// There is no connection to this cluster.
+    #[error("no access to {target} is configured")]
+    Unconnected {
+        /// Which cluster.
+        target: Target,
+    },
+    /// The API server answered with an error.
+    #[error("failed to {operation}: {message}")]
+    Answer {
+        /// Verb and object.
+        operation: String,
+        /// HTTP status.
+        status: u16,
+        /// The machine-readable reason (`NotFound`, `Conflict`, …).
+        reason: String,
+        /// The server's words.
+        message: String,
+        /// `Retry-After` in seconds.
+        retry_after: Option<u32>,
+    },
+    /// No answer.
+    #[error("failed to {operation}: {message}")]
+    Network {
+        /// Verb and object.
+        operation: String,
+        /// What the network layer says.
+        message: String,
+    },
+    /// No answer in time. The request may or may not have been carried out.
+    #[error("failed to {operation}: no answer within {seconds} s")]
+    TimedOut {
+        /// Verb and object.
+        operation: String,
+        /// The limit.
+        seconds: u64,
+    },
+    /// An answer that is not what the API promises.
+    #[error("failed to {operation}: the answer makes no sense: {message}")]
+    Garbled {
+        /// Verb and object.
+        operation: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The cluster does not serve this kind.
+    #[error("{target} does not serve {kind} of {api_version}")]
+    NotServed {
+        /// Which cluster.
+        target: Target,
+        /// `apiVersion`.
+        api_version: String,
+        /// Kind.
+        kind: String,
+    },
+    /// A name or namespace that cannot stand in a URL.
+    #[error("`{0}` cannot be a name in a cluster")]
+    Name(String),
+    /// The lease is not held (any more): nothing may be written.
+    #[error("not written: the lease is not held")]
+    Fenced,
+}
+
+impl ClusterError {
+    /// What to do about it.
+    #[must_use]
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Answer { status, reason, .. } => match (*status, reason.as_str()) {
+                // Being deleted or created by another is settled by looking again.
+                (409, _) | (410, _) => ErrorClass::Conflict,
+                (401 | 403, _) => ErrorClass::Denied,
+                (408 | 429, _) | (500.., _) => ErrorClass::Transient,
+                _ => ErrorClass::Permanent,
+            },
+            Self::Network { .. } | Self::TimedOut { .. } | Self::Garbled { .. } | Self::Fenced => ErrorClass::Transient,
+            Self::Access { .. } | Self::Unconnected { .. } | Self::NotServed { .. } | Self::Name(_) => ErrorClass::Permanent,
+        }
+    }
+
+    /// The HTTP status, 0 if there was no answer.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        if let Self::Answer { status, .. } = self { *status } else { 0 }
+    }
+
+    /// What the server said about when to come back.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<u32> {
+        if let Self::Answer { retry_after, .. } = self { *retry_after } else { None }
+    }
+
+    /// Whether the object or path does not exist.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.status() == 404
+    }
+}
