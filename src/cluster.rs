@@ -27,7 +27,6 @@ pub use connect::{Access, connect};
 pub use error::ClusterError;
 pub use guard::running_gardener;
 pub use kinds::KindRef;
-pub(crate) use kinds::Resource;
 pub use lease::{Fence, Lease};
 pub use observe::{bodies, get_many, observe};
 pub use reduce::{Interner, reduce};

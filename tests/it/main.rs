@@ -1,5 +1,6 @@
 //! Integration tests: one binary, one module per topic.
 
+mod cluster;
 mod document;
 mod edits;
 mod git;
