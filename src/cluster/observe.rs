@@ -68,8 +68,10 @@ pub(super) fn accept(kind: &KindRef, keep: &Keep, list: bool) -> &'static str {
 ///
 /// For a daemon, [`super::watch()`] alone is enough: it begins with lists of its own.
 pub async fn observe(clusters: &Clusters, kinds: &Kinds, keep: &Keep) -> Observed {
-    let targets: FuturesUnordered<_> =
-        kinds.iter().map(|(target, kinds)| async move { (target.clone(), observe_target(clusters, target, kinds, keep).await) }).collect();
+    let targets: FuturesUnordered<_> = kinds
+        .iter()
+        .map(|(target, kinds)| async move { (target.clone(), observe_target(clusters, target, kinds, keep).await) })
+        .collect();
     Observed { targets: targets.collect().await }
 }
 
@@ -84,8 +86,7 @@ async fn observe_target(clusters: &Clusters, target: &Target, kinds: &BTreeSet<K
     };
     live.complete = true;
     let cluster = &cluster;
-    let mut lists: FuturesUnordered<_> =
-        kinds.iter().map(|kind| async move { (kind, cluster.list(kind, keep).await) }).collect();
+    let mut lists: FuturesUnordered<_> = kinds.iter().map(|kind| async move { (kind, cluster.list(kind, keep).await) }).collect();
     while let Some((kind, listed)) = lists.next().await {
         match listed {
             Ok(listed) => listed.objects.into_iter().for_each(|object| live.insert(object)),
@@ -146,13 +147,14 @@ impl Cluster {
                 self.read(&page_path(&path, &next), "list", accept).await?
             };
             let mut interner = self.interner.lock().unwrap_or_else(PoisonError::into_inner);
-            objects.extend(page.items.into_iter().filter_map(|item| {
-                reduce(named(item, resource), keep, &mut interner).map(Arc::new)
-            }));
+            objects.extend(
+                page.items.into_iter().filter_map(|item| reduce(named(item, resource), keep, &mut interner).map(Arc::new)),
+            );
             drop(interner);
             if page.metadata.next.is_empty() {
                 if page.metadata.remaining_item_count > 0 {
-                    let message = format!("{} more objects are said to exist, and no way to them", page.metadata.remaining_item_count);
+                    let message =
+                        format!("{} more objects are said to exist, and no way to them", page.metadata.remaining_item_count);
                     return Err(ClusterError::Garbled { operation: format!("list {path}"), message });
                 }
                 break page.metadata.resource_version;

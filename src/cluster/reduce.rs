@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use crate::observed::{
-    ACCEPTED_ANNOTATION, Keep, MANAGER, OWNER_LABEL, Object, ObjectKey, TRACKING_ANNOTATION, kept_whole,
-};
+use crate::observed::{ACCEPTED_ANNOTATION, Keep, MANAGER, OWNER_LABEL, Object, ObjectKey, TRACKING_ANNOTATION, kept_whole};
 
 /// Values that many objects share, kept once: objects of one template have one set of fields.
 #[derive(Default)]

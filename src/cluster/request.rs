@@ -37,7 +37,11 @@ impl Counters {
     /// Requests that write, over all clusters, the lease's aside.
     #[must_use]
     pub fn writes(&self) -> u64 {
-        self.snapshot().iter().filter(|((_, verb), _)| matches!(*verb, "create" | "apply" | "patch" | "delete")).map(|(_, n)| n).sum()
+        self.snapshot()
+            .iter()
+            .filter(|((_, verb), _)| matches!(*verb, "create" | "apply" | "patch" | "delete"))
+            .map(|(_, n)| n)
+            .sum()
     }
 }
 
@@ -46,9 +50,14 @@ impl Counters {
 pub(crate) enum Write {
     Create,
     /// Server-side apply.
-    Apply { manager: &'static str, force: bool },
+    Apply {
+        manager: &'static str,
+        force: bool,
+    },
     /// JSON merge patch.
-    Merge { manager: &'static str },
+    Merge {
+        manager: &'static str,
+    },
     Delete,
 }
 
@@ -177,10 +186,8 @@ impl Cluster {
         accept: &str,
     ) -> Result<impl futures::Stream<Item = Result<kube::core::WatchEvent<Value>, kube::Error>> + use<>, kube::Error> {
         self.counters.count(&self.target, "watch");
-        let request = http::Request::get(path)
-            .header(http::header::ACCEPT, accept)
-            .body(Vec::new())
-            .map_err(kube::Error::HttpError)?;
+        let request =
+            http::Request::get(path).header(http::header::ACCEPT, accept).body(Vec::new()).map_err(kube::Error::HttpError)?;
         self.client.request_events::<Value>(request).await
     }
 }

@@ -58,13 +58,8 @@ pub struct Watching {
 /// Watches the given kinds. Each begins with a list, so a [`View`] that was empty becomes complete.
 #[must_use]
 pub fn watch(clusters: &Clusters, kinds: &Kinds, keep: Keep, sink: mpsc::Sender<Signal>) -> Watching {
-    let mut watching = Watching {
-        clusters: clusters.clone(),
-        keep: Arc::new(keep),
-        sink,
-        following: BTreeSet::new(),
-        tasks: JoinSet::new(),
-    };
+    let mut watching =
+        Watching { clusters: clusters.clone(), keep: Arc::new(keep), sink, following: BTreeSet::new(), tasks: JoinSet::new() };
     watching.ensure(kinds);
     watching
 }
@@ -222,7 +217,9 @@ async fn follow_once(
         let (gone, object) = match next {
             Err(_) => return End::Quiet,
             // An end right at the start, again and again, is a fault and not the server's time limit.
-            Ok(None) if !seen && began.elapsed() < Duration::from_secs(1) => return End::Failed("the watch ended at once".to_owned()),
+            Ok(None) if !seen && began.elapsed() < Duration::from_secs(1) => {
+                return End::Failed("the watch ended at once".to_owned());
+            }
             Ok(None) => return End::Quiet,
             Ok(Some(Err(e))) => return ended(&e),
             Ok(Some(Ok(WatchEvent::Error(status)))) if status.code == 410 => return End::Expired,

@@ -175,7 +175,11 @@ async fn whatever_cuts_a_list_short_makes_the_target_incomplete() {
     type Answer = fn(&str) -> (u16, String);
     let cases: [(&str, Answer); 5] = [
         ("the second page fails", |path| {
-            if path.contains("continue") { failure(500, "InternalError") } else { (200, json!({ "metadata": { "continue": "x" }, "items": [] }).to_string()) }
+            if path.contains("continue") {
+                failure(500, "InternalError")
+            } else {
+                (200, json!({ "metadata": { "continue": "x" }, "items": [] }).to_string())
+            }
         }),
         ("the way to the rest is missing", |_| {
             (200, json!({ "metadata": { "remainingItemCount": 3 }, "items": [service("a", "1")] }).to_string())
@@ -232,8 +236,15 @@ async fn bodies_are_read_in_batches_and_absence_is_known() {
 async fn a_watch_goes_on_from_the_list_and_lists_again_when_history_is_lost() {
     let lists = Arc::new(Mutex::new(VecDeque::from([vec![service("a", "1"), service("b", "2")], vec![service("c", "9")]])));
     let watches = Arc::new(Mutex::new(VecDeque::from([
-        format!("{}\n{}\n", json!({ "type": "MODIFIED", "object": service("a", "6") }), json!({ "type": "DELETED", "object": service("b", "7") })),
-        format!("{}\n", json!({ "type": "ERROR", "object": { "kind": "Status", "code": 410, "reason": "Expired", "message": "old" } })),
+        format!(
+            "{}\n{}\n",
+            json!({ "type": "MODIFIED", "object": service("a", "6") }),
+            json!({ "type": "DELETED", "object": service("b", "7") })
+        ),
+        format!(
+            "{}\n",
+            json!({ "type": "ERROR", "object": { "kind": "Status", "code": 410, "reason": "Expired", "message": "old" } })
+        ),
     ])));
     let server = Server::new(move |_, path, _| {
         if path == "/api/v1" {
