@@ -15,3 +15,4 @@ pub mod render;
 pub mod secrets;
 pub mod snapshot;
 pub mod status;
+pub mod value;

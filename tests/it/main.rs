@@ -4,3 +4,4 @@ mod cluster;
 mod document;
 mod edits;
 mod git;
+mod values;
