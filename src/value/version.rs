@@ -138,7 +138,8 @@ impl FromStr for VersionPrefix {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let wrong = || format!("`{text}` is not a version or the beginning of one");
         let number = |part: &str| {
-            let canonical = part == "0" || (!part.starts_with('0') && !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
+            let canonical =
+                part == "0" || (!part.starts_with('0') && !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
             if canonical { part.parse::<u64>().ok() } else { None }
         };
         let numbers: Vec<u64> = text.split('.').map(number).collect::<Option<_>>().ok_or_else(wrong)?;

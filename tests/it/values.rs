@@ -30,18 +30,50 @@ fn shown(seconds: Option<i64>) -> String {
 #[test]
 fn quantities_print_canonically() {
     for (text, canonical) in [
-        ("0", "0"), ("0Gi", "0"), ("-0", "0"), ("1", "1"), ("+1", "1"), ("1000m", "1"), ("1500m", "1500m"), ("1.5", "1500m"),
-        ("0.5Gi", "512Mi"), ("1024Ki", "1Mi"), ("1Gi", "1Gi"), ("1.5Gi", "1536Mi"), ("1023", "1023"), ("1023Ki", "1023Ki"),
-        ("1000Ki", "1000Ki"), ("100000", "100k"), ("1e3", "1e3"), ("1E3", "1e3"), ("1E", "1E"), ("12e6", "12e6"), ("1e-3", "1e-3"),
-        ("100e0", "100"), ("0.1Ki", "102400m"), ("0.0001Ki", "102400u"), (".5", "500m"), ("5.", "5"), ("1n", "1n"), ("0.1n", "1n"),
-        ("1.0000000001", "1000000001n"), ("-1.5Gi", "-1536Mi"), ("-0.1n", "-1n"), ("3.0", "3"), ("1e-100", "1e-9"), ("4096Pi", "4Ei"),
-        ("2e1", "20"), ("1e4", "10e3"),
+        ("0", "0"),
+        ("0Gi", "0"),
+        ("-0", "0"),
+        ("1", "1"),
+        ("+1", "1"),
+        ("1000m", "1"),
+        ("1500m", "1500m"),
+        ("1.5", "1500m"),
+        ("0.5Gi", "512Mi"),
+        ("1024Ki", "1Mi"),
+        ("1Gi", "1Gi"),
+        ("1.5Gi", "1536Mi"),
+        ("1023", "1023"),
+        ("1023Ki", "1023Ki"),
+        ("1000Ki", "1000Ki"),
+        ("100000", "100k"),
+        ("1e3", "1e3"),
+        ("1E3", "1e3"),
+        ("1E", "1E"),
+        ("12e6", "12e6"),
+        ("1e-3", "1e-3"),
+        ("100e0", "100"),
+        ("0.1Ki", "102400m"),
+        ("0.0001Ki", "102400u"),
+        (".5", "500m"),
+        ("5.", "5"),
+        ("1n", "1n"),
+        ("0.1n", "1n"),
+        ("1.0000000001", "1000000001n"),
+        ("-1.5Gi", "-1536Mi"),
+        ("-0.1n", "-1n"),
+        ("3.0", "3"),
+        ("1e-100", "1e-9"),
+        ("4096Pi", "4Ei"),
+        ("2e1", "20"),
+        ("1e4", "10e3"),
     ] {
         let parsed = quantity(text);
         assert_eq!(parsed.to_string(), canonical, "{text}");
         assert_eq!(quantity(canonical), parsed, "{text}");
     }
-    for text in ["", " ", "1 ", "a", "1.2.3", "1Kb", "1ki", "1K", "--1", "1e", "1e+", "1ee3", "Gi", ".", "-", "1mm", "0x1", "1e3Ki", "١"] {
+    for text in
+        ["", " ", "1 ", "a", "1.2.3", "1Kb", "1ki", "1K", "--1", "1e", "1e+", "1ee3", "Gi", ".", "-", "1mm", "0x1", "1e3Ki", "١"]
+    {
         assert!(Quantity::from_str(text).is_err(), "{text}");
     }
 }
@@ -59,9 +91,10 @@ fn quantities_count() {
     assert_eq!(quantity("1Gi").percent(50).to_string(), "512Mi");
     assert!(quantity("1Gi") > quantity("1G") && quantity("1k") == quantity("1000"));
     assert_eq!(quantity("1e40"), quantity("1e50"), "beyond counting");
-    assert_eq!(serde_json::from_value::<Vec<Quantity>>(json!([2, 0.5, "1Ki", -3])).expect("quantities"), [
-        quantity("2"), quantity("500m"), quantity("1024"), quantity("-3")
-    ]);
+    assert_eq!(
+        serde_json::from_value::<Vec<Quantity>>(json!([2, 0.5, "1Ki", -3])).expect("quantities"),
+        [quantity("2"), quantity("500m"), quantity("1024"), quantity("-3")]
+    );
     assert_eq!(serde_json::to_value(quantity("1000m")).expect("a string"), json!("1"));
     assert!(serde_json::from_value::<Quantity>(json!(true)).is_err());
 }
@@ -72,7 +105,10 @@ fn versions_compare_and_skew() {
     assert_eq!(version("1.34.1").skew(&version("1.31.9")), Some(3));
     assert_eq!(version("1.31.9").skew(&version("1.34.1")), Some(-3));
     assert_eq!(version("2.0.0").skew(&version("1.34.1")), None);
-    assert!(version("1.34.0").at_least("1.34".parse().expect("a prefix")) && !version("1.33.9").at_least(VersionPrefix::of_minor(1, 34)));
+    assert!(
+        version("1.34.0").at_least("1.34".parse().expect("a prefix"))
+            && !version("1.33.9").at_least(VersionPrefix::of_minor(1, 34))
+    );
     assert_eq!(version("1.34.1").minor_prefix().to_string(), "1.34");
     for (prefix, matches) in [("1", true), ("1.34", true), ("1.34.1", true), ("1.3", false), ("1.34.2", false), ("2", false)] {
         assert_eq!(prefix.parse::<VersionPrefix>().expect("a prefix").matches(&version("1.34.1")), matches, "{prefix}");
@@ -107,7 +143,19 @@ fn networks_overlap_split_and_are_found() {
     assert_eq!(free(&["10.0.0.0/24", "10.0.2.7/32"]).as_deref(), Some("10.0.1.0/24"));
     assert_eq!(free(&["10.0.0.0/23", "10.0.2.7/32", "fd00::/8"]).as_deref(), Some("10.0.3.0/24"));
     assert_eq!(free(&["10.0.0.0/8"]), None);
-    for text in ["", "10.0.0.0", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/08", "10.0.0/8", "010.0.0.0/8", "::/129", "10.0.0.0/-1", "10.0.0.0/+8", "a/8"] {
+    for text in [
+        "",
+        "10.0.0.0",
+        "10.0.0.0/",
+        "10.0.0.0/33",
+        "10.0.0.0/08",
+        "10.0.0/8",
+        "010.0.0.0/8",
+        "::/129",
+        "10.0.0.0/-1",
+        "10.0.0.0/+8",
+        "a/8",
+    ] {
         assert!(Cidr::from_str(text).is_err(), "{text}");
     }
 }
@@ -129,7 +177,18 @@ fn windows_wrap_midnight() {
     assert_eq!(night.effective().end.to_string(), "235000+0000");
     assert_eq!(Window::parse("003000+0200", "013000+0200").expect("a window").begin.seconds(), 22 * 3600 + 1800);
     assert_eq!(serde_json::to_value(night).expect("a map"), json!({"begin": "233000+0000", "end": "000500+0000"}));
-    for text in ["", "220000", "220000Z", "240000+0000", "226000+0000", "220000+2400", "220000+0060", "22000a+0000", "220000 0000", "２20000+0"] {
+    for text in [
+        "",
+        "220000",
+        "220000Z",
+        "240000+0000",
+        "226000+0000",
+        "220000+2400",
+        "220000+0060",
+        "22000a+0000",
+        "220000 0000",
+        "２20000+0",
+    ] {
         assert!(DayTime::from_str(text).is_err(), "{text}");
     }
 }
@@ -148,7 +207,24 @@ fn schedules_fire_across_changes_of_the_clock() {
     let evening = Cron::new("0 17 * * *", "UTC").expect("a schedule");
     assert_eq!(evening.last_in(at("2026-11-21T15:00:00Z"), at("2026-11-21T17:00:00Z")), Some(at("2026-11-21T17:00:00Z")));
     assert_eq!(evening.last_in(at("2026-11-21T17:00:00Z"), at("2026-11-21T19:00:00Z")), None);
-    for text in ["", "* * * *", "* * * * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 7", "* * L * *", "* * * * 1#2", "@daily", "a * * * *", "5-1 * * * *", "*/0 * * * *", "1,, * * * *", "+1 * * * *"] {
+    for text in [
+        "",
+        "* * * *",
+        "* * * * * *",
+        "60 * * * *",
+        "* 24 * * *",
+        "* * 0 * *",
+        "* * * 13 *",
+        "* * * * 7",
+        "* * L * *",
+        "* * * * 1#2",
+        "@daily",
+        "a * * * *",
+        "5-1 * * * *",
+        "*/0 * * * *",
+        "1,, * * * *",
+        "+1 * * * *",
+    ] {
         assert!(Cron::new(text, "").is_err(), "{text}");
     }
     assert!(Cron::new("* * * * *", "Mars/Phobos").is_err() && Cron::new("* * * * *", "europe/berlin").is_err());
@@ -161,7 +237,11 @@ fn names_are_judged_as_the_api_server_does() {
         assert!(name::dns1123_label(bad).expect_err(bad).contains("a lowercase RFC 1123 label must consist of"));
     }
     assert_eq!(name::dns1123_label(&"a".repeat(64)), Err("must be no more than 63 characters".to_owned()));
-    assert!(name::dns1123_subdomain("a.b-c.1").is_ok() && name::dns1123_subdomain("a..b").is_err() && name::dns1123_subdomain("").is_err());
+    assert!(
+        name::dns1123_subdomain("a.b-c.1").is_ok()
+            && name::dns1123_subdomain("a..b").is_err()
+            && name::dns1123_subdomain("").is_err()
+    );
     assert!(name::dns1035_label("a1").is_ok() && name::dns1035_label("1a").is_err());
     assert!(name::label_value("").is_ok() && name::label_value("A_b.c-1").is_ok() && name::label_value("_a").is_err());
     assert!(name::qualified_name("example.com/Name_1").is_ok() && name::qualified_name("Name").is_ok());
