@@ -30,6 +30,9 @@ macro_rules! shapes {
 }
 pub(crate) use shapes;
 
+/// What a quantity looks like.
+const PATTERN: &str = r"^[+-]?([0-9]+|[0-9]+\.[0-9]*|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$";
+
 /// A quantity as it was written: a string such as `"500Mi"`, or a bare number.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -63,8 +66,7 @@ impl JsonSchema for Amount {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "description": "A number with an optional suffix: 500m, 2, 100Mi, 1Gi.",
-            "type": ["string", "number"],
-            "pattern": r"^[+-]?([0-9]+|[0-9]+\.[0-9]*|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$",
+            "anyOf": [{ "type": "string", "pattern": PATTERN }, { "type": "number" }],
         })
     }
 }
@@ -96,7 +98,7 @@ impl JsonSchema for IntOrString {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "description": "An absolute number, or a percentage such as 25%.",
-            "type": ["integer", "string"],
+            "anyOf": [{ "type": "integer", "format": "int32" }, { "type": "string" }],
         })
     }
 }

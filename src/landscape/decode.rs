@@ -1,0 +1,141 @@
+//! From a value to a type, with a finding for every field that is unknown or of the wrong type, each at its place.
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::nearest::nearest;
+use super::schema::{Scalar, Shape, shape};
+use super::{Kind, Owner};
+use crate::document::Document;
+use crate::finding::{Code, Finding, Findings, On, Pointer};
+
+/// Checks a value against the shape of its kind and drops fields that are null, which is how manifests say that they are absent.
+pub(super) fn check(kind: Kind, owner: &Owner, value: &mut Value, document: &Document) -> Findings {
+    let mut walk = Walk { document, owner: owner.to_string(), findings: Findings::default() };
+    walk.visit(shape(kind), value, &Pointer::root());
+    walk.findings
+}
+
+/// The typed form of a value that passed [`check`].
+pub(super) fn typed<T: DeserializeOwned>(owner: &Owner, value: &Value, document: &Document) -> Result<T, Finding> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let pointer = error.path().iter().fold(Pointer::root(), |at, segment| match segment {
+            serde_path_to_error::Segment::Seq { index } => at.index(*index),
+            serde_path_to_error::Segment::Map { key } => at.key(key),
+            _ => at,
+        });
+        Finding::error(Code::new("FIELD-TYPE"), format!("`{}` cannot be read: {}", pointer.field(), error.inner()))
+            .at(document.place(&pointer, On::Value))
+            .of(owner)
+    })
+}
+
+struct Walk<'a> {
+    document: &'a Document,
+    owner: String,
+    findings: Findings,
+}
+
+impl Walk<'_> {
+    fn visit(&mut self, shape: &Shape, value: &mut Value, at: &Pointer) {
+        match (shape, value) {
+            (Shape::Any, _) => {}
+            (Shape::Object(fields), Value::Object(map)) => {
+                for (key, inner) in map.iter_mut() {
+                    match fields.get(key) {
+                        Some(_) if inner.is_null() => {}
+                        Some(field) => self.visit(field, inner, &at.key(key)),
+                        None => self.unknown(key, fields.keys().map(String::as_str), at),
+                    }
+                }
+                map.retain(|_, inner| !inner.is_null());
+            }
+            (Shape::Map(inner), Value::Object(map)) => {
+                map.retain(|_, value| !value.is_null());
+                for (key, value) in map {
+                    self.visit(inner, value, &at.key(key));
+                }
+            }
+            (Shape::List(inner), Value::Array(list)) => {
+                for (index, value) in list.iter_mut().enumerate() {
+                    self.visit(inner, value, &at.index(index));
+                }
+            }
+            (Shape::Choice(choices), value) => match choices.iter().find(|choice| fits(choice, value)) {
+                Some(choice) => self.visit(choice, value, at),
+                None => self.mistyped(shape, value, at),
+            },
+            (shape, value) => {
+                if !fits(shape, value) {
+                    self.mistyped(shape, value, at);
+                }
+            }
+        }
+    }
+
+    fn unknown<'f>(&mut self, key: &str, known: impl Iterator<Item = &'f str> + Clone, at: &Pointer) {
+        let parent = if at.as_str().is_empty() { "the manifest".to_owned() } else { format!("`{}`", at.field()) };
+        let help = match nearest(key, known.clone()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("known are {}", known.collect::<Vec<_>>().join(", ")),
+        };
+        self.findings.push(
+            Finding::error(Code::new("FIELD-UNKNOWN"), format!("{parent} has no field `{key}`"))
+                .at(self.document.place(&at.key(key), On::Key))
+                .help(help)
+                .of(&self.owner),
+        );
+    }
+
+    fn mistyped(&mut self, shape: &Shape, value: &Value, at: &Pointer) {
+        let wanted = describe(shape);
+        let message = format!("`{}` must be {wanted}, not {}", at.field(), shown(value));
+        let mut finding = Finding::error(Code::new("FIELD-TYPE"), message).at(self.document.place(at, On::Value)).of(&self.owner);
+        if wanted == "a string" && (value.is_number() || value.is_boolean()) {
+            finding = finding.help(format!("put it in quotes: \"{value}\""));
+        }
+        self.findings.push(finding);
+    }
+}
+
+/// Whether a value is of the outer type that a shape asks for.
+fn fits(shape: &Shape, value: &Value) -> bool {
+    match (shape, value) {
+        (Shape::Any, _)
+        | (Shape::Object(_) | Shape::Map(_), Value::Object(_))
+        | (Shape::List(_), Value::Array(_))
+        | (Shape::Scalar(Scalar::Text), Value::String(_))
+        | (Shape::Scalar(Scalar::Bool), Value::Bool(_))
+        | (Shape::Scalar(Scalar::Number), Value::Number(_)) => true,
+        (Shape::Scalar(Scalar::Int32), Value::Number(number)) => number.as_i64().is_some_and(|n| i32::try_from(n).is_ok()),
+        (Shape::Scalar(Scalar::Int64), Value::Number(number)) => number.as_i64().is_some(),
+        (Shape::Choice(choices), value) => choices.iter().any(|choice| fits(choice, value)),
+        _ => false,
+    }
+}
+
+fn describe(shape: &Shape) -> String {
+    match shape {
+        Shape::Any => "anything".to_owned(),
+        Shape::Object(_) | Shape::Map(_) => "a map".to_owned(),
+        Shape::List(_) => "a list".to_owned(),
+        Shape::Scalar(Scalar::Text) => "a string".to_owned(),
+        Shape::Scalar(Scalar::Bool) => "true or false".to_owned(),
+        Shape::Scalar(Scalar::Int32) => "a whole number of 32 bits".to_owned(),
+        Shape::Scalar(Scalar::Int64) => "a whole number".to_owned(),
+        Shape::Scalar(Scalar::Number) => "a number".to_owned(),
+        Shape::Choice(choices) => choices.iter().map(describe).collect::<Vec<_>>().join(" or "),
+    }
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => "empty".to_owned(),
+        Value::Bool(value) => format!("{value}"),
+        Value::Number(number) => format!("the number {number}"),
+        Value::String(text) if text.chars().count() <= 40 => format!("the string \"{}\"", text.escape_debug()),
+        Value::String(_) => "a string".to_owned(),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "a map".to_owned(),
+    }
+}

@@ -1,0 +1,310 @@
+//! One claimed file: its documents, identified, cleaned and decoded. A function of path and bytes alone, so it is remembered by
+//! them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::nearest::nearest;
+use super::paths::{self, Folder, Path};
+use super::{Distances, Kind, Object, Owner, decode, paste, secret};
+use crate::document::{self, Budget, Document, Identity};
+use crate::finding::{Code, Finding, Findings, On, Place, Pointer, Severity};
+use crate::observed::project_namespace;
+use crate::snapshot::RepoPath;
+
+/// The label of ConfigMaps with region distances.
+const DISTANCES_LABEL: &str = "scheduling.gardener.cloud/purpose";
+/// The annotation that names the cloud profiles they are for.
+const DISTANCES_PROFILES: &str = "scheduling.gardener.cloud/cloudprofiles";
+
+/// What a file contained.
+#[derive(Debug, Default)]
+pub struct File {
+    pub(super) entries: Vec<Entry>,
+    /// Findings that belong to no entry.
+    pub(super) findings: Findings,
+}
+
+/// One document.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub place: Place,
+    pub content: Content,
+    pub findings: Findings,
+}
+
+/// What became of a document.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// An object.
+    Object(Owner, Object),
+    /// It is about these, and unusable.
+    Broken(Vec<Owner>),
+    /// It is not known what it is about.
+    Unknown,
+    /// An encrypted Secret.
+    Credential { project: String, name: String },
+    /// Region distances by cloud profile.
+    Distances(BTreeMap<String, Distances>),
+    /// Refused, and nothing that a landscape could contain.
+    Refused,
+}
+
+/// Reads a claimed file.
+pub(super) fn read(path: &RepoPath, sorted: &Path, bytes: &[u8]) -> File {
+    if bytes.trim_ascii_start().starts_with(secret::AGE_ARMOR) {
+        let note = Finding::note(Code::new("SECRET-ENCRYPTED"), "this file is encrypted with age and is not read")
+            .at(Place::file(path.clone()))
+            .help("what uses it waits for a Secret in the garden");
+        return File { entries: Vec::new(), findings: Findings(vec![note]) };
+    }
+    let parsed = document::parse(path, bytes, &Budget::default());
+    let mut file = File { entries: Vec::new(), findings: parsed.findings };
+    for broken in parsed.broken {
+        let place = Place { path: path.clone(), span: Some(broken.span), pointer: Pointer::root(), note: String::new() };
+        let owners = broken.identity.as_ref().map(|identity| owners(identity, sorted)).unwrap_or_default();
+        // The findings of a broken document are in its range; they go with its owner.
+        let mut own = Findings::default();
+        let inside = |finding: &Finding| {
+            finding
+                .places
+                .first()
+                .and_then(|p| p.span)
+                .is_some_and(|span| span.start >= broken.span.start && span.start <= broken.span.end)
+        };
+        if let Some(owner) = owners.first() {
+            for finding in &mut file.findings.0 {
+                if finding.severity == Severity::Error && finding.owner.is_empty() && inside(finding) {
+                    finding.owner = owner.to_string();
+                    own.push(finding.clone());
+                }
+            }
+            file.findings.0.retain(|finding| !own.0.contains(finding));
+        }
+        let content = if owners.is_empty() { Content::Unknown } else { Content::Broken(owners) };
+        file.entries.push(Entry { place, content, findings: own });
+    }
+    for document in parsed.documents {
+        file.entries.push(entry(&document, sorted));
+    }
+    file
+}
+
+/// The owners that a document is about: by its folder, and by its namespace where that says otherwise.
+fn owners(identity: &Identity, path: &Path) -> Vec<Owner> {
+    let Some(kind) = Kind::of(&identity.api_version, &identity.kind) else { return Vec::new() };
+    if !kind.namespaced() {
+        return vec![Owner::cluster(kind, identity.name.clone())];
+    }
+    let by_path = match path {
+        Path::Project { project, .. } if !project.is_empty() => Some(project.clone()),
+        Path::Folder(Folder::Seeds) if kind == Kind::ManagedSeed => Some("garden".to_owned()),
+        _ => None,
+    };
+    let by_namespace = project_of(&identity.namespace);
+    let mut projects: Vec<String> = by_path.into_iter().chain(by_namespace).collect();
+    projects.dedup();
+    projects.into_iter().map(|project| Owner::project(kind, project, identity.name.clone())).collect()
+}
+
+/// The project of a namespace.
+fn project_of(namespace: &str) -> Option<String> {
+    if namespace == "garden" {
+        return Some("garden".to_owned());
+    }
+    namespace.strip_prefix("garden-").filter(|project| !project.is_empty()).map(str::to_owned)
+}
+
+fn entry(document: &Arc<Document>, path: &Path) -> Entry {
+    let place = document.place(&Pointer::root(), On::Key);
+    let refuse = |content: Content, finding: Finding| Entry { place: place.clone(), content, findings: Findings(vec![finding]) };
+    let value = document.value();
+    let text = |key: &str| value.get(key).and_then(Value::as_str);
+    if text("kind") == Some("Secret") {
+        return secret_entry(document, path, place);
+    }
+    if text("apiVersion") == Some("v1") && text("kind") == Some("ConfigMap") && *path == Path::Folder(Folder::Seeds) {
+        return distances_entry(document, place);
+    }
+    let Some(identity) = document.identity() else { return refuse(Content::Unknown, no_identity(document)) };
+    let Some(kind) = Kind::of(&identity.api_version, &identity.kind) else {
+        return refuse(Content::Unknown, unknown_kind(document, &identity));
+    };
+    let owners = owners(&identity, path);
+    let Some(owner) = owners.first().cloned() else {
+        let finding = Finding::error(
+            Code::new("LOAD-IDENTITY"),
+            format!("it is not known which project {kind} `{}` belongs to", identity.name),
+        )
+        .at(document.place(&"/metadata/namespace".into(), On::Value))
+        .help(format!("set `metadata.namespace` to garden-<project>, or move it to {}", paths::home(kind, "")));
+        return refuse(Content::Unknown, finding);
+    };
+    let mut findings = placement(document, path, kind, &identity, &owner);
+    let mut value = value.clone();
+    findings.extend(paste::clean(&owner, &mut value, document));
+    findings.extend(decode::check(kind, &owner, &mut value, document));
+    if findings.has_errors() {
+        return Entry { place, content: Content::Broken(owners), findings };
+    }
+    match Object::decode(&owner, &Arc::new(value), document) {
+        Ok(object) => Entry { place, content: Content::Object(owner, object), findings },
+        Err(finding) => {
+            findings.push(finding);
+            Entry { place, content: Content::Broken(owners), findings }
+        }
+    }
+}
+
+/// Whether the object lies where it belongs.
+fn placement(document: &Document, path: &Path, kind: Kind, identity: &Identity, owner: &Owner) -> Findings {
+    let mut findings = Findings::default();
+    let mut error = |code: &'static str, message: String, pointer: &str, help: String| {
+        let place = document.place(&pointer.into(), On::Value);
+        findings.push(Finding::error(Code::new(code), message).at(place).help(help).of(owner));
+    };
+    if !paths::is_home(kind, path) {
+        let message = format!("a {kind} does not belong in {}", document.path());
+        error("LOAD-PLACE", message, "/kind", format!("move it to {}", paths::home(kind, &owner.project)));
+    }
+    let expected = if kind.namespaced() { project_namespace(&owner.project) } else { String::new() };
+    if !identity.namespace.is_empty() && identity.namespace != expected {
+        let (message, help) = if kind.namespaced() {
+            let message =
+                format!("the namespace `{}` contradicts the path: the project is `{}`", identity.namespace, owner.project);
+            (message, format!("remove `namespace`, or write `{expected}`, or move the file"))
+        } else {
+            (format!("a {kind} has no namespace, but `{}` is given", identity.namespace), "remove `namespace`".to_owned())
+        };
+        error("LOAD-NAMESPACE", message, "/metadata/namespace", help);
+    }
+    if let (Kind::Project, Path::Project { project, .. }) = (kind, path)
+        && *project != identity.name
+    {
+        let message = format!("the project is called `{}`, its folder `{project}`", identity.name);
+        error(
+            "LOAD-NAME",
+            message,
+            "/metadata/name",
+            format!("call it `{project}`, or move it to projects/{}/project.yaml", identity.name),
+        );
+    }
+    findings
+}
+
+/// Says what is missing of apiVersion, kind and name.
+fn no_identity(document: &Document) -> Finding {
+    let value = document.value();
+    let missing: Vec<&str> = [("/apiVersion", "apiVersion"), ("/kind", "kind"), ("/metadata/name", "metadata.name")]
+        .into_iter()
+        .filter(|(pointer, _)| value.pointer(pointer).and_then(Value::as_str).is_none_or(str::is_empty))
+        .map(|(_, name)| name)
+        .collect();
+    let mut finding = Finding::error(Code::new("LOAD-IDENTITY"), format!("the document lacks {}", missing.join(" and ")))
+        .at(document.place(&Pointer::root(), On::Key))
+        .help("every manifest needs apiVersion, kind and metadata.name; nothing is deleted while one has no identity");
+    let keys: Vec<&str> = value.as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect();
+    for wanted in ["apiVersion", "kind", "metadata"] {
+        if value.get(wanted).is_none()
+            && let Some(near) =
+                nearest(wanted, keys.iter().copied().filter(|key| !matches!(*key, "apiVersion" | "kind" | "metadata" | "spec")))
+        {
+            finding = finding.at(document.place(&Pointer::root().key(near), On::Key).noted(format!("did you mean `{wanted}`?")));
+        }
+    }
+    finding
+}
+
+fn unknown_kind(document: &Document, identity: &Identity) -> Finding {
+    let same_kind = Kind::ALL.iter().find(|kind| kind.name() == identity.kind);
+    let (pointer, help) = if let Some(kind) = same_kind {
+        ("/apiVersion", format!("write `apiVersion: {}`", kind.api_version()))
+    } else if let Some(near) = nearest(&identity.kind, Kind::ALL.iter().map(|kind| kind.name())) {
+        ("/kind", format!("did you mean `{near}`?"))
+    } else {
+        let known: Vec<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+        ("/kind", format!("a landscape consists of {}", known.join(", ")))
+    };
+    let message = format!("`{}` of `{}` does not belong in a landscape", identity.kind, identity.api_version);
+    Finding::error(Code::new("LOAD-KIND"), message).at(document.place(&pointer.into(), On::Value)).help(help)
+}
+
+/// A Secret. Its findings point at `kind`, never at its content, which a printer would show.
+fn secret_entry(document: &Document, path: &Path, place: Place) -> Entry {
+    let at = document.place(&"/kind".into(), On::Value);
+    let value = document.value();
+    let name = value.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let here = |finding: Finding, content: Content| Entry { place: place.clone(), content, findings: Findings(vec![finding]) };
+    let Path::Project { project, part } = path else {
+        let finding = Finding::error(Code::new("LOAD-PLACE"), format!("a Secret does not belong in {}", document.path()))
+            .at(at)
+            .help("encrypted Secrets belong in projects/<project>/credentials/");
+        return here(finding, Content::Refused);
+    };
+    let Some(how) = secret::encryption(value) else {
+        let finding = Finding::error(Code::new("SECRET-PLAIN"), format!("the Secret `{name}` is not encrypted"))
+            .at(at)
+            .help("take it out of the history and replace its content; keep it in the garden, or encrypt it with SOPS or age");
+        return here(finding, Content::Refused);
+    };
+    if part != "credentials" || name.is_empty() {
+        let finding = Finding::error(
+            Code::new("LOAD-PLACE"),
+            format!("the encrypted Secret `{name}` does not belong in {}", document.path()),
+        )
+        .at(at)
+        .help(format!("give it a name, and move it to projects/{project}/credentials/"));
+        return here(finding, Content::Refused);
+    }
+    let message = format!("the Secret `{name}` is encrypted with {how} and is not read");
+    let finding = Finding::note(Code::new("SECRET-ENCRYPTED"), message)
+        .at(at)
+        .help("what uses it waits for a Secret of that name in the garden");
+    here(finding, Content::Credential { project: project.clone(), name })
+}
+
+/// A ConfigMap with region distances.
+fn distances_entry(document: &Document, place: Place) -> Entry {
+    let value = document.value();
+    let refuse = |message: String, pointer: &Pointer, help: &str| Entry {
+        place: place.clone(),
+        content: Content::Refused,
+        findings: Findings(vec![
+            Finding::error(Code::new("LOAD-DISTANCES"), message).at(document.place(pointer, On::Value)).help(help),
+        ]),
+    };
+    let label = Pointer::from("/metadata/labels").key(DISTANCES_LABEL);
+    if value.pointer(label.as_str()).and_then(Value::as_str) != Some("region-config") {
+        let help = "label it `scheduling.gardener.cloud/purpose: region-config`, or remove it";
+        return refuse("only ConfigMaps with region distances belong here".to_owned(), &label, help);
+    }
+    let annotation = Pointer::from("/metadata/annotations").key(DISTANCES_PROFILES);
+    let Some(profiles) = value.pointer(annotation.as_str()).and_then(Value::as_str) else {
+        let help = "annotate it `scheduling.gardener.cloud/cloudprofiles: <name>,<name>`";
+        return refuse("it is not said which cloud profiles these distances are for".to_owned(), &annotation, help);
+    };
+    let mut distances = Distances::new();
+    for (region, text) in value.get("data").and_then(Value::as_object).into_iter().flatten() {
+        let pointer = Pointer::from("/data").key(region);
+        let parsed = document::parse(document.path(), text.as_str().unwrap_or_default().as_bytes(), &Budget::default());
+        let row: Option<BTreeMap<String, i64>> = match parsed.documents.as_slice() {
+            [one] => {
+                one.value().as_object().and_then(|map| map.iter().map(|(to, far)| Some((to.clone(), far.as_i64()?))).collect())
+            }
+            _ => None,
+        };
+        let Some(row) = row else {
+            return refuse(
+                format!("the distances of region `{region}` cannot be read"),
+                &pointer,
+                "write lines of `region: number`",
+            );
+        };
+        distances.insert(region.clone(), row);
+    }
+    let by_profile =
+        profiles.split(',').map(str::trim).filter(|p| !p.is_empty()).map(|p| (p.to_owned(), distances.clone())).collect();
+    Entry { place, content: Content::Distances(by_profile), findings: Findings::default() }
+}

@@ -1,0 +1,147 @@
+//! From the files of a commit to the landscape.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::file::{self, Content, File};
+use super::paths::{self, Path};
+use super::{Kind, Landscape, Owner, link};
+use crate::finding::{Code, Finding, Findings, Place, Severity};
+use crate::memo::Memo;
+use crate::snapshot::{BlobId, EntryKind, RepoPath, Snapshot};
+
+/// Files that were read, by path and content. Rounds are begun and swept by whoever owns it.
+pub type FileMemo = Memo<(RepoPath, BlobId), Arc<File>>;
+
+/// Reads every claimed file, and links what is in them.
+#[must_use]
+pub fn load(snapshot: &Snapshot, memo: &mut FileMemo) -> (Landscape, Findings) {
+    let mut landscape = Landscape::default();
+    let mut findings = Findings::default();
+    let mut seen: BTreeMap<Owner, Vec<Place>> = BTreeMap::new();
+    let mut folded: BTreeMap<String, &RepoPath> = BTreeMap::new();
+    for (path, blob) in &snapshot.files {
+        let sorted = paths::sort(path.as_str());
+        let link = blob.kind != EntryKind::File;
+        if sorted == Path::Other && !(link && paths::claims(path.as_str())) {
+            continue;
+        }
+        if let Some(finding) = unusable(path, blob.kind, &mut folded) {
+            landscape.unknown.extend(finding.places.first().cloned());
+            findings.push(finding);
+            continue;
+        }
+        if sorted == Path::Overlay {
+            match std::str::from_utf8(&blob.bytes) {
+                Ok(text) => drop(landscape.overlays.insert(path.clone(), Arc::from(text))),
+                Err(_) => {
+                    findings.push(Finding::error(Code::new("LOAD-TEXT"), "the file is not UTF-8").at(Place::file(path.clone())))
+                }
+            }
+            continue;
+        }
+        let key = (path.clone(), blob.id.clone());
+        let file = Arc::clone(memo.get_or_insert_with(key, || Arc::new(file::read(path, &sorted, &blob.bytes))));
+        findings.extend(file.findings.clone());
+        take(&file, &mut landscape, &mut findings, &mut seen);
+    }
+    settle_duplicates(&mut landscape, &mut findings, seen);
+    findings.extend(link::check(&mut landscape));
+    if !snapshot.files.contains_key("landscape.yaml") {
+        findings.push(no_landscape(snapshot));
+    }
+    (landscape, findings)
+}
+
+/// Puts the entries of a file where they belong.
+fn take(file: &File, landscape: &mut Landscape, findings: &mut Findings, seen: &mut BTreeMap<Owner, Vec<Place>>) {
+    for entry in &file.entries {
+        findings.extend(entry.findings.clone());
+        match &entry.content {
+            Content::Object(owner, object) => {
+                seen.entry(owner.clone()).or_default().push(entry.place.clone());
+                landscape.put(owner.clone(), object.clone());
+            }
+            Content::Broken(owners) => {
+                let errors = entry.findings.iter().filter(|f| f.severity == Severity::Error);
+                for owner in owners {
+                    if owner.kind == Kind::Landscape && landscape.name.is_empty() {
+                        landscape.name.clone_from(&owner.name);
+                    }
+                    seen.entry(owner.clone()).or_default().push(entry.place.clone());
+                    landscape.broken.entry(owner.clone()).or_default().0.extend(errors.clone().cloned());
+                }
+            }
+            Content::Unknown => landscape.unknown.push(entry.place.clone()),
+            Content::Credential { project, name } => {
+                landscape.credentials.insert((project.clone(), name.clone()), entry.place.clone());
+            }
+            Content::Distances(distances) => landscape.distances.extend(distances.clone()),
+            Content::Refused => {}
+        }
+    }
+}
+
+/// Two documents about the same object: neither wins. Broken objects are in no map.
+fn settle_duplicates(landscape: &mut Landscape, findings: &mut Findings, seen: BTreeMap<Owner, Vec<Place>>) {
+    for (owner, places) in seen {
+        let [first, others @ ..] = places.as_slice() else { continue };
+        if others.is_empty() {
+            if landscape.broken.contains_key(&owner) {
+                landscape.remove(&owner);
+            }
+            continue;
+        }
+        let mut finding = Finding::error(Code::new("LOAD-DUPLICATE"), format!("{owner} is defined {} times", places.len()))
+            .at(first.clone())
+            .help("keep one of them; until then the object stays as it was")
+            .of(&owner);
+        for other in others {
+            finding = finding.at(other.clone().noted("and here"));
+        }
+        landscape.remove(&owner);
+        landscape.broken.entry(owner).or_default().push(finding.clone());
+        findings.push(finding);
+    }
+}
+
+/// Why a claimed path cannot be read at all.
+fn unusable<'a>(path: &'a RepoPath, kind: EntryKind, folded: &mut BTreeMap<String, &'a RepoPath>) -> Option<Finding> {
+    let text = path.as_str();
+    let shown = RepoPath::from(text.escape_debug().to_string());
+    let error = |code: &'static str, message: String, help: &str| {
+        Some(Finding::error(Code::new(code), message).at(Place::file(shown.clone())).help(help))
+    };
+    match kind {
+        EntryKind::Symlink => {
+            return error("LOAD-LINK", "a symbolic link is not followed".to_owned(), "put the file itself here");
+        }
+        EntryKind::Submodule => {
+            return error("LOAD-LINK", "a submodule is not followed".to_owned(), "put the files themselves here");
+        }
+        EntryKind::File => {}
+    }
+    let odd = text.chars().any(|c| c.is_control() || c == '\\') || text.split('/').any(|part| matches!(part, "" | "." | ".."));
+    if odd {
+        return error("LOAD-PATH", "the file's name contains characters that are not portable".to_owned(), "rename it");
+    }
+    if let Some(twin) = folded.insert(text.to_lowercase(), path) {
+        let help = "rename one of them: on many machines only one of the two would exist";
+        return error("LOAD-PATH", format!("the file's name differs from {twin} only in case"), help);
+    }
+    None
+}
+
+/// What to write when there is no `landscape.yaml`.
+fn no_landscape(snapshot: &Snapshot) -> Finding {
+    let other = snapshot.files.keys().find(|path| matches!(path.as_str(), "landscape.yml" | "Landscape.yaml" | "landscape.json"));
+    let finding = Finding::error(Code::new("LOAD-NO-LANDSCAPE"), "there is no landscape.yaml").help(format!(
+        "write landscape.yaml:\n\napiVersion: {}\nkind: {}\nmetadata:\n  name: local\nspec:\n  domains:\n    internal: internal.example.com\n    default: shoots.example.com\n  clusters: sim\n",
+        Kind::Landscape.api_version(),
+        Kind::Landscape,
+    ));
+    match other {
+        Some(path) => finding.at(Place::file(path.clone()).noted("this one is not read: the name is landscape.yaml")),
+        None => finding.at(Place::file("landscape.yaml".into())),
+    }
+}
