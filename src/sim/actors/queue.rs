@@ -1,0 +1,197 @@
+//! The runner: one queue per cluster of (actor, object), earliest first, fed by the cluster's events and by the actors' own
+//! requests to look again.
+
+use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use tokio::sync::mpsc::error::TryRecvError;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::cx::{Parsed, Waits};
+use super::{Actor, Again, Cx};
+use crate::observed::ObjectKey;
+use crate::sim::{Cluster, Delays};
+
+/// How many objects are reconciled before other tasks get a turn.
+const TURN: usize = 32;
+/// The longest pause after failures.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// An actor by its place in the list, and an object.
+type Item = (usize, ObjectKey);
+
+/// Items by due time; each at most once, with its earliest time. Ties go in order of arrival.
+#[derive(Default)]
+struct Queue {
+    due: BTreeMap<(Instant, u64), Item>,
+    places: HashMap<Item, (Instant, u64)>,
+    arrivals: u64,
+}
+
+impl Queue {
+    fn add(&mut self, item: Item, at: Instant) {
+        if let Some(place) = self.places.get(&item) {
+            if place.0 <= at {
+                return;
+            }
+            self.due.remove(place);
+        }
+        self.arrivals += 1;
+        let place = (at, self.arrivals);
+        self.places.insert(item.clone(), place);
+        self.due.insert(place, item);
+    }
+
+    fn pop(&mut self, now: Instant) -> Option<Item> {
+        let entry = self.due.first_entry()?;
+        if entry.key().0 > now {
+            return None;
+        }
+        let item = entry.remove();
+        self.places.remove(&item);
+        Some(item)
+    }
+
+    fn next(&self) -> Option<Instant> {
+        self.due.keys().next().map(|(at, _)| *at)
+    }
+}
+
+struct Runner {
+    cluster: Cluster,
+    actors: Vec<Box<dyn Actor>>,
+    watchers: HashMap<(&'static str, &'static str), Vec<usize>>,
+    seed: u64,
+    delays: Delays,
+    queue: Queue,
+    waits: HashMap<Item, Waits>,
+    failures: HashMap<Item, u32>,
+    parsed: Parsed,
+}
+
+/// Runs actors over a cluster until told to stop. Begins with every object that is there.
+pub(crate) async fn run(cluster: Cluster, actors: Vec<Box<dyn Actor>>, seed: u64, delays: Delays, stop: CancellationToken) {
+    let mut events = cluster.subscribe();
+    let mut watchers: HashMap<_, Vec<usize>> = HashMap::new();
+    for (index, actor) in actors.iter().enumerate() {
+        for watched in actor.watches() {
+            watchers.entry(*watched).or_default().push(index);
+        }
+    }
+    let mut runner = Runner {
+        cluster,
+        actors,
+        watchers,
+        seed,
+        delays,
+        queue: Queue::default(),
+        waits: HashMap::new(),
+        failures: HashMap::new(),
+        parsed: Parsed::default(),
+    };
+    runner.relist();
+    while !stop.is_cancelled() {
+        loop {
+            match events.try_recv() {
+                Ok(change) => runner.hear(&change.key),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return,
+            }
+        }
+        if runner.turn() {
+            tokio::task::yield_now().await;
+            continue;
+        }
+        let timer = runner.queue.next();
+        tokio::select! {
+            () = stop.cancelled() => return,
+            change = events.recv() => match change {
+                Some(change) => runner.hear(&change.key),
+                None => return,
+            },
+            () = tokio::time::sleep_until(timer.unwrap_or_else(Instant::now)), if timer.is_some() => {}
+        }
+    }
+}
+
+impl Runner {
+    /// Queues whatever an event concerns.
+    fn hear(&mut self, key: &ObjectKey) {
+        let Some(indices) = self.watchers.get(&(key.group.as_str(), key.kind.as_str())).cloned() else { return };
+        let now = Instant::now();
+        for index in indices {
+            let cx = context(&self.cluster, self.actors[index].as_ref(), key, self.seed, self.delays, &self.parsed);
+            for concerned in self.actors[index].concerns(&cx, key) {
+                self.queue.add((index, concerned), now);
+            }
+        }
+    }
+
+    /// Queues everything that is there.
+    fn relist(&mut self) {
+        let kinds: std::collections::BTreeSet<_> = self.watchers.keys().copied().collect();
+        for (group, kind) in kinds {
+            for stored in self.cluster.list(group, kind, None) {
+                self.hear(&ObjectKey::new(group, kind, &stored.namespace, &stored.name));
+            }
+        }
+    }
+
+    /// Reconciles what is due, up to a turn; whether anything was.
+    fn turn(&mut self) -> bool {
+        let now = Instant::now();
+        let mut worked = false;
+        for _ in 0..TURN {
+            let Some(item) = self.queue.pop(now) else { break };
+            worked = true;
+            if let Again::After(pause) = self.reconcile(&item) {
+                self.queue.add(item, Instant::now() + pause);
+            }
+        }
+        worked
+    }
+
+    fn reconcile(&mut self, item: &Item) -> Again {
+        let (index, key) = item;
+        let actor = self.actors[*index].as_mut();
+        let mut cx = context(&self.cluster, actor, key, self.seed, self.delays, &self.parsed);
+        cx.begun = self.waits.remove(item).unwrap_or_default();
+        let result = catch_unwind(AssertUnwindSafe(|| actor.reconcile(&mut cx, key)));
+        let waiting = std::mem::take(&mut cx.waiting);
+        if !waiting.is_empty() {
+            self.waits.insert(item.clone(), waiting);
+        }
+        let name = actor.name();
+        match result {
+            Ok(Ok(again)) => {
+                self.failures.remove(item);
+                return again;
+            }
+            // Somebody else wrote in between: read again.
+            Ok(Err(refused)) if refused.code == 409 => tracing::trace!(actor = name, object = %key, %refused, "conflict"),
+            Ok(Err(refused)) => tracing::debug!(actor = name, object = %key, %refused, "request refused"),
+            Err(panic) => {
+                let message = panic.downcast_ref::<String>().map(String::as_str);
+                let message = message.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+                tracing::error!(actor = name, object = %key, message, "simulated controller panicked");
+            }
+        }
+        let failures = self.failures.entry(item.clone()).or_default();
+        *failures += 1;
+        let pause = Duration::from_millis(5) * 2_u32.saturating_pow((*failures).min(16));
+        Again::After(pause.min(LONGEST_PAUSE))
+    }
+}
+
+fn context<'a>(
+    cluster: &'a Cluster,
+    actor: &dyn Actor,
+    key: &'a ObjectKey,
+    seed: u64,
+    delays: Delays,
+    parsed: &'a Parsed,
+) -> Cx<'a> {
+    Cx { cluster, parsed, actor: actor.name(), key, seed, delays, slow: false, begun: Waits::new(), waiting: Waits::new() }
+}
