@@ -3,6 +3,7 @@
 pub mod cluster;
 pub mod digest;
 pub mod document;
+pub mod facts;
 pub mod finding;
 pub mod git;
 pub mod graph;

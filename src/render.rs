@@ -14,8 +14,21 @@ use crate::observed::ObjectKey;
 pub mod component;
 pub mod context;
 pub mod crd;
+mod engine;
+mod helper;
+pub mod image;
+mod load;
+mod post;
+mod release;
+mod syntax;
+mod when;
 
 pub use component::{Component, ComponentId, DeletePhase, Hibernate, Ready, Scope, Trigger};
+pub use engine::Known;
+pub use image::Images;
+pub use load::{Compiled, Components, compile};
+pub use post::namespaced;
+pub use release::{Outcome, components};
 
 /// What all owners want.
 #[derive(Debug, Clone, Default)]

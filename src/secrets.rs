@@ -139,3 +139,16 @@ pub type Body = BTreeMap<String, Zeroizing<Vec<u8>>>;
 /// Has no `Debug` and no `Serialize`; wiped when dropped.
 #[derive(Clone, Default)]
 pub struct Bodies(pub BTreeMap<SecretRef, Option<Body>>);
+
+/// The objects that stand for one configuration name now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Names {
+    /// The object to use.
+    pub current: String,
+    /// The one before, during a rotation.
+    pub old: Option<String>,
+    /// A checksum that changes whenever the object is another one.
+    pub checksum: String,
+    /// Whether its body is no secret: the bundle of an authority.
+    pub public: bool,
+}

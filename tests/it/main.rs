@@ -4,4 +4,5 @@ mod cluster;
 mod document;
 mod edits;
 mod git;
+mod render;
 mod values;

@@ -1,0 +1,84 @@
+//! Values read from live objects that templates may use: `infrastructure.nodes`, `seed:ingress.address`.
+//!
+//! A fact exists only while the object that exports it is ready. A missing fact is not an error; it makes those who read it wait.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::health::{Health, health};
+use crate::landscape::Target;
+use crate::observed::Observed;
+use crate::render::{Ready, Scope};
+
+/// Where one fact of one owner is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exported {
+    /// `component.fact`.
+    pub fact: String,
+    /// The owner's label value.
+    pub owner: String,
+    /// The cluster.
+    pub target: Target,
+    /// The object's kind.
+    pub kind: String,
+    /// The object's name.
+    pub name: String,
+    /// The JSON pointer into it.
+    pub pointer: String,
+    /// When its component is ready.
+    pub ready: Ready,
+}
+
+/// Facts by the name that templates use: `component.fact`, or with the scope in front for those of other scopes.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Facts(BTreeMap<String, Arc<Value>>);
+
+impl Facts {
+    /// Reads an owner's facts from its own, tracked, ready objects.
+    #[must_use]
+    pub fn collect(observed: &Observed, exports: &[Exported]) -> Self {
+        let found = exports.iter().filter_map(|export| {
+            let live = observed.targets.get(&export.target)?;
+            let object = live
+                .labelled(&export.owner)
+                .find(|o| o.key.kind == export.kind && o.key.name == export.name && o.is_tracked())?;
+            if health(object, &export.ready) != Health::Ready {
+                return None;
+            }
+            let value = object.get(&export.pointer).filter(|v| !v.is_null())?;
+            Some((export.fact.clone(), Arc::new(value.clone())))
+        });
+        Self(found.collect())
+    }
+
+    /// These facts and those of another scope, which templates name with the scope in front.
+    #[must_use]
+    pub fn with(mut self, scope: Scope, others: &Self) -> Self {
+        let prefix = match scope {
+            Scope::Garden => "garden",
+            Scope::Project => "project",
+            Scope::Seed => "seed",
+            Scope::Shoot => "shoot",
+        };
+        self.0.extend(others.0.iter().map(|(name, value)| (format!("{prefix}:{name}"), Arc::clone(value))));
+        self
+    }
+
+    /// A fact.
+    #[must_use]
+    pub fn get(&self, fact: &str) -> Option<&Value> {
+        self.0.get(fact).map(Arc::as_ref)
+    }
+
+    /// Adds a fact.
+    pub fn insert(&mut self, fact: impl Into<String>, value: Value) {
+        self.0.insert(fact.into(), Arc::new(value));
+    }
+
+    /// All facts in order of name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_ref()))
+    }
+}

@@ -1,0 +1,353 @@
+//! The template engine: handlebars with an escape that no value can use to change a manifest's structure.
+//!
+//! A value that is not plainly harmless is poisoned with a NUL character, which no YAML reader accepts; so it fails with a finding
+//! instead of becoming a key. What a template reads from clusters goes through a side channel: a missing fact or secret makes the
+//! component wait as a whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+
+use handlebars::template::Template;
+use handlebars::{Context, Handlebars, Helper, HelperDef, HelperResult, Output, RenderContext, RenderError, Renderable, ScopedJson};
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use super::helper;
+use super::image::Images;
+use super::load::small;
+use crate::digest::DigestKey;
+use crate::facts::Facts;
+use crate::landscape::{Owner, Target};
+use crate::secrets::{Bodies, Names, SecretRef};
+
+/// Every helper of the template language.
+pub(crate) const HELPERS: &[&str] = &[
+    "if", "unless", "each", "with", "lookup", "eq", "ne", "gt", "gte", "lt", "lte", "and", "or", "not", "len", "json", "yaml",
+    "image", "secret", "secret-data", "secret-checksum", "fact", "has-fact", "garden-secret", "replicas", "sha256", "hash8", "b64",
+    "join", "concat", "default", "cidr-host", "version-at-least", "contains", "starts-with", "add", "size", "quantity-max", "dict",
+    "list",
+];
+
+/// Helpers that read what is known of clusters.
+const READING: &[&str] =
+    &["image", "secret", "secret-data", "secret-checksum", "fact", "has-fact", "garden-secret", "replicas"];
+
+/// What one owner's templates may read beside their context.
+pub struct Known<'a> {
+    /// Whose templates.
+    pub owner: &'a Owner,
+    /// The cluster of the scope.
+    pub target: &'a Target,
+    /// The namespace of the scope in that cluster; empty for none.
+    pub namespace: &'a str,
+    /// The namespace of what a shoot's components write into the garden; empty for none.
+    pub garden_namespace: &'a str,
+    /// Names of the secrets that exist, by configuration name; `None` if that is not known yet.
+    pub names: Option<&'a BTreeMap<String, Names>>,
+    /// Facts.
+    pub facts: &'a Facts,
+    /// Secret bodies that were fetched.
+    pub bodies: &'a Bodies,
+    /// Images, with the landscape's own laid over.
+    pub images: &'a Images,
+    /// The key for digests of secret content.
+    pub digest_key: Option<&'a DigestKey>,
+    /// Whether what only clusters know is replaced by symbols.
+    pub offline: bool,
+}
+
+/// What helpers leave behind.
+#[derive(Default)]
+pub(crate) struct Notes {
+    /// What is missing, in the order of asking.
+    pub(crate) waiting: Vec<String>,
+    /// Secrets whose bodies were asked for and not fetched yet.
+    pub(crate) needs_bodies: BTreeSet<SecretRef>,
+    /// Secret values that were handed out.
+    pub(crate) secrets: Vec<Zeroizing<String>>,
+}
+
+/// Rendered text, with the places in the template that its parts came from.
+pub(crate) struct Text {
+    pub(crate) text: String,
+    marks: Vec<(usize, u32, u32)>,
+}
+
+/// Why a template could not be rendered, at a line and column of its file.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) message: String,
+    pub(crate) line: u32,
+    pub(crate) column: u32,
+}
+
+impl Text {
+    /// The template's line and column that a byte of the text came from.
+    pub(crate) fn origin(&self, offset: usize) -> (u32, u32) {
+        let at = self.marks.partition_point(|(start, ..)| *start <= offset);
+        let Some((start, line, column)) = at.checked_sub(1).and_then(|i| self.marks.get(i)).copied() else { return (1, 1) };
+        let before = &self.text[start..offset.min(self.text.len())];
+        let from_template = self.marks.get(at - 1).is_some_and(|_| before.is_char_boundary(before.len()));
+        match before.rfind('\n') {
+            Some(newline) if from_template => (line + small(before.matches('\n').count()), small(before[newline + 1..].chars().count()) + 1),
+            _ => (line, column),
+        }
+    }
+}
+
+/// Renders a template. NUL in the result (a value that the escape refused) is a failure at its place.
+pub(crate) fn run(template: &Template, context: &Context, known: &Known<'_>, notes: &Mutex<Notes>) -> Result<Text, Failure> {
+    let registry = registry(known.offline);
+    let mut scope = RenderContext::new(None);
+    for name in READING {
+        scope.register_local_helper(name, Box::new(Reading { name, known, notes }));
+    }
+    let mut sink = Sink::default();
+    let mut marks = Vec::with_capacity(template.elements.len());
+    for (index, element) in template.elements.iter().enumerate() {
+        let (line, column) = template.mapping.get(index).map_or((1, 1), |at| (small(at.0), small(at.1)));
+        marks.push((sink.0.len(), line, column));
+        element.render(registry, context, &mut scope, &mut sink).map_err(|error| Failure {
+            line: error.line_no.map_or(line, small),
+            column: error.column_no.map_or(column, small),
+            message: message(&error),
+        })?;
+    }
+    let text = Text { text: sink.0, marks };
+    match text.text.find('\0') {
+        None => Ok(text),
+        Some(at) => {
+            let (line, column) = text.origin(at);
+            let rest: String = text.text[at..].split('\0').nth(1).unwrap_or_default().chars().take(60).collect();
+            let shown = if locked(notes).secrets.is_empty() { format!(" `{}`", rest.escape_debug()) } else { String::new() };
+            Err(Failure {
+                message: format!("a value{shown} could change the manifest's structure; write it with `{{{{json …}}}}` or `{{{{yaml … indent}}}}`"),
+                line,
+                column,
+            })
+        }
+    }
+}
+
+/// Renders a template that gives one plain value, such as the name of an exported object.
+pub(crate) fn plain(template: &Template, context: &Context) -> Result<String, String> {
+    let registry = registry(true);
+    let mut scope = RenderContext::new(None);
+    let text = template.renders(registry, context, &mut scope).map_err(|e| message(&e))?;
+    if text.contains('\0') { Err("its name is not a plain value".into()) } else { Ok(text) }
+}
+
+/// handlebars' reason without its own position.
+fn message(error: &RenderError) -> String {
+    error.reason().to_string()
+}
+
+/// The lock is never held while something may panic, but a poisoned one still holds good notes.
+pub(crate) fn locked(notes: &Mutex<Notes>) -> MutexGuard<'_, Notes> {
+    notes.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn registry(offline: bool) -> &'static Handlebars<'static> {
+    static ONLINE: LazyLock<Handlebars<'static>> = LazyLock::new(|| build(false));
+    static OFFLINE: LazyLock<Handlebars<'static>> = LazyLock::new(|| build(true));
+    if offline { &OFFLINE } else { &ONLINE }
+}
+
+fn build(offline: bool) -> Handlebars<'static> {
+    let mut registry = Handlebars::new();
+    registry.set_strict_mode(true);
+    registry.register_escape_fn(if offline { escape_offline } else { escape });
+    registry.unregister_helper("log");
+    registry.unregister_helper("raw");
+    for (name, function) in helper::PURE {
+        registry.register_helper(name, Box::new(Pure { name, function: *function, offline }));
+    }
+    registry.register_helper("json", Box::new(Writing { yaml: false }));
+    registry.register_helper("yaml", Box::new(Writing { yaml: true }));
+    registry
+}
+
+/// Lets harmless text through and poisons the rest: the characters are those of names, images, versions, addresses and URLs; a
+/// colon at the end would make a key of it, and a run of dashes or dots a list item or a document's end.
+fn escape(text: &str) -> String {
+    let harmless = text.chars().all(|c| c.is_ascii_alphanumeric() || "._/:@+-".contains(c))
+        && !text.ends_with(':')
+        && !text.starts_with('@')
+        && (text.is_empty() || !text.chars().all(|c| "-.".contains(c)))
+        && !text.starts_with("---");
+    if harmless { text.to_owned() } else { format!("\0{text}\0") }
+}
+
+/// The same, with symbols like `<fact infrastructure.nodes>` let through.
+fn escape_offline(text: &str) -> String {
+    if !text.contains('<') {
+        return escape(text);
+    }
+    let mut bare = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find('<') {
+        bare.push_str(&rest[..start]);
+        let Some(length) = rest[start..].find('>').filter(|end| helper::is_symbol(&rest[start..=start + end])) else {
+            return format!("\0{text}\0");
+        };
+        bare.push('x');
+        rest = &rest[start + length + 1..];
+    }
+    bare.push_str(rest);
+    if escape(&bare) == bare { text.to_owned() } else { format!("\0{text}\0") }
+}
+
+/// Collects output. A leading `\u{1}` asks for a line of its own: what is only indentation before it is dropped.
+#[derive(Default)]
+struct Sink(String);
+
+impl Output for Sink {
+    fn write(&mut self, text: &str) -> std::io::Result<()> {
+        match text.strip_prefix(OWN_LINE) {
+            None => self.0.push_str(text),
+            Some(block) => {
+                let line = self.0.rfind('\n').map_or(0, |at| at + 1);
+                if self.0[line..].chars().all(|c| c == ' ') {
+                    self.0.truncate(line);
+                } else {
+                    self.0.push('\n');
+                }
+                self.0.push_str(block);
+            }
+        }
+        Ok(())
+    }
+}
+
+const OWN_LINE: char = '\u{1}';
+
+/// A helper that is a function of its arguments.
+struct Pure {
+    name: &'static str,
+    function: helper::Function,
+    offline: bool,
+}
+
+impl HelperDef for Pure {
+    fn call_inner<'reg: 'rc, 'rc>(
+        &self,
+        h: &Helper<'rc>,
+        _: &'reg Handlebars<'reg>,
+        _: &'rc Context,
+        _: &mut RenderContext<'reg, 'rc>,
+    ) -> Result<ScopedJson<'rc>, RenderError> {
+        let arguments = arguments(h, self.name == "default")?;
+        match (self.function)(&arguments) {
+            Ok(value) => Ok(ScopedJson::Derived(value)),
+            Err(_) if self.offline && arguments.iter().any(|v| helper::has_symbol(v)) => {
+                Ok(ScopedJson::Derived(helper::symbol(self.name, &arguments)))
+            }
+            Err(error) => Err(failed(self.name, &error)),
+        }
+    }
+}
+
+/// The values of a helper's parameters; a missing one is an error, because handlebars itself would pass it as null.
+fn arguments<'h>(h: &'h Helper<'_>, lenient: bool) -> Result<Vec<&'h Value>, RenderError> {
+    h.params()
+        .iter()
+        .map(|p| {
+            if p.is_value_missing() && !lenient { Err(RenderError::strict_error(p.relative_path())) } else { Ok(p.value()) }
+        })
+        .collect()
+}
+
+fn failed(name: &str, error: &str) -> RenderError {
+    handlebars::RenderErrorReason::Other(format!("{name}: {error}")).into()
+}
+
+/// `json` and `yaml`: write a value as data.
+struct Writing {
+    yaml: bool,
+}
+
+impl Writing {
+    fn text(&self, h: &Helper<'_>) -> Result<(String, bool), RenderError> {
+        let arguments = arguments(h, false)?;
+        let Some(value) = arguments.first() else { return Err(failed(h.name(), "takes a value")) };
+        if !self.yaml {
+            return Ok((helper::json(value), false));
+        }
+        let indent = arguments.get(1).and_then(|n| n.as_u64()).and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+        Ok(helper::yaml(value, indent))
+    }
+}
+
+impl HelperDef for Writing {
+    fn call_inner<'reg: 'rc, 'rc>(
+        &self,
+        h: &Helper<'rc>,
+        _: &'reg Handlebars<'reg>,
+        _: &'rc Context,
+        _: &mut RenderContext<'reg, 'rc>,
+    ) -> Result<ScopedJson<'rc>, RenderError> {
+        Ok(ScopedJson::Derived(Value::String(self.text(h)?.0)))
+    }
+
+    fn call<'reg: 'rc, 'rc>(
+        &self,
+        h: &Helper<'rc>,
+        _: &'reg Handlebars<'reg>,
+        _: &'rc Context,
+        _: &mut RenderContext<'reg, 'rc>,
+        out: &mut dyn Output,
+    ) -> HelperResult {
+        let (text, block) = self.text(h)?;
+        if block {
+            out.write(&format!("{OWN_LINE}{text}"))?;
+        } else {
+            out.write(&text)?;
+        }
+        Ok(())
+    }
+}
+
+/// A helper that reads what is known of clusters.
+struct Reading<'a> {
+    name: &'static str,
+    known: &'a Known<'a>,
+    notes: &'a Mutex<Notes>,
+}
+
+impl HelperDef for Reading<'_> {
+    fn call_inner<'reg: 'rc, 'rc>(
+        &self,
+        h: &Helper<'rc>,
+        _: &'reg Handlebars<'reg>,
+        context: &'rc Context,
+        _: &mut RenderContext<'reg, 'rc>,
+    ) -> Result<ScopedJson<'rc>, RenderError> {
+        let arguments = arguments(h, false)?;
+        helper::read(self.name, &arguments, context.data(), self.known, &mut locked(self.notes))
+            .map(ScopedJson::Derived)
+            .map_err(|error| failed(self.name, &error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_harmless_text_passes_the_escape() {
+        for fine in ["", "shoot--dev--a", "registry.k8s.io/x:v1.33.2", "10.0.0.0/8", "a+b@c", "-1", "1.5"] {
+            assert_eq!(escape(fine), fine);
+        }
+        for bad in ["a: b", "a:", "x\nfoo: bar", "-", "---", "...", "{a}", "a #b", "\"", "'", "*a", "&a", "@a", "a,b", "ä", "\0"] {
+            assert!(escape(bad).contains('\0'), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn symbols_pass_only_offline() {
+        assert!(escape("<fact infrastructure.nodes>").contains('\0'));
+        assert_eq!(escape_offline("a-<fact infrastructure.nodes>"), "a-<fact infrastructure.nodes>");
+        assert!(escape_offline("<fact a: b>").contains('\0'));
+        assert!(escape_offline("<fact a> b").contains('\0'));
+    }
+}

@@ -1,0 +1,439 @@
+//! From template files to components: front matter, the compiled template, and what it reads, found in its syntax tree.
+//!
+//! Everything that can be wrong with a template without knowing a cluster is a finding here, with the file's line and column.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use handlebars::Template;
+use serde::Deserialize;
+
+use super::component::{Component, ComponentId, DeletePhase, Hibernate, Ready, Scope, Trigger};
+use super::engine;
+use super::syntax::{self, Reads, Root};
+use super::when::When;
+use crate::finding::{Code, Finding, Findings, Place, Pointer, Span};
+use crate::graph::{Dag, GraphError};
+use crate::snapshot::RepoPath;
+
+const SYNTAX: Code = Code::new("TEMPLATE-SYNTAX");
+const FRONT_MATTER: Code = Code::new("TEMPLATE-FRONT-MATTER");
+const NAME: Code = Code::new("TEMPLATE-NAME");
+const NEEDS: Code = Code::new("TEMPLATE-NEEDS");
+const FACT: Code = Code::new("TEMPLATE-FACT");
+
+/// One compiled template file.
+pub struct Compiled {
+    /// Its front matter and what the template reads.
+    pub component: Arc<Component>,
+    /// The file.
+    pub path: RepoPath,
+    pub(crate) template: Template,
+    pub(crate) when: Option<When>,
+    pub(crate) exports: Vec<CompiledExport>,
+    pub(crate) roots: Vec<Root>,
+    pub(crate) api_versions: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for Compiled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path)
+    }
+}
+
+/// An exported fact whose object's name is a template.
+pub(crate) struct CompiledExport {
+    pub(crate) fact: String,
+    pub(crate) kind: String,
+    pub(crate) name: Template,
+    pub(crate) pointer: String,
+}
+
+/// All components, per scope in graph order.
+#[derive(Debug, Default)]
+pub struct Components {
+    scopes: BTreeMap<Scope, Vec<Arc<Compiled>>>,
+}
+
+impl Components {
+    /// The components of a scope in graph order.
+    #[must_use]
+    pub fn scope(&self, scope: Scope) -> &[Arc<Compiled>] {
+        self.scopes.get(&scope).map_or(&[], Vec::as_slice)
+    }
+
+    /// One component.
+    #[must_use]
+    pub fn get(&self, id: &ComponentId) -> Option<&Arc<Compiled>> {
+        self.scope(id.scope).iter().find(|c| c.component.id == *id)
+    }
+
+    /// All components, by scope and graph order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Compiled>> {
+        self.scopes.values().flatten()
+    }
+
+    /// The pointers that exports read, by API group and kind, for the observer to keep. The group is that of the manifest with
+    /// this kind in the same file.
+    #[must_use]
+    pub fn exported_pointers(&self) -> BTreeMap<(String, String), BTreeSet<String>> {
+        let mut out: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+        for compiled in self.iter() {
+            for export in &compiled.exports {
+                let api_version = compiled.api_versions.get(&export.kind).map_or("", String::as_str);
+                let group = api_version.split_once('/').map_or("", |(group, _)| group);
+                out.entry((group.to_owned(), export.kind.clone())).or_default().insert(export.pointer.clone());
+            }
+        }
+        out
+    }
+
+    /// The kinds that templates write literally: `(apiVersion, kind)`. What is packed into ManagedResources is not among them
+    /// reliably, so this is a superset of what reaches a cluster directly.
+    #[must_use]
+    pub fn kinds(&self) -> BTreeSet<(String, String)> {
+        self.iter().flat_map(|c| c.api_versions.iter().map(|(kind, api)| (api.clone(), kind.clone()))).collect()
+    }
+}
+
+/// Compiles every `templates/<scope>/<component>.yaml` among the files. A file with an error is left out, and so is what needs it.
+#[must_use]
+pub fn compile(files: &BTreeMap<RepoPath, Arc<str>>) -> (Components, Findings) {
+    let mut findings = Findings::default();
+    let mut by_scope: BTreeMap<Scope, BTreeMap<String, Compiled>> = BTreeMap::new();
+    for (path, text) in files {
+        let Some((scope, stem)) = address(path) else { continue };
+        match component(path, scope, stem, text) {
+            Ok(compiled) => {
+                by_scope.entry(scope).or_default().insert(stem.to_owned(), compiled);
+            }
+            Err(mut found) => findings.0.append(&mut found),
+        }
+    }
+    check_facts(&by_scope, &mut findings);
+    let mut components = Components::default();
+    for (scope, compiled) in by_scope {
+        let ordered = order(compiled, &mut findings);
+        components.scopes.insert(scope, ordered);
+    }
+    (components, findings.sorted())
+}
+
+/// Scope and stem of a component's file, or `None` for other files below `templates/`.
+fn address(path: &RepoPath) -> Option<(Scope, &str)> {
+    let (folder, file) = path.as_str().strip_prefix("templates/")?.split_once('/')?;
+    let scope = match folder {
+        "garden" => Scope::Garden,
+        "project" => Scope::Project,
+        "seed" => Scope::Seed,
+        "shoot" => Scope::Shoot,
+        _ => return None,
+    };
+    let stem = file.strip_suffix(".yaml")?;
+    (!stem.contains('/')).then_some((scope, stem))
+}
+
+/// The front matter as written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Front {
+    component: String,
+    #[serde(default)]
+    needs: Vec<String>,
+    when: Option<String>,
+    target: Option<String>,
+    ready: String,
+    #[serde(default)]
+    hibernate: Hibernate,
+    #[serde(default)]
+    trigger: Trigger,
+    #[serde(default)]
+    once: Vec<String>,
+    #[serde(default)]
+    delete: DeletePhase,
+    #[serde(default)]
+    exports: BTreeMap<String, String>,
+}
+
+fn component(path: &RepoPath, scope: Scope, stem: &str, text: &str) -> Result<Compiled, Vec<Finding>> {
+    let at = |line: u32, column: u32| place(path, text, line, column);
+    let Some((front_text, front_line, body)) = split(text) else {
+        return Err(vec![
+            Finding::error(FRONT_MATTER, "the file does not begin with front matter")
+                .at(at(1, 1))
+                .help("begin with a `---` line, the component's keys, and another `---` line before the manifests"),
+        ]);
+    };
+    let front: Front = serde_yaml::from_str(front_text).map_err(|error| {
+        let (line, column) = error.location().map_or((1, 1), |l| (small(l.line()), small(l.column())));
+        let message = error.to_string();
+        vec![Finding::error(FRONT_MATTER, front_message(&message)).at(at(front_line + line - 1, column))]
+    })?;
+    let key_line = |key: &str| {
+        let found = front_text.lines().position(|l| l.starts_with(key) && l[key.len()..].trim_start().starts_with(':'));
+        front_line + found.map_or(0, small)
+    };
+
+    let mut found = Vec::new();
+    let mut complain = |code: Code, key: &str, message: String| {
+        found.push(Finding::error(code, message).at(at(key_line(key), 1)));
+    };
+    if front.component != stem {
+        complain(NAME, "component", format!("component `{}` is in a file named `{stem}.yaml`", front.component));
+    }
+    let ready = ready(&front.ready).unwrap_or_else(|| {
+        complain(FRONT_MATTER, "ready", format!("`{}` is not a kind of readiness", front.ready));
+        Ready::Exists
+    });
+    let in_garden = match (front.target.as_deref(), scope) {
+        (None | Some("seed"), Scope::Seed | Scope::Shoot) => false,
+        (Some("garden"), Scope::Seed | Scope::Shoot) => true,
+        (None | Some("garden"), Scope::Garden | Scope::Project) => false,
+        (Some(other), _) => {
+            complain(FRONT_MATTER, "target", format!("`{other}` is not a target of this scope"));
+            false
+        }
+    };
+    for once in &front.once {
+        let pointer = once.split_once('#').map_or(once.as_str(), |(_, pointer)| pointer);
+        if !pointer.starts_with('/') || Pointer::from(pointer).segments().any(|s| s.parse::<usize>().is_ok()) {
+            complain(FRONT_MATTER, "once", format!("`{once}` is not a pointer through maps only"));
+        }
+    }
+    let when = front.when.as_deref().and_then(|text| match When::compile(text) {
+        Ok(when) => Some(when),
+        Err(error) => {
+            complain(Code::new("TEMPLATE-WHEN"), "when", format!("`when` does not compile: {error}"));
+            None
+        }
+    });
+    let exports: Vec<CompiledExport> = front
+        .exports
+        .iter()
+        .filter_map(|(fact, address)| {
+            let compiled = export(fact, address);
+            if compiled.is_none() {
+                complain(
+                    Code::new("TEMPLATE-EXPORT"),
+                    "exports",
+                    format!("export `{fact}` is `{address}`, not `Kind/name#/json/pointer`"),
+                );
+            }
+            compiled
+        })
+        .collect();
+
+    // Blank lines stand for the front matter, so that positions in the template are positions in the file.
+    let before = text[..text.len() - body.len()].matches('\n').count();
+    let padded = format!("{}{body}", "\n".repeat(before));
+    let template = match Template::compile(&padded) {
+        Ok(template) => template,
+        Err(error) => {
+            let (line, column) = error.pos().map_or((1, 1), |(l, c)| (small(l), small(c)));
+            let message = error.reason().to_string();
+            found.push(Finding::error(SYNTAX, format!("template syntax: {}", message.trim())).at(at(line, column)));
+            return Err(found);
+        }
+    };
+    let mut reads = Reads::default();
+    syntax::walk(&template, &mut reads);
+    for problem in std::mem::take(&mut reads.problems) {
+        found.push(Finding::error(SYNTAX, problem.message).at(at(problem.line, problem.column)));
+    }
+    if !found.is_empty() {
+        return Err(found);
+    }
+    let component = Component {
+        id: ComponentId { scope, name: stem.to_owned() },
+        needs: front.needs,
+        in_garden,
+        when: front.when,
+        ready,
+        hibernate: front.hibernate,
+        trigger: front.trigger,
+        once: front.once,
+        delete: front.delete,
+        exports: front.exports,
+        reads: reads.facts,
+        secrets: reads.secrets,
+    };
+    Ok(Compiled {
+        component: Arc::new(component),
+        path: path.clone(),
+        template,
+        when,
+        exports,
+        roots: reads.roots,
+        api_versions: api_versions(body),
+    })
+}
+
+/// serde's message without its own position, which refers to the front matter alone.
+fn front_message(message: &str) -> String {
+    let cut = message.rfind(" at line ").unwrap_or(message.len());
+    format!("front matter: {}", &message[..cut])
+}
+
+/// Front matter, the line it begins on, and the rest of the file.
+fn split(text: &str) -> Option<(&str, u32, &str)> {
+    let mut offset = 0;
+    let mut line = 1;
+    let mut begin = None;
+    for raw in text.split_inclusive('\n') {
+        let trimmed = raw.trim_end();
+        match begin {
+            None if trimmed == "---" => begin = Some((offset + raw.len(), line + 1)),
+            None if trimmed.is_empty() || trimmed.starts_with('#') => {}
+            None => return None,
+            Some((start, first)) if trimmed == "---" => return Some((&text[start..offset], first, &text[offset + raw.len()..])),
+            Some(_) => {}
+        }
+        offset += raw.len();
+        line += 1;
+    }
+    begin.map(|(start, first)| (&text[start..], first, ""))
+}
+
+fn ready(text: &str) -> Option<Ready> {
+    Some(match text {
+        "exists" => Ready::Exists,
+        "rollout" => Ready::Rollout,
+        "extension" => Ready::Extension,
+        "etcd" => Ready::Etcd,
+        "managed-resource" => Ready::ManagedResource,
+        "job" => Ready::Job,
+        "address" => Ready::Address,
+        other => Ready::Condition(
+            other.strip_prefix("condition(")?.strip_suffix(')').filter(|c| !c.is_empty() && !c.contains(['(', ' ']))?.to_owned(),
+        ),
+    })
+}
+
+fn export(fact: &str, address: &str) -> Option<CompiledExport> {
+    let (object, pointer) = address.split_once('#')?;
+    let (kind, name) = object.split_once('/')?;
+    let fine = !kind.is_empty()
+        && kind.chars().all(|c| c.is_ascii_alphanumeric())
+        && !name.is_empty()
+        && pointer.starts_with('/')
+        && !fact.is_empty()
+        && !fact.contains(['.', ':']);
+    if !fine {
+        return None;
+    }
+    Some(CompiledExport {
+        fact: fact.to_owned(),
+        kind: kind.to_owned(),
+        name: Template::compile(name).ok()?,
+        pointer: pointer.to_owned(),
+    })
+}
+
+/// `kind` → `apiVersion` of the manifests as they stand in the text, at any depth.
+fn api_versions(body: &str) -> BTreeMap<String, String> {
+    let mut out = BTreeMap::new();
+    let value = |line: &str, key: &str| {
+        let line = line.trim_start().trim_start_matches("- ").trim_start();
+        line.strip_prefix(key)?.strip_prefix(':').map(|v| v.trim().trim_matches('"').to_owned())
+    };
+    let mut last: Option<String> = None;
+    for line in body.lines() {
+        if let Some(api_version) = value(line, "apiVersion") {
+            last = Some(api_version);
+        } else if let (Some(kind), Some(api_version)) = (value(line, "kind"), &last) {
+            if !kind.contains("{{") && !api_version.contains("{{") {
+                out.entry(kind).or_insert_with(|| api_version.clone());
+            }
+            last = None;
+        }
+    }
+    out
+}
+
+/// A template may only name facts that some component exports.
+fn check_facts(by_scope: &BTreeMap<Scope, BTreeMap<String, Compiled>>, findings: &mut Findings) {
+    for (scope, components) in by_scope {
+        for compiled in components.values() {
+            for fact in &compiled.component.reads {
+                let (exporter_scope, address) = match fact.split_once(':') {
+                    Some(("garden", rest)) => (Scope::Garden, rest),
+                    Some(("project", rest)) => (Scope::Project, rest),
+                    Some(("seed", rest)) => (Scope::Seed, rest),
+                    _ => (*scope, fact.as_str()),
+                };
+                let known = address.split_once('.').is_some_and(|(component, name)| {
+                    by_scope
+                        .get(&exporter_scope)
+                        .and_then(|all| all.get(component))
+                        .is_some_and(|c| c.component.exports.contains_key(name))
+                });
+                if !known {
+                    findings.push(
+                        Finding::error(FACT, format!("no component exports the fact `{fact}`"))
+                            .at(Place::file(compiled.path.clone())),
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Graph order. Unknown needs and cycles are findings, and their components are left out, as is what needs those.
+fn order(mut compiled: BTreeMap<String, Compiled>, findings: &mut Findings) -> Vec<Arc<Compiled>> {
+    let mut complain = |c: &Compiled, message: String| {
+        findings.push(Finding::error(NEEDS, message).at(Place::file(c.path.clone())));
+    };
+    let order = loop {
+        let needs: BTreeMap<String, Vec<String>> =
+            compiled.iter().map(|(name, c)| (name.clone(), c.component.needs.clone())).collect();
+        match Dag::new(compiled.keys().cloned(), &needs) {
+            Ok(dag) => break dag.order().to_vec(),
+            Err(GraphError::Unknown { node, need }) => {
+                if let Some(c) = compiled.remove(&node) {
+                    complain(&c, format!("`{node}` needs `{need}`, which is not a usable component of this scope"));
+                }
+            }
+            Err(GraphError::Cycle(nodes)) => {
+                let around = format!("`{}`", nodes.join("` → `"));
+                for c in nodes.iter().filter_map(|node| compiled.remove(node)) {
+                    complain(&c, format!("`{}` is part of a cycle of needs: {around}", c.component.id));
+                }
+            }
+        }
+    };
+    order.iter().filter_map(|name| compiled.remove(name)).map(Arc::new).collect()
+}
+
+/// A place in a file by line and column, both from 1.
+pub(crate) fn place(path: &RepoPath, text: &str, line: u32, column: u32) -> Place {
+    let mut start = 0;
+    for (number, raw) in text.split_inclusive('\n').enumerate() {
+        if small(number) + 1 == line {
+            let content = raw.trim_end_matches(['\n', '\r']);
+            let skip = usize::try_from(column.saturating_sub(1)).unwrap_or(0);
+            let from = content.char_indices().nth(skip).map_or(content.len(), |(at, _)| at);
+            let span = Span { start: start + from, end: start + content.len(), line, column };
+            return Place { path: path.clone(), span: Some(span), pointer: Pointer::root(), note: String::new() };
+        }
+        start += raw.len();
+    }
+    let span = Span { start: text.len(), end: text.len(), line, column };
+    Place { path: path.clone(), span: Some(span), pointer: Pointer::root(), note: String::new() }
+}
+
+/// A place of which only line and column are known.
+pub(crate) fn at(path: &RepoPath, line: u32, column: u32) -> Place {
+    let span = Span { start: 0, end: 0, line, column };
+    Place { path: path.clone(), span: Some(span), pointer: Pointer::root(), note: String::new() }
+}
+
+/// Line and column numbers fit 32 bits: files are bounded by the document budget.
+pub(crate) fn small(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+/// The helpers that templates may call.
+pub(crate) fn is_helper(name: &str) -> bool {
+    engine::HELPERS.contains(&name)
+}

@@ -1,0 +1,259 @@
+//! From rendered manifests to desired objects: what every manifest gets, whatever its template says.
+//!
+//! Namespaces, unique names, reference annotations, ManagedResources, fields that are set once, ownership and digest.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+use zeroize::Zeroizing;
+
+use super::component::Component;
+use super::{DesiredObject, Hibernate};
+use crate::digest::{self, DigestKey};
+use crate::landscape::{Kind, Owner};
+use crate::observed::{COMPONENT_LABEL, DIGEST_ANNOTATION, OWNER_LABEL, ObjectKey, TRACKING_ANNOTATION};
+
+mod managed;
+mod reference;
+mod scalars;
+
+/// The label that lets the resource manager collect an object that nothing refers to any more.
+pub(crate) const GARBAGE_LABEL: &str = "resources.gardener.cloud/garbage-collectable-reference";
+
+/// What the manifests of one component are stamped with.
+pub(crate) struct Stamp<'a> {
+    pub(crate) owner: &'a Owner,
+    pub(crate) component: &'a Component,
+    /// The default namespace; empty for none.
+    pub(crate) namespace: &'a str,
+    pub(crate) hibernated: bool,
+    /// Secret values that the template was given.
+    pub(crate) secrets: &'a [Zeroizing<String>],
+    pub(crate) digest_key: Option<&'a DigestKey>,
+    /// Whether secret values are symbols anyway.
+    pub(crate) offline: bool,
+}
+
+/// Why manifests cannot become objects.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// Something is missing that will come.
+    Waiting(String),
+    /// The manifest with this number (from 0) is wrong.
+    Wrong(usize, String),
+}
+
+/// Makes desired objects of manifests.
+pub(crate) fn objects(manifests: Vec<Value>, stamp: &Stamp<'_>) -> Result<Vec<DesiredObject>, Refusal> {
+    let mut manifests: Vec<(usize, Value)> = manifests.into_iter().enumerate().collect();
+    for (index, manifest) in &mut manifests {
+        check(manifest).map_err(|m| Refusal::Wrong(*index, m))?;
+        default_namespace(manifest, stamp.namespace);
+    }
+    let mut plain: Vec<Value> = manifests.iter().map(|(_, m)| m.clone()).collect();
+    reference::name_uniquely(&mut plain);
+    let mut expanded: Vec<(usize, Value)> = Vec::with_capacity(plain.len());
+    for ((index, _), manifest) in manifests.into_iter().zip(plain) {
+        if manifest["apiVersion"] == managed::API_VERSION {
+            let pair = managed::expand(&manifest).map_err(|m| Refusal::Wrong(index, m))?;
+            expanded.extend(pair.into_iter().map(|m| (index, m)));
+        } else {
+            expanded.push((index, manifest));
+        }
+    }
+    let mut seen = BTreeSet::new();
+    expanded
+        .into_iter()
+        .map(|(index, manifest)| {
+            let object = stamped(manifest, stamp)?;
+            if seen.insert(object.key.clone()) {
+                Ok(object)
+            } else {
+                Err(Refusal::Wrong(index, format!("{} is written twice", object.key)))
+            }
+        })
+        .collect()
+}
+
+/// What must hold of every manifest.
+fn check(manifest: &Value) -> Result<(), String> {
+    let key = ObjectKey::of(manifest).ok_or("a manifest needs apiVersion, kind and metadata.name")?;
+    for annotation in ["gardener.cloud/operation", "gardener.cloud/timestamp"] {
+        if manifest.pointer("/metadata/annotations").is_some_and(|a| a.get(annotation).is_some()) {
+            return Err(format!("{key}: `{annotation}` is written by `trigger: reconcile`, never by a template"));
+        }
+    }
+    if manifest.get("status").is_some() {
+        return Err(format!("{key}: a template does not write status"));
+    }
+    scalars::check(manifest).map_err(|m| format!("{key}: {m}"))
+}
+
+/// Kinds without a namespace, beside those of landscapes.
+const CLUSTER_SCOPED: &[(&str, &[&str])] = &[
+    ("", &["Namespace", "Node", "PersistentVolume"]),
+    ("admissionregistration.k8s.io", &[
+        "MutatingAdmissionPolicy",
+        "MutatingAdmissionPolicyBinding",
+        "MutatingWebhookConfiguration",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+        "ValidatingWebhookConfiguration",
+    ]),
+    ("apiextensions.k8s.io", &["CustomResourceDefinition"]),
+    ("apiregistration.k8s.io", &["APIService"]),
+    ("certificates.k8s.io", &["CertificateSigningRequest", "ClusterTrustBundle"]),
+    ("core.gardener.cloud", &["BackupBucket", "ControllerInstallation"]),
+    ("extensions.gardener.cloud", &["BackupBucket", "BackupEntry", "Cluster"]),
+    ("flowcontrol.apiserver.k8s.io", &["FlowSchema", "PriorityLevelConfiguration"]),
+    ("networking.k8s.io", &["IPAddress", "IngressClass", "ServiceCIDR"]),
+    ("node.k8s.io", &["RuntimeClass"]),
+    ("operator.gardener.cloud", &["Extension", "Garden"]),
+    ("rbac.authorization.k8s.io", &["ClusterRole", "ClusterRoleBinding"]),
+    ("scheduling.k8s.io", &["PriorityClass"]),
+    ("snapshot.storage.k8s.io", &["VolumeSnapshotClass", "VolumeSnapshotContent"]),
+    ("storage.k8s.io", &["CSIDriver", "CSINode", "StorageClass", "VolumeAttachment", "VolumeAttributesClass"]),
+];
+
+/// Whether objects of a kind live in namespaces.
+#[must_use]
+pub fn namespaced(group: &str, kind: &str) -> bool {
+    if let Some(landscape) = Kind::ALL.iter().find(|k| k.group() == group && k.name() == kind) {
+        return landscape.namespaced();
+    }
+    !CLUSTER_SCOPED.iter().any(|(g, kinds)| *g == group && kinds.contains(&kind))
+}
+
+fn default_namespace(manifest: &mut Value, namespace: &str) {
+    let Some(key) = ObjectKey::of(manifest) else { return };
+    if key.namespace.is_empty() && !namespace.is_empty() && namespaced(&key.group, &key.kind) {
+        manifest["metadata"]["namespace"] = namespace.into();
+    }
+}
+
+fn stamped(mut body: Value, stamp: &Stamp<'_>) -> Result<DesiredObject, Refusal> {
+    let key = ObjectKey::of(&body).ok_or_else(|| Refusal::Wrong(0, "a manifest lost its identity".into()))?;
+    let api_version = body["apiVersion"].as_str().unwrap_or_default().to_owned();
+    let sensitive = !stamp.secrets.is_empty()
+        && ((key.group.is_empty() && key.kind == "Secret") || stamp.secrets.iter().any(|secret| mentions(&body, secret)));
+    let once = take_once(&mut body, &key, stamp);
+    let digest = match (sensitive, stamp.digest_key) {
+        (true, Some(key)) => digest::keyed(key, &body),
+        (false, _) => digest::of_value(&body),
+        (true, None) if stamp.offline => digest::of_value(&body),
+        (true, None) => return Err(Refusal::Waiting("the key for digests of secrets".into())),
+    };
+    set(&mut body, "labels", OWNER_LABEL, stamp.owner.label());
+    set(&mut body, "labels", COMPONENT_LABEL, stamp.component.id.name.clone());
+    set(&mut body, "annotations", TRACKING_ANNOTATION, tracking(stamp.owner, &key));
+    set(&mut body, "annotations", DIGEST_ANNOTATION, digest.0.clone());
+    Ok(DesiredObject { key, api_version, body: Arc::new(body), once: once.map(Arc::new), digest, sensitive })
+}
+
+/// The value of the tracking annotation: names this very object, so that a copied label proves nothing.
+pub(crate) fn tracking(owner: &Owner, key: &ObjectKey) -> String {
+    format!("{};{}", owner.label(), key.path())
+}
+
+/// Sets a label or annotation.
+pub(crate) fn set(body: &mut Value, map: &str, name: &str, value: String) {
+    if !body["metadata"][map].is_object() {
+        body["metadata"][map] = json!({});
+    }
+    body["metadata"][map][name] = value.into();
+}
+
+/// Whether a secret value occurs anywhere in a manifest, as it is or encoded.
+fn mentions(value: &Value, secret: &str) -> bool {
+    // Short values would be found everywhere, and hide nothing.
+    if secret.len() < 8 {
+        return false;
+    }
+    let encoded = Zeroizing::new(STANDARD.encode(secret));
+    fn walk(value: &Value, plain: &str, encoded: &str) -> bool {
+        match value {
+            Value::String(text) => text.contains(plain) || text.contains(encoded),
+            Value::Array(items) => items.iter().any(|v| walk(v, plain, encoded)),
+            Value::Object(map) => map.values().any(|v| walk(v, plain, encoded)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        }
+    }
+    walk(value, secret, &encoded)
+}
+
+/// Moves the fields that are set once out of a manifest into a sparse one of their own.
+///
+/// Zero replicas of a hibernated owner are not a first value but an order: they stay.
+fn take_once(body: &mut Value, key: &ObjectKey, stamp: &Stamp<'_>) -> Option<Value> {
+    let mut sparse = Map::new();
+    for once in &stamp.component.once {
+        let pointer = match once.split_once('#') {
+            Some((object, pointer)) => {
+                let Some((kind, name)) = object.split_once('/') else { continue };
+                if kind != key.kind || name != key.name {
+                    continue;
+                }
+                pointer
+            }
+            None => once.as_str(),
+        };
+        let segments: Vec<String> = crate::finding::Pointer::from(pointer).segments().collect();
+        let asleep = stamp.hibernated && stamp.component.hibernate == Hibernate::Scaled;
+        if asleep && body.pointer(pointer).and_then(Value::as_i64) == Some(0) {
+            continue;
+        }
+        if let Some(value) = take(body, &segments) {
+            put(&mut sparse, &segments, value);
+        }
+    }
+    if sparse.is_empty() {
+        return None;
+    }
+    let mut metadata = Map::new();
+    metadata.insert("name".into(), key.name.clone().into());
+    if !key.namespace.is_empty() {
+        metadata.insert("namespace".into(), key.namespace.clone().into());
+    }
+    if let Some(Value::Object(more)) = sparse.remove("metadata") {
+        for (field, value) in more {
+            metadata.entry(field).or_insert(value);
+        }
+    }
+    sparse.insert("apiVersion".into(), body["apiVersion"].clone());
+    sparse.insert("kind".into(), body["kind"].clone());
+    sparse.insert("metadata".into(), Value::Object(metadata));
+    Some(Value::Object(sparse))
+}
+
+/// Removes the value at a path of keys, and the maps that it leaves empty.
+fn take(value: &mut Value, segments: &[String]) -> Option<Value> {
+    let (first, rest) = segments.split_first()?;
+    let map = value.as_object_mut()?;
+    if rest.is_empty() {
+        return map.remove(first);
+    }
+    let child = map.get_mut(first)?;
+    let taken = take(child, rest)?;
+    if child.as_object().is_some_and(Map::is_empty) {
+        map.remove(first);
+    }
+    Some(taken)
+}
+
+fn put(map: &mut Map<String, Value>, segments: &[String], value: Value) {
+    match segments {
+        [] => {}
+        [last] => {
+            map.insert(last.clone(), value);
+        }
+        [first, rest @ ..] => {
+            let child = map.entry(first.clone()).or_insert_with(|| json!({}));
+            if let Some(child) = child.as_object_mut() {
+                put(child, rest, value);
+            }
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! One scope's components, rendered in graph order: wanted, skipped, waiting or failed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use handlebars::Context;
+use serde_json::Value;
+
+use super::component::{Hibernate, Scope};
+use super::engine::{self, Failure, Known, Notes, Text};
+use super::load::{self, Compiled, Components};
+use super::post::{self, Refusal, Stamp};
+use super::when::Converted;
+use super::{RenderState, Rendered};
+use crate::document::{self, Budget};
+use crate::facts::Exported;
+use crate::finding::{Code, Finding, Findings, On, Pointer};
+use crate::landscape::{Owner, Target};
+use crate::secrets::SecretRef;
+
+const RENDER: Code = Code::new("TEMPLATE-RENDER");
+
+/// What rendering components gave.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Every component of the scope in graph order.
+    pub components: Vec<Rendered>,
+    /// What is wrong with templates.
+    pub findings: Findings,
+    /// Secrets to fetch the bodies of before rendering again.
+    pub needs_bodies: BTreeSet<SecretRef>,
+}
+
+/// Whether a component is wanted: its `when`, and whether hibernation removes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// Yes.
+    Wanted,
+    /// No, and why.
+    Skipped(&'static str),
+    /// Its condition cannot be evaluated.
+    Broken(String),
+}
+
+/// What is wanted of a scope in a context, in graph order.
+pub(crate) fn wishes(components: &Components, scope: Scope, context: &Value) -> Vec<Wish> {
+    let hibernated = flag(context, "hibernated");
+    let mut converted = Converted::default();
+    components
+        .scope(scope)
+        .iter()
+        .map(|compiled| {
+            let holds = compiled.when.as_ref().map_or(Ok(true), |when| when.holds(context, &mut converted));
+            match holds {
+                Err(error) => Wish::Broken(error),
+                Ok(false) => Wish::Skipped("its condition is not met"),
+                Ok(true) if hibernated && compiled.component.hibernate == Hibernate::Removed => Wish::Skipped("hibernated"),
+                Ok(true) => Wish::Wanted,
+            }
+        })
+        .collect()
+}
+
+/// Renders every component of a scope with a context: the whole of rendering short of where the context comes from.
+#[must_use]
+pub fn components(components: &Components, scope: Scope, context: &Value, known: &Known<'_>) -> Outcome {
+    let wishes = wishes(components, scope, context);
+    let wrapped = match Context::wraps(context) {
+        Ok(wrapped) => wrapped,
+        Err(error) => {
+            let mut outcome = Outcome::default();
+            outcome.findings.push(Finding::error(RENDER, format!("the context cannot be read: {error}")).of(known.owner));
+            return outcome;
+        }
+    };
+    let mut outcome = Outcome::default();
+    for (compiled, wish) in components.scope(scope).iter().zip(wishes) {
+        let (state, objects) = match wish {
+            Wish::Skipped(why) => (RenderState::Skipped(why.to_owned()), Vec::new()),
+            Wish::Broken(error) => {
+                outcome.findings.push(finding(compiled, known, &error, 1, 1));
+                (RenderState::Failed(error), Vec::new())
+            }
+            Wish::Wanted => one(compiled, context, &wrapped, known, &mut outcome),
+        };
+        outcome.components.push(Rendered { component: Arc::clone(&compiled.component), state, objects });
+    }
+    outcome
+}
+
+fn one(
+    compiled: &Compiled,
+    context: &Value,
+    wrapped: &Context,
+    known: &Known<'_>,
+    outcome: &mut Outcome,
+) -> (RenderState, Vec<super::DesiredObject>) {
+    let mut failed = |failure: Failure| {
+        outcome.findings.push(finding(compiled, known, &failure.message, failure.line, failure.column));
+        (RenderState::Failed(failure.message), Vec::new())
+    };
+    if let Some(root) = compiled.roots.iter().find(|root| context.get(&root.name).is_none()) {
+        let message = format!("`{}` is not part of the context", root.name);
+        return failed(Failure { message, line: root.line, column: root.column });
+    }
+    let notes = Mutex::new(Notes::default());
+    let result = engine::run(&compiled.template, wrapped, known, &notes);
+    let notes = notes.into_inner().unwrap_or_else(PoisonError::into_inner);
+    outcome.needs_bodies.extend(notes.needs_bodies);
+    // Before errors: what is missing is null in the template, and null may well be an error there.
+    if let Some(missing) = notes.waiting.first() {
+        return (RenderState::Waiting(missing.clone()), Vec::new());
+    }
+    let (text, manifests) = match result.and_then(|text| parse(compiled, text, !notes.secrets.is_empty())) {
+        Ok(read) => read,
+        Err(failure) => return failed(failure),
+    };
+    let stamp = Stamp {
+        owner: known.owner,
+        component: &compiled.component,
+        namespace: if compiled.component.in_garden { known.garden_namespace } else { known.namespace },
+        hibernated: flag(context, "hibernated"),
+        secrets: &notes.secrets,
+        digest_key: known.digest_key,
+        offline: known.offline,
+    };
+    let (offsets, values): (Vec<usize>, Vec<Value>) = manifests.into_iter().unzip();
+    match post::objects(values, &stamp) {
+        Ok(objects) => (RenderState::Wanted, objects),
+        Err(Refusal::Waiting(why)) => (RenderState::Waiting(why), Vec::new()),
+        Err(Refusal::Wrong(index, message)) => {
+            let (line, column) = offsets.get(index).map_or((1, 1), |offset| text.origin(*offset));
+            failed(Failure { message, line, column })
+        }
+    }
+}
+
+/// Reads rendered text with the same strict reader as tenants' files: manifests with the offsets at which they begin.
+fn parse(compiled: &Compiled, text: Text, secret: bool) -> Result<(Text, Vec<(usize, Value)>), Failure> {
+    // Definitions are larger than what tenants write.
+    let budget = Budget { bytes: 8 << 20, nodes: 2_000_000, scalar: 4 << 20, ..Budget::default() };
+    let parsed = document::parse(&compiled.path, text.text.as_bytes(), &budget);
+    if let Some(wrong) = parsed.findings.iter().find(|f| f.severity == crate::finding::Severity::Error) {
+        let offset = wrong.places.first().and_then(|p| p.span).map_or(0, |span| span.start);
+        let (line, column) = text.origin(offset);
+        // A message may quote what it complains about.
+        let message = if secret { "the result is not valid YAML".to_owned() } else { format!("the result is not valid: {}", wrong.message) };
+        return Err(Failure { message, line, column });
+    }
+    let manifests = parsed
+        .documents
+        .iter()
+        .map(|d| (d.span(&Pointer::root(), On::Value).map_or(d.range().start, |s| s.start), d.value().clone()))
+        .collect();
+    Ok((text, manifests))
+}
+
+fn finding(compiled: &Compiled, known: &Known<'_>, message: &str, line: u32, column: u32) -> Finding {
+    Finding::error(RENDER, format!("component `{}`: {message}", compiled.component.id))
+        .at(load::at(&compiled.path, line, column))
+        .of(known.owner)
+}
+
+fn flag(context: &Value, name: &str) -> bool {
+    context.get(name).and_then(Value::as_bool).unwrap_or(false)
+}
+
+/// Where the facts of an owner's wanted components are found. Names that cannot be rendered are findings.
+pub(crate) fn exports(
+    components: &Components,
+    scope: Scope,
+    context: &Value,
+    owner: &Owner,
+    target: &Target,
+) -> (Vec<Exported>, Findings) {
+    let mut findings = Findings::default();
+    let mut out = Vec::new();
+    let Ok(wrapped) = Context::wraps(context) else { return (out, findings) };
+    for (compiled, wish) in components.scope(scope).iter().zip(wishes(components, scope, context)) {
+        if wish != Wish::Wanted {
+            continue;
+        }
+        for export in &compiled.exports {
+            match engine::plain(&export.name, &wrapped) {
+                Ok(name) => out.push(Exported {
+                    fact: format!("{}.{}", compiled.component.id.name, export.fact),
+                    owner: owner.label(),
+                    target: if compiled.component.in_garden { Target::Garden } else { target.clone() },
+                    kind: export.kind.clone(),
+                    name,
+                    pointer: export.pointer.clone(),
+                    ready: compiled.component.ready.clone(),
+                }),
+                Err(error) => findings.push(
+                    Finding::error(RENDER, format!("export `{}.{}`: {error}", compiled.component.id, export.fact))
+                        .at(load::at(&compiled.path, 1, 1))
+                        .of(owner),
+                ),
+            }
+        }
+    }
+    (out, findings)
+}
+
+/// Components' objects by the cluster that they go to.
+pub(crate) fn by_target(components: Vec<Rendered>, target: &Target) -> BTreeMap<Target, Vec<Rendered>> {
+    let mut out: BTreeMap<Target, Vec<Rendered>> = BTreeMap::new();
+    for rendered in components {
+        let target = if rendered.component.in_garden { Target::Garden } else { target.clone() };
+        out.entry(target).or_default().push(rendered);
+    }
+    out
+}
