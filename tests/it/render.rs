@@ -117,7 +117,8 @@ fn a_value_can_never_add_a_key() {
         // The same value as data is that value and nothing else.
         for body in ["  key: {{json name}}\n", "  key: {{yaml name 4}}\n"] {
             let (state, objects, _) = world.one("", &format!("{CONFIG}{body}"));
-            if attack.contains('\0') {
+            if attack.contains(['\0', '\u{2028}']) {
+                assert!(matches!(state, RenderState::Wanted | RenderState::Failed(_)));
                 continue;
             }
             assert_eq!(state, RenderState::Wanted, "{attack:?}");
@@ -381,7 +382,7 @@ fn mistakes_in_templates_are_findings_at_their_place() {
     check(front("when: has(\n"), 4, "compile");
     check(front("exports:\n  a: Kind\n"), 4, "Kind");
     check(front("target: moon\n"), 4, "moon");
-    check(front("") + "a: {{#if x}}\n", 5, "syntax");
+    check(front("") + "a: {{#if x}}\n", 6, "syntax");
     check(front("") + "a: 1\nb: {{{x}}}\n", 6, "triple");
     check(front("") + "a: 1\nb: {{nope x}}\n", 6, "nope");
     check(front("") + "b: {{fact name}}\n", 5, "quotes");
