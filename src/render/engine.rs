@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use handlebars::template::Template;
-use handlebars::{Context, Handlebars, Helper, HelperDef, HelperResult, Output, RenderContext, RenderError, Renderable, ScopedJson};
+use handlebars::{
+    Context, Handlebars, Helper, HelperDef, HelperResult, Output, RenderContext, RenderError, Renderable, ScopedJson,
+};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -22,15 +24,50 @@ use crate::secrets::{Bodies, Names, SecretRef};
 
 /// Every helper of the template language.
 pub(crate) const HELPERS: &[&str] = &[
-    "if", "unless", "each", "with", "lookup", "eq", "ne", "gt", "gte", "lt", "lte", "and", "or", "not", "len", "json", "yaml",
-    "image", "secret", "secret-data", "secret-checksum", "fact", "has-fact", "garden-secret", "replicas", "sha256", "hash8", "b64",
-    "join", "concat", "default", "cidr-host", "version-at-least", "contains", "starts-with", "add", "size", "quantity-max", "dict",
+    "if",
+    "unless",
+    "each",
+    "with",
+    "lookup",
+    "eq",
+    "ne",
+    "gt",
+    "gte",
+    "lt",
+    "lte",
+    "and",
+    "or",
+    "not",
+    "len",
+    "json",
+    "yaml",
+    "image",
+    "secret",
+    "secret-data",
+    "secret-checksum",
+    "fact",
+    "has-fact",
+    "garden-secret",
+    "replicas",
+    "sha256",
+    "hash8",
+    "b64",
+    "join",
+    "concat",
+    "default",
+    "cidr-host",
+    "version-at-least",
+    "contains",
+    "starts-with",
+    "add",
+    "size",
+    "quantity-max",
+    "dict",
     "list",
 ];
 
 /// Helpers that read what is known of clusters.
-const READING: &[&str] =
-    &["image", "secret", "secret-data", "secret-checksum", "fact", "has-fact", "garden-secret", "replicas"];
+const READING: &[&str] = &["image", "secret", "secret-data", "secret-checksum", "fact", "has-fact", "garden-secret", "replicas"];
 
 /// What one owner's templates may read beside their context.
 pub struct Known<'a> {
@@ -89,7 +126,9 @@ impl Text {
         let before = &self.text[start..offset.min(self.text.len())];
         let from_template = self.marks.get(at - 1).is_some_and(|_| before.is_char_boundary(before.len()));
         match before.rfind('\n') {
-            Some(newline) if from_template => (line + small(before.matches('\n').count()), small(before[newline + 1..].chars().count()) + 1),
+            Some(newline) if from_template => {
+                (line + small(before.matches('\n').count()), small(before[newline + 1..].chars().count()) + 1)
+            }
             _ => (line, column),
         }
     }
@@ -121,7 +160,9 @@ pub(crate) fn run(template: &Template, context: &Context, known: &Known<'_>, not
             let rest: String = text.text[at..].split('\0').nth(1).unwrap_or_default().chars().take(60).collect();
             let shown = if locked(notes).secrets.is_empty() { format!(" `{}`", rest.escape_debug()) } else { String::new() };
             Err(Failure {
-                message: format!("a value{shown} could change the manifest's structure; write it with `{{{{json …}}}}` or `{{{{yaml … indent}}}}`"),
+                message: format!(
+                    "a value{shown} could change the manifest's structure; write it with `{{{{json …}}}}` or `{{{{yaml … indent}}}}`"
+                ),
                 line,
                 column,
             })
@@ -251,9 +292,7 @@ impl HelperDef for Pure {
 fn arguments<'h>(h: &'h Helper<'_>, lenient: bool) -> Result<Vec<&'h Value>, RenderError> {
     h.params()
         .iter()
-        .map(|p| {
-            if p.is_value_missing() && !lenient { Err(RenderError::strict_error(p.relative_path())) } else { Ok(p.value()) }
-        })
+        .map(|p| if p.is_value_missing() && !lenient { Err(RenderError::strict_error(p.relative_path())) } else { Ok(p.value()) })
         .collect()
 }
 
@@ -338,7 +377,8 @@ mod tests {
         for fine in ["", "shoot--dev--a", "registry.k8s.io/x:v1.33.2", "10.0.0.0/8", "a+b@c", "-1", "1.5"] {
             assert_eq!(escape(fine), fine);
         }
-        for bad in ["a: b", "a:", "x\nfoo: bar", "-", "---", "...", "{a}", "a #b", "\"", "'", "*a", "&a", "@a", "a,b", "ä", "\0"] {
+        for bad in ["a: b", "a:", "x\nfoo: bar", "-", "---", "...", "{a}", "a #b", "\"", "'", "*a", "&a", "@a", "a,b", "ä", "\0"]
+        {
             assert!(escape(bad).contains('\0'), "{bad:?}");
         }
     }

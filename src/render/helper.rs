@@ -239,9 +239,9 @@ pub(crate) fn is_symbol(text: &str) -> bool {
     inner.split_once(' ').is_some_and(|(kind, rest)| {
         !kind.is_empty()
             && kind.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-            && rest.split(' ').all(|word| {
-                !word.ends_with(':') && word.chars().all(|c| c.is_ascii_alphanumeric() || "._/:@+-".contains(c))
-            })
+            && rest
+                .split(' ')
+                .all(|word| !word.ends_with(':') && word.chars().all(|c| c.is_ascii_alphanumeric() || "._/:@+-".contains(c)))
     })
 }
 
@@ -326,11 +326,15 @@ fn body<'k>(address: SecretRef, known: &Known<'k>, notes: &mut Notes) -> Option<
     match known.bodies.0.get(&address) {
         Some(Some(body)) => Some(body),
         Some(None) => {
-            notes.waiting.push(format!("Secret {}/{} in the {}, which does not exist", address.namespace, address.name, address.target));
+            notes
+                .waiting
+                .push(format!("Secret {}/{} in the {}, which does not exist", address.namespace, address.name, address.target));
             None
         }
         None => {
-            notes.waiting.push(format!("Secret {}/{} in the {}, which was not read yet", address.namespace, address.name, address.target));
+            notes
+                .waiting
+                .push(format!("Secret {}/{} in the {}, which was not read yet", address.namespace, address.name, address.target));
             notes.needs_bodies.insert(address);
             None
         }
@@ -343,8 +347,7 @@ fn secret_data(arguments: &[&Value], known: &Known<'_>, notes: &mut Notes) -> Re
         return Ok(symbol("secret-data", arguments));
     }
     let Some(names) = names(config, known, notes) else { return Ok(Value::Null) };
-    let address =
-        SecretRef { target: known.target.clone(), namespace: known.namespace.to_owned(), name: names.current.clone() };
+    let address = SecretRef { target: known.target.clone(), namespace: known.namespace.to_owned(), name: names.current.clone() };
     let Some(body) = body(address, known, notes) else { return Ok(Value::Null) };
     let data = body.get(key).ok_or_else(|| format!("secret `{config}` has no key `{key}`"))?;
     let text = std::str::from_utf8(data).map_err(|_| format!("key `{key}` of secret `{config}` is not text"))?;

@@ -47,7 +47,8 @@ impl Images {
             Ok(table) => {
                 for (name, message) in table.iter().filter_map(|(n, images)| check(images).err().map(|e| (n, e))) {
                     let line = text.lines().position(|l| l.starts_with(&format!("{name}:"))).map_or(1, |at| small(at) + 1);
-                    findings.push(Finding::error(code.clone(), format!("image `{name}`: {message}")).at(place(&path, text, line, 1)));
+                    findings
+                        .push(Finding::error(code.clone(), format!("image `{name}`: {message}")).at(place(&path, text, line, 1)));
                 }
                 (Self(table), findings)
             }

@@ -144,7 +144,11 @@ fn parse(compiled: &Compiled, text: Text, secret: bool) -> Result<(Text, Vec<(us
         let offset = wrong.places.first().and_then(|p| p.span).map_or(0, |span| span.start);
         let (line, column) = text.origin(offset);
         // A message may quote what it complains about.
-        let message = if secret { "the result is not valid YAML".to_owned() } else { format!("the result is not valid: {}", wrong.message) };
+        let message = if secret {
+            "the result is not valid YAML".to_owned()
+        } else {
+            format!("the result is not valid: {}", wrong.message)
+        };
         return Err(Failure { message, line, column });
     }
     let manifests = parsed

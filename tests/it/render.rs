@@ -108,7 +108,23 @@ const CONFIG: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\ndat
 
 #[test]
 fn a_value_can_never_add_a_key() {
-    for attack in ["x\nevil: 1", "x\n  evil: \"1\"", "a: b", "a:", "{evil: 1}", "[a]", "*x", "&x y", "x #c", "\"", "'", "- a", "---", "\0", "a\u{2028}b: c"] {
+    for attack in [
+        "x\nevil: 1",
+        "x\n  evil: \"1\"",
+        "a: b",
+        "a:",
+        "{evil: 1}",
+        "[a]",
+        "*x",
+        "&x y",
+        "x #c",
+        "\"",
+        "'",
+        "- a",
+        "---",
+        "\0",
+        "a\u{2028}b: c",
+    ] {
         let world = World::with(json!({ "name": attack }));
         let (state, objects, outcome) = world.one("", &format!("{CONFIG}  key: {{{{name}}}}\n"));
         assert!(matches!(state, RenderState::Failed(_)), "{attack:?} became {objects:?}");
@@ -154,14 +170,18 @@ fn what_the_context_lacks_is_an_error_even_in_conditions() {
         assert_eq!(outcome.findings.0[0].places[0].span.map(|s| s.line), Some(10), "{body}");
     }
     // An absent field of something that is there may be asked for, and may have a default.
-    let objects = World::default().objects(&format!("{CONFIG}  a: b{{{{#if labels.nope}}}}c{{{{/if}}}}\n  d: {{{{default labels.nope \"e\"}}}}\n"));
+    let objects = World::default()
+        .objects(&format!("{CONFIG}  a: b{{{{#if labels.nope}}}}c{{{{/if}}}}\n  d: {{{{default labels.nope \"e\"}}}}\n"));
     assert_eq!(objects[0].body["data"], json!({"a": "b", "d": "e"}));
 }
 
 #[test]
 fn a_missing_fact_makes_the_component_wait_as_a_whole() {
-    let exporter = "---\ncomponent: infra\nready: extension\nexports: {nodes: \"Infrastructure/{{name}}#/status/nodesCIDR\"}\n---\n";
-    let reader = format!("---\ncomponent: x\nready: exists\nneeds: [infra]\n---\n{CONFIG}  a: {{{{cidr-host (fact \"infra.nodes\") 1}}}}\n");
+    let exporter =
+        "---\ncomponent: infra\nready: extension\nexports: {nodes: \"Infrastructure/{{name}}#/status/nodesCIDR\"}\n---\n";
+    let reader = format!(
+        "---\ncomponent: x\nready: exists\nneeds: [infra]\n---\n{CONFIG}  a: {{{{cidr-host (fact \"infra.nodes\") 1}}}}\n"
+    );
     let list = [("templates/shoot/infra.yaml", exporter), ("templates/shoot/x.yaml", reader.as_str())];
     let mut world = World::default();
     let waiting = world.all(&list);
@@ -208,7 +228,8 @@ fn secrets_are_named_awaited_and_never_printed() {
 
 #[test]
 fn a_garden_secret_is_copied_whole() {
-    let body = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: cloudprovider\ndata: {{json (garden-secret \"garden-dev\" \"aws\")}}\n";
+    let body =
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: cloudprovider\ndata: {{json (garden-secret \"garden-dev\" \"aws\")}}\n";
     let world = World { key: Some(DigestKey(Zeroizing::new(vec![1]))), ..World::default() };
     let (state, _, outcome) = world.one("", body);
     assert!(matches!(state, RenderState::Waiting(_)) && outcome.needs_bodies.len() == 1);
@@ -220,7 +241,8 @@ fn a_garden_secret_is_copied_whole() {
 
 #[test]
 fn fields_set_once_leave_the_manifest() {
-    let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: d\nspec:\n  replicas: {{replicas 3}}\n  paused: false\n";
+    let deployment =
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: d\nspec:\n  replicas: {{replicas 3}}\n  paused: false\n";
     let front = "once: [Deployment/d#/spec/replicas]\nhibernate: scaled\n";
     let (_, objects, _) = World::default().one(front, deployment);
     assert_eq!(objects[0].body["spec"], json!({"paused": false}));
@@ -324,7 +346,10 @@ fn everything_is_stamped_and_namespaced() {
         ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, annotations: {gardener.cloud/operation: reconcile}}\n", "trigger"),
         ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, labels: {v: 1.30}}\n", "labels[v]"),
         ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\nstatus: {}\n", "status"),
-        ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n", "twice"),
+        (
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n",
+            "twice",
+        ),
         ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, name: d}\n", "name"),
     ] {
         let (state, ..) = World::default().one("", wrong);
@@ -360,9 +385,14 @@ fn images_follow_the_version_and_the_landscape() {
     assert_eq!(own.pick("kube-proxy", "1.33.2").as_deref(), Ok("registry.k8s.io/kube-proxy:v1.33.2"));
 
     let world = World { images: own, ..World::default() };
-    let objects = world.objects(&format!("{CONFIG}  i: {{{{image \"kube-proxy\"}}}}\n  j: {{{{image \"kube-proxy\" \"1.32.1\"}}}}\n"));
-    assert_eq!(objects[0].body["data"], json!({"i": "registry.k8s.io/kube-proxy:v1.33.2", "j": "registry.k8s.io/kube-proxy:v1.32.1"}));
-    let (_, findings) = Images::compile(&files(&[("templates/images.yaml", "a:\n- repository: r\nb:\n- repository: r\n  versions: nonsense\n")]));
+    let objects =
+        world.objects(&format!("{CONFIG}  i: {{{{image \"kube-proxy\"}}}}\n  j: {{{{image \"kube-proxy\" \"1.32.1\"}}}}\n"));
+    assert_eq!(
+        objects[0].body["data"],
+        json!({"i": "registry.k8s.io/kube-proxy:v1.33.2", "j": "registry.k8s.io/kube-proxy:v1.32.1"})
+    );
+    let (_, findings) =
+        Images::compile(&files(&[("templates/images.yaml", "a:\n- repository: r\nb:\n- repository: r\n  versions: nonsense\n")]));
     assert_eq!(findings.0[0].places[0].span.map(|s| s.line), Some(3));
 }
 
