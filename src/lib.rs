@@ -1,4 +1,79 @@
-//! espalier: a GitOps reconciler for Gardener landscapes. (The architecture page; see the module list.)
+//! espalier runs a Gardener landscape from a Git repository. This page is its architecture.
+//!
+//! A commit is text. Pure functions turn it into a plan, one stage after another, each stage consuming the type that the previous
+//! one earned. Thin edges fetch the commit, observe the clusters, carry out the plan and commit the status. Nothing is executed as
+//! a long procedure: every look at an owner evaluates a graph over what is observed and acts on its frontier, so a crash, a restart
+//! or a second replica loses nothing.
+//!
+//! ```text
+//!             git                                                                             clusters
+//!  Revision ─► Snapshot ─► Landscape ─► Admitted ─► Placements ─► Release ─┐          ┌─ Observed ◄─ observe
+//!             (bytes)      (typed,      (defaulted,  (shoot→seed)          │          │  (live objects, facts)
+//!                           linked)      checked)                          ▼          ▼
+//!                                                                     OwnerPlan = plan(Release, Observed)
+//!  Revision' ◄─ commit ◄─ Changes ◄─ report(plan, results) ◄─ StepResult ◄─ execute(frontier) ─► clusters
+//!             findings (code, place, severity, help) fall out of every stage and meet in one list
+//! ```
+//!
+//! Verbs, in order: *snapshot, load, admit, place, render, plan, execute, report, commit*. [`pipeline`] is the one place where the
+//! pure ones are chained; [`daemon`] drives the others.
+//!
+//! # The unit is the owner
+//!
+//! Every object of a landscape (a Shoot, a Seed, a Project, `landscape.yaml` itself) is an [`landscape::Owner`]: what is held,
+//! planned, applied, reported and queued as one. Its object in the garden holds the spec that was last accepted, the decisions made
+//! for it and its status, written before they are acted upon. A file that is wrong holds its own owner and nothing else.
+//!
+//! # Rings
+//!
+//! Arrows between modules point inward only; `tests/it/tidy.rs` reads the `use crate::` lines and fails on one that does not.
+//!
+//! * **0, vocabulary**: [`finding`], [`snapshot`], [`document`], [`value`], [`graph`], [`digest`], [`memo`].
+//! * **1, the model**: [`landscape`], [`observed`].
+//! * **2, the stages**, pure (no async, clock, randomness or I/O): [`library`], [`admission`], [`schedule`], [`secrets`],
+//!   [`facts`], [`render`], [`health`], [`plan`], [`status`], and [`pipeline`] over them.
+//! * **3, the edges**, the only modules with I/O: [`git`], [`cluster`], [`apply`], [`sim`].
+//! * **4, the shells**: [`daemon`], [`web`], [`cli`], [`print`], [`config`], [`telemetry`].
+//!
+//! Data that crosses a border is defined on its inner side: [`snapshot::Snapshot`] and [`snapshot::Changes`] towards Git,
+//! [`observed::Observed`] and [`plan::StepResult`] towards clusters. The port to a cluster is [`kube::Client`] itself; a real API
+//! server and [`sim`] both provide one, so there is no cluster trait and no test-only branch.
+//!
+//! # Where things are one file each
+//!
+//! | To add | Touch |
+//! |---|---|
+//! | a component | `templates/<scope>/x.yaml` |
+//! | a policy | `policies/x.yaml`, with its test cases in it |
+//! | a family of semantic rules | `src/admission/checks/x.rs` and one word in `checks! { … }` |
+//! | a landscape kind | `src/landscape/x.rs`, one line in [`landscape::Kind`]; `schemas/x.json` is generated |
+//! | a simulated controller | `src/sim/actors/x.rs` and one word |
+//! | a command | `src/cli/x.rs` and one line |
+//!
+//! # Invariants
+//!
+//! 1. *The core cannot fail.* Rings 0–2 have no async, no I/O crate, no clock.
+//! 2. *One door.* Only [`document`] reads tenants' YAML; only [`print`] writes to the terminal; only [`render`] stamps ownership;
+//!    only [`git`] moves refs; only [`apply`] mutates clusters.
+//! 3. *Held freezes intent.* A held owner's last accepted spec goes on being repaired; nothing of it is extended or deleted.
+//! 4. *Absence is not deletion.* An owner goes when it is gone from Git *and* its last accepted object confirms it, within the
+//!    budget.
+//! 5. *Same inputs, same bytes*, whatever the thread count, map order, locale or time zone.
+//! 6. *Plans are complete.* Execution makes no choice that a reader of the plan could not have foreseen.
+//! 7. *Repair is not gated.*
+//! 8. *Progress is observed.* Killing the process between any two requests converges to the same end.
+//! 9. *Status follows outcome*, and never triggers a reconcile.
+//! 10. *Secrets do not travel*: no secret value in a plan, diff, log, status file, page, metric or panic message.
+//! 11. *The mirror is not the source.* Nothing read from a status branch reaches a cluster.
+//! 12. *Cost follows change.* A pass in which nothing changed makes no write but the Lease's.
+//! 13. *No decision in the dark.* Nothing is placed, named, generated, accepted or deleted unless the garden, and the cluster
+//!     concerned, were listed completely.
+//!
+//! # Where this page differs from the design it grew from
+//!
+//! * Drift is the body that we want against our own `fieldsV1`, leaf by leaf (`plan::covers`), instead of a stored hash of that
+//!   entry: a field that somebody changes or removes leaves our entry, so nothing has to be remembered across a restart.
+//! * A release may be dropped once its owner is as wanted; a later look renders it again. Plans keep states and steps, not bodies.
 
 pub mod cluster;
 pub mod digest;

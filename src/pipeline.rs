@@ -33,6 +33,8 @@ pub struct World {
     pub admitted: Admitted,
     /// What was accepted before.
     pub accepted: Accepted,
+    /// What loading found, to admit the same commit again.
+    pub loaded: Findings,
     /// Everything found, in reading order.
     pub findings: Findings,
     /// The landscape's own owner.
@@ -152,7 +154,7 @@ pub fn world(
 ) -> World {
     let (admitted, mut findings) =
         admission::admit(&landscape, &accepted, library.policies(), now.as_second(), &mut memory.admission);
-    findings.extend(loaded);
+    findings.extend(loaded.clone());
     let root = Owner::cluster(Kind::Landscape, landscape.name.clone());
     // Settings that guard are read from the last accepted landscape.yaml where there is one (design §5: from the base).
     let settings = accepted.0.get(&root).or_else(|| admitted.objects.get(&root)).cloned();
@@ -164,7 +166,7 @@ pub fn world(
         .and_then(Value::as_array)
         .map(|names| names.iter().filter_map(Value::as_str).map(str::to_owned).collect())
         .unwrap_or_default();
-    World { revision, landscape, admitted, accepted, findings: findings.sorted(), root, going, adopt }
+    World { revision, landscape, admitted, accepted, loaded, findings: findings.sorted(), root, going, adopt }
 }
 
 /// Code of the finding for deletions beyond the budget.
@@ -528,8 +530,18 @@ fn identity(owner: &Owner, live: Option<&Object>, observed: &Observed) -> Identi
         cluster_identity: text("/status/clusterIdentity"),
         seed_identity,
         garden_identity: None,
-        status: live.and_then(|l| l.get("/status")).cloned().unwrap_or(Value::Null),
+        status: live.and_then(|l| l.get("/status")).map(decided).unwrap_or(Value::Null),
     }
+}
+
+/// The part of a status that decisions were written to; the rest changes with every operation and must not make anything render
+/// again.
+fn decided(status: &Value) -> Value {
+    let kept: serde_json::Map<String, Value> = ["networking", "credentials"]
+        .into_iter()
+        .filter_map(|field| status.get(field).map(|value| (field.to_owned(), value.clone())))
+        .collect();
+    Value::Object(kept)
 }
 
 /// The manifest with the decisions that stand beside it in the garden.
@@ -556,4 +568,50 @@ fn set(value: &mut Value, pointer: &str, new: Value) {
         at = at.as_object_mut().expect("made one just now").entry(segment).or_insert(Value::Null);
     }
     *at = new;
+}
+
+/// Landscape objects whose manifests enter an owner's context: a change of one is a change for the other.
+#[must_use]
+pub fn sources(world: &World, owner: &Owner) -> BTreeSet<Owner> {
+    let mut out = BTreeSet::new();
+    if owner.kind != Kind::Landscape {
+        out.insert(world.root.clone());
+    }
+    let Some(manifest) = world.manifest(owner) else { return out };
+    let text = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_str);
+    if owner.kind.namespaced() {
+        out.insert(Owner::cluster(Kind::Project, owner.project.clone()));
+    }
+    if owner.kind == Kind::Shoot {
+        match text("/spec/cloudProfile/kind") {
+            Some("NamespacedCloudProfile") => {
+                let name = text("/spec/cloudProfile/name").unwrap_or_default();
+                let namespaced = Owner::project(Kind::NamespacedCloudProfile, owner.project.clone(), name);
+                if let Some(parent) = world.manifest(&namespaced).and_then(|m| m.pointer("/spec/parent/name")).and_then(Value::as_str) {
+                    out.insert(Owner::cluster(Kind::CloudProfile, parent));
+                }
+                out.insert(namespaced);
+            }
+            _ => {
+                if let Some(name) = text("/spec/cloudProfile/name").or_else(|| text("/spec/cloudProfileName")) {
+                    out.insert(Owner::cluster(Kind::CloudProfile, name));
+                }
+            }
+        }
+        for (pointer, kind) in [
+            ("/spec/credentialsBindingName", Kind::CredentialsBinding),
+            ("/spec/secretBindingName", Kind::SecretBinding),
+        ] {
+            if let Some(name) = text(pointer) {
+                out.insert(Owner::project(kind, owner.project.clone(), name));
+            }
+        }
+        if let Some(name) = text("/spec/exposureClassName") {
+            out.insert(Owner::cluster(Kind::ExposureClass, name));
+        }
+        if let Some(seed) = text("/spec/seedName") {
+            out.insert(Owner::cluster(Kind::Seed, seed));
+        }
+    }
+    out
 }

@@ -58,6 +58,14 @@ impl Queue {
             .collect()
     }
 
+    /// Puts an owner that was taken aside until it is added again: it waits for an answer, not for a time.
+    pub fn park(&mut self, owner: &Owner) {
+        self.running.remove(owner);
+        if let Some(at) = self.meanwhile.remove(owner) {
+            self.add(owner, at);
+        }
+    }
+
     /// Ends work on an owner. A failure asks for another look after a back-off that doubles with each attempt; a success forgets
     /// earlier failures. Wishes that came meanwhile are honoured, but a failing owner still backs off.
     pub fn done(&mut self, owner: &Owner, now: Millis, failure: Option<(ErrorClass, Option<u32>)>) {

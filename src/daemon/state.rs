@@ -15,7 +15,8 @@ use crate::digest::DigestKey;
 use crate::finding::Findings;
 use crate::landscape::{Kind, Landscape, Owner, Target};
 use crate::library::Library;
-use crate::observed::{Delta, Live, OWNER_LABEL, Object, ObjectKey, Observed};
+use crate::cluster::{Kinds, Signal, View};
+use crate::observed::{Delta, Object, ObjectKey, Observed};
 use crate::pipeline::{self, Evaluation, Look, Memory, Shown, World};
 use crate::plan::{self, ComponentState, ErrorClass, OwnerPlan, Step, StepResult, settled};
 use crate::schedule::Placements;
@@ -31,12 +32,10 @@ pub enum Event {
     GitTrouble(String),
     /// Git answers again as it should.
     GitFine,
-    /// A cluster was listed.
-    Listed(Target, Live),
-    /// Objects of a cluster changed.
-    Observed(Target, Vec<Delta>),
-    /// A cluster cannot be listed or watched completely at the moment.
-    Incomplete(Target, String),
+    /// What the watches of clusters tell.
+    Signals(Vec<Signal>),
+    /// Further kinds or clusters are watched from now on.
+    Expect(Kinds),
     /// Secret bodies were fetched for an owner.
     Bodies(Owner, Result<Bodies, String>),
     /// The key for digests of secret content was read back.
@@ -133,8 +132,7 @@ pub struct State {
     settings: Settings,
     pub(super) world: Option<World>,
     library: Option<Arc<Library>>,
-    pub(super) observed: Observed,
-    targets: BTreeSet<Target>,
+    pub(super) view: View,
     pub(super) plans: BTreeMap<Owner, Arc<OwnerPlan>>,
     pub(super) shown: BTreeMap<Owner, Shown>,
     pub(super) failures: BTreeMap<Owner, Vec<StepResult>>,
@@ -159,16 +157,15 @@ pub struct State {
 }
 
 impl State {
-    /// A daemon that has seen nothing yet and expects these clusters.
+    /// A daemon that has seen nothing yet.
     #[must_use]
-    pub fn new(settings: Settings, targets: BTreeSet<Target>) -> Self {
+    pub fn new(settings: Settings) -> Self {
         let report = Report::new(settings.status_every);
         Self {
             settings,
             world: None,
             library: None,
-            observed: Observed::default(),
-            targets,
+            view: View::default(),
             plans: BTreeMap::new(),
             shown: BTreeMap::new(),
             failures: BTreeMap::new(),
@@ -208,16 +205,9 @@ impl State {
                     self.report.touch_summary(at);
                 }
             }
-            Event::Listed(target, live) => self.listed(target, live, now, at),
-            Event::Observed(target, deltas) => {
-                for delta in deltas {
-                    self.delta(&target, delta, at);
-                }
-            }
-            Event::Incomplete(target, why) => {
-                let live = self.observed.targets.entry(target).or_default();
-                live.complete = false;
-                live.problem = Some(why);
+            Event::Signals(signals) => self.signals(signals, now, at),
+            Event::Expect(kinds) => {
+                self.view.expect(&kinds);
                 self.touch_all(at);
             }
             Event::Bodies(owner, result) => {
@@ -229,7 +219,6 @@ impl State {
                     }
                     Err(why) => {
                         tracing::warn!(%owner, %why, "secrets could not be read");
-                        self.queue.take_one(&owner);
                         self.queue.done(&owner, at, Some((ErrorClass::Transient, None)));
                     }
                 }
@@ -318,15 +307,15 @@ impl State {
 
     /// What is live.
     #[must_use]
-    pub const fn observed(&self) -> &Observed {
-        &self.observed
+    pub fn observed(&self) -> &Observed {
+        &self.view.observed
     }
 
     fn head(&mut self, head: Head, now: Timestamp, at: Millis) {
         let same_library = self.library.as_ref().is_some_and(|old| old.digest() == head.library.digest());
         self.library = Some(head.library.clone());
         let before = self.world.take();
-        let accepted = pipeline::accepted(&self.observed);
+        let accepted = pipeline::accepted(&self.view.observed);
         let world =
             pipeline::world(head.revision, head.landscape, head.findings, accepted, &head.library, now, &mut self.memory);
         self.counts.heads += 1;
@@ -368,30 +357,63 @@ impl State {
         self.report.forget(owner);
     }
 
-    fn listed(&mut self, target: Target, live: Live, now: Timestamp, at: Millis) {
-        let complete = live.complete;
-        self.observed.targets.insert(target.clone(), live);
-        if target == Target::Garden && complete {
-            self.readmit(now);
+    fn signals(&mut self, signals: Vec<Signal>, now: Timestamp, at: Millis) {
+        let mut owners = BTreeSet::new();
+        let mut completeness = BTreeSet::new();
+        for signal in signals {
+            if let Signal::Changed { target, delta: Delta::Applied(object) } = &signal
+                && self.is_old(target, object)
+            {
+                continue;
+            }
+            let target = match &signal {
+                Signal::Changed { target, .. } | Signal::Relisted { target, .. } | Signal::Incomplete { target, .. } => target.clone(),
+            };
+            let touched = self.view.fold(signal);
+            owners.extend(touched.owners);
+            if touched.completeness {
+                completeness.insert(target);
+            }
+            for (target, key) in touched.keys {
+                if key.kind == "Secret" && key.group.is_empty() {
+                    let secret = SecretRef { target, namespace: key.namespace, name: key.name };
+                    for owner in self.waiting_for.get(&secret).into_iter().flatten() {
+                        owners.insert(owner.label());
+                    }
+                }
+            }
         }
-        self.placements_stale = true;
-        self.touch_all(at);
+        for label in owners {
+            if let Some(owner) = self.labels.get(&label) {
+                self.queue.add(owner, at);
+            }
+        }
+        if !completeness.is_empty() {
+            if completeness.contains(&Target::Garden) && self.view.observed.complete(&Target::Garden) {
+                self.readmit(now);
+            }
+            self.placements_stale = true;
+            self.touch_all(at);
+        }
+    }
+
+    /// Whether a watch tells of an object that we have seen in a newer version, from the answer to our own write.
+    fn is_old(&self, target: &Target, object: &Object) -> bool {
+        let number = |text: &str| text.parse::<u64>().unwrap_or(0);
+        self.view
+            .observed
+            .get(target, &object.key)
+            .is_some_and(|known| known.uid == object.uid && number(&known.resource_version) >= number(&object.resource_version))
     }
 
     /// Admits the same commit again: what was accepted is known (again).
     fn readmit(&mut self, now: Timestamp) {
         if let (Some(old), Some(library)) = (self.world.take(), self.library.clone()) {
-            let accepted = pipeline::accepted(&self.observed);
-            let loaded = std::mem::take(&mut self.memory_of_loading(&old));
-            let world = pipeline::world(old.revision, old.landscape, loaded, accepted, &library, now, &mut self.memory);
+            let accepted = pipeline::accepted(&self.view.observed);
+            let world = pipeline::world(old.revision, old.landscape, old.loaded, accepted, &library, now, &mut self.memory);
             self.labels = world.owners().iter().map(|owner| (owner.label(), owner.clone())).collect();
             self.world = Some(world);
         }
-    }
-
-    #[allow(clippy::unused_self, reason = "reads the old world only")]
-    fn memory_of_loading(&self, old: &World) -> Findings {
-        old.loaded.clone()
     }
 
     fn touch_all(&mut self, at: Millis) {
@@ -402,40 +424,10 @@ impl State {
         }
     }
 
-    fn insert(&mut self, target: &Target, object: Arc<Object>) -> bool {
-        let live = self.observed.targets.entry(target.clone()).or_default();
-        let newer = |text: &str| text.parse::<u64>().unwrap_or(0);
-        let stale = live
-            .objects
-            .get(&object.key)
-            .is_some_and(|old| old.uid == object.uid && newer(&old.resource_version) >= newer(&object.resource_version));
-        if !stale {
-            live.insert(object);
-        }
-        !stale
-    }
-
-    fn delta(&mut self, target: &Target, delta: Delta, at: Millis) {
-        let object = match delta {
-            Delta::Applied(object) => {
-                if !self.insert(target, object.clone()) {
-                    return;
-                }
-                object
-            }
-            Delta::Deleted(key) => match self.observed.targets.get_mut(target).and_then(|live| live.remove(&key)) {
-                Some(object) => object,
-                None => return,
-            },
-        };
-        if let Some(owner) = object.labels.get(OWNER_LABEL).and_then(|label| self.labels.get(label)).cloned() {
-            self.queue.add(&owner, at);
-        }
-        if object.key.kind == "Secret" && object.key.group.is_empty() {
-            let secret = SecretRef { target: target.clone(), namespace: object.key.namespace.clone(), name: object.key.name.clone() };
-            for owner in self.waiting_for.get(&secret).cloned().unwrap_or_default() {
-                self.queue.add(&owner, at);
-            }
+    /// Takes in an object that the server returned for our own write.
+    fn insert(&mut self, target: &Target, object: Arc<Object>) {
+        if !self.is_old(target, &object) {
+            self.view.observed.targets.entry(target.clone()).or_default().insert(object);
         }
     }
 
@@ -491,7 +483,8 @@ impl State {
     }
 
     fn work(&mut self, now: Timestamp, at: Millis, effects: &mut Vec<Effect>) {
-        if self.world.is_some() && self.targets.iter().all(|t| self.observed.targets.contains_key(t)) {
+        // A cluster that was never listed to the end shows up in the plans as such; the garden must have been looked at once.
+        if self.world.is_some() && self.view.observed.targets.contains_key(&Target::Garden) {
             let free = self.settings.parallel.saturating_sub(self.queue.running()).min(self.settings.batch);
             if free > 0 {
                 for owner in self.queue.take(at, free) {
@@ -507,7 +500,7 @@ impl State {
     fn evaluate(&mut self, owner: &Owner, now: Timestamp, at: Millis, effects: &mut Vec<Effect>) {
         let (Some(world), Some(library)) = (self.world.as_ref(), self.library.as_ref()) else { return };
         if owner.kind == Kind::Shoot && self.placements_stale {
-            self.placements = world.place(&self.observed, &self.plans);
+            self.placements = world.place(&self.view.observed, &self.plans);
             self.placements_stale = false;
         }
         self.counts.evaluated += 1;
@@ -515,7 +508,7 @@ impl State {
         let empty = Bodies::default();
         let look = Look {
             library,
-            observed: &self.observed,
+            observed: &self.view.observed,
             plans: &self.plans,
             placements: &self.placements,
             bodies: self.bodies.get(owner).unwrap_or(&empty),
@@ -531,10 +524,10 @@ impl State {
             self.queue.done(owner, at, Some((ErrorClass::Internal, None)));
             return;
         };
-        self.take(owner, evaluation, at, effects);
+        self.take(owner, evaluation, now, at, effects);
     }
 
-    fn take(&mut self, owner: &Owner, evaluation: Evaluation, at: Millis, effects: &mut Vec<Effect>) {
+    fn take(&mut self, owner: &Owner, evaluation: Evaluation, now: Timestamp, at: Millis, effects: &mut Vec<Effect>) {
         let Evaluation { plan, needs, findings, shown } = evaluation;
         let was = self.plans.get(owner).is_some_and(|p| settled(p));
         let is = settled(&plan);
@@ -558,7 +551,7 @@ impl State {
         }
         if owner.kind == Kind::Landscape && self.digest_key.is_none() && !self.key_asked {
             // The key is made with the garden's own components and needed by everything after them.
-            if let Some(secret) = self.library.as_ref().and_then(|_| pipeline::digest_key_ref(&self.observed)) {
+            if let Some(secret) = self.library.as_ref().and_then(|_| pipeline::digest_key_ref(&self.view.observed)) {
                 self.key_asked = true;
                 effects.push(Effect::FetchDigestKey(secret));
             }
@@ -582,8 +575,8 @@ impl State {
             self.memory.settle(owner);
         }
         if let Some(again) = plan.again {
-            let wait = u64::try_from(again.saturating_mul(1000)).unwrap_or(u64::MAX);
-            self.queue.add(owner, at.saturating_add(wait).max(at + 60_000));
+            let wait = u64::try_from(again.saturating_sub(now.as_second())).unwrap_or(0).max(1);
+            self.queue.add(owner, at.saturating_add(wait.saturating_mul(1_000)));
         }
         self.queue.done(owner, at, None);
         if plan::gone(&plan) && self.world.as_ref().is_some_and(|w| w.going.contains(owner)) {

@@ -1,0 +1,466 @@
+//! The daemon: performs what [`state::State`] decides and feeds back what came of it. Makes no decision of its own beyond what can
+//! be read, watched and written.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use kube::Client;
+use serde_json::Value;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::apply;
+use crate::cluster::{self, ClusterError, Clusters, KindRef, Kinds, Lease, LeaseSettings, Watching};
+use crate::digest::DigestKey;
+use crate::finding::Findings;
+use crate::git::{self, GitError, Message, Repo};
+use crate::landscape::{self, Kind, Owner, Target};
+use crate::library::Library;
+use crate::observed::Keep;
+use crate::plan::{OwnerPlan, Step, StepResult};
+use crate::snapshot::{Changes, RepoPath, Revision};
+
+pub mod queue;
+mod report;
+pub mod state;
+pub mod view;
+
+use queue::Millis;
+use state::{Counts, Effect, Event, Head, Settings, State};
+pub use view::View;
+
+/// Makes the client of a cluster when the landscape names it.
+pub type Connect = Box<dyn Fn(Target, Option<Value>) -> BoxFuture<'static, Result<Client, String>> + Send + Sync>;
+
+/// What a daemon is made of.
+pub struct Options {
+    /// The repository.
+    pub repo: Repo,
+    /// The branch that is watched, as a full reference name.
+    pub branch: String,
+    /// Where the landscape is on the branch; empty for its root.
+    pub root: String,
+    /// The name of the landscape: names its status branch and its lease.
+    pub landscape: String,
+    /// The clusters; clients are added as the landscape names them.
+    pub clusters: Clusters,
+    /// How a cluster is reached.
+    pub connect: Connect,
+    /// How often a remote repository is asked for news.
+    pub poll: Duration,
+    /// Return when everything wanted is ready, held or failed.
+    pub once: bool,
+    /// Follow a rewritten history to where the branch is now: an explicit human reset.
+    pub accept_rewrite: bool,
+    /// Who we are, for the lease.
+    pub identity: String,
+    /// Settings of the state machine.
+    pub settings: Settings,
+    /// Where the picture for people and metrics is published.
+    pub view: watch::Sender<Arc<View>>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// The last picture.
+    pub view: Arc<View>,
+    /// Counters.
+    pub counts: Counts,
+    /// The tip of the status branch.
+    pub status: Option<Revision>,
+    /// Whether it ended because it was told to.
+    pub stopped: bool,
+}
+
+/// Why a daemon could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// Git at the start; later troubles are waited out.
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// A cluster at the start.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// The branch does not exist.
+    #[error("there is no branch `{0}`")]
+    NoBranch(String),
+    /// The landscape cannot be read at all.
+    #[error("{0}")]
+    Landscape(String),
+    /// Something else reconciles this garden.
+    #[error("refusing to run beside a Gardener: {0}")]
+    Gardener(String),
+    /// A cluster that the landscape names cannot be reached as configured.
+    #[error("{target}: {why}")]
+    Connect {
+        /// Which.
+        target: Target,
+        /// Why.
+        why: String,
+    },
+}
+
+/// Where and how the shell stands.
+struct Shell {
+    options: Options,
+    state: State,
+    began: Instant,
+    events: mpsc::UnboundedSender<Event>,
+    tasks: JoinSet<()>,
+    watching: Option<Watching>,
+    signals: mpsc::Sender<cluster::Signal>,
+    following: Kinds,
+    documents: landscape::Memory,
+    library: Option<(BTreeMap<RepoPath, Arc<str>>, Arc<Library>)>,
+    head: Option<Revision>,
+    status: Option<Revision>,
+}
+
+/// Runs until `stop` turns true, or until all is settled if that was asked for.
+pub async fn run(options: Options, mut stop: watch::Receiver<bool>) -> Result<Ended, DaemonError> {
+    let (events, mut incoming) = mpsc::unbounded_channel();
+    let (signals, mut from_clusters) = mpsc::channel(4_096);
+    let state = State::new(options.settings.clone());
+    let mut shell = Shell {
+        state,
+        began: Instant::now(),
+        events,
+        tasks: JoinSet::new(),
+        watching: None,
+        signals,
+        following: Kinds::default(),
+        documents: landscape::Memory::default(),
+        library: None,
+        head: None,
+        status: None,
+        options,
+    };
+    shell.read_status().await?;
+    shell.take_head(true).await?;
+    if let Some(found) = cluster::running_gardener(&shell.options.clusters).await? {
+        return Err(DaemonError::Gardener(found));
+    }
+
+    let settings = LeaseSettings::of(&shell.options.landscape, shell.options.identity.clone());
+    let lease = Lease::new(&shell.options.clusters, &Target::Garden, settings)?;
+    shell.options.clusters.fence(lease.fence());
+    let (held, mut lease_changes) = watch::channel(false);
+    let keeper = tokio::spawn(lease.keep(held));
+
+    let mut git_watch = shell.options.repo.watch().await?;
+    let mut poll = tokio::time::interval(shell.options.poll);
+    poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut batch = Vec::new();
+    let mut stopped = *stop.borrow();
+    while !stopped {
+        let at = shell.at();
+        let wake = shell.state.wake_at().map(|at| shell.began + Duration::from_millis(at));
+        tokio::select! {
+            biased;
+            changed = stop.changed() => stopped = changed.is_err() || *stop.borrow(),
+            changed = lease_changes.changed() => {
+                if changed.is_ok() {
+                    let held = *lease_changes.borrow_and_update();
+                    shell.step(Event::Lease(held));
+                }
+            }
+            Some(event) = incoming.recv() => shell.step(event),
+            count = from_clusters.recv_many(&mut batch, 4_096) => {
+                if count > 0 {
+                    shell.step(Event::Signals(std::mem::take(&mut batch)));
+                }
+            }
+            () = moved(&mut git_watch) => shell.look_at_git().await,
+            _ = poll.tick() => shell.look_at_git().await,
+            () = sleep_until(wake) => shell.step(Event::Tick),
+        }
+        while shell.tasks.try_join_next().is_some() {}
+        if shell.options.once && shell.tasks.is_empty() && incoming.is_empty() && shell.state.is_settled(at) {
+            break;
+        }
+    }
+    shell.drain(&mut incoming).await;
+    drop(lease_changes);
+    if tokio::time::timeout(Duration::from_secs(10), keeper).await.is_err() {
+        tracing::warn!("the lease was not given up in time and will expire");
+    }
+    let view = shell.publish();
+    Ok(Ended { view, counts: shell.state.counts.clone(), status: shell.status.clone(), stopped })
+}
+
+async fn moved(watch: &mut Option<git::Watch>) {
+    match watch {
+        Some(watch) => watch.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Shell {
+    fn at(&self) -> Millis {
+        Millis::try_from(self.began.elapsed().as_millis()).unwrap_or(Millis::MAX)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.options.clusters.now()
+    }
+
+    fn step(&mut self, event: Event) {
+        if let Event::Committed(Ok(revision)) = &event {
+            self.status = Some(revision.clone());
+        }
+        let (now, at) = (self.now(), self.at());
+        for effect in self.state.step(event, now, at) {
+            self.perform(effect);
+        }
+        self.publish();
+    }
+
+    fn publish(&mut self) -> Arc<View> {
+        let view = Arc::new(View::of(&self.state, self.status.clone(), self.options.clusters.counters().snapshot()));
+        self.options.view.send_replace(view.clone());
+        view
+    }
+
+    fn spawn(&mut self, work: impl Future<Output = Event> + Send + 'static) {
+        let events = self.events.clone();
+        self.tasks.spawn(async move {
+            if events.send(work.await).is_err() {
+                tracing::debug!("an answer came after the end");
+            }
+        });
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        let clusters = self.options.clusters.clone();
+        match effect {
+            Effect::FetchBodies(owner, wanted) => self.spawn(async move {
+                let (bodies, problems) = cluster::bodies(&clusters, &wanted).await;
+                let problem = problems.into_iter().next().map(|(target, why)| format!("{target}: {why}"));
+                Event::Bodies(owner, problem.map_or(Ok(bodies), Err))
+            }),
+            Effect::FetchDigestKey(secret) => self.spawn(async move {
+                let wanted = BTreeSet::from([secret.clone()]);
+                let (mut bodies, _) = cluster::bodies(&clusters, &wanted).await;
+                let body = bodies.0.remove(&secret).flatten();
+                match body.and_then(|body| body.into_values().next()) {
+                    Some(key) => Event::DigestKey(DigestKey(key)),
+                    None => Event::NoDigestKey,
+                }
+            }),
+            Effect::Execute(plan) => {
+                let owner = plan.owner.clone();
+                self.spawn(async move {
+                    let results = apply::execute(&plan, &clusters, &apply::Limits::default()).await;
+                    Event::Done(owner, results)
+                });
+            }
+            Effect::PatchStatus(patches) => self.spawn(async move { Event::StatusDone(patch(&clusters, patches).await) }),
+            Effect::Commit { changes, subject, trailers } => self.commit(changes, subject, trailers),
+            Effect::ReadStatus => self.reread_status(),
+        }
+    }
+
+    fn commit(&mut self, changes: Changes, subject: String, trailers: Vec<(String, String)>) {
+        let (repo, reference) = (self.options.repo.clone(), git::status_reference(&self.options.landscape));
+        let (expected, now) = (self.status.clone(), self.now().as_second());
+        let message = Message { subject, trailers, ..Message::default() };
+        self.spawn(async move {
+            let moved = repo.commit(&reference, expected.as_ref(), changes, message, now).await;
+            Event::Committed(moved.map_err(|e| e.to_string()))
+        });
+    }
+
+    fn reread_status(&mut self) {
+        let (repo, reference) = (self.options.repo.clone(), git::status_reference(&self.options.landscape));
+        self.spawn(async move {
+            if let Err(e) = repo.fetch().await {
+                tracing::warn!(error = %e, "the repository could not be fetched");
+            }
+            let tip = repo.resolve(&reference).await;
+            let files = repo.read_tree(&reference).await;
+            match (tip, files) {
+                (Ok(tip), Ok(files)) => Event::StatusTree(tip, files),
+                (Err(e), _) | (_, Err(e)) => Event::StatusUnreadable(e.to_string()),
+            }
+        });
+    }
+
+    async fn read_status(&mut self) -> Result<(), DaemonError> {
+        self.options.repo.fetch().await?;
+        let reference = git::status_reference(&self.options.landscape);
+        let tip = self.options.repo.resolve(&reference).await?;
+        let files = self.options.repo.read_tree(&reference).await?;
+        self.status = tip.clone();
+        self.step(Event::StatusTree(tip, files));
+        Ok(())
+    }
+
+    /// Looks whether the branch moved. Troubles are told and waited out: last state kept.
+    async fn look_at_git(&mut self) {
+        if let Err(e) = self.options.repo.fetch().await {
+            self.step(Event::GitTrouble(e.to_string()));
+            return;
+        }
+        match self.take_head(false).await {
+            Ok(()) => {}
+            Err(e) => self.step(Event::GitTrouble(e.to_string())),
+        }
+    }
+
+    async fn take_head(&mut self, first: bool) -> Result<(), DaemonError> {
+        let repo = self.options.repo.clone();
+        let Some(revision) = repo.resolve(&self.options.branch).await? else {
+            return Err(DaemonError::NoBranch(self.options.branch.clone()));
+        };
+        if self.head.as_ref() == Some(&revision) {
+            self.step(Event::GitFine);
+            return Ok(());
+        }
+        if let Some(old) = &self.head
+            && !self.options.accept_rewrite
+            && !repo.is_ancestor(old, &revision).await?
+        {
+            return Err(DaemonError::Landscape(format!(
+                "`{}` was rewritten: {} does not follow {}; start with --accept-rewrite to go there",
+                self.options.branch,
+                revision.short(),
+                old.short()
+            )));
+        }
+        let snapshot = repo.snapshot(&revision, &self.options.root).await?;
+        let (landscape, mut findings) = landscape::load(&snapshot, &mut self.documents);
+        let library = self.library(&landscape.overlays, &mut findings);
+        self.connect(&landscape, first).await?;
+        self.follow(&library);
+        self.head = Some(revision.clone());
+        let head = Head { revision, landscape: Arc::new(landscape), findings, library };
+        self.step(Event::Head(Box::new(head)));
+        self.step(Event::GitFine);
+        Ok(())
+    }
+
+    /// The library with the repository's overlays. A broken overlay is held: the last good one serves on.
+    fn library(&mut self, overlays: &BTreeMap<RepoPath, Arc<str>>, findings: &mut Findings) -> Arc<Library> {
+        if let Some((known, library)) = &self.library
+            && known == overlays
+        {
+            return library.clone();
+        }
+        let (compiled, found) = Library::compile(overlays);
+        let broken = found.has_errors();
+        findings.extend(found);
+        match (&self.library, broken) {
+            (Some((_, good)), true) => good.clone(),
+            (None, true) => {
+                // Nothing was good before: the built-in library serves until the overlay is mended.
+                let (built_in, _) = Library::compile(&BTreeMap::new());
+                Arc::new(built_in)
+            }
+            (_, false) => {
+                let library = Arc::new(compiled);
+                self.library = Some((overlays.clone(), library.clone()));
+                library
+            }
+        }
+    }
+
+    /// Makes clients for clusters that the landscape names and we do not know yet.
+    async fn connect(&mut self, landscape: &landscape::Landscape, first: bool) -> Result<(), DaemonError> {
+        let mut wanted: BTreeSet<Target> = landscape.seeds.keys().map(|seed| Target::Seed(seed.name.clone())).collect();
+        wanted.insert(Target::Garden);
+        let known = self.options.clusters.targets();
+        let settings = landscape.landscape.as_ref().map(|l| (*l.value).clone());
+        for target in wanted.difference(&known) {
+            match (self.options.connect)(target.clone(), settings.clone()).await {
+                Ok(client) => self.options.clusters.insert(target.clone(), client),
+                // A kubeconfig that is missing is an error at the start, never an empty cluster; a seed that is added later and
+                // cannot be reached only holds itself.
+                Err(why) if first => return Err(DaemonError::Connect { target: target.clone(), why }),
+                Err(why) => tracing::error!(%target, %why, "cluster cannot be reached as configured"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Watches every kind that the library may write, in every cluster.
+    fn follow(&mut self, library: &Library) {
+        let mut kinds = Kinds::default();
+        for target in self.options.clusters.targets() {
+            let wanted: BTreeSet<KindRef> = match target {
+                Target::Garden => {
+                    let own = Kind::ALL.iter().map(|k| KindRef::new(k.api_version(), k.name()));
+                    own.chain(library.kinds(true).into_iter().map(|(api, kind)| KindRef::new(api, kind))).collect()
+                }
+                Target::Seed(_) => library.kinds(false).into_iter().map(|(api, kind)| KindRef::new(api, kind)).collect(),
+            };
+            kinds.insert(target, wanted);
+        }
+        if kinds == self.following {
+            return;
+        }
+        self.following = kinds.clone();
+        self.step(Event::Expect(kinds.clone()));
+        match &mut self.watching {
+            Some(watching) => watching.ensure(&kinds),
+            None => self.watching = Some(cluster::watch(&self.options.clusters, &kinds, keep(library), self.signals.clone())),
+        }
+    }
+
+    /// Lets what was begun end, and takes in what came of it.
+    async fn drain(&mut self, incoming: &mut mpsc::UnboundedReceiver<Event>) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !self.tasks.is_empty() {
+            if tokio::time::timeout_at(deadline, self.tasks.join_next()).await.is_err() {
+                tracing::warn!(left = self.tasks.len(), "work was cut off at the end; it is repeated at the next start");
+                self.tasks.abort_all();
+                break;
+            }
+        }
+        while let Ok(event) = incoming.try_recv() {
+            if let Event::Committed(Ok(revision)) = &event {
+                self.status = Some(revision.clone());
+            }
+        }
+    }
+}
+
+/// What of objects' bodies is kept: what templates export and plans compare.
+fn keep(library: &Library) -> Keep {
+    let mut keep = library.keep();
+    for (group, kind, pointers) in crate::plan::owner::compared() {
+        keep.pointers
+            .entry(((*group).to_owned(), (*kind).to_owned()))
+            .or_default()
+            .extend(pointers.iter().map(|p| (*p).to_owned()));
+    }
+    keep
+}
+
+async fn patch(clusters: &Clusters, patches: Vec<(Owner, Step)>) -> Vec<(Owner, StepResult)> {
+    let limits = apply::Limits::default();
+    let mut out = Vec::new();
+    for (owner, step) in patches {
+        let plan = OwnerPlan::status(owner.clone(), step);
+        out.extend(apply::execute(&plan, clusters, &limits).await.into_iter().map(|result| (owner.clone(), result)));
+    }
+    out
+}
+
+/// Where state that is not the landscape's lives: caches of remote repositories.
+#[must_use]
+pub fn cache_dir(state: Option<&PathBuf>) -> PathBuf {
+    state.map_or_else(|| std::env::temp_dir().join("espalier-cache"), |dir| dir.join("git"))
+}
