@@ -6,3 +6,4 @@ mod edits;
 mod git;
 mod render;
 mod values;
+mod plan;

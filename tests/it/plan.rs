@@ -5,9 +5,13 @@ use std::sync::Arc;
 
 use espalier::digest;
 use espalier::landscape::{Kind, Owner, Target};
-use espalier::observed::{COMPONENT_LABEL, DIGEST_ANNOTATION, Live, OWNER_LABEL, Object, ObjectKey, Observed, TRACKING_ANNOTATION};
+use espalier::observed::{
+    COMPONENT_LABEL, DIGEST_ANNOTATION, Live, OWNER_LABEL, Object, ObjectKey, Observed, TRACKING_ANNOTATION,
+};
 use espalier::plan::{self, Action, ComponentState, OwnerPlan, Request};
-use espalier::render::{Component, ComponentId, DeletePhase, DesiredObject, Hibernate, Ready, Release, RenderState, Rendered, Scope, Trigger};
+use espalier::render::{
+    Component, ComponentId, DeletePhase, DesiredObject, Hibernate, Ready, Release, RenderState, Rendered, Scope, Trigger,
+};
 use serde_json::{Value, json};
 
 fn owner() -> Owner {
@@ -81,10 +85,11 @@ fn wanted(name: &str, needs: &[&str], value: &str) -> Rendered {
 
 fn observed(objects: Vec<Object>) -> Observed {
     let mut observed = Observed::default();
-    let mut garden = Live { complete: true, ..Live::default() };
-    garden.problem = None;
+    let mut garden = Live::default();
+    garden.complete = true;
     observed.targets.insert(Target::Garden, garden);
-    let mut live = Live { complete: true, ..Live::default() };
+    let mut live = Live::default();
+    live.complete = true;
     for object in objects {
         live.insert(Arc::new(object));
     }
@@ -132,8 +137,16 @@ fn lines(plan: &OwnerPlan) -> Vec<String> {
     plan.components
         .iter()
         .map(|c| {
-            let steps = |steps: &[plan::Step]| steps.iter().map(|s| format!("{} {}", s.action.verb(), s.key.name)).collect::<Vec<_>>().join(",");
-            format!("{}: {} now[{}] later[{}]", c.id.name, espalier::status::state_name(&c.state), steps(&c.steps), steps(&c.later))
+            let steps = |steps: &[plan::Step]| {
+                steps.iter().map(|s| format!("{} {}", s.action.verb(), s.key.name)).collect::<Vec<_>>().join(",")
+            };
+            format!(
+                "{}: {} now[{}] later[{}]",
+                c.id.name,
+                espalier::status::state_name(&c.state),
+                steps(&c.steps),
+                steps(&c.later)
+            )
         })
         .collect()
 }
@@ -222,7 +235,11 @@ fn labels_select_but_never_prove_ownership() {
 fn what_a_component_dropped_goes_once_the_rest_is_as_wanted() {
     let kept = live(&desired("etcd", "etcd", "1"), "etcd");
     let dropped = live(&desired("etcd", "old", "1"), "etcd");
-    let case = |value| Case { components: vec![wanted("etcd", &[], value)], live: vec![kept.clone(), dropped.clone()], ..Case::default() };
+    let case = |value| Case {
+        components: vec![wanted("etcd", &[], value)],
+        live: vec![kept.clone(), dropped.clone()],
+        ..Case::default()
+    };
     check(case("1"), &["etcd: progressing now[delete old] later[]"]);
     check(case("2"), &["etcd: progressing now[update etcd] later[delete old]"]);
     check(Case { held: true, ..case("1") }, &["etcd: ready now[] later[]"]);
@@ -233,7 +250,11 @@ fn what_a_component_dropped_goes_once_the_rest_is_as_wanted() {
 fn a_component_that_waits_keeps_its_objects() {
     let object = live(&desired("worker", "worker", "1"), "worker");
     for state in [RenderState::Waiting("infrastructure.nodes".into()), RenderState::Failed("template error".into())] {
-        let plan = run(Case { components: vec![rendered("worker", &[], Vec::new(), state)], live: vec![object.clone()], ..Case::default() });
+        let plan = run(Case {
+            components: vec![rendered("worker", &[], Vec::new(), state)],
+            live: vec![object.clone()],
+            ..Case::default()
+        });
         assert!(plan.components.iter().all(|c| c.steps.is_empty() && c.later.is_empty()), "{:?}", lines(&plan));
     }
 }
@@ -277,20 +298,37 @@ fn an_immutable_field_means_recreate() {
         let key = ObjectKey::new("rbac.authorization.k8s.io", "RoleBinding", "shoot--dev--botany", "b");
         let body = json!({"kind": "RoleBinding", "roleRef": {"name": role}});
         let digest = digest::of_value(&body);
-        DesiredObject { key, api_version: "rbac.authorization.k8s.io/v1".into(), body: Arc::new(body), once: None, digest, sensitive: false }
+        DesiredObject {
+            key,
+            api_version: "rbac.authorization.k8s.io/v1".into(),
+            body: Arc::new(body),
+            once: None,
+            digest,
+            sensitive: false,
+        }
     };
     let mut before = live(&make("a"), "rbac");
     before.kept = Arc::new(json!({"roleRef": {"name": "a"}}));
     before.fields = Some(Arc::new(json!({"f:roleRef": {}})));
     let component = |role| rendered("rbac", &[], vec![make(role)], RenderState::Wanted);
-    check(Case { components: vec![component("a")], live: vec![before.clone()], ..Case::default() }, &["rbac: ready now[] later[]"]);
-    check(Case { components: vec![component("b")], live: vec![before], ..Case::default() }, &["rbac: progressing now[recreate b] later[]"]);
+    check(
+        Case { components: vec![component("a")], live: vec![before.clone()], ..Case::default() },
+        &["rbac: ready now[] later[]"],
+    );
+    check(
+        Case { components: vec![component("b")], live: vec![before], ..Case::default() },
+        &["rbac: progressing now[recreate b] later[]"],
+    );
 }
 
 #[test]
 fn progress_counts_ready_components_of_wanted_ones() {
     let plan = run(Case {
-        components: vec![wanted("a", &[], "1"), wanted("b", &["a"], "1"), rendered("c", &[], Vec::new(), RenderState::Skipped("workerless".into()))],
+        components: vec![
+            wanted("a", &[], "1"),
+            wanted("b", &["a"], "1"),
+            rendered("c", &[], Vec::new(), RenderState::Skipped("workerless".into())),
+        ],
         live: vec![live(&desired("a", "a", "1"), "a")],
         ..Case::default()
     });
