@@ -4,6 +4,6 @@ mod cluster;
 mod document;
 mod edits;
 mod git;
+mod plan;
 mod render;
 mod values;
-mod plan;
