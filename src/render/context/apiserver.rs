@@ -46,7 +46,7 @@ fn admission(shoot: &Value) -> (Vec<String>, Vec<String>, Vec<Value>) {
         if !config.is_null() {
             let mut config = config.clone();
             secure(&name, &mut config);
-            configured.push(json!({"name": name, "file": format!("{}.yaml", name.to_lowercase()), "config": config}));
+            configured.push(json!({"name": name, "file": format!("{}.yaml", name.to_lowercase()), "text": config.to_string()}));
         }
         if !on.contains(&name) {
             on.push(name);
@@ -274,5 +274,5 @@ pub(super) fn proxy(shoot: &Value, networks: &Value) -> Value {
             map.insert("featureGates".into(), at(settings, "/featureGates").clone());
         }
     }
-    json!({"enabled": at(settings, "/enabled").as_bool() != Some(false), "mode": mode, "config": config})
+    json!({"enabled": at(settings, "/enabled").as_bool() != Some(false), "mode": mode, "text": crate::document::to_yaml(&config), "config": config})
 }

@@ -210,7 +210,7 @@ fn allowed(key: &str) -> bool {
 }
 
 /// The flags of `kubelet.service`.
-pub(super) fn flags(pool: &Pool<'_>) -> Vec<String> {
+fn flags(pool: &Pool<'_>) -> Vec<String> {
     let mut flags: Vec<String> = [
         "--bootstrap-kubeconfig=/var/lib/kubelet/kubeconfig-bootstrap",
         "--config=/var/lib/kubelet/config/kubelet",
@@ -230,8 +230,33 @@ pub(super) fn flags(pool: &Pool<'_>) -> Vec<String> {
     flags
 }
 
+/// `kubelet.service`.
+pub(super) fn unit(pool: &Pool<'_>) -> String {
+    let health = timeouts(pool.shoot);
+    let number = |pointer: &str| plain(at(&health, pointer));
+    let flags: String = flags(pool).into_iter().map(|flag| format!("    {flag} \\\n")).collect();
+    format!(
+        "[Unit]\n\
+         Description=kubelet daemon\n\
+         Documentation=https://kubernetes.io/docs/admin/kubelet\n\
+         After=containerd.service\n\
+         Wants=containerd.service\n\
+         [Install]\n\
+         WantedBy=multi-user.target\n\
+         [Service]\n\
+         Restart=always\n\
+         RestartSec=5\n\
+         Environment=\"HTTP2_READ_IDLE_TIMEOUT_SECONDS={}\" \"HTTP2_PING_TIMEOUT_SECONDS={}\"\n\
+         EnvironmentFile=/etc/environment\n\
+         EnvironmentFile=-/var/lib/kubelet/extra_args\n\
+         ExecStart=/opt/bin/kubelet \\\n{flags}    $KUBELET_EXTRA_ARGS\n",
+        number("/readIdle"),
+        number("/ping"),
+    )
+}
+
 /// HTTP/2 health check of the kubelet's connection: read-idle and ping time-outs in seconds, from the node monitor's grace period.
-pub(super) fn timeouts(shoot: &Value) -> Value {
+fn timeouts(shoot: &Value) -> Value {
     let grace = text(shoot, "/spec/kubernetes/kubeControllerManager/nodeMonitorGracePeriod");
     let seconds = seconds(grace).unwrap_or(40);
     if seconds >= 46 || seconds <= 2 {

@@ -195,6 +195,7 @@ fn pool(shared: &Shared<'_>, worker: &Value) -> Value {
         "nodeTemplate": machine.map(|m| json!({"capacity": profile::capacity(m)})),
     }));
     let facts = Pool { shoot: shared.shoot, worker, version, settings, machine, labels: &labels, networks: shared.networks };
+    let (configuration, unit) = (crate::document::to_yaml(&kubelet::configuration(&facts)), kubelet::unit(&facts));
     json!({
         "name": text(worker, "/name"),
         "minimum": at(worker, "/minimum").as_u64().unwrap_or(0),
@@ -217,13 +218,46 @@ fn pool(shared: &Shared<'_>, worker: &Value) -> Value {
         "cri": at(worker, "/cri/name"),
         "containerRuntimes": list(worker, "/cri/containerRuntimes"),
         "systemComponents": at(worker, "/systemComponents/allow").as_bool() != Some(false),
-        "caBundle": text(worker, "/caBundle"),
+        // What comes before and after the cluster's own CA in the bundle that nodes trust.
+        "caBefore": lines(text(shared.profile, "/spec/caBundle"), "", "\n"),
+        "caAfter": lines(text(worker, "/caBundle"), "\n", ""),
         "kubeletDataVolume": at(worker, "/kubeletDataVolumeName"),
-        "kubelet": kubelet::configuration(&facts),
-        "kubeletFlags": kubelet::flags(&facts),
-        "kubeletHealth": kubelet::timeouts(shared.shoot),
+        "digest": hex(format!("{worker}{configuration}{unit}{}", kubelet::sysctls(&facts)).as_bytes()),
+        "kubeletConfiguration": configuration,
+        "kubeletUnit": unit,
+        "dataVolumeBytes": data_volume_bytes(worker),
         "sysctls": kubelet::sysctls(&facts),
     })
+}
+
+/// Text between two others, unless it is empty.
+fn lines(text: &str, before: &str, after: &str) -> String {
+    if text.is_empty() { String::new() } else { format!("{before}{text}{after}") }
+}
+
+/// The size in bytes of the volume that holds the kubelet's data, if it has one of its own.
+fn data_volume_bytes(worker: &Value) -> Option<u64> {
+    let name = text(worker, "/kubeletDataVolumeName");
+    let volume = list(worker, "/dataVolumes").iter().find(|volume| !name.is_empty() && text(volume, "/name") == name)?;
+    bytes(&plain(at(volume, "/size")))
+}
+
+/// Bytes of a whole quantity such as `50Gi`.
+fn bytes(quantity: &str) -> Option<u64> {
+    let digits = quantity.find(|c: char| !c.is_ascii_digit()).unwrap_or(quantity.len());
+    let factor = match &quantity[digits..] {
+        "" => 1,
+        "k" => 1000,
+        "Ki" => 1 << 10,
+        "M" => 1_000_000,
+        "Mi" => 1 << 20,
+        "G" => 1_000_000_000,
+        "Gi" => 1 << 30,
+        "T" => 1_000_000_000_000,
+        "Ti" => 1 << 40,
+        _ => return None,
+    };
+    quantity[..digits].parse::<u64>().ok()?.checked_mul(factor)
 }
 
 #[cfg(test)]

@@ -106,7 +106,6 @@ pub fn shoot(sources: &Sources<'_>) -> Result<Value, Missing> {
             "ingressNamespace": "istio-ingress",
             "ingressDomain": text(&seed, "/spec/ingress/domain"),
         },
-        "nodeCABundle": text(&profile, "/spec/caBundle"),
         "pools": pools,
         "networks": networks,
         "shoot": shoot,
@@ -207,11 +206,32 @@ fn credentials(sources: &Sources<'_>, shoot: &Value) -> Value {
         _ => at(binding, "/secretRef"),
     };
     let own = project_namespace(&sources.owner.project);
+    let kind = Some(text(reference, "/kind")).filter(|k| !k.is_empty()).unwrap_or("Secret");
+    let namespace = Some(text(reference, "/namespace")).filter(|ns| !ns.is_empty()).unwrap_or(&own);
+    let name = text(reference, "/name");
+    let identity = (kind == "WorkloadIdentity").then(|| {
+        let project = namespace.strip_prefix("garden-").unwrap_or("garden");
+        let identity = sources.get(&Owner::project(Kind::WorkloadIdentity, project, name)).unwrap_or(&Value::Null);
+        let config = at(identity, "/spec/targetSystem/providerConfig");
+        let context = json!({
+            "apiVersion": "core.gardener.cloud/v1beta1",
+            "kind": "Shoot",
+            "namespace": own,
+            "name": sources.owner.name,
+            "uid": sources.identity.uid,
+        });
+        json!({
+            "provider": text(identity, "/spec/targetSystem/type"),
+            "config": if config.is_null() { Value::Null } else { config.to_string().into() },
+            "contextObject": context.to_string(),
+        })
+    });
     json!({
-        "kind": Some(text(reference, "/kind")).filter(|k| !k.is_empty()).unwrap_or("Secret"),
-        "namespace": Some(text(reference, "/namespace")).filter(|ns| !ns.is_empty()).unwrap_or(&own),
-        "name": text(reference, "/name"),
+        "kind": kind,
+        "namespace": namespace,
+        "name": name,
         "provider": text(binding, "/provider/type"),
+        "workloadIdentity": identity,
     })
 }
 
