@@ -75,6 +75,7 @@
 //!   entry: a field that somebody changes or removes leaves our entry, so nothing has to be remembered across a restart.
 //! * A release may be dropped once its owner is as wanted; a later look renders it again. Plans keep states and steps, not bodies.
 
+pub mod admission;
 pub mod cluster;
 pub mod digest;
 pub mod document;
@@ -88,6 +89,7 @@ pub mod memo;
 pub mod observed;
 pub mod plan;
 pub mod render;
+pub mod schedule;
 pub mod secrets;
 pub mod snapshot;
 pub mod status;

@@ -1,0 +1,277 @@
+//! The machinery of semantic checks: what a rule is, what it sees, and how it says what it dislikes.
+//!
+//! A rule is a function with a code, a title and its documentation, registered by `rules!` in the file of its family. It
+//! looks at one object through [`Cx`], which remembers every other object that it was shown: these, the object itself, what
+//! was accepted before and the policies are all that a verdict depends on, so a verdict can be kept until one of them changes.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::node::Node;
+use crate::finding::{Code, On, Pointer, Severity};
+use crate::landscape::{Kind, Owner};
+
+/// One rule: what `explain` prints, and the function.
+pub(crate) struct Rule {
+    /// The stable code of its findings.
+    pub code: &'static str,
+    /// A few words: what is wrong when it speaks.
+    pub title: &'static str,
+    /// The rule's documentation, markdown.
+    pub documentation: &'static str,
+    /// The kind of object it looks at; `None` for findings that admission itself raises.
+    pub kind: Option<Kind>,
+    /// The rule itself.
+    pub check: fn(&Cx<'_>, &mut Out),
+}
+
+/// Registers the rules of a family: documentation, code, title, kind and function in one place.
+macro_rules! rules {
+    ($($(#[doc = $doc:expr])+ $code:literal, $title:literal, $kind:ident, $check:path;)+) => {
+        pub(super) static RULES: &[$crate::admission::check::Rule] = &[$(
+            $crate::admission::check::Rule {
+                code: $code,
+                title: $title,
+                documentation: concat!($($doc, "\n"),+),
+                kind: rules!(@kind $kind),
+                check: $check,
+            }
+        ),+];
+    };
+    (@kind Any) => { None };
+    (@kind $kind:ident) => { Some($crate::landscape::Kind::$kind) };
+}
+pub(crate) use rules;
+
+/// One thing disliked, with symbolic places: text positions are looked up when it is reported.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Raised {
+    pub severity: Severity,
+    pub code: Code,
+    pub message: String,
+    pub help: Option<String>,
+    pub at: Vec<At>,
+}
+
+/// A symbolic place: a field of an object; no owner means the object under evaluation.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct At {
+    pub owner: Option<Owner>,
+    pub pointer: Pointer,
+    pub on: On,
+    pub note: String,
+}
+
+impl Raised {
+    /// Says what to do.
+    pub(crate) fn help(&mut self, help: impl Into<String>) -> &mut Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Names a second place in the same object.
+    pub(crate) fn and(&mut self, node: &Node<'_>, note: impl Into<String>) -> &mut Self {
+        self.at.push(At { owner: None, pointer: node.pointer().clone(), on: On::Value, note: note.into() });
+        self
+    }
+
+    /// Names a place in another object.
+    pub(crate) fn beside(&mut self, owner: &Owner, node: &Node<'_>, note: impl Into<String>) -> &mut Self {
+        self.at.push(At { owner: Some(owner.clone()), pointer: node.pointer().clone(), on: On::Value, note: note.into() });
+        self
+    }
+
+    /// Blames the key of the first place, not its value.
+    pub(crate) fn on_key(&mut self) -> &mut Self {
+        if let Some(first) = self.at.first_mut() {
+            first.on = On::Key;
+        }
+        self
+    }
+}
+
+/// Where a rule says what it dislikes.
+pub(crate) struct Out {
+    code: Code,
+    pub(crate) raised: Vec<Raised>,
+}
+
+impl Out {
+    /// An empty list under a code.
+    pub(crate) fn new(code: Code) -> Self {
+        Self { code, raised: Vec::new() }
+    }
+
+    /// What comes from now on carries this code.
+    pub(crate) fn speak_as(&mut self, code: Code) {
+        self.code = code;
+    }
+
+    fn raise(&mut self, severity: Severity, node: &Node<'_>, message: impl Into<String>) -> &mut Raised {
+        let at = At { owner: None, pointer: node.pointer().clone(), on: On::Value, note: String::new() };
+        self.raised.push(Raised { severity, code: self.code.clone(), message: message.into(), help: None, at: vec![at] });
+        self.raised.last_mut().expect("one was just pushed")
+    }
+
+    /// The object may not be accepted.
+    pub(crate) fn error(&mut self, node: &Node<'_>, message: impl Into<String>) -> &mut Raised {
+        self.raise(Severity::Error, node, message)
+    }
+
+    /// The object is accepted, but a person should look.
+    pub(crate) fn warning(&mut self, node: &Node<'_>, message: impl Into<String>) -> &mut Raised {
+        self.raise(Severity::Warning, node, message)
+    }
+
+    /// A remark.
+    pub(crate) fn note(&mut self, node: &Node<'_>, message: impl Into<String>) -> &mut Raised {
+        self.raise(Severity::Note, node, message)
+    }
+}
+
+/// What is known of another object.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Seen<'a> {
+    /// Its manifest to act on.
+    Found(&'a Value),
+    /// It is in Git, has errors, and was never accepted.
+    Held,
+    /// Nobody knows it.
+    Missing,
+}
+
+impl<'a> Seen<'a> {
+    /// The manifest, if there is one.
+    pub(crate) fn manifest(self) -> Option<&'a Value> {
+        match self {
+            Self::Found(value) => Some(value),
+            Self::Held | Self::Missing => None,
+        }
+    }
+}
+
+/// Everything that evaluating one owner may look at, besides itself.
+#[derive(Default)]
+pub(crate) struct World {
+    /// Manifests to act on, of the kinds evaluated so far.
+    pub objects: BTreeMap<Owner, Arc<Value>>,
+    /// Owners in Git that have errors and were never accepted.
+    pub held: BTreeSet<Owner>,
+    /// Cloud profiles as shoots see them; namespaced ones merged over their parents.
+    pub profiles: BTreeMap<Owner, Arc<Value>>,
+    /// The manifests accepted before, which are what runs.
+    pub accepted: Arc<BTreeMap<Owner, Arc<Value>>>,
+    /// Accepted objects by the object that they refer to.
+    pub users: BTreeMap<Owner, Vec<Owner>>,
+}
+
+impl World {
+    /// The accepted objects that refer to an owner.
+    pub(crate) fn users_of(&self, owner: &Owner) -> Users {
+        let users = self.users.get(owner).map(Vec::as_slice).unwrap_or_default();
+        users.iter().filter_map(|user| Some((user.clone(), self.accepted.get(user)?.clone()))).collect()
+    }
+}
+
+/// What a verdict was based on: the manifest that an owner had, or none.
+pub(crate) type Reads = BTreeMap<Owner, Option<Arc<Value>>>;
+
+/// The accepted objects that refer to an object.
+pub(crate) type Users = Vec<(Owner, Arc<Value>)>;
+
+/// What one rule sees: the object, what was accepted for it, the time, and other objects by key.
+pub(crate) struct Cx<'a> {
+    /// Who this is.
+    pub owner: &'a Owner,
+    /// The manifest with defaults.
+    pub new: Node<'a>,
+    /// The manifest as Git has it.
+    pub written: Node<'a>,
+    /// What was accepted before, with defaults.
+    pub old: Option<Node<'a>>,
+    /// The landscape's name.
+    pub landscape: &'a str,
+    pub now: i64,
+    pub world: &'a World,
+    pub reads: &'a RefCell<Reads>,
+    pub users: &'a RefCell<Option<Users>>,
+    pub until: &'a RefCell<Option<i64>>,
+}
+
+impl<'a> Cx<'a> {
+    /// Another object, as it is to be acted on.
+    pub(crate) fn object(&self, owner: &Owner) -> Seen<'a> {
+        let found = self.world.objects.get(owner);
+        self.reads.borrow_mut().insert(owner.clone(), found.cloned());
+        match found {
+            Some(value) => Seen::Found(value),
+            None if self.world.held.contains(owner) => Seen::Held,
+            None => Seen::Missing,
+        }
+    }
+
+    /// A cloud profile as a shoot sees it.
+    pub(crate) fn profile(&self, owner: &Owner) -> Seen<'a> {
+        let own = self.object(owner);
+        if let (Kind::NamespacedCloudProfile, Seen::Found(value)) = (owner.kind, own) {
+            self.object(&Owner::cluster(Kind::CloudProfile, Node::root(value).at("spec/parent/name").str()));
+        }
+        match self.world.profiles.get(owner) {
+            Some(value) => Seen::Found(value),
+            None => own,
+        }
+    }
+
+    /// The accepted objects that refer to this one, and what they are.
+    pub(crate) fn users(&self) -> Vec<(&'a Owner, &'a Value)> {
+        let found = self.world.users_of(self.owner);
+        self.users.replace(Some(found.clone()));
+        let accepted = &self.world.accepted;
+        found.iter().filter_map(|(user, _)| accepted.get_key_value(user)).map(|(user, value)| (user, value.as_ref())).collect()
+    }
+
+    /// Whether a moment has passed. The verdict holds until one that has not.
+    pub(crate) fn is_past(&self, moment: i64) -> bool {
+        if moment > self.now {
+            let mut until = self.until.borrow_mut();
+            *until = Some(until.map_or(moment, |u| u.min(moment)));
+        }
+        moment <= self.now
+    }
+
+    /// The names of a kind in a project, for help. A verdict that used them is not kept: it would not notice a new one.
+    pub(crate) fn names(&self, kind: Kind, project: &str) -> Vec<&'a str> {
+        self.until.replace(Some(i64::MIN));
+        let fits = |owner: &&Owner| owner.kind == kind && owner.project == project;
+        self.world.objects.keys().filter(fits).map(|owner| owner.name.as_str()).collect()
+    }
+
+    /// Whether this object was never accepted before.
+    pub(crate) fn is_new(&self) -> bool {
+        self.old.is_none()
+    }
+
+    /// What was accepted at a path, or an absent place.
+    pub(crate) fn before(&self, path: &str) -> Node<'a> {
+        self.old.as_ref().map_or_else(Node::absent, |old| old.at(path))
+    }
+}
+
+/// `a, b and c`; at most eight are named.
+pub(crate) fn listed<S: AsRef<str>>(items: impl IntoIterator<Item = S>) -> String {
+    let mut names: Vec<String> = items.into_iter().map(|s| format!("`{}`", s.as_ref())).collect();
+    let more = names.len().saturating_sub(8);
+    names.truncate(8);
+    match (names.len(), more) {
+        (0, _) => "nothing".to_owned(),
+        (1, 0) => names.swap_remove(0),
+        (_, 0) => {
+            let last = names.pop().unwrap_or_default();
+            format!("{} and {last}", names.join(", "))
+        }
+        (_, more) => format!("{} and {more} more", names.join(", ")),
+    }
+}

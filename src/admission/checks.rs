@@ -1,0 +1,27 @@
+//! Every family of semantic rules, one file each.
+//!
+//! To add a family, write its file and its name below; to add a rule, write one function and its line in the family's
+//! `rules!`. What stands above that line is what `explain` prints.
+
+use super::check::Rule;
+
+macro_rules! checks {
+    ($($family:ident),+ $(,)?) => {
+        $(mod $family;)+
+
+        /// The rules of all families, in the order in which they look at an object.
+        pub(super) static FAMILIES: &[&[Rule]] = &[$($family::RULES),+];
+    };
+}
+
+checks! {
+    names, references, networks, versions, machines, workers, workerless, hibernation, maintenance, dns, immutable, deletion,
+    profiles, seeds, projects, bindings, not_yet,
+}
+
+mod prelude {
+    pub(super) use super::super::check::{Cx, Out, Seen, listed, rules};
+    pub(super) use super::super::node::Node;
+    pub(super) use super::super::{offer, syntax};
+    pub(super) use crate::landscape::{Kind, Owner};
+}

@@ -1,0 +1,68 @@
+//! Hibernation: schedules that can be read, and when hibernating is possible.
+
+use super::prelude::*;
+
+rules! {
+    /// A hibernation schedule has a start, an end or both, each a cron expression of five fields, and no two are the same
+    /// (V-178, V-179).
+    "SHOOT-HIBERNATION-SCHEDULE", "a hibernation schedule cannot be read", Shoot, schedules;
+    /// The location of a schedule is a time zone of the tz database, such as `Europe/Berlin` (V-180).
+    "SHOOT-HIBERNATION-LOCATION", "a time zone is unknown", Shoot, locations;
+    /// Credentials are not rotated in a hibernated cluster: nobody there could take up the new ones (V-181).
+    "SHOOT-HIBERNATION-ROTATION", "a rotation is asked for in a hibernated cluster", Shoot, rotation;
+    /// A control plane becomes highly available only while it is awake (V-228).
+    "SHOOT-HIBERNATION-HA", "high availability is asked for in a hibernated cluster", Shoot, availability;
+}
+
+fn schedules(cx: &Cx<'_>, out: &mut Out) {
+    let mut seen: Vec<(String, &str)> = Vec::new();
+    for schedule in cx.new.at("spec/hibernation/schedules").items() {
+        let (start, end) = (schedule.get("start"), schedule.get("end"));
+        if start.is_empty() && end.is_empty() {
+            out.error(&schedule, "a schedule needs a start or an end").help("for example `start: \"0 20 * * 1-5\"`");
+        }
+        for node in [start, end].iter().filter(|n| n.is_set()) {
+            if let Err(why) = syntax::cron(node.str()) {
+                out.error(node, format!("{} is no cron expression: {why}", node.shown())).help("five fields: minute, hour, day, month, weekday");
+            }
+            let this = (schedule.get("location").str().to_owned(), node.str());
+            if seen.contains(&this) {
+                out.error(node, format!("the time {} is there twice", node.shown()));
+            }
+            seen.push(this);
+        }
+    }
+}
+
+fn locations(cx: &Cx<'_>, out: &mut Out) {
+    for schedule in cx.new.at("spec/hibernation/schedules").items() {
+        let node = schedule.get("location");
+        if !node.is_empty() && !syntax::is_zone(node.str()) {
+            out.error(&node, format!("{} is no time zone", node.shown())).help("for example `Europe/Berlin` or `UTC`");
+        }
+    }
+}
+
+fn rotation(cx: &Cx<'_>, out: &mut Out) {
+    if cx.new.at("spec/hibernation/enabled").flag() != Some(true) {
+        return;
+    }
+    for annotation in ["gardener.cloud/operation", "maintenance.gardener.cloud/operation"] {
+        let node = cx.new.at("metadata/annotations").get(annotation);
+        let asked = node.str().split(';').find(|o| o.starts_with("rotate-") && !o.starts_with("rotate-ssh") && !o.starts_with("rotate-observability"));
+        if let Some(operation) = asked {
+            out.error(&node, format!("`{operation}` is not possible while the cluster is hibernated"))
+                .and(&cx.new.at("spec/hibernation/enabled"), "it is hibernated")
+                .help("wake it up first");
+        }
+    }
+}
+
+fn availability(cx: &Cx<'_>, out: &mut Out) {
+    let path = "spec/controlPlane/highAvailability/failureTolerance/type";
+    let node = cx.new.at(path);
+    let asleep = cx.before("spec/hibernation/enabled").flag() == Some(true);
+    if !cx.is_new() && node.is_set() && !cx.before(path).is_set() && asleep {
+        out.error(&node, "a hibernated control plane cannot become highly available").help("wake the cluster up first, in a commit of its own");
+    }
+}

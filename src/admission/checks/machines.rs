@@ -1,0 +1,305 @@
+//! Regions, zones, machine types, images and volumes: what a pool asks for is what the cloud profile offers.
+
+use std::cmp::Ordering;
+
+use super::prelude::*;
+use crate::admission::offer::Class;
+
+rules! {
+    /// The region is one of the cloud profile's (V-007, V-339).
+    "SHOOT-REGION", "the region is not on offer", Shoot, region;
+    /// Zones of a pool belong to the region and are named once (V-348).
+    "SHOOT-ZONE", "a zone is not on offer", Shoot, zones;
+    /// The machine type is offered, usable, available in every zone of the pool, and of the pool's architecture (V-340).
+    ///
+    /// Checked when the type, the architecture or the zones of a pool change: a type that is withdrawn later does not hold
+    /// those who use it.
+    "SHOOT-MACHINE-NOT-OFFERED", "the machine type is not on offer", Shoot, types;
+    /// The machine image and its version are offered for the pool's architecture and have not expired (V-341, V-358).
+    "SHOOT-IMAGE-NOT-OFFERED", "the machine image is not on offer", Shoot, images;
+    /// The container runtimes of a pool are offered by its machine image (V-343).
+    "SHOOT-RUNTIME-NOT-OFFERED", "a container runtime is not on offer", Shoot, runtimes;
+    /// The volume type is offered, usable and available in every zone of the pool, and the volume is large enough (V-345, V-346).
+    "SHOOT-VOLUME-NOT-OFFERED", "the volume is not on offer", Shoot, volumes;
+    /// What is reserved for the node's own programs is less than what a machine has (V-347).
+    "SHOOT-RESERVED-TOO-MUCH", "more is reserved than a machine has", Shoot, reserved;
+    /// The pools' minimum sizes together stay within the cloud profile's limit of nodes (V-354).
+    "SHOOT-TOO-MANY-NODES", "more nodes than the cloud profile allows", Shoot, nodes;
+    /// Access restrictions are offered by the region (V-352).
+    "SHOOT-ACCESS-RESTRICTION", "an access restriction is not on offer", Shoot, restrictions;
+}
+
+struct Offered<'a> {
+    owner: Owner,
+    spec: Node<'a>,
+    region: Option<Node<'a>>,
+}
+
+fn offered<'a>(cx: &Cx<'a>) -> Option<Offered<'a>> {
+    let owner = offer::profile_of(&cx.new, &cx.owner.project)?;
+    let spec = Node::root(cx.profile(&owner).manifest()?).get("spec");
+    let region = offer::entry(&spec.get("regions"), cx.new.at("spec/region").str());
+    Some(Offered { owner, spec, region })
+}
+
+/// Each pool with what was accepted under its name before.
+fn pools<'a>(cx: &Cx<'a>) -> Vec<(Node<'a>, Option<Node<'a>>)> {
+    let before = cx.before("spec/provider/workers").items();
+    let old = |pool: &Node<'a>| before.iter().find(|b| b.get("name").same(&pool.get("name"))).cloned();
+    cx.new.at("spec/provider/workers").items().into_iter().map(|pool| (pool.clone(), old(&pool))).collect()
+}
+
+/// Whether any of the fields of a pool differs from before.
+fn changed(pool: &Node<'_>, old: Option<&Node<'_>>, paths: &[&str]) -> bool {
+    old.is_none_or(|old| paths.iter().any(|path| !pool.at(path).same(&old.at(path))))
+}
+
+fn names<'a>(list: &Node<'a>) -> Vec<&'a str> {
+    list.items().iter().map(|item| item.get("name").str()).collect()
+}
+
+fn region(cx: &Cx<'_>, out: &mut Out) {
+    let node = cx.new.at("spec/region");
+    if node.is_empty() {
+        out.error(&node, "the region is missing");
+        return;
+    }
+    let Some(offered) = offered(cx) else { return };
+    if offered.region.is_none() && !node.same(&cx.before("spec/region")) {
+        let regions = offered.spec.get("regions");
+        out.error(&node, format!("region {} is not offered by {}", node.shown(), offered.owner))
+            .help(format!("it offers {}", listed(names(&regions))))
+            .beside(&offered.owner, &regions, "the regions on offer");
+    }
+}
+
+fn zones(cx: &Cx<'_>, out: &mut Out) {
+    let Some(Offered { region: Some(region), owner, .. }) = offered(cx) else { return };
+    let zones = region.get("zones");
+    let known = names(&zones);
+    for (pool, old) in pools(cx) {
+        if !changed(&pool, old.as_ref(), &["zones"]) {
+            continue;
+        }
+        let mut seen = Vec::new();
+        for zone in pool.get("zones").items() {
+            if seen.contains(&zone.str()) {
+                out.error(&zone, format!("zone {} is listed twice", zone.shown()));
+            } else if known.is_empty() {
+                out.error(&zone, format!("region `{}` has no zones", region.get("name").str())).help("leave the zones of the pool out");
+            } else if !known.contains(&zone.str()) {
+                out.error(&zone, format!("zone {} is not in region `{}` of {owner}", zone.shown(), region.get("name").str()))
+                    .help(format!("the region has {}", listed(&known)))
+                    .beside(&owner, &region, "the region");
+            }
+            seen.push(zone.str());
+        }
+    }
+}
+
+/// The zones of a pool in which a type is named as unavailable.
+fn missing_in<'a>(region: Option<&Node<'a>>, pool: &Node<'a>, list: &str, kind: &str) -> Vec<&'a str> {
+    let Some(region) = region else { return Vec::new() };
+    let wanted = pool.get("zones").items();
+    let zones = region.get("zones").items();
+    let unavailable = |zone: &Node<'_>| zone.get(list).items().iter().any(|t| t.str() == kind);
+    zones.iter().filter(|z| unavailable(z) && wanted.iter().any(|w| w.same(&z.get("name")))).map(|z| z.get("name").str()).collect()
+}
+
+fn types(cx: &Cx<'_>, out: &mut Out) {
+    let Some(offered) = offered(cx) else { return };
+    let types = offered.spec.get("machineTypes");
+    for (pool, old) in pools(cx) {
+        let node = pool.at("machine/type");
+        if node.is_empty() || !changed(&pool, old.as_ref(), &["machine/type", "machine/architecture", "zones"]) {
+            continue;
+        }
+        let Some(machine) = offer::entry(&types, node.str()) else {
+            out.error(&node, format!("machine type {} is not offered by {}", node.shown(), offered.owner))
+                .help(format!("it offers {}", listed(names(&types))))
+                .beside(&offered.owner, &types, "the machine types on offer");
+            continue;
+        };
+        if machine.get("usable").flag() == Some(false) {
+            out.error(&node, format!("machine type {} is marked as not usable", node.shown())).beside(&offered.owner, &machine, "here");
+        }
+        let missing = missing_in(offered.region.as_ref(), &pool, "unavailableMachineTypes", node.str());
+        if !missing.is_empty() {
+            out.error(&node, format!("machine type {} is not available in {}", node.shown(), listed(missing)));
+        }
+        let architecture = pool.at("machine/architecture");
+        let possible = offer::architectures(&machine);
+        if architecture.is_set() && !possible.contains(architecture.str()) {
+            out.error(&node, format!("machine type {} is {}, the pool wants {}", node.shown(), listed(possible), architecture.shown()));
+        }
+    }
+}
+
+fn images(cx: &Cx<'_>, out: &mut Out) {
+    let Some(offered) = offered(cx) else { return };
+    let images = offered.spec.get("machineImages");
+    for (pool, old) in pools(cx) {
+        let wanted = pool.at("machine/image");
+        let (name, version) = (wanted.get("name"), wanted.get("version"));
+        if version.is_empty() || !changed(&pool, old.as_ref(), &["machine/image", "machine/architecture"]) {
+            continue;
+        }
+        let Some(image) = offer::entry(&images, name.str()) else {
+            out.error(&name, format!("machine image {} is not offered by {}", name.shown(), offered.owner))
+                .help(format!("it offers {}", listed(names(&images))))
+                .beside(&offered.owner, &images, "the images on offer");
+            continue;
+        };
+        let offers = offer::offers(&image.get("versions"), cx);
+        let architecture = pool.at("machine/architecture").text().unwrap_or("amd64");
+        let usable = || {
+            let fitting = offers.iter().filter(|o| o.class.is_active() && offer::architectures(&o.node).contains(architecture));
+            format!("{} has {} for {architecture}", name.str(), listed(fitting.map(|o| o.text)))
+        };
+        let Some(found) = offers.iter().find(|o| o.text == version.str()) else {
+            out.error(&version, format!("version {} of machine image {} is not offered by {}", version.shown(), name.shown(), offered.owner))
+                .help(usable())
+                .beside(&offered.owner, &image, "the image");
+            continue;
+        };
+        if !offer::architectures(&found.node).contains(architecture) {
+            out.error(&version, format!("machine image {} {} is not built for {architecture}", name.shown(), version.shown())).help(usable());
+        }
+        let was = old.as_ref().and_then(|o| offer::version(o.at("machine/image/version").text()?));
+        if found.class == Class::Expired && was.is_none_or(|was| found.version < was) {
+            out.error(&version, format!("machine image {} {} has expired", name.shown(), version.shown()))
+                .help(usable())
+                .beside(&offered.owner, &found.node, "here");
+        }
+        constraint(cx, out, &pool, &found.node, &version);
+    }
+}
+
+/// The image may ask for certain kubelet versions (V-344).
+fn constraint(cx: &Cx<'_>, out: &mut Out, pool: &Node<'_>, image: &Node<'_>, node: &Node<'_>) {
+    let asked = image.get("kubeletVersionConstraint");
+    let kubelet = pool.at("kubernetes/version").text().or_else(|| cx.new.at("spec/kubernetes/version").text()).and_then(offer::version);
+    let spelled = asked.str().split_whitespace().collect::<Vec<_>>().join(" ").replace(">= ", ">=").replace("<= ", "<=").replace("> ", ">").replace("< ", "<").replace(' ', ", ").replace(",,", ",");
+    if let (Some(kubelet), Ok(range)) = (kubelet, semver::VersionReq::parse(&spelled))
+        && asked.is_set()
+        && !range.matches(&kubelet)
+    {
+        out.error(node, format!("the image needs a kubelet `{}`, the pool has `{kubelet}`", asked.str()));
+    }
+}
+
+fn runtimes(cx: &Cx<'_>, out: &mut Out) {
+    let Some(offered) = offered(cx) else { return };
+    for (pool, old) in pools(cx) {
+        if !changed(&pool, old.as_ref(), &["cri", "machine/image"]) {
+            continue;
+        }
+        let (name, version) = (pool.at("machine/image/name"), pool.at("machine/image/version"));
+        let Some(image) = offer::entry(&offered.spec.get("machineImages"), name.str()) else { continue };
+        let Some(entry) = image.get("versions").items().into_iter().find(|v| v.get("version").same(&version)) else { continue };
+        let Some(cri) = offer::entry(&entry.get("cri"), pool.at("cri/name").str()) else { continue };
+        let known: Vec<&str> = cri.get("containerRuntimes").items().iter().map(|r| r.get("type").str()).collect();
+        for runtime in pool.at("cri/containerRuntimes").items() {
+            let kind = runtime.get("type");
+            if !kind.is_empty() && !known.contains(&kind.str()) {
+                out.error(&kind, format!("container runtime {} is not offered by machine image {} {}", kind.shown(), name.shown(), version.shown()))
+                    .help(format!("it offers {}", listed(&known)));
+            }
+        }
+    }
+}
+
+fn volumes(cx: &Cx<'_>, out: &mut Out) {
+    let Some(offered) = offered(cx) else { return };
+    let types = offered.spec.get("volumeTypes");
+    for (pool, old) in pools(cx) {
+        if !changed(&pool, old.as_ref(), &["volume", "dataVolumes", "machine/type", "zones"]) {
+            continue;
+        }
+        let machine = offer::entry(&offered.spec.get("machineTypes"), pool.at("machine/type").str());
+        let storage = machine.as_ref().map_or_else(Node::absent, |m| m.get("storage"));
+        for volume in std::iter::once(pool.get("volume")).chain(pool.get("dataVolumes").items()) {
+            let (kind, size) = (volume.get("type"), volume.get("size"));
+            if kind.is_set() {
+                match offer::entry(&types, kind.str()) {
+                    None => {
+                        out.error(&kind, format!("volume type {} is not offered by {}", kind.shown(), offered.owner))
+                            .help(format!("it offers {}", listed(names(&types))))
+                            .beside(&offered.owner, &types, "the volume types on offer");
+                    }
+                    Some(entry) => {
+                        if entry.get("usable").flag() == Some(false) {
+                            out.error(&kind, format!("volume type {} is marked as not usable", kind.shown()));
+                        }
+                        let missing = missing_in(offered.region.as_ref(), &pool, "unavailableVolumeTypes", kind.str());
+                        if !missing.is_empty() {
+                            out.error(&kind, format!("volume type {} is not available in {}", kind.shown(), listed(missing)));
+                        }
+                        at_least(out, &size, &entry.get("minSize"), "the volume type");
+                    }
+                }
+            }
+            if storage.get("type").same(&kind) {
+                at_least(out, &size, &storage.get("minSize"), "the machine type");
+            }
+        }
+    }
+}
+
+fn at_least(out: &mut Out, size: &Node<'_>, least: &Node<'_>, who: &str) {
+    if let (Some(Ordering::Less), true) = (syntax::compare(size, least), size.is_set()) {
+        out.error(size, format!("a volume of {} is too small", size.shown())).help(format!("{who} asks for at least {}", least.str()));
+    }
+}
+
+fn reserved(cx: &Cx<'_>, out: &mut Out) {
+    let Some(offered) = offered(cx) else { return };
+    let shared = cx.new.at("spec/kubernetes/kubelet/kubeReserved");
+    let types = offered.spec.get("machineTypes");
+    for (pool, old) in pools(cx) {
+        let own = pool.at("kubernetes/kubelet/kubeReserved");
+        if !changed(&pool, old.as_ref(), &["machine/type", "kubernetes/kubelet/kubeReserved"]) {
+            continue;
+        }
+        let Some(machine) = offer::entry(&types, pool.at("machine/type").str()) else { continue };
+        for what in ["cpu", "memory"] {
+            let node = if pool.at("kubernetes/kubelet").is_set() { own.get(what) } else { shared.get(what) };
+            let capacity = machine.get(what);
+            // A type without numbers says nothing about its size.
+            if syntax::is_zero(&capacity) {
+                continue;
+            }
+            if matches!(syntax::compare(&node, &capacity), Some(Ordering::Greater | Ordering::Equal)) {
+                out.error(&node, format!("{} of {what} is reserved, machines of type `{}` have {}", node.str(), machine.get("name").str(), capacity.str()));
+            }
+        }
+    }
+}
+
+fn nodes(cx: &Cx<'_>, out: &mut Out) {
+    let Some(offered) = offered(cx) else { return };
+    let limit = offered.spec.at("limits/maxNodesTotal");
+    let workers = cx.new.at("spec/provider/workers");
+    let sum: i64 = workers.items().iter().filter_map(|p| p.get("minimum").int()).sum();
+    if limit.int().is_some_and(|limit| sum > limit) {
+        out.error(&workers, format!("the pools have at least {sum} nodes together"))
+            .help(format!("{} allows {}", offered.owner, limit.shown()))
+            .beside(&offered.owner, &limit, "the limit");
+    }
+}
+
+fn restrictions(cx: &Cx<'_>, out: &mut Out) {
+    let Some(Offered { region: Some(region), owner, .. }) = offered(cx) else { return };
+    let wanted = cx.new.at("spec/accessRestrictions");
+    if wanted.same(&cx.before("spec/accessRestrictions")) {
+        return;
+    }
+    let offered = region.get("accessRestrictions");
+    for restriction in wanted.items() {
+        let name = restriction.get("name");
+        if offer::entry(&offered, name.str()).is_none() {
+            out.error(&name, format!("access restriction {} is not offered in region `{}`", name.shown(), region.get("name").str()))
+                .help(format!("{owner} offers {}", listed(names(&offered))));
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Settings that are valid, and accepted, and that nobody acts upon yet. Each line goes when what it names is built.
+
+use super::prelude::*;
+
+rules! {
+    /// Some settings of the object are accepted and kept, but nothing acts upon them yet.
+    ///
+    /// They do no harm; they take effect when the part of espalier that they are for is there.
+    "NOT-ACTED-UPON", "settings that have no effect yet", Shoot, shoot;
+    /// Some settings of the seed are accepted and kept, but nothing acts upon them yet.
+    "SEED-NOT-ACTED-UPON", "settings that have no effect yet", Seed, seed;
+    /// One-shot operations are read, but not carried out yet.
+    "OPERATION-NOT-ACTED-UPON", "operations have no effect yet", Operation, operation;
+}
+
+/// Fields of a shoot, and what they are called.
+const SHOOT: &[(&str, &str)] = &[
+    ("spec/hibernation/schedules", "hibernation schedules"),
+    ("spec/maintenance/autoRotation", "automatic rotation of credentials"),
+    ("spec/maintenance/confineSpecUpdateRollout", "confining updates to the maintenance window"),
+    ("spec/addons", "addons"),
+    ("spec/extensions", "extensions"),
+    ("spec/resources", "referenced resources"),
+    ("spec/monitoring/alerting", "alerting"),
+    ("spec/kubernetes/clusterAutoscaler", "tuning of the cluster autoscaler"),
+    ("spec/kubernetes/kubeAPIServer/auditConfig", "audit policy"),
+    ("spec/kubernetes/kubeAPIServer/structuredAuthentication", "structured authentication"),
+    ("spec/kubernetes/kubeAPIServer/structuredAuthorization", "structured authorization"),
+    ("spec/systemComponents/nodeLocalDNS", "node-local DNS"),
+    ("spec/dns/providers", "DNS providers of the shoot"),
+    ("spec/controlPlane/zones", "zones of the control plane"),
+    ("spec/exposureClassName", "exposure class"),
+    ("spec/accessRestrictions", "access restrictions"),
+];
+
+/// Fields of a seed, and what they are called.
+const SEED: &[(&str, &str)] = &[
+    ("spec/extensions", "extensions"),
+    ("spec/resources", "referenced resources"),
+    ("spec/settings/loadBalancerServices/zones", "load balancers by zone"),
+    ("spec/settings/dependencyWatchdog", "dependency watchdog"),
+    ("spec/settings/excessCapacityReservation/configs", "reserve of capacity"),
+];
+
+/// One note per object, at the first of the settings that were written (not defaulted).
+fn tell(cx: &Cx<'_>, out: &mut Out, table: &[(&str, &str)]) {
+    let found: Vec<(Node<'_>, &str)> = table.iter().map(|(path, name)| (cx.written.at(path), *name)).filter(|(node, _)| !node.is_empty()).collect();
+    if let Some((first, _)) = found.first() {
+        out.note(first, format!("not acted upon yet: {}", found.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(", "))).on_key();
+    }
+}
+
+fn shoot(cx: &Cx<'_>, out: &mut Out) {
+    tell(cx, out, SHOOT);
+}
+
+fn seed(cx: &Cx<'_>, out: &mut Out) {
+    tell(cx, out, SEED);
+}
+
+fn operation(cx: &Cx<'_>, out: &mut Out) {
+    out.note(&cx.new, "operations are not carried out yet");
+}

@@ -1,0 +1,210 @@
+//! The defaults of every kind but the shoot (`defaults.md` §3).
+
+use serde_json::{Value, json};
+
+use super::super::node::{Node, fill, list, section};
+use super::relational::set_labels;
+use super::shoot::tolerate;
+use crate::landscape::{Kind, Owner};
+use crate::observed::project_namespace;
+
+/// Fills in what is absent. Doing it twice changes nothing.
+pub(super) fn fill_in(manifest: &mut Value, owner: &Owner) {
+    match owner.kind {
+        Kind::CloudProfile | Kind::NamespacedCloudProfile => profile(manifest, owner.kind),
+        Kind::Seed => seed(manifest, &owner.name),
+        Kind::Project => project(manifest, owner),
+        Kind::SecretBinding => binding(manifest, owner, "secretRef"),
+        Kind::CredentialsBinding => binding(manifest, owner, "credentialsRef"),
+        Kind::ControllerRegistration => registration(manifest),
+        Kind::ManagedSeed => managed_seed(manifest),
+        Kind::Landscape
+        | Kind::ExposureClass
+        | Kind::ControllerDeployment
+        | Kind::Quota
+        | Kind::WorkloadIdentity
+        | Kind::Shoot
+        | Kind::Operation => {}
+    }
+}
+
+fn profile(profile: &mut Value, kind: Kind) {
+    let capable = Node::root(profile).at("spec/machineCapabilities").is_set();
+    // What a namespaced profile says of architectures is only known after the merge with its parent.
+    let plain = kind == Kind::CloudProfile && !capable;
+    for image in list(profile, "spec/machineImages") {
+        if kind == Kind::CloudProfile {
+            fill(image, "updateStrategy", "major");
+        }
+        for version in list(image, "versions") {
+            if plain {
+                fill(version, "architectures", json!(["amd64"]));
+            }
+            if kind == Kind::CloudProfile {
+                fill(version, "cri", json!([{"name": "containerd"}]));
+            }
+        }
+    }
+    for machine in list(profile, "spec/machineTypes") {
+        if plain {
+            fill(machine, "architecture", "amd64");
+        }
+        fill(machine, "usable", true);
+    }
+    for volume in list(profile, "spec/volumeTypes") {
+        fill(volume, "usable", true);
+    }
+    let provider = Node::root(profile).at("spec/type").str().to_owned();
+    if !provider.is_empty() {
+        set_labels(profile, vec![("provider", provider)]);
+    }
+}
+
+fn seed(seed: &mut Value, name: &str) {
+    fill(seed, "spec/networks/ipFamilies", json!(["IPv4"]));
+    let settings = "spec/settings";
+    if Node::root(seed).at("spec/settings/excessCapacityReservation/enabled").flag() != Some(false) {
+        fill(seed, &format!("{settings}/excessCapacityReservation/configs"), json!([{"resources": {"cpu": "2", "memory": "6Gi"}}]));
+    }
+    fill(seed, &format!("{settings}/scheduling/visible"), true);
+    fill(seed, &format!("{settings}/loadBalancerServices/zonalIngress/enabled"), true);
+    fill(seed, &format!("{settings}/verticalPodAutoscaler/enabled"), true);
+    fill(seed, &format!("{settings}/persistentVolumeClaimAutoscaler/enabled"), false);
+    fill(seed, &format!("{settings}/dependencyWatchdog/weeder/enabled"), true);
+    fill(seed, &format!("{settings}/dependencyWatchdog/prober/enabled"), true);
+    fill(seed, &format!("{settings}/topologyAwareRouting/enabled"), false);
+    let root = Node::root(seed);
+    let mut wanted = vec![
+        ("provider", root.at("spec/provider/type").str().to_owned()),
+        ("provider", root.at("spec/backup/provider").str().to_owned()),
+        ("dnsrecord", root.at("spec/dns/provider/type").str().to_owned()),
+        ("dnsrecord", root.at("spec/dns/internal/type").str().to_owned()),
+    ];
+    wanted.extend(root.at("spec/dns/defaults").items().iter().map(|d| ("dnsrecord", d.get("type").str().to_owned())));
+    wanted.extend(root.at("spec/extensions").items().iter().map(|e| ("extensions", e.get("type").str().to_owned())));
+    set_labels(seed, wanted);
+    if let Some(labels) = section(seed, "metadata/labels") {
+        labels.insert(format!("name.seed.gardener.cloud/{name}"), "true".into());
+    }
+}
+
+fn project(project: &mut Value, owner: &Owner) {
+    fill(project, "spec/namespace", project_namespace(&owner.name));
+    for who in ["spec/owner", "spec/createdBy"] {
+        if let Some(subject) = project.pointer_mut(&format!("/{who}")) {
+            api_group(subject);
+        }
+    }
+    for member in list(project, "spec/members") {
+        api_group(member);
+        let node = Node::root(member);
+        if node.get("role").is_empty() && node.get("roles").is_empty() {
+            fill(member, "role", "viewer");
+        }
+    }
+    owner_is_member(project);
+    if Node::root(project).at("spec/namespace").str() == "garden" {
+        for what in ["defaults", "whitelist"] {
+            let mut wrapped = json!({"spec": {"tolerations": Node::root(project).at("spec/tolerations").get(what).value().cloned().unwrap_or_else(|| json!([]))}});
+            tolerate(&mut wrapped, &json!({"key": "seed.gardener.cloud/protected"}));
+            super::super::node::put(project, &format!("spec/tolerations/{what}"), wrapped["spec"]["tolerations"].take());
+        }
+    }
+}
+
+fn api_group(subject: &mut Value) {
+    let kind = Node::root(subject).get("kind").str().to_owned();
+    if matches!(kind.as_str(), "User" | "Group") {
+        fill(subject, "apiGroup", "rbac.authorization.k8s.io");
+    }
+}
+
+/// The owner is the member with that role, else who created the project; and a member with the roles admin and owner.
+fn owner_is_member(project: &mut Value) {
+    let root = Node::root(project);
+    let members = root.at("spec/members").items();
+    let has_role = |member: &Node<'_>, role: &str| member.get("role").str() == role || member.get("roles").items().iter().any(|r| r.str() == role);
+    let subject = |node: &Node<'_>| {
+        let keys = ["apiGroup", "kind", "name", "namespace"];
+        let entries = keys.iter().filter_map(|k| Some(((*k).to_owned(), node.get(k).value()?.clone())));
+        Value::Object(entries.collect())
+    };
+    let found = members.iter().find(|m| has_role(m, "owner")).map(subject);
+    let created = root.at("spec/createdBy").map().map(|_| subject(&root.at("spec/createdBy")));
+    if let Some(owner) = found.or(created) {
+        fill(project, "spec/owner", owner);
+    }
+    let root = Node::root(project);
+    let owner = root.at("spec/owner");
+    if !owner.is_set() {
+        return;
+    }
+    let same = |m: &Value| ["kind", "name", "namespace"].iter().all(|k| Node::root(m).get(k).same(&owner.get(k)));
+    let index = root.at("spec/members").items().iter().position(|m| m.value().is_some_and(same));
+    let mut member = subject(&owner);
+    match index {
+        Some(index) => {
+            let listed = list(project, "spec/members");
+            let Some(member) = listed.get_mut(index) else { return };
+            if !has_role(&Node::root(member), "owner") {
+                let mut roles: Vec<Value> = Node::root(member).get("roles").items().iter().filter_map(Node::value).cloned().collect();
+                roles.push("owner".into());
+                super::super::node::put(member, "roles", roles);
+            }
+        }
+        None => {
+            fill(&mut member, "role", "admin");
+            fill(&mut member, "roles", json!(["owner"]));
+            if let Some(spec) = section(project, "spec")
+                && let Value::Array(members) = spec.entry("members").or_insert_with(|| json!([]))
+            {
+                members.push(member);
+            }
+        }
+    }
+}
+
+fn binding(binding: &mut Value, owner: &Owner, reference: &str) {
+    let namespace = project_namespace(&owner.project);
+    fill(binding, &format!("{reference}/namespace"), namespace.clone());
+    for quota in list(binding, "quotas") {
+        fill(quota, "namespace", namespace.clone());
+    }
+    let provider = Node::root(binding).at("provider/type").str().to_owned();
+    if !provider.is_empty() {
+        set_labels(binding, provider.split(',').map(|p| ("provider", p.trim().to_owned())).collect());
+    }
+}
+
+fn registration(registration: &mut Value) {
+    for resource in list(registration, "spec/resources") {
+        fill(resource, "primary", true);
+        match Node::root(resource).get("kind").str().to_owned().as_str() {
+            "Extension" => {
+                fill(resource, "clusterCompatibility", json!(["shoot"]));
+                fill(resource, "reconcileTimeout", "3m0s");
+                fill(resource, "lifecycle/reconcile", "AfterKubeAPIServer");
+                fill(resource, "lifecycle/delete", "BeforeKubeAPIServer");
+                fill(resource, "lifecycle/migrate", "BeforeKubeAPIServer");
+            }
+            "SelfHostedShootExposure" => fill(resource, "continuousEndpointUpdate", true),
+            _ => {}
+        }
+    }
+    if Node::root(registration).at("spec/deployment").is_set() {
+        fill(registration, "spec/deployment/policy", "OnDemand");
+    }
+}
+
+fn managed_seed(seed: &mut Value) {
+    if !Node::root(seed).at("spec/gardenlet").is_set() {
+        return;
+    }
+    let gardenlet = "spec/gardenlet";
+    fill(seed, &format!("{gardenlet}/bootstrap"), "BootstrapToken");
+    fill(seed, &format!("{gardenlet}/mergeWithParent"), true);
+    fill(seed, &format!("{gardenlet}/deployment/replicaCount"), 2);
+    fill(seed, &format!("{gardenlet}/deployment/revisionHistoryLimit"), 2);
+    let latest = Node::root(seed).at(&format!("{gardenlet}/deployment/image/tag")).str() == "latest";
+    fill(seed, &format!("{gardenlet}/deployment/image/pullPolicy"), if latest { "Always" } else { "IfNotPresent" });
+}

@@ -1,0 +1,69 @@
+//! What is decided for a shoot once, stays: its seed, its networks, its domain. And the defaults that need the seed.
+
+use serde_json::Value;
+
+use super::super::check::Cx;
+use super::super::node::{Node, fill, put};
+use crate::digest;
+use crate::landscape::{Kind, Owner};
+
+/// Takes over what was decided when the shoot was accepted before and Git says nothing about, then what its seed defaults.
+pub(super) fn carry(cx: &Cx<'_>, shoot: &mut Value) {
+    for path in ["spec/seedName", "spec/networking/nodes", "spec/networking/pods", "spec/networking/services", "spec/dns/domain"] {
+        if let Some(decided) = cx.before(path).value() {
+            fill(shoot, path, decided.clone());
+        }
+    }
+    let seed = Node::root(shoot).at("spec/seedName").str().to_owned();
+    if seed.is_empty() {
+        return;
+    }
+    let landscape = cx.object(&Owner::cluster(Kind::Landscape, cx.landscape)).manifest();
+    if let Some(seed) = cx.object(&Owner::cluster(Kind::Seed, seed)).manifest() {
+        for_seed(shoot, cx.owner, seed, landscape);
+    }
+}
+
+/// Fills in what follows from the seed: network ranges of the shoot's address families, and its domain.
+pub(in crate::admission) fn for_seed(shoot: &mut Value, owner: &Owner, seed: &Value, landscape: Option<&Value>) {
+    let root = Node::root(shoot);
+    let workers = !root.at("spec/provider/workers").is_empty();
+    let families: Vec<String> = root.at("spec/networking/ipFamilies").items().iter().map(|f| f.str().to_owned()).collect();
+    let defaults = Node::root(seed).at("spec/networks/shootDefaults");
+    let of_family = |cidr: &str| families.iter().any(|f| (f == "IPv6") == cidr.contains(':'));
+    for (what, wanted) in [("pods", workers), ("services", true)] {
+        if let (true, Some(cidr)) = (wanted, defaults.get(what).text().filter(|c| of_family(c))) {
+            fill(shoot, &format!("spec/networking/{what}"), cidr);
+        }
+    }
+    if !workers && families == ["IPv6"] {
+        fill(shoot, "spec/networking/services", local_range(owner));
+    }
+    domain(shoot, owner, seed, landscape);
+}
+
+/// A unique local range for services that follows from the identity; Gardener draws one.
+fn local_range(owner: &Owner) -> String {
+    let digest = digest::of_bytes(format!("services of {owner}").as_bytes());
+    let hex = digest.as_str();
+    format!("fd{}:{}:{}::/112", &hex[0..2], &hex[2..6], &hex[6..10])
+}
+
+/// The domain below the landscape's default one, unless somebody else manages DNS.
+fn domain(shoot: &mut Value, owner: &Owner, seed: &Value, landscape: Option<&Value>) {
+    let root = Node::root(shoot);
+    let unmanaged = root.at("spec/dns/providers").items().iter().any(|p| p.get("type").str() == "unmanaged");
+    if unmanaged || root.at("spec/dns/domain").is_set() {
+        return;
+    }
+    if let Some(base) = default_domain(seed, landscape) {
+        put(shoot, "spec/dns/domain", format!("{}.{}.{base}", owner.name, owner.project));
+    }
+}
+
+/// The domain under which shoots on a seed get theirs: the seed's first default, else the landscape's.
+pub(in crate::admission) fn default_domain(seed: &Value, landscape: Option<&Value>) -> Option<String> {
+    let first = Node::root(seed).at("spec/dns/defaults").items().first().and_then(|d| d.get("domain").text()).map(str::to_owned);
+    let shared = landscape.and_then(|l| Node::root(l).at("spec/domains/default").text()).map(str::to_owned);
+    first.or(shared).filter(|d| !d.is_empty())
+}

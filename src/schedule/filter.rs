@@ -1,0 +1,259 @@
+//! The filters, in Gardener's order: each takes seeds out and says why.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::strategy::{Setting, closest};
+use super::{Placement, Rejections, SeedState, Usage};
+use crate::admission::{Admitted, Node, effective_profile, profile_of};
+use crate::landscape::{Kind, Owner};
+use crate::value::Cidr;
+
+/// Gardener's default for the number of shoots on a seed.
+const CAPACITY: usize = 250;
+/// Ranges that the way between seed and shoot needs for itself.
+const RESERVED: [&str; 6] = ["240.0.0.0/8", "241.0.0.0/8", "242.0.0.0/8", "243.0.0.0/8", "244.0.0.0/8", "fd8f:6d53:b97a:1::/96"];
+/// The annotation by which a seed is taken out of reconciliation.
+const DISABLED: &str = "shoot.gardener.cloud/emergency-stop-shoot-reconciliations";
+
+/// A seed as the filters see it.
+pub(super) struct Candidate<'a> {
+    pub name: &'a str,
+    pub manifest: Node<'a>,
+    state: Option<&'a SeedState>,
+    capacity: usize,
+}
+
+/// All admitted seeds in the order of their names.
+pub(super) fn seeds<'a>(admitted: &'a Admitted, usage: &'a Usage) -> Vec<Candidate<'a>> {
+    admitted
+        .of_kind(Kind::Seed)
+        .map(|(owner, value)| Candidate {
+            name: &owner.name,
+            manifest: Node::root(value),
+            state: usage.seeds.get(&owner.name),
+            capacity: capacity(admitted, &owner.name),
+        })
+        .collect()
+}
+
+/// How many shoots a seed may host: what its gardenlet was told, where a managed seed says so.
+fn capacity(admitted: &Admitted, seed: &str) -> usize {
+    let managed = admitted.objects.get(&Owner::project(Kind::ManagedSeed, "garden", seed));
+    let said = managed.and_then(|m| m.pointer("/spec/gardenlet/config/resources/capacity/shoots")).and_then(Value::as_u64);
+    said.and_then(|n| usize::try_from(n).ok()).unwrap_or(CAPACITY)
+}
+
+/// Everything about a shoot that the filters ask for.
+struct Wish<'a> {
+    shoot: Node<'a>,
+    profile: Node<'a>,
+    landscape: Node<'a>,
+    load: &'a BTreeMap<String, usize>,
+}
+
+type Filter = fn(&Wish<'_>, &Candidate<'_>) -> Result<(), String>;
+
+/// Those that look at one seed each, in order.
+const FILTERS: [Filter; 10] =
+    [usable, by_profile, by_shoot, by_provider, by_zones, by_restrictions, reconciled, by_networks, by_taints, by_capacity];
+
+/// The seed for a shoot, or why there is none.
+pub(super) fn choose(
+    admitted: &Admitted,
+    owner: &Owner,
+    shoot: &Arc<Value>,
+    seeds: &[Candidate<'_>],
+    load: &BTreeMap<String, usize>,
+) -> Result<Placement, Rejections> {
+    let profile = profile_of(&Node::root(shoot), &owner.project).and_then(|p| effective_profile(&admitted.objects, &p));
+    let nothing = Value::Null;
+    let landscape = admitted.of_kind(Kind::Landscape).next().map_or(&nothing, |(_, value)| value.as_ref());
+    let profile_name = profile_of(&Node::root(shoot), &owner.project).map(|p| p.name).unwrap_or_default();
+    let wish = Wish { shoot: Node::root(shoot), profile: Node::root(profile.as_deref().unwrap_or(&nothing)), landscape: Node::root(landscape), load };
+    let mut rejections = Rejections::default();
+    let mut left: Vec<&Candidate<'_>> = Vec::new();
+    for seed in seeds {
+        match FILTERS.iter().try_for_each(|filter| filter(&wish, seed)) {
+            Ok(()) => left.push(seed),
+            Err(why) => drop(rejections.0.insert(seed.name.to_owned(), why)),
+        }
+    }
+    left = by_domain(&wish, left, &mut rejections);
+    let setting = Setting::of(&wish.landscape, &wish.shoot, admitted.distances.get(&profile_name));
+    let (mut left, how) = closest(&setting, left, &mut rejections);
+    prefer_zones(&wish, &mut left, &mut rejections);
+    let count = |seed: &Candidate<'_>| load.get(seed.name).copied().unwrap_or(0);
+    // Names are in order, and the first of equals is taken: the same inputs give the same seed.
+    let Some(best) = left.iter().min_by_key(|seed| (count(seed), seed.name)) else { return Err(rejections) };
+    for other in left.iter().filter(|s| s.name != best.name) {
+        rejections.0.insert(other.name.to_owned(), format!("has {} shoots, seed {} has {}", count(other), best.name, count(best)));
+    }
+    let why = format!("{how}, {} of {} shoots", count(best), best.capacity);
+    Ok(Placement { seed: best.name.to_owned(), why, rejections })
+}
+
+fn usable(_: &Wish<'_>, seed: &Candidate<'_>) -> Result<(), String> {
+    let Some(state) = seed.state else { return Err("was not seen yet".to_owned()) };
+    if state.deleting {
+        return Err("is being deleted".to_owned());
+    }
+    if seed.manifest.at("spec/settings/scheduling/visible").flag() == Some(false) {
+        return Err("is not visible for scheduling".to_owned());
+    }
+    if !state.ready {
+        return Err(state.reason.clone().map_or_else(|| "is not ready".to_owned(), |why| format!("is not ready: {why}")));
+    }
+    Ok(())
+}
+
+fn by_profile(wish: &Wish<'_>, seed: &Candidate<'_>) -> Result<(), String> {
+    selected(&wish.profile.at("spec/seedSelector"), seed).map_err(|why| format!("is not selected by the cloud profile: {why}"))
+}
+
+fn by_shoot(wish: &Wish<'_>, seed: &Candidate<'_>) -> Result<(), String> {
+    selected(&wish.shoot.at("spec/seedSelector"), seed).map_err(|why| format!("is not selected by the shoot: {why}"))
+}
+
+/// A label selector over a seed's labels.
+fn selected(selector: &Node<'_>, seed: &Candidate<'_>) -> Result<(), String> {
+    let labels = seed.manifest.at("metadata/labels");
+    for (key, wanted) in selector.get("matchLabels").entries() {
+        if !labels.get(key).same(&wanted) {
+            return Err(format!("its label `{key}` is {}, not {}", labels.get(key).shown(), wanted.shown()));
+        }
+    }
+    for expression in selector.get("matchExpressions").items() {
+        let (key, operator) = (expression.get("key").str(), expression.get("operator").str());
+        let value = labels.get(key);
+        let listed = expression.get("values").items().iter().any(|v| v.same(&value));
+        let holds = match operator {
+            "In" => listed,
+            "NotIn" => !listed,
+            "Exists" => value.is_set(),
+            "DoesNotExist" => !value.is_set(),
+            _ => false,
+        };
+        if !holds {
+            return Err(format!("its label `{key}` is {}, which `{operator}` does not allow", value.shown()));
+        }
+    }
+    Ok(())
+}
+
+fn by_provider(wish: &Wish<'_>, seed: &Candidate<'_>) -> Result<(), String> {
+    let (mine, theirs) = (wish.shoot.at("spec/provider/type"), seed.manifest.at("spec/provider/type"));
+    let allowed: Vec<&str> = wish.profile.at("spec/seedSelector/providerTypes").items().iter().map(Node::str).collect();
+    let fits = if allowed.is_empty() { mine.same(&theirs) } else { allowed.contains(&"*") || allowed.contains(&theirs.str()) };
+    if fits { Ok(()) } else { Err(format!("is on {}, the shoot needs {}", theirs.shown(), mine.shown())) }
+}
+
+fn zones<'a>(node: &Node<'a>) -> BTreeSet<&'a str> {
+    node.items().iter().filter_map(Node::text).collect()
+}
+
+fn by_zones(wish: &Wish<'_>, seed: &Candidate<'_>) -> Result<(), String> {
+    let theirs = zones(&seed.manifest.at("spec/provider/zones"));
+    if wish.shoot.at("spec/controlPlane/highAvailability/failureTolerance/type").str() == "zone" && theirs.len() < 3 {
+        return Err(format!("has {} zones, a control plane that tolerates the failure of a zone needs 3", theirs.len()));
+    }
+    let wanted = zones(&wish.shoot.at("spec/controlPlane/zones"));
+    if !wanted.is_subset(&theirs) {
+        let missing: Vec<&str> = wanted.difference(&theirs).copied().collect();
+        return Err(format!("does not have zone {}", missing.join(", ")));
+    }
+    if wanted.is_empty() && seed.manifest.at("spec/settings/zoneSelection/mode").str() == "Enforce" && !shares_zone(wish, seed) {
+        return Err("has none of the workers' zones, and insists on one".to_owned());
+    }
+    Ok(())
+}
+
+/// Whether a seed has a zone in which workers are.
+fn shares_zone(wish: &Wish<'_>, seed: &Candidate<'_>) -> bool {
+    let theirs = zones(&seed.manifest.at("spec/provider/zones"));
+    let pools = wish.shoot.at("spec/provider/workers").items();
+    let mine: BTreeSet<&str> = pools.iter().flat_map(|pool| zones(&pool.get("zones"))).collect();
+    mine.is_empty() || !mine.is_disjoint(&theirs)
+}
+
+fn by_restrictions(wish: &Wish<'_>, seed: &Candidate<'_>) -> Result<(), String> {
+    let offered = seed.manifest.at("spec/accessRestrictions").items();
+    for wanted in wish.shoot.at("spec/accessRestrictions").items() {
+        if !offered.iter().any(|o| o.get("name").same(&wanted.get("name"))) {
+            return Err(format!("does not support the access restriction {}", wanted.get("name").shown()));
+        }
+    }
+    Ok(())
+}
+
+fn reconciled(_: &Wish<'_>, seed: &Candidate<'_>) -> Result<(), String> {
+    let stopped = seed.manifest.at("metadata/annotations").get(DISABLED);
+    if stopped.text().is_some_and(|v| v != "false") { Err("has its shoots stopped".to_owned()) } else { Ok(()) }
+}
+
+fn by_networks(wish: &Wish<'_>, seed: &Candidate<'_>) -> Result<(), String> {
+    let (mine, theirs) = (wish.shoot.at("spec/networking"), seed.manifest.at("spec/networks"));
+    let range = |node: &Node<'_>| node.text().and_then(|t| t.parse::<Cidr>().ok());
+    for what in ["nodes", "pods", "services"] {
+        let own = range(&mine.get(what)).or_else(|| range(&theirs.at("shootDefaults").get(what)));
+        let Some(own) = own else { continue };
+        if let Some(taken) = RESERVED.iter().find(|r| r.parse::<Cidr>().is_ok_and(|r| r.overlaps(&own))) {
+            return Err(format!("cannot take {what} `{own}`: `{taken}` is reserved"));
+        }
+        // IPv4 ranges may be the same on both sides: the way between them maps addresses.
+        for other in ["nodes", "pods", "services"] {
+            if let Some(seeds) = range(&theirs.get(other)).filter(|s| !own.is_ipv4() && s.overlaps(&own)) {
+                return Err(format!("has {other} `{seeds}`, which overlap with the shoot's {what} `{own}`"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn by_taints(wish: &Wish<'_>, seed: &Candidate<'_>) -> Result<(), String> {
+    let tolerations = wish.shoot.at("spec/tolerations").items();
+    for taint in seed.manifest.at("spec/taints").items() {
+        let tolerated = |t: &Node<'_>| t.get("key").same(&taint.get("key")) && (!t.get("value").is_set() || t.get("value").same(&taint.get("value")));
+        if !tolerations.iter().any(tolerated) {
+            return Err(format!("has the taint {}, which the shoot does not tolerate", taint.get("key").shown()));
+        }
+    }
+    Ok(())
+}
+
+fn by_capacity(wish: &Wish<'_>, seed: &Candidate<'_>) -> Result<(), String> {
+    let used = wish.load.get(seed.name).copied().unwrap_or(0);
+    if used < seed.capacity { Ok(()) } else { Err(format!("no capacity ({used}/{})", seed.capacity)) }
+}
+
+/// If the shoot's domain lies below a default domain of some seed, only seeds with that domain are left.
+fn by_domain<'a, 'b>(wish: &Wish<'_>, left: Vec<&'b Candidate<'a>>, rejections: &mut Rejections) -> Vec<&'b Candidate<'a>> {
+    let domain = wish.shoot.at("spec/dns/domain").str();
+    let below = |seed: &Candidate<'_>| {
+        let defaults = seed.manifest.at("spec/dns/defaults").items();
+        defaults.iter().any(|d| domain.strip_suffix(d.get("domain").str()).is_some_and(|head| head.ends_with('.')))
+    };
+    if domain.is_empty() || !left.iter().any(|seed| below(seed)) {
+        return left;
+    }
+    let (fitting, others): (Vec<_>, Vec<_>) = left.into_iter().partition(|seed| below(seed));
+    rejections.0.extend(others.iter().map(|seed| (seed.name.to_owned(), format!("does not manage the domain `{domain}`"))));
+    fitting
+}
+
+/// Seeds that prefer to share a zone with the workers come before those that do not share one.
+fn prefer_zones(wish: &Wish<'_>, left: &mut Vec<&Candidate<'_>>, rejections: &mut Rejections) {
+    let prefers = |seed: &Candidate<'_>| seed.manifest.at("spec/settings/zoneSelection/mode").str() == "Prefer";
+    if !wish.shoot.at("spec/controlPlane/zones").is_empty() || !left.iter().any(|s| prefers(s) && shares_zone(wish, s)) {
+        return;
+    }
+    left.retain(|seed| {
+        let stays = !prefers(seed) || shares_zone(wish, seed);
+        if !stays {
+            rejections.0.insert(seed.name.to_owned(), "has none of the workers' zones, others do".to_owned());
+        }
+        stays
+    });
+}
