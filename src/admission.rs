@@ -94,10 +94,22 @@ impl Admitted {
 
 /// Decides for every owner.
 #[must_use]
-pub fn admit(landscape: &Landscape, accepted: &Accepted, policies: &policy::Policies, now: i64, memory: &mut Memory) -> (Admitted, Findings) {
+pub fn admit(
+    landscape: &Landscape,
+    accepted: &Accepted,
+    policies: &policy::Policies,
+    now: i64,
+    memory: &mut Memory,
+) -> (Admitted, Findings) {
     let mut findings = Findings::default();
     let evaluate::Evaluated { world, verdicts, again, evaluated } = evaluate::all(landscape, accepted, policies, now, memory);
-    let mut admitted = Admitted { landscape: landscape.name.clone(), distances: landscape.distances.clone(), again, evaluated, ..Admitted::default() };
+    let mut admitted = Admitted {
+        landscape: landscape.name.clone(),
+        distances: landscape.distances.clone(),
+        again,
+        evaluated,
+        ..Admitted::default()
+    };
     for (owner, verdict) in &verdicts {
         let said = evaluate::report(landscape, owner, verdict);
         if verdict.held {
@@ -115,7 +127,10 @@ pub fn admit(landscape: &Landscape, accepted: &Accepted, policies: &policy::Poli
     if let Some(place) = landscape.unknown.first() {
         let why = format!("{place} cannot be identified");
         let code = Code::new("DELETE-FROZEN");
-        let message = format!("nothing is deleted while {} cannot be identified", if landscape.unknown.len() == 1 { "a document" } else { "documents" });
+        let message = format!(
+            "nothing is deleted while {} cannot be identified",
+            if landscape.unknown.len() == 1 { "a document" } else { "documents" }
+        );
         let places = landscape.unknown.iter().take(5).cloned();
         findings.push(places.fold(Finding::warning(code, message), Finding::at).help("mend or remove it"));
         admitted.frozen = Some(why);

@@ -95,7 +95,8 @@ pub fn place(admitted: &Admitted, usage: &Usage) -> Placements {
     for seed in usage.placed.values() {
         *load.entry(seed.clone()).or_default() += 1;
     }
-    let fixed = |seed: &str, why: &str| Placement { seed: seed.to_owned(), why: why.to_owned(), rejections: Rejections::default() };
+    let fixed =
+        |seed: &str, why: &str| Placement { seed: seed.to_owned(), why: why.to_owned(), rejections: Rejections::default() };
     for (owner, shoot) in admitted.of_kind(Kind::Shoot) {
         let pinned = shoot.pointer("/spec/seedName").and_then(Value::as_str).filter(|s| !s.is_empty());
         if let Some(seed) = usage.placed.get(owner) {

@@ -5,8 +5,8 @@
 //! object's identity. A default that was filled in once keeps its value for as long as Git says nothing else: the accepted
 //! manifest carries it.
 
-pub(super) mod placed;
 mod others;
+pub(super) mod placed;
 mod relational;
 pub(super) mod shoot;
 

@@ -104,7 +104,15 @@ fn same_maybe(a: Option<&Arc<Value>>, b: Option<&Arc<Value>>) -> bool {
 }
 
 /// Whether nothing has changed that a verdict was based on.
-fn holds(kept: &Kept, owner: &Owner, written: &Arc<Value>, accepted: Option<&Arc<Value>>, policies: &Policies, now: i64, world: &World) -> bool {
+fn holds(
+    kept: &Kept,
+    owner: &Owner,
+    written: &Arc<Value>,
+    accepted: Option<&Arc<Value>>,
+    policies: &Policies,
+    now: i64,
+    world: &World,
+) -> bool {
     let (from, until) = kept.valid;
     let reads = || kept.verdict.reads.iter().all(|(read, value)| same_maybe(value.as_ref(), world.objects.get(read)));
     let users = || {
@@ -123,10 +131,22 @@ fn holds(kept: &Kept, owner: &Owner, written: &Arc<Value>, accepted: Option<&Arc
 }
 
 /// Evaluates owners that do not depend on each other, on a few threads if there are many.
-fn chunked(pending: Vec<(Owner, Arc<Value>, Option<Arc<Value>>)>, world: &World, landscape: &str, policies: &Policies, now: i64) -> Vec<(Owner, Kept)> {
+fn chunked(
+    pending: Vec<(Owner, Arc<Value>, Option<Arc<Value>>)>,
+    world: &World,
+    landscape: &str,
+    policies: &Policies,
+    now: i64,
+) -> Vec<(Owner, Kept)> {
     let one = |(owner, written, accepted): &(Owner, Arc<Value>, Option<Arc<Value>>)| {
         let verdict = Arc::new(guarded(owner, written, accepted.as_ref(), world, landscape, policies, now));
-        let kept = Kept { written: written.clone(), accepted: accepted.clone(), policies: policies.digest().clone(), valid: (now, verdict.until), verdict };
+        let kept = Kept {
+            written: written.clone(),
+            accepted: accepted.clone(),
+            policies: policies.digest().clone(),
+            valid: (now, verdict.until),
+            verdict,
+        };
         (owner.clone(), kept)
     };
     if pending.len() < WORTH_A_THREAD {
@@ -134,43 +154,97 @@ fn chunked(pending: Vec<(Owner, Arc<Value>, Option<Arc<Value>>)>, world: &World,
     }
     let size = pending.len().div_ceil(THREADS);
     std::thread::scope(|scope| {
-        let handles: Vec<_> = pending.chunks(size).map(|chunk| scope.spawn(|| chunk.iter().map(one).collect::<Vec<_>>())).collect();
+        let handles: Vec<_> =
+            pending.chunks(size).map(|chunk| scope.spawn(|| chunk.iter().map(one).collect::<Vec<_>>())).collect();
         handles.into_iter().flat_map(|handle| handle.join().expect("panics are caught for each owner")).collect()
     })
 }
 
 /// Evaluates one owner; a panic is that owner's error.
-fn guarded(owner: &Owner, written: &Arc<Value>, accepted: Option<&Arc<Value>>, world: &World, landscape: &str, policies: &Policies, now: i64) -> Verdict {
+fn guarded(
+    owner: &Owner,
+    written: &Arc<Value>,
+    accepted: Option<&Arc<Value>>,
+    world: &World,
+    landscape: &str,
+    policies: &Policies,
+    now: i64,
+) -> Verdict {
     let evaluate = || one(owner, written, accepted, world, landscape, policies, now);
     catch_unwind(AssertUnwindSafe(evaluate)).unwrap_or_else(|panic| {
-        let why = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it did not say why");
+        let why = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("it did not say why");
         let mut out = Out::new(Code::new("INTERNAL-ERROR"));
-        out.error(&Node::root(written), format!("evaluating {owner} failed: {why}")).help("this is a defect of espalier: please report it with the file");
+        out.error(&Node::root(written), format!("evaluating {owner} failed: {why}"))
+            .help("this is a defect of espalier: please report it with the file");
         Verdict { manifest: written.clone(), raised: out.raised, held: true, reads: Reads::new(), users: None, until: None }
     })
 }
 
-fn one(owner: &Owner, written: &Arc<Value>, accepted: Option<&Arc<Value>>, world: &World, landscape: &str, policies: &Policies, now: i64) -> Verdict {
+fn one(
+    owner: &Owner,
+    written: &Arc<Value>,
+    accepted: Option<&Arc<Value>>,
+    world: &World,
+    landscape: &str,
+    policies: &Policies,
+    now: i64,
+) -> Verdict {
     let (reads, users, until) = (RefCell::default(), RefCell::new(None), RefCell::new(None));
     let old = accepted.map(|value| default::own(value, owner));
     let mut out = Out::new(Code::new("INTERNAL-ERROR"));
     let (raw, before) = (Node::root(written), old.as_ref().map(Node::root));
-    let cx = Cx { owner, new: raw.clone(), written: raw.clone(), old: before.clone(), landscape, now, world, reads: &reads, users: &users, until: &until };
+    let cx = Cx {
+        owner,
+        new: raw.clone(),
+        written: raw.clone(),
+        old: before.clone(),
+        landscape,
+        now,
+        world,
+        reads: &reads,
+        users: &users,
+        until: &until,
+    };
     let manifest = Arc::new(default::apply(&cx, &mut out));
-    let cx = Cx { owner, new: Node::root(&manifest), written: raw, old: before, landscape, now, world, reads: &reads, users: &users, until: &until };
+    let cx = Cx {
+        owner,
+        new: Node::root(&manifest),
+        written: raw,
+        old: before,
+        landscape,
+        now,
+        world,
+        reads: &reads,
+        users: &users,
+        until: &until,
+    };
     for rule in super::rules().filter(|rule| rule.kind == Some(owner.kind)) {
         out.speak_as(Code::new(rule.code));
         (rule.check)(&cx, &mut out);
     }
     policies.judge(&policy::Request { owner, object: Some(&manifest), old: old.as_ref() }, &mut out);
     let held = out.raised.iter().any(|r| r.severity == Severity::Error);
-    Verdict { manifest, raised: once_per_cause(out.raised), held, reads: reads.into_inner(), users: users.into_inner(), until: until.into_inner() }
+    Verdict {
+        manifest,
+        raised: once_per_cause(out.raised),
+        held,
+        reads: reads.into_inner(),
+        users: users.into_inner(),
+        until: until.into_inner(),
+    }
 }
 
 /// Drops repetitions: the same code at the same place says the same.
 fn once_per_cause(raised: Vec<Raised>) -> Vec<Raised> {
     let mut seen = BTreeSet::new();
-    raised.into_iter().filter(|r| seen.insert((r.code.clone(), r.at.first().map(|at| at.pointer.clone()), r.message.clone()))).collect()
+    raised
+        .into_iter()
+        .filter(|r| seen.insert((r.code.clone(), r.at.first().map(|at| at.pointer.clone()), r.message.clone())))
+        .collect()
 }
 
 /// What the rest of the landscape sees of an owner: its manifest, or, if it is held, what was accepted.
@@ -214,7 +288,9 @@ fn users(accepted: &Accepted) -> BTreeMap<Owner, Vec<Owner>> {
         let node = Node::root(manifest);
         let used = match owner.kind {
             Kind::Shoot => offer::profile_of(&node, &owner.project),
-            Kind::NamespacedCloudProfile => node.at("spec/parent/name").text().map(|name| Owner::cluster(Kind::CloudProfile, name)),
+            Kind::NamespacedCloudProfile => {
+                node.at("spec/parent/name").text().map(|name| Owner::cluster(Kind::CloudProfile, name))
+            }
             _ => None,
         };
         if let Some(used) = used {

@@ -14,7 +14,13 @@ use crate::landscape::{Kind, Landscape, Owner};
 use crate::observed::project_namespace;
 
 /// Decides about every owner that is gone, and says what is missing where it may not be deleted.
-pub(super) fn decide(landscape: &Landscape, accepted: &Accepted, policies: &Policies, admitted: &mut Admitted, findings: &mut Findings) {
+pub(super) fn decide(
+    landscape: &Landscape,
+    accepted: &Accepted,
+    policies: &Policies,
+    admitted: &mut Admitted,
+    findings: &mut Findings,
+) {
     let in_git = |owner: &Owner| landscape.broken.contains_key(owner) || landscape.document(owner).is_some();
     let missing: BTreeMap<&Owner, &Arc<Value>> = accepted.0.iter().filter(|(owner, _)| !in_git(owner)).collect();
     if missing.is_empty() {
@@ -30,7 +36,9 @@ pub(super) fn decide(landscape: &Landscape, accepted: &Accepted, policies: &Poli
     for (owner, by) in users {
         if missing.contains_key(&owner) && admitted.gone.get(&owner) == Some(&Gone::Confirmed) {
             let message = format!("{owner} is gone from Git, but used by {}", listed(by.iter().map(ToString::to_string)));
-            let finding = Finding::error(Code::new("DELETE-IN-USE"), message).of(&owner).help("restore its file, or first move its users elsewhere");
+            let finding = Finding::error(Code::new("DELETE-IN-USE"), message)
+                .of(&owner)
+                .help("restore its file, or first move its users elsewhere");
             admitted.gone.remove(&owner);
             settle(&owner, vec![finding], admitted, findings);
         }
@@ -77,7 +85,8 @@ fn refusals(owner: &Owner, manifest: &Value, policies: &Policies) -> Vec<Finding
     out.raised
         .into_iter()
         .map(|raised| {
-            let mut finding = Finding::new(raised.severity, raised.code, format!("{owner} is gone from Git: {}", raised.message)).of(owner);
+            let mut finding =
+                Finding::new(raised.severity, raised.code, format!("{owner} is gone from Git: {}", raised.message)).of(owner);
             finding.help = raised.help;
             finding
         })
@@ -113,13 +122,17 @@ fn references(owner: &Owner, manifest: &Value) -> Vec<Owner> {
             out.extend(named("spec/seedName").map(|name| Owner::cluster(Kind::Seed, name)));
             out.extend(named("spec/exposureClassName").map(|name| Owner::cluster(Kind::ExposureClass, name)));
         }
-        Kind::NamespacedCloudProfile => out.extend(named("spec/parent/name").map(|name| Owner::cluster(Kind::CloudProfile, name))),
+        Kind::NamespacedCloudProfile => {
+            out.extend(named("spec/parent/name").map(|name| Owner::cluster(Kind::CloudProfile, name)))
+        }
         Kind::ManagedSeed => out.extend(named("spec/shoot/name").map(|name| Owner::project(Kind::Shoot, &owner.project, name))),
         Kind::SecretBinding | Kind::CredentialsBinding => {
             let own = project_namespace(&owner.project);
             let here = |n: &Node<'_>| !n.get("namespace").is_set() || n.get("namespace").str() == own;
             let quotas = node.get("quotas").items();
-            out.extend(quotas.iter().filter(|q| here(q)).map(|q| Owner::project(Kind::Quota, &owner.project, q.get("name").str())));
+            out.extend(
+                quotas.iter().filter(|q| here(q)).map(|q| Owner::project(Kind::Quota, &owner.project, q.get("name").str())),
+            );
             let credentials = node.get("credentialsRef");
             if credentials.get("kind").str() == "WorkloadIdentity" && here(&credentials) {
                 out.push(Owner::project(Kind::WorkloadIdentity, &owner.project, credentials.get("name").str()));

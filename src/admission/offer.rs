@@ -211,7 +211,10 @@ mod tests {
         let child = json!({"metadata": {"name": "c"}, "spec": {"parent": {"name": "p"}, "machineTypes": [{"name": "big"}],
             "kubernetes": {"versions": [{"version": "1.32.1", "expirationDate": "b"}]}, "limits": {"maxNodesTotal": 5}}});
         let merged = merged(&parent, &child);
-        assert_eq!(merged["spec"]["kubernetes"]["versions"], json!([{"version": "1.32.1", "classification": "deprecated", "expirationDate": "b"}]));
+        assert_eq!(
+            merged["spec"]["kubernetes"]["versions"],
+            json!([{"version": "1.32.1", "classification": "deprecated", "expirationDate": "b"}])
+        );
         assert_eq!(merged["spec"]["machineTypes"], json!([{"name": "small"}, {"name": "big"}]));
         assert_eq!(merged["spec"]["type"], "aws");
         assert_eq!(merged["spec"]["limits"]["maxNodesTotal"], 5);

@@ -57,7 +57,11 @@ pub(super) struct Request<'a> {
 #[must_use]
 pub fn builtin() -> BTreeMap<RepoPath, Arc<str>> {
     let files = BUILTIN.files().filter(|file| file.path().extension().is_some_and(|e| e == "yaml"));
-    files.filter_map(|file| Some((RepoPath::from(format!("policies/{}", file.path().to_str()?)), Arc::from(file.contents_utf8()?)))).collect()
+    files
+        .filter_map(|file| {
+            Some((RepoPath::from(format!("policies/{}", file.path().to_str()?)), Arc::from(file.contents_utf8()?)))
+        })
+        .collect()
 }
 
 impl Policies {
@@ -140,5 +144,9 @@ fn compile_file(path: &RepoPath, text: &str) -> (Vec<read::Policy>, Findings) {
 /// Says what is wrong with a policy, at a field of its document.
 fn problem(findings: &mut Findings, document: &Document, pointer: &Pointer, message: impl Into<String>) {
     let place: Place = document.place(pointer, On::Value);
-    findings.push(Finding::error(Code::new("POLICY"), message).at(place).help("until this is mended, the policy that was in force before stays in force"));
+    findings.push(
+        Finding::error(Code::new("POLICY"), message)
+            .at(place)
+            .help("until this is mended, the policy that was in force before stays in force"),
+    );
 }

@@ -18,8 +18,7 @@ pub(crate) fn subdomain(text: &str) -> Result<(), String> {
 
 /// A label key: a name, with a DNS name and a slash before it where it is somebody's own.
 pub(crate) fn label_key(text: &str) -> Result<(), String> {
-    name::label_key(text)
-        .map_err(|_| explained(text, 317, |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/')))
+    name::label_key(text).map_err(|_| explained(text, 317, |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/')))
 }
 
 /// A label value: at most 63 letters, digits, hyphens, dots and underscores; may be empty.

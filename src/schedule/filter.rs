@@ -72,7 +72,12 @@ pub(super) fn choose(
     let nothing = Value::Null;
     let landscape = admitted.of_kind(Kind::Landscape).next().map_or(&nothing, |(_, value)| value.as_ref());
     let profile_name = profile_of(&Node::root(shoot), &owner.project).map(|p| p.name).unwrap_or_default();
-    let wish = Wish { shoot: Node::root(shoot), profile: Node::root(profile.as_deref().unwrap_or(&nothing)), landscape: Node::root(landscape), load };
+    let wish = Wish {
+        shoot: Node::root(shoot),
+        profile: Node::root(profile.as_deref().unwrap_or(&nothing)),
+        landscape: Node::root(landscape),
+        load,
+    };
     let mut rejections = Rejections::default();
     let mut left: Vec<&Candidate<'_>> = Vec::new();
     for seed in seeds {
@@ -89,7 +94,9 @@ pub(super) fn choose(
     // Names are in order, and the first of equals is taken: the same inputs give the same seed.
     let Some(best) = left.iter().min_by_key(|seed| (count(seed), seed.name)) else { return Err(rejections) };
     for other in left.iter().filter(|s| s.name != best.name) {
-        rejections.0.insert(other.name.to_owned(), format!("has {} shoots, seed {} has {}", count(other), best.name, count(best)));
+        rejections
+            .0
+            .insert(other.name.to_owned(), format!("has {} shoots, seed {} has {}", count(other), best.name, count(best)));
     }
     let why = format!("{how}, {} of {} shoots", count(best), best.capacity);
     Ok(Placement { seed: best.name.to_owned(), why, rejections })
@@ -215,7 +222,9 @@ fn by_networks(wish: &Wish<'_>, seed: &Candidate<'_>) -> Result<(), String> {
 fn by_taints(wish: &Wish<'_>, seed: &Candidate<'_>) -> Result<(), String> {
     let tolerations = wish.shoot.at("spec/tolerations").items();
     for taint in seed.manifest.at("spec/taints").items() {
-        let tolerated = |t: &Node<'_>| t.get("key").same(&taint.get("key")) && (!t.get("value").is_set() || t.get("value").same(&taint.get("value")));
+        let tolerated = |t: &Node<'_>| {
+            t.get("key").same(&taint.get("key")) && (!t.get("value").is_set() || t.get("value").same(&taint.get("value")))
+        };
         if !tolerations.iter().any(tolerated) {
             return Err(format!("has the taint {}, which the shoot does not tolerate", taint.get("key").shown()));
         }

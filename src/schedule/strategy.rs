@@ -74,7 +74,8 @@ pub(super) fn closest<'a, 'b>(
                 });
                 return (near, format!("the smallest distance {least} from region `{}`", setting.region));
             }
-            let measured = |seed: &'b Candidate<'a>| resemblance(setting.region, region(seed)) + if provider(seed) { 0 } else { 2 };
+            let measured =
+                |seed: &'b Candidate<'a>| resemblance(setting.region, region(seed)) + if provider(seed) { 0 } else { 2 };
             let least = seeds.iter().map(|seed| measured(seed)).min().unwrap_or_default();
             let near = keep(&|seed| measured(seed) == least, &|seed| {
                 format!("its region `{}` is less like `{}` ({}, another {least})", region(seed), setting.region, measured(seed))

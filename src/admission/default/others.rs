@@ -64,7 +64,11 @@ fn seed(seed: &mut Value, name: &str) {
     fill(seed, "spec/networks/ipFamilies", json!(["IPv4"]));
     let settings = "spec/settings";
     if Node::root(seed).at("spec/settings/excessCapacityReservation/enabled").flag() != Some(false) {
-        fill(seed, &format!("{settings}/excessCapacityReservation/configs"), json!([{"resources": {"cpu": "2", "memory": "6Gi"}}]));
+        fill(
+            seed,
+            &format!("{settings}/excessCapacityReservation/configs"),
+            json!([{"resources": {"cpu": "2", "memory": "6Gi"}}]),
+        );
     }
     fill(seed, &format!("{settings}/scheduling/visible"), true);
     fill(seed, &format!("{settings}/loadBalancerServices/zonalIngress/enabled"), true);
@@ -123,7 +127,9 @@ fn api_group(subject: &mut Value) {
 fn owner_is_member(project: &mut Value) {
     let root = Node::root(project);
     let members = root.at("spec/members").items();
-    let has_role = |member: &Node<'_>, role: &str| member.get("role").str() == role || member.get("roles").items().iter().any(|r| r.str() == role);
+    let has_role = |member: &Node<'_>, role: &str| {
+        member.get("role").str() == role || member.get("roles").items().iter().any(|r| r.str() == role)
+    };
     let subject = |node: &Node<'_>| {
         let keys = ["apiGroup", "kind", "name", "namespace"];
         let entries = keys.iter().filter_map(|k| Some(((*k).to_owned(), node.get(k).value()?.clone())));
@@ -147,7 +153,8 @@ fn owner_is_member(project: &mut Value) {
             let listed = list(project, "spec/members");
             let Some(member) = listed.get_mut(index) else { return };
             if !has_role(&Node::root(member), "owner") {
-                let mut roles: Vec<Value> = Node::root(member).get("roles").items().iter().filter_map(Node::value).cloned().collect();
+                let mut roles: Vec<Value> =
+                    Node::root(member).get("roles").items().iter().filter_map(Node::value).cloned().collect();
                 roles.push("owner".into());
                 super::super::node::put(member, "roles", roles);
             }

@@ -9,7 +9,8 @@ use crate::landscape::{Kind, Owner};
 
 /// Takes over what was decided when the shoot was accepted before and Git says nothing about, then what its seed defaults.
 pub(super) fn carry(cx: &Cx<'_>, shoot: &mut Value) {
-    for path in ["spec/seedName", "spec/networking/nodes", "spec/networking/pods", "spec/networking/services", "spec/dns/domain"] {
+    for path in ["spec/seedName", "spec/networking/nodes", "spec/networking/pods", "spec/networking/services", "spec/dns/domain"]
+    {
         if let Some(decided) = cx.before(path).value() {
             fill(shoot, path, decided.clone());
         }

@@ -82,8 +82,11 @@ fn exposure(cx: &Cx<'_>, shoot: &mut Value, out: &mut Out) {
         let present = labels.entry(key).or_insert_with(|| wanted.value().cloned().unwrap_or_default()).clone();
         if Some(&present) != wanted.value() {
             out.speak_as(Code::new("SHOOT-EXPOSURE-CONFLICT"));
-            out.error(&cx.new.at("spec/seedSelector/matchLabels").get(key), format!("the seed label `{key}` must be {} for exposure class `{name}`, not `{present}`", wanted.shown()))
-                .help("leave the label out: the exposure class adds it");
+            out.error(
+                &cx.new.at("spec/seedSelector/matchLabels").get(key),
+                format!("the seed label `{key}` must be {} for exposure class `{name}`, not `{present}`", wanted.shown()),
+            )
+            .help("leave the label out: the exposure class adds it");
         }
     }
     for (list, key) in [("matchExpressions", "spec/seedSelector"), ("providerTypes", "spec/seedSelector")] {
@@ -102,7 +105,12 @@ fn versions(cx: &Cx<'_>, shoot: &mut Value, profile: &Node<'_>, out: &mut Out) {
     let offers = offer::offers(&profile.at("spec/kubernetes/versions"), cx);
     let resolve = |wanted: &str, before: Node<'_>| -> Option<String> {
         let stays = before.text().filter(|b| offer::version(b).is_some_and(|v| offer::has_prefix(&v, wanted)));
-        let newest = || offers.iter().filter(|o| o.class == Class::Supported && offer::has_prefix(&o.version, wanted)).max_by(|a, b| a.version.cmp(&b.version));
+        let newest = || {
+            offers
+                .iter()
+                .filter(|o| o.class == Class::Supported && offer::has_prefix(&o.version, wanted))
+                .max_by(|a, b| a.version.cmp(&b.version))
+        };
         stays.map(str::to_owned).or_else(|| newest().map(|o| o.text.to_owned()))
     };
     let wanted = Node::root(shoot).at("spec/kubernetes/version").str().to_owned();
@@ -130,7 +138,10 @@ fn versions(cx: &Cx<'_>, shoot: &mut Value, profile: &Node<'_>, out: &mut Out) {
             Some(version) => put(pool, "kubernetes/version", version),
             None => {
                 let node = cx.new.at("spec/provider/workers").items().get(i).map(|p| p.at("kubernetes/version"));
-                out.error(&node.unwrap_or_else(|| cx.new.clone()), format!("no supported Kubernetes version begins with `{wanted}`"));
+                out.error(
+                    &node.unwrap_or_else(|| cx.new.clone()),
+                    format!("no supported Kubernetes version begins with `{wanted}`"),
+                );
             }
         }
     }
@@ -175,14 +186,19 @@ fn images(cx: &Cx<'_>, shoot: &mut Value, profile: &Node<'_>, out: &mut Out) {
         }
         let images = profile.at("spec/machineImages").items();
         let candidates = images.iter().filter(|image| name.is_empty() || image.get("name").str() == name);
-        let best = candidates.filter_map(|image| Some((image.get("name").str(), newest(image, &prefix, &architecture, cx)?))).next();
+        let best =
+            candidates.filter_map(|image| Some((image.get("name").str(), newest(image, &prefix, &architecture, cx)?))).next();
         if let Some((name, version)) = best {
             put(pool, "machine/image/name", name);
             put(pool, "machine/image/version", version);
         } else {
             let node = written.get(i).map_or_else(|| cx.new.clone(), |p| p.at("machine/image"));
             let offered = images.iter().map(|image| image.get("name").str());
-            let what = if name.is_empty() { "no machine image".to_owned() } else { format!("no version of machine image `{name}` beginning with `{prefix}`") };
+            let what = if name.is_empty() {
+                "no machine image".to_owned()
+            } else {
+                format!("no version of machine image `{name}` beginning with `{prefix}`")
+            };
             out.error(&node, format!("the cloud profile offers {what} for architecture `{architecture}`"))
                 .help(format!("it offers {}", super::super::check::listed(offered)));
         }
@@ -214,16 +230,26 @@ fn newest(image: &Node<'_>, prefix: &str, architecture: &str, cx: &Cx<'_>) -> Op
 /// The labels by which extensions find what concerns them.
 fn labels(shoot: &mut Value) {
     let root = Node::root(shoot);
-    let mut wanted = vec![("provider", root.at("spec/provider/type").str().to_owned()), ("networking", root.at("spec/networking/type").str().to_owned())];
+    let mut wanted = vec![
+        ("provider", root.at("spec/provider/type").str().to_owned()),
+        ("networking", root.at("spec/networking/type").str().to_owned()),
+    ];
     for pool in root.at("spec/provider/workers").items() {
         wanted.push(("operatingsystemconfig", pool.at("machine/image/name").str().to_owned()));
         let runtimes = pool.at("cri/containerRuntimes").items();
         wanted.extend(runtimes.iter().map(|r| ("containerruntime", r.get("type").str().to_owned())));
     }
     let providers = root.at("spec/dns/providers").items();
-    wanted.extend(providers.iter().filter(|p| p.get("primary").flag() == Some(true)).map(|p| ("dnsrecord", p.get("type").str().to_owned())));
+    wanted.extend(
+        providers.iter().filter(|p| p.get("primary").flag() == Some(true)).map(|p| ("dnsrecord", p.get("type").str().to_owned())),
+    );
     let extensions = root.at("spec/extensions").items();
-    wanted.extend(extensions.iter().filter(|e| e.get("disabled").flag() != Some(true)).map(|e| ("extensions", e.get("type").str().to_owned())));
+    wanted.extend(
+        extensions
+            .iter()
+            .filter(|e| e.get("disabled").flag() != Some(true))
+            .map(|e| ("extensions", e.get("type").str().to_owned())),
+    );
     set_labels(shoot, wanted);
 }
 

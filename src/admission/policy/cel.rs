@@ -32,7 +32,8 @@ impl Bound {
         let whole = |value: Option<&Value>| {
             value.map_or(Cel::Null, |value| {
                 let mut value = value.clone();
-                if let (false, Some(metadata)) = (namespace.is_empty(), value.get_mut("metadata").and_then(Value::as_object_mut)) {
+                if let (false, Some(metadata)) = (namespace.is_empty(), value.get_mut("metadata").and_then(Value::as_object_mut))
+                {
                     metadata.insert("namespace".to_owned(), namespace.clone().into());
                 }
                 to_cel(&value)

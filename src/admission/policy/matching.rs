@@ -56,8 +56,12 @@ impl Constraints {
         let included = self.resource_rules.is_empty() || self.resource_rules.iter().any(|rule| rule.means(request));
         let excluded = self.exclude_resource_rules.iter().any(|rule| rule.means(request));
         let labels = |value: Option<&Value>| labels_of(value.and_then(|v| v.pointer("/metadata/labels")));
-        let object = self.object_selector.as_ref().is_none_or(|s| s.selects(&labels(request.object)) || s.selects(&labels(request.old)));
-        let namespace = self.namespace_selector.as_ref().is_none_or(|s| !request.owner.kind.namespaced() || s.selects(&namespace_labels(request.owner)));
+        let object =
+            self.object_selector.as_ref().is_none_or(|s| s.selects(&labels(request.object)) || s.selects(&labels(request.old)));
+        let namespace = self
+            .namespace_selector
+            .as_ref()
+            .is_none_or(|s| !request.owner.kind.namespaced() || s.selects(&namespace_labels(request.owner)));
         included && !excluded && object && namespace
     }
 }
@@ -71,7 +75,12 @@ fn labels_of(value: Option<&Value>) -> BTreeMap<String, String> {
 pub(super) fn namespace_labels(owner: &Owner) -> BTreeMap<String, String> {
     let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     let name = crate::observed::project_namespace(&owner.project);
-    [label("gardener.cloud/role", "project"), label("project.gardener.cloud/name", &owner.project), label("kubernetes.io/metadata.name", &name)].into()
+    [
+        label("gardener.cloud/role", "project"),
+        label("project.gardener.cloud/name", &owner.project),
+        label("kubernetes.io/metadata.name", &name),
+    ]
+    .into()
 }
 
 impl ResourceRule {

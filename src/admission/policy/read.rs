@@ -96,7 +96,9 @@ pub(super) fn policies(documents: &[Arc<Document>], findings: &mut Findings) -> 
             "ValidatingAdmissionPolicy" => policies.extend(policy(document, findings)),
             "ValidatingAdmissionPolicyBinding" => bindings.extend(binding(document, findings)),
             "PolicyTest" => {}
-            other => problem(findings, document, &Pointer::from("/kind"), format!("`{other}` does not belong into a policy file")),
+            other => {
+                problem(findings, document, &Pointer::from("/kind"), format!("`{other}` does not belong into a policy file"))
+            }
         }
     }
     for (name, binding, document, source) in bindings {
@@ -105,12 +107,19 @@ pub(super) fn policies(documents: &[Arc<Document>], findings: &mut Findings) -> 
                 policy.bindings.push(binding);
                 policy.source.push_str(&source);
             }
-            None => problem(findings, &document, &Pointer::from("/spec/policyName"), format!("no policy `{name}` is in this file")),
+            None => {
+                problem(findings, &document, &Pointer::from("/spec/policyName"), format!("no policy `{name}` is in this file"))
+            }
         }
     }
     for (policy, document) in &policies {
         if policy.bindings.is_empty() {
-            problem(findings, document, &Pointer::from("/metadata/name"), format!("policy `{}` has no binding in its file, and would do nothing", policy.name));
+            problem(
+                findings,
+                document,
+                &Pointer::from("/metadata/name"),
+                format!("policy `{}` has no binding in its file, and would do nothing", policy.name),
+            );
         }
     }
     policies.into_iter().map(|(policy, _)| policy).collect()
@@ -130,7 +139,8 @@ fn spec<T: for<'de> Deserialize<'de>>(document: &Arc<Document>, findings: &mut F
         Ok(spec) => Some((name, spec)),
         Err(error) => {
             let path = error.path().to_string();
-            let pointer = path.split(['.', '[', ']']).filter(|s| !s.is_empty() && *s != "?").fold(Pointer::from("/spec"), |p, s| p.key(s));
+            let pointer =
+                path.split(['.', '[', ']']).filter(|s| !s.is_empty() && *s != "?").fold(Pointer::from("/spec"), |p, s| p.key(s));
             problem(findings, document, &pointer, format!("`spec.{path}` cannot be understood: {}", error.inner()));
             None
         }
@@ -148,7 +158,12 @@ fn compiled(text: &str, pointer: &Pointer, document: &Document, findings: &mut F
         Ok(Ok(program)) => Some(program),
         Ok(Err(error)) => {
             let why = error.to_string();
-            problem(findings, document, pointer, format!("the expression cannot be compiled: {}", why.lines().next().unwrap_or("")));
+            problem(
+                findings,
+                document,
+                pointer,
+                format!("the expression cannot be compiled: {}", why.lines().next().unwrap_or("")),
+            );
             None
         }
         Err(_) => {
@@ -171,14 +186,19 @@ fn policy(document: &Arc<Document>, findings: &mut Findings) -> Option<(Policy, 
         problem(findings, document, &Pointer::from("/spec/validations"), "a policy has at least one validation");
     }
     let named = |list: &'static str, entries: Vec<Named>, findings: &mut Findings| -> Vec<(String, Program)> {
-        let compile = |(i, entry): (usize, Named)| Some((entry.name, compiled(&entry.expression, &at(list, i, "expression"), document, findings)?));
+        let compile = |(i, entry): (usize, Named)| {
+            Some((entry.name, compiled(&entry.expression, &at(list, i, "expression"), document, findings)?))
+        };
         entries.into_iter().enumerate().filter_map(compile).collect()
     };
     let conditions = named("matchConditions", spec.match_conditions, findings);
     let variables = named("variables", spec.variables, findings);
     let mut validations = Vec::new();
     for (i, rule) in spec.validations.into_iter().enumerate() {
-        let message_program = rule.message_expression.as_deref().and_then(|e| compiled(e, &at("validations", i, "messageExpression"), document, findings));
+        let message_program = rule
+            .message_expression
+            .as_deref()
+            .and_then(|e| compiled(e, &at("validations", i, "messageExpression"), document, findings));
         if let Some(program) = compiled(&rule.expression, &at("validations", i, "expression"), document, findings) {
             validations.push(Validation { program, expression: rule.expression, message: rule.message, message_program });
         }
@@ -212,7 +232,12 @@ fn binding(document: &Arc<Document>, findings: &mut Findings) -> Option<FoundBin
             "Deny" => severities.push(Severity::Error),
             "Warn" => severities.push(Severity::Warning),
             "Audit" => severities.push(Severity::Note),
-            other => problem(findings, document, &Pointer::from("/spec/validationActions").index(i), format!("`{other}` is no action; possible are Deny, Warn and Audit")),
+            other => problem(
+                findings,
+                document,
+                &Pointer::from("/spec/validationActions").index(i),
+                format!("`{other}` is no action; possible are Deny, Warn and Audit"),
+            ),
         }
     }
     if severities.is_empty() {
@@ -268,7 +293,9 @@ impl Policy {
                         Ok(Cel::String(text)) if !text.trim().is_empty() => Some(text.to_string()),
                         _ => None,
                     });
-                    let message = computed.or_else(|| validation.message.clone()).unwrap_or_else(|| format!("not true: {}", validation.expression.trim()));
+                    let message = computed
+                        .or_else(|| validation.message.clone())
+                        .unwrap_or_else(|| format!("not true: {}", validation.expression.trim()));
                     out.push(violation(message));
                 }
                 Ok(_) => out.push(failure(validation.expression.trim(), "it is neither true nor false")),

@@ -1,6 +1,5 @@
 //! Runs the test cases that lie in policy files.
 
-
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -49,10 +48,16 @@ pub fn test(path: &RepoPath, text: &str) -> (Vec<TestOutcome>, Findings) {
     let parsed = document::parse(path, text.as_bytes(), &Budget::default());
     let mut outcomes = Vec::new();
     for document in parsed.documents.iter().filter(|d| d.value().get("kind").and_then(Value::as_str) == Some("PolicyTest")) {
-        let cases = document.value().pointer("/cases").or_else(|| document.value().pointer("/spec/cases")).cloned().unwrap_or_default();
+        let cases =
+            document.value().pointer("/cases").or_else(|| document.value().pointer("/spec/cases")).cloned().unwrap_or_default();
         match serde_path_to_error::deserialize::<_, Vec<Case>>(cases) {
             Ok(cases) => outcomes.extend(cases.into_iter().map(|case| run(&policies, case))),
-            Err(error) => super::problem(&mut findings, document, &crate::finding::Pointer::from("/cases"), format!("the cases cannot be read: {error}")),
+            Err(error) => super::problem(
+                &mut findings,
+                document,
+                &crate::finding::Pointer::from("/cases"),
+                format!("the cases cannot be read: {error}"),
+            ),
         }
     }
     (outcomes, findings)
@@ -90,4 +95,3 @@ fn owner(object: Option<&Value>) -> Option<Owner> {
     let project = if kind.namespaced() { namespace.strip_prefix("garden-").unwrap_or("garden") } else { "" };
     Some(Owner { kind, project: project.to_owned(), name: text("/metadata/name").to_owned() })
 }
-
