@@ -91,6 +91,7 @@ pub mod plan;
 pub mod render;
 pub mod schedule;
 pub mod secrets;
+pub mod sim;
 pub mod snapshot;
 pub mod status;
 pub mod value;

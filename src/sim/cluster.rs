@@ -1,0 +1,258 @@
+//! The handle that simulated controllers hold: synchronous requests through the same code as HTTP requests, a stream of changes,
+//! and the time.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use super::clock::{Clock, stamp};
+use super::counters::Tally;
+use super::error::ApiError;
+use super::fault::Faults;
+use super::kind::Kind;
+use super::managed;
+use super::patch;
+use super::persist::Journal;
+use super::verbs::{Caller, DeleteOptions, How, Propagation, Server, Unknown};
+pub(crate) use super::store::{Change, What};
+use crate::observed::ObjectKey;
+
+/// What all handles of one cluster share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) name: String,
+    pub(crate) seed: u64,
+    pub(crate) clock: Clock,
+    pub(crate) server: Mutex<Server>,
+    pub(crate) journal: Option<Journal>,
+    pub(crate) faults: Faults,
+    pub(crate) tally: Tally,
+}
+
+impl Shared {
+    /// The objects. A panic elsewhere does not make them unusable: each commit is whole.
+    pub(crate) fn server(&self) -> MutexGuard<'_, Server> {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A cluster as its controllers see it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Cluster {
+    pub(crate) shared: Arc<Shared>,
+    manager: String,
+}
+
+impl Cluster {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, manager: "sim".into() }
+    }
+
+    /// The same cluster, written to under another field manager.
+    #[must_use]
+    pub(crate) fn with_manager(&self, manager: &str) -> Self {
+        Self { shared: Arc::clone(&self.shared), manager: manager.into() }
+    }
+
+    /// The cluster's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// The seed for whatever is drawn at random.
+    pub(crate) fn seed(&self) -> u64 {
+        self.shared.seed
+    }
+
+    /// The present.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+
+    /// The changes from now on, in order, none lost.
+    pub(crate) fn subscribe(&self) -> mpsc::UnboundedReceiver<Change> {
+        self.shared.server().store.subscribe()
+    }
+
+    /// An object, whole.
+    pub(crate) fn get(&self, key: &ObjectKey) -> Option<Value> {
+        let server = self.shared.server();
+        let (_, place) = server.locate(&key.group, &key.kind, &key.namespace, &key.name)?;
+        let stored = Arc::clone(server.store.get(&place)?);
+        drop(server);
+        Some(stored.value())
+    }
+
+    /// Objects of a kind in order of namespace and name, of one namespace or of all; none if the kind does not exist.
+    pub(crate) fn list(&self, group: &str, kind: &str, namespace: Option<&str>) -> Vec<Value> {
+        let server = self.shared.server();
+        let Some(collection) = server.store.kinds.kind(group, kind).and_then(|kind| server.store.of_kind(kind)) else {
+            return Vec::new();
+        };
+        let found: Vec<_> = collection.iter(namespace).cloned().collect();
+        drop(server);
+        found.iter().map(|stored| stored.value()).collect()
+    }
+
+    /// Identities of the objects of a kind, without their bodies.
+    pub(crate) fn keys(&self, group: &str, kind: &str, namespace: Option<&str>) -> Vec<ObjectKey> {
+        let server = self.shared.server();
+        let Some(collection) = server.store.kinds.kind(group, kind).and_then(|kind| server.store.of_kind(kind)) else {
+            return Vec::new();
+        };
+        collection.iter(namespace).map(|stored| ObjectKey::new(group, kind, &stored.namespace, &stored.name)).collect()
+    }
+
+    /// Identities of the objects that name this uid in an owner reference.
+    pub(crate) fn owned(&self, uid: &str) -> Vec<ObjectKey> {
+        let server = self.shared.server();
+        let places = server.store.dependents(uid);
+        places
+            .into_iter()
+            .filter_map(|place| {
+                let kind = server.store.kinds.plural(&place.group, &place.plural)?;
+                Some(ObjectKey::new(&kind.group, &kind.kind, &place.namespace, &place.name))
+            })
+            .collect()
+    }
+
+    /// Whether a kind is known.
+    pub(crate) fn has_kind(&self, group: &str, kind: &str) -> bool {
+        self.shared.server().store.kinds.kind(group, kind).is_some()
+    }
+
+    /// Creates an object as it is given.
+    pub(crate) fn create(&self, object: Value) -> Result<Value, ApiError> {
+        let mut server = self.shared.server();
+        let (kind, version, namespace, _) = target(&server, &object)?;
+        let written = server.create(&self.caller(), &kind, &version, &namespace, object, How::Update)?;
+        drop(server);
+        Ok(written.stored.value())
+    }
+
+    /// Replaces an object; its resourceVersion, if given, must be the current one.
+    pub(crate) fn update(&self, object: Value) -> Result<Value, ApiError> {
+        self.replace(object, "")
+    }
+
+    /// Replaces the status of an object; its resourceVersion, if given, must be the current one.
+    pub(crate) fn update_status(&self, object: Value) -> Result<Value, ApiError> {
+        self.replace(object, "status")
+    }
+
+    fn replace(&self, object: Value, subresource: &str) -> Result<Value, ApiError> {
+        let mut server = self.shared.server();
+        let (kind, version, namespace, name) = target(&server, &object)?;
+        let subresource = door(&kind, &version, subresource);
+        let written = server.update(&self.caller(), &kind, &version, subresource, &namespace, &name, object, How::Update)?;
+        drop(server);
+        Ok(written.stored.value())
+    }
+
+    /// Applies a JSON merge patch to an object (`subresource`: `""` or `"status"`).
+    pub(crate) fn merge(&self, key: &ObjectKey, subresource: &str, change: &Value) -> Result<Value, ApiError> {
+        let mut server = self.shared.server();
+        let (kind, place) = locate(&server, key)?;
+        let version = kind.stored().name.clone();
+        let mut object = server.get(&kind, &place.namespace, &place.name)?.value();
+        patch::merge(&mut object, change);
+        let subresource = door(&kind, &version, subresource);
+        let written =
+            server.update(&self.caller(), &kind, &version, subresource, &place.namespace, &place.name, object, How::Update)?;
+        drop(server);
+        Ok(written.stored.value())
+    }
+
+    /// Server-side apply, with force, as the handle's manager.
+    pub(crate) fn apply(&self, object: &Value) -> Result<Value, ApiError> {
+        let mut server = self.shared.server();
+        let (kind, version, namespace, name) = target(&server, object)?;
+        let written = server.apply(&self.caller(), &kind, &version, "", &namespace, &name, object, true)?;
+        drop(server);
+        Ok(written.stored.value())
+    }
+
+    /// Deletes an object (background propagation): its last state, with a deletionTimestamp if finalizers keep it.
+    pub(crate) fn delete(&self, key: &ObjectKey) -> Result<Value, ApiError> {
+        let mut server = self.shared.server();
+        let (kind, place) = locate(&server, key)?;
+        let options = DeleteOptions { propagation: Some(Propagation::Background), ..DeleteOptions::default() };
+        let written = server.delete(&self.caller(), &kind, &place.namespace, &place.name, &options)?;
+        drop(server);
+        Ok(written.stored.value())
+    }
+
+    fn caller(&self) -> Caller {
+        Caller {
+            user: "sim".into(),
+            manager: self.manager.clone(),
+            dry_run: false,
+            unknown: Unknown::Ignore,
+            now: stamp(self.now()),
+        }
+    }
+}
+
+impl Server {
+    /// Server-side apply through any door.
+    pub(crate) fn apply(
+        &mut self,
+        caller: &Caller,
+        kind: &Arc<Kind>,
+        version: &str,
+        subresource: &str,
+        namespace: &str,
+        name: &str,
+        config: &Value,
+        force: bool,
+    ) -> Result<super::verbs::Written, ApiError> {
+        let at = kind.version(version).ok_or_else(ApiError::no_such_resource)?;
+        let live = self.store.of_kind(kind).and_then(|collection| collection.get(namespace, name)).cloned();
+        let mut config = config.clone();
+        let meta = super::verbs::metadata(&mut config)?;
+        meta.entry("name").or_insert_with(|| name.into());
+        if meta.get("name").and_then(Value::as_str) != Some(name) {
+            let why = format!("the name of the object ({}) does not match the name on the URL ({name})", meta["name"]);
+            return Err(ApiError::bad_request(why));
+        }
+        match live {
+            None if !subresource.is_empty() => Err(ApiError::not_found(kind, name)),
+            None => {
+                if config.pointer("/metadata/uid").and_then(Value::as_str).is_some_and(|uid| !uid.is_empty())
+                    || config.pointer("/metadata/resourceVersion").and_then(Value::as_str).is_some_and(|v| !v.is_empty())
+                {
+                    return Err(ApiError::not_found(kind, name));
+                }
+                let object = managed::apply(kind, at, None, &config, caller, subresource, force)?;
+                self.create(caller, kind, version, namespace, object, How::Applied)
+            }
+            Some(live) => {
+                let mut base = live.value();
+                base["apiVersion"] = kind.api_version(version).into();
+                let object = managed::apply(kind, at, Some(&base), &config, caller, subresource, force)?;
+                self.update(caller, kind, version, subresource, namespace, name, object, How::Applied)
+            }
+        }
+    }
+}
+
+/// The status of kinds without a status subresource is written through the front door.
+fn door<'a>(kind: &Kind, version: &str, subresource: &'a str) -> &'a str {
+    if subresource == "status" && !kind.version(version).is_some_and(|v| v.status) { "" } else { subresource }
+}
+
+fn locate(server: &Server, key: &ObjectKey) -> Result<(Arc<Kind>, super::store::Place), ApiError> {
+    server.locate(&key.group, &key.kind, &key.namespace, &key.name).ok_or_else(ApiError::no_such_resource)
+}
+
+/// Kind, version, namespace and name of a body.
+fn target(server: &Server, object: &Value) -> Result<(Arc<Kind>, String, String, String), ApiError> {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let api_version = text("/apiVersion");
+    let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
+    let kind = server.store.kinds.kind(group, &text("/kind")).ok_or_else(ApiError::no_such_resource)?;
+    let namespace = if kind.namespaced { text("/metadata/namespace") } else { String::new() };
+    Ok((Arc::clone(kind), version.to_owned(), namespace, text("/metadata/name")))
+}

@@ -1,0 +1,322 @@
+//! What the API server fills in and checks for built-in kinds: as much of it as controllers and clients build upon.
+
+use serde_json::{Map, Value, json};
+
+use super::error::Cause;
+use super::kind::Kind;
+use super::verbs::Server;
+
+fn set(map: &mut Map<String, Value>, field: &str, value: impl FnOnce() -> Value) {
+    if map.get(field).is_none_or(Value::is_null) {
+        map.insert(field.into(), value());
+    }
+}
+
+fn object<'a>(value: &'a mut Value, field: &str) -> Option<&'a mut Map<String, Value>> {
+    value.get_mut(field).and_then(Value::as_object_mut)
+}
+
+/// Fills in defaults.
+pub(crate) fn fill(server: &Server, kind: &Kind, old: Option<&Value>, new: &mut Value) {
+    match (kind.group.as_str(), kind.kind.as_str()) {
+        ("", "Namespace") => namespace(old, new),
+        ("", "Secret") => secret(new),
+        ("", "Service") => service(server, old, new),
+        ("", "Pod") => {
+            if let Some(spec) = new.get_mut("spec") {
+                pod(spec);
+            }
+            if old.is_none() {
+                new["status"] = json!({"phase": "Pending", "qosClass": "BestEffort"});
+            }
+        }
+        ("", "PersistentVolumeClaim") => {
+            if let Some(spec) = object(new, "spec") {
+                set(spec, "volumeMode", || "Filesystem".into());
+            }
+            if old.is_none() {
+                new["status"] = json!({"phase": "Pending"});
+            }
+        }
+        ("apps", "Deployment") => {
+            workload(new, |spec| {
+                set(spec, "replicas", || 1.into());
+                set(spec, "progressDeadlineSeconds", || 600.into());
+                set(spec, "revisionHistoryLimit", || 10.into());
+                set(spec, "strategy", || json!({}));
+                if let Some(strategy) = spec.get_mut("strategy").and_then(Value::as_object_mut) {
+                    set(strategy, "type", || "RollingUpdate".into());
+                    if strategy.get("type").and_then(Value::as_str) == Some("RollingUpdate") {
+                        set(strategy, "rollingUpdate", || json!({}));
+                        if let Some(rolling) = strategy.get_mut("rollingUpdate").and_then(Value::as_object_mut) {
+                            set(rolling, "maxSurge", || "25%".into());
+                            set(rolling, "maxUnavailable", || "25%".into());
+                        }
+                    }
+                }
+            });
+        }
+        ("apps", "StatefulSet") => workload(new, |spec| {
+            set(spec, "replicas", || 1.into());
+            set(spec, "podManagementPolicy", || "OrderedReady".into());
+            set(spec, "revisionHistoryLimit", || 10.into());
+            set(spec, "persistentVolumeClaimRetentionPolicy", || json!({"whenDeleted": "Retain", "whenScaled": "Retain"}));
+            set(spec, "updateStrategy", || json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}));
+        }),
+        ("apps", "DaemonSet") => workload(new, |spec| {
+            set(spec, "revisionHistoryLimit", || 10.into());
+            set(spec, "updateStrategy", || {
+                json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}})
+            });
+        }),
+        ("apps", "ReplicaSet") => workload(new, |spec| set(spec, "replicas", || 1.into())),
+        ("batch", "Job") => workload(new, |spec| {
+            set(spec, "backoffLimit", || 6.into());
+            set(spec, "completions", || 1.into());
+            set(spec, "parallelism", || 1.into());
+            set(spec, "completionMode", || "NonIndexed".into());
+            set(spec, "suspend", || false.into());
+        }),
+        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => binding(new),
+        ("scheduling.k8s.io", "PriorityClass") => {
+            if let Some(map) = new.as_object_mut() {
+                set(map, "preemptionPolicy", || "PreemptLowerPriority".into());
+            }
+        }
+        ("storage.k8s.io", "StorageClass") => {
+            if let Some(map) = new.as_object_mut() {
+                set(map, "reclaimPolicy", || "Delete".into());
+                set(map, "volumeBindingMode", || "Immediate".into());
+            }
+        }
+        ("networking.k8s.io", "NetworkPolicy") => {
+            if let Some(spec) = object(new, "spec") {
+                let egress = spec.contains_key("egress");
+                set(spec, "policyTypes", || if egress { json!(["Ingress", "Egress"]) } else { json!(["Ingress"]) });
+            }
+        }
+        ("admissionregistration.k8s.io", "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration") => webhooks(new),
+        ("apiregistration.k8s.io", "APIService") => {
+            if old.is_none() && new.pointer("/spec/service").is_none() {
+                new["status"] = json!({"conditions": [{
+                    "type": "Available", "status": "True", "reason": "Local",
+                    "message": "Local APIServices are always available",
+                    "lastTransitionTime": new.pointer("/metadata/creationTimestamp").cloned().unwrap_or_default(),
+                }]});
+            }
+        }
+        _ => {}
+    }
+}
+
+fn namespace(old: Option<&Value>, new: &mut Value) {
+    let name = new.pointer("/metadata/name").cloned().unwrap_or_default();
+    new["metadata"]["labels"]["kubernetes.io/metadata.name"] = name;
+    if old.is_none() {
+        new["spec"]["finalizers"] = json!(["kubernetes"]);
+        new["status"] = json!({"phase": "Active"});
+    }
+}
+
+fn secret(new: &mut Value) {
+    use base64::Engine as _;
+    let Some(map) = new.as_object_mut() else { return };
+    set(map, "type", || "Opaque".into());
+    let Some(Value::Object(strings)) = map.remove("stringData") else { return };
+    set(map, "data", || json!({}));
+    if let Some(data) = map.get_mut("data").and_then(Value::as_object_mut) {
+        for (key, value) in strings {
+            let text = value.as_str().unwrap_or_default();
+            data.insert(key, base64::engine::general_purpose::STANDARD.encode(text).into());
+        }
+    }
+}
+
+fn service(server: &Server, old: Option<&Value>, new: &mut Value) {
+    let address = || -> Value {
+        // Stable across restarts: derived from the order of writes.
+        let n = server.store.version % 65_000 + 10;
+        format!("10.96.{}.{}", n / 254, n % 254 + 1).into()
+    };
+    if new.get("spec").is_none() {
+        new["spec"] = json!({});
+    }
+    let previous = old.and_then(|old| old.pointer("/spec/clusterIP")).cloned();
+    let families = old.and_then(|old| old.get("spec")).cloned().unwrap_or_default();
+    let Some(spec) = object(new, "spec") else { return };
+    set(spec, "type", || "ClusterIP".into());
+    set(spec, "sessionAffinity", || "None".into());
+    let kind = spec.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
+    if kind != "ExternalName" {
+        if spec.get("clusterIP").and_then(Value::as_str).is_none_or(str::is_empty) {
+            spec.insert("clusterIP".into(), previous.unwrap_or_else(address));
+        }
+        let ip = spec.get("clusterIP").cloned().unwrap_or_default();
+        set(spec, "clusterIPs", || json!([ip]));
+        for field in ["ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"] {
+            if let Some(value) = families.get(field).filter(|_| !spec.contains_key(field)) {
+                spec.insert(field.into(), value.clone());
+            }
+        }
+        set(spec, "ipFamilies", || json!(["IPv4"]));
+        set(spec, "ipFamilyPolicy", || "SingleStack".into());
+        set(spec, "internalTrafficPolicy", || "Cluster".into());
+    }
+    if matches!(kind.as_str(), "LoadBalancer" | "NodePort") {
+        set(spec, "externalTrafficPolicy", || "Cluster".into());
+    }
+    if kind == "LoadBalancer" {
+        set(spec, "allocateLoadBalancerNodePorts", || true.into());
+    }
+    for port in spec.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut) {
+        set(port, "protocol", || "TCP".into());
+        let number = port.get("port").cloned().unwrap_or_default();
+        set(port, "targetPort", || number);
+    }
+    if old.is_none() {
+        new["status"] = json!({"loadBalancer": {}});
+    }
+}
+
+fn workload(new: &mut Value, defaults: impl FnOnce(&mut Map<String, Value>)) {
+    if let Some(spec) = object(new, "spec") {
+        defaults(spec);
+        if let Some(spec) = spec.get_mut("template").and_then(|t| t.get_mut("spec")) {
+            pod(spec);
+        }
+    }
+}
+
+fn pod(spec: &mut Value) {
+    let Some(spec) = spec.as_object_mut() else { return };
+    set(spec, "restartPolicy", || "Always".into());
+    set(spec, "dnsPolicy", || "ClusterFirst".into());
+    set(spec, "schedulerName", || "default-scheduler".into());
+    set(spec, "terminationGracePeriodSeconds", || 30.into());
+    set(spec, "securityContext", || json!({}));
+    if let Some(account) = spec.get("serviceAccountName").cloned() {
+        spec.insert("serviceAccount".into(), account);
+    }
+    for list in ["containers", "initContainers"] {
+        for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut) {
+            let image = container.get("image").and_then(Value::as_str).unwrap_or_default();
+            let last = image.rsplit('/').next().unwrap_or_default();
+            let floating = !image.contains('@') && (!last.contains(':') || last.ends_with(":latest"));
+            set(container, "imagePullPolicy", || if floating { "Always".into() } else { "IfNotPresent".into() });
+            set(container, "terminationMessagePath", || "/dev/termination-log".into());
+            set(container, "terminationMessagePolicy", || "File".into());
+            set(container, "resources", || json!({}));
+            for port in
+                container.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut)
+            {
+                set(port, "protocol", || "TCP".into());
+            }
+            for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
+                if let Some(probe) = container.get_mut(probe).and_then(Value::as_object_mut) {
+                    set(probe, "timeoutSeconds", || 1.into());
+                    set(probe, "periodSeconds", || 10.into());
+                    set(probe, "successThreshold", || 1.into());
+                    set(probe, "failureThreshold", || 3.into());
+                    if let Some(get) = probe.get_mut("httpGet").and_then(Value::as_object_mut) {
+                        set(get, "scheme", || "HTTP".into());
+                        set(get, "path", || "/".into());
+                    }
+                }
+            }
+        }
+    }
+    for volume in spec.get_mut("volumes").and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut) {
+        for source in ["secret", "configMap", "projected", "downwardAPI"] {
+            if let Some(source) = volume.get_mut(source).and_then(Value::as_object_mut) {
+                set(source, "defaultMode", || 420.into());
+            }
+        }
+        if let Some(path) = volume.get_mut("hostPath").and_then(Value::as_object_mut) {
+            set(path, "type", || "".into());
+        }
+    }
+}
+
+fn binding(new: &mut Value) {
+    for subject in new.get_mut("subjects").and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut) {
+        match subject.get("kind").and_then(Value::as_str) {
+            Some("User" | "Group") => set(subject, "apiGroup", || "rbac.authorization.k8s.io".into()),
+            _ => {
+                if subject.get("apiGroup").and_then(Value::as_str) == Some("") {
+                    subject.remove("apiGroup");
+                }
+            }
+        }
+    }
+    if let Some(reference) = object(new, "roleRef") {
+        set(reference, "apiGroup", || "rbac.authorization.k8s.io".into());
+    }
+}
+
+fn webhooks(new: &mut Value) {
+    let mutating = new.get("kind").and_then(Value::as_str) == Some("MutatingWebhookConfiguration");
+    for hook in new.get_mut("webhooks").and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut) {
+        set(hook, "failurePolicy", || "Fail".into());
+        set(hook, "matchPolicy", || "Equivalent".into());
+        set(hook, "namespaceSelector", || json!({}));
+        set(hook, "objectSelector", || json!({}));
+        set(hook, "timeoutSeconds", || 10.into());
+        if mutating {
+            set(hook, "reinvocationPolicy", || "Never".into());
+        }
+        for rule in hook.get_mut("rules").and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut) {
+            set(rule, "scope", || "*".into());
+        }
+        if let Some(service) = hook.get_mut("clientConfig").and_then(|c| c.get_mut("service")).and_then(Value::as_object_mut) {
+            set(service, "port", || 443.into());
+        }
+    }
+}
+
+/// What is wrong with an object of a built-in kind, as far as it is cheap to say.
+pub(crate) fn check(kind: &Kind, object: &Value) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    match (kind.group.as_str(), kind.kind.as_str()) {
+        ("", "Secret" | "ConfigMap") => {
+            for field in ["data", "binaryData"] {
+                for (key, value) in object.get(field).and_then(Value::as_object).into_iter().flatten() {
+                    let fine = !key.is_empty()
+                        && key.len() <= 253
+                        && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+                    if !fine {
+                        let why = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
+                        causes.push(Cause::invalid(&format!("{field}[{key}]"), &json!(key), why));
+                    }
+                    if !value.is_string() && !value.is_null() {
+                        causes.push(Cause::invalid(&format!("{field}[{key}]"), value, "must be a string"));
+                    }
+                }
+            }
+        }
+        ("apps", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet") => {
+            let labels = object.pointer("/spec/template/metadata/labels");
+            match object.pointer("/spec/selector") {
+                None => causes.push(Cause::required("spec.selector", "")),
+                Some(selector) => {
+                    let wanted = selector.get("matchLabels").and_then(Value::as_object);
+                    let matches = wanted.into_iter().flatten().all(|(k, v)| labels.and_then(|l| l.get(k)) == Some(v));
+                    if !matches {
+                        let why = "`selector` does not match template `labels`";
+                        causes.push(Cause::invalid("spec.template.metadata.labels", labels.unwrap_or(&Value::Null), why));
+                    }
+                }
+            }
+            let containers = object.pointer("/spec/template/spec/containers").and_then(Value::as_array);
+            if containers.is_none_or(Vec::is_empty) {
+                causes.push(Cause::required("spec.template.spec.containers", ""));
+            }
+        }
+        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
+            if object.pointer("/roleRef/name").and_then(Value::as_str).is_none_or(str::is_empty) {
+                causes.push(Cause::required("roleRef.name", ""));
+            }
+        }
+        _ => {}
+    }
+    causes
+}

@@ -1,0 +1,352 @@
+//! Who owns which field: `metadata.managedFields`, kept up to date by every write, and server-side apply on top of it.
+
+use serde_json::{Map, Value, json};
+
+use super::error::{ApiError, Cause};
+use super::fields::Set;
+use super::kind::{Kind, Version};
+use super::merge;
+use super::shape::Shape;
+use super::verbs::Caller;
+
+/// One manager's share of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    manager: String,
+    apply: bool,
+    api_version: String,
+    subresource: String,
+    time: String,
+    fields: Set,
+}
+
+impl Entry {
+    fn parse(value: &Value) -> Option<Self> {
+        let text = |field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let apply = match text("operation").as_str() {
+            "Apply" => true,
+            "Update" => false,
+            _ => return None,
+        };
+        Some(Self {
+            manager: text("manager"),
+            apply,
+            api_version: text("apiVersion"),
+            subresource: text("subresource"),
+            time: text("time"),
+            fields: Set::parse(value.get("fieldsV1").unwrap_or(&Value::Null)),
+        })
+    }
+
+    fn to_value(&self) -> Value {
+        let mut entry = json!({
+            "manager": self.manager,
+            "operation": if self.apply { "Apply" } else { "Update" },
+            "apiVersion": self.api_version,
+            "time": self.time,
+            "fieldsType": "FieldsV1",
+            "fieldsV1": self.fields.to_value(),
+        });
+        if !self.subresource.is_empty() {
+            entry["subresource"] = self.subresource.clone().into();
+        }
+        entry
+    }
+
+    /// Whether this is the entry of that manager; appliers are the same whatever version they apply.
+    fn is(&self, manager: &str, apply: bool, api_version: &str, subresource: &str) -> bool {
+        self.manager == manager
+            && self.apply == apply
+            && self.subresource == subresource
+            && (apply || self.api_version == api_version)
+    }
+
+    fn describe(&self) -> String {
+        let mut text = format!("{:?}", self.manager);
+        if !self.subresource.is_empty() {
+            text.push_str(&format!(" with subresource {:?}", self.subresource));
+        }
+        if !self.apply {
+            text.push_str(&format!(" using {}", self.api_version));
+        }
+        text
+    }
+}
+
+fn parse(object: &Value) -> Vec<Entry> {
+    let list = object.pointer("/metadata/managedFields").and_then(Value::as_array);
+    list.into_iter().flatten().filter_map(Entry::parse).collect()
+}
+
+fn write(object: &mut Value, mut entries: Vec<Entry>) {
+    entries.retain(|entry| !entry.fields.is_empty());
+    entries.sort_by(|a, b| {
+        let key = |e: &Entry| (!e.apply, e.time.clone(), e.manager.clone(), e.api_version.clone(), e.subresource.clone());
+        key(a).cmp(&key(b))
+    });
+    if let Some(meta) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        if entries.is_empty() {
+            meta.remove("managedFields");
+        } else {
+            meta.insert("managedFields".into(), entries.iter().map(Entry::to_value).collect());
+        }
+    }
+}
+
+/// An object without what nobody can own: identity, and what the server writes itself.
+fn ownable(object: &Value) -> Value {
+    let mut map = Map::new();
+    for (key, value) in object.as_object().into_iter().flatten() {
+        match key.as_str() {
+            "apiVersion" | "kind" => {}
+            "metadata" => {
+                let mut meta = Map::new();
+                for (key, value) in value.as_object().into_iter().flatten() {
+                    let system = matches!(
+                        key.as_str(),
+                        "name"
+                            | "namespace"
+                            | "creationTimestamp"
+                            | "selfLink"
+                            | "uid"
+                            | "generation"
+                            | "managedFields"
+                            | "resourceVersion"
+                            | "deletionTimestamp"
+                            | "deletionGracePeriodSeconds"
+                    );
+                    if !system {
+                        meta.insert(key.clone(), value.clone());
+                    }
+                }
+                if !meta.is_empty() {
+                    map.insert("metadata".into(), Value::Object(meta));
+                }
+            }
+            _ => {
+                map.insert(key.clone(), value.clone());
+            }
+        }
+    }
+    Value::Object(map)
+}
+
+/// The parts of a set that a request through this door can own.
+fn restrict(set: &mut Set, at: &Version, subresource: &str) {
+    match subresource {
+        "status" => set.children.retain(|element, _| &**element == "f:status"),
+        _ if at.status => set.cut(&["f:status"]),
+        _ => {}
+    }
+}
+
+/// Brings managedFields up to date after an update or a patch: whoever changed a field owns it, and nobody else does.
+pub(crate) fn after_update(kind: &Kind, at: &Version, old: Option<&Value>, new: &mut Value, caller: &Caller, subresource: &str) {
+    let sent = new.pointer("/metadata/managedFields").and_then(Value::as_array);
+    let reset = sent.is_some_and(|list| old.is_some() && (list.is_empty() || list == &[json!({})]));
+    let before = old.map(parse).unwrap_or_default();
+    if reset {
+        write(new, Vec::new());
+        return;
+    }
+    let mut entries = parse(new);
+    if entries.is_empty() {
+        entries = before;
+    }
+    let structure = at.structure.as_deref();
+    let shape = Shape::root(&kind.kind, structure);
+    let empty = json!({});
+    let was = old.map_or_else(|| empty.clone(), ownable);
+    let is = ownable(new);
+    let mut changes = merge::compare(&was, &is, shape);
+    for set in [&mut changes.added, &mut changes.modified, &mut changes.removed] {
+        restrict(set, at, subresource);
+        set.member = false;
+    }
+    let mut gained = changes.modified;
+    gained.union(&changes.added);
+    if gained.is_empty() && changes.removed.is_empty() {
+        write(new, entries);
+        return;
+    }
+    let api_version = kind.api_version(&at.name);
+    let mine = entries.iter().position(|e| e.is(&caller.manager, false, &api_version, subresource));
+    for (index, entry) in entries.iter_mut().enumerate() {
+        if Some(index) != mine {
+            entry.fields.subtract(&gained);
+        }
+        entry.fields.subtract(&changes.removed);
+    }
+    if let Some(entry) = mine.and_then(|index| entries.get_mut(index)) {
+        entry.fields.union(&gained);
+        entry.time.clone_from(&caller.now);
+    } else {
+        entries.push(Entry {
+            manager: caller.manager.clone(),
+            apply: false,
+            api_version,
+            subresource: subresource.to_owned(),
+            time: caller.now.clone(),
+            fields: gained,
+        });
+    }
+    write(new, entries);
+}
+
+/// Server-side apply: the object that results from laying a configuration over the live one (`None`: it does not exist yet),
+/// with managedFields, or the conflicts that stand in the way.
+pub(crate) fn apply(
+    kind: &Kind,
+    at: &Version,
+    live: Option<&Value>,
+    config: &Value,
+    caller: &Caller,
+    subresource: &str,
+    force: bool,
+) -> Result<Value, ApiError> {
+    if config.pointer("/metadata/managedFields").and_then(Value::as_array).is_some_and(|list| !list.is_empty()) {
+        return Err(ApiError::bad_request("metadata.managedFields must be nil"));
+    }
+    let structure = at.structure.as_deref();
+    let shape = Shape::root(&kind.kind, structure);
+    let api_version = kind.api_version(&at.name);
+    let mut config = without_nulls(config);
+    match subresource {
+        "status" => {
+            if let Some(map) = config.as_object_mut() {
+                map.retain(|key, _| matches!(key.as_str(), "apiVersion" | "kind" | "metadata" | "status"));
+            }
+        }
+        _ if at.status => {
+            if let Some(map) = config.as_object_mut() {
+                map.remove("status");
+            }
+        }
+        _ => {}
+    }
+    let mut set = merge::fields(&ownable(&config), shape);
+    restrict(&mut set, at, subresource);
+    set.member = false;
+
+    let empty = json!({"metadata": {}});
+    let base = live.unwrap_or(&empty);
+    let mut entries = parse(base);
+    let mine = entries.iter().position(|e| e.is(&caller.manager, true, &api_version, subresource));
+    let last = mine.and_then(|index| entries.get(index)).cloned();
+
+    let mut merged = merge::merge(base, &config, shape, true);
+    if let Some(last) = &last {
+        let mut keep = set.clone();
+        for (index, entry) in entries.iter().enumerate() {
+            if Some(index) != mine {
+                keep.union(&entry.fields);
+            }
+        }
+        merged = merge::prune(&merged, &last.fields, &keep, shape, true, None);
+    }
+    if merged.get("metadata").is_none() {
+        merged["metadata"] = json!({});
+    }
+    restore_system(base, &mut merged);
+    let changes = merge::compare(&ownable(base), &ownable(&merged), shape);
+    let mut gained = changes.added;
+    gained.union(&changes.modified);
+    let mut causes = Vec::new();
+    let mut blocks = Vec::new();
+    for (index, entry) in entries.iter_mut().enumerate() {
+        if Some(index) == mine {
+            continue;
+        }
+        let taken = entry.fields.intersection(&gained);
+        if !taken.is_empty() {
+            let paths = taken.paths();
+            let who = entry.describe();
+            for path in &paths {
+                causes.push(Cause {
+                    reason: "FieldManagerConflict",
+                    field: path.clone(),
+                    message: format!("conflict with {who}"),
+                });
+            }
+            blocks.push((who, paths));
+            entry.fields.subtract(&taken);
+        }
+        entry.fields.subtract(&changes.removed);
+    }
+    if !causes.is_empty() && !force {
+        return Err(conflict(&causes, &blocks));
+    }
+    if gained.is_empty() && changes.removed.is_empty() {
+        // Nothing but, at most, the order of items differs: the live object stands.
+        let version = merged.pointer("/metadata/resourceVersion").cloned();
+        merged = base.clone();
+        if let Some(version) = version {
+            merged["metadata"]["resourceVersion"] = version;
+        }
+    }
+    match mine.and_then(|index| entries.get_mut(index)) {
+        Some(entry) if entry.fields == set && entry.api_version == api_version => {
+            if !gained.is_empty() || !changes.removed.is_empty() {
+                entry.time.clone_from(&caller.now);
+            }
+        }
+        Some(entry) => {
+            entry.fields = set;
+            entry.api_version = api_version;
+            entry.time.clone_from(&caller.now);
+        }
+        None => entries.push(Entry {
+            manager: caller.manager.clone(),
+            apply: true,
+            api_version,
+            subresource: subresource.to_owned(),
+            time: caller.now.clone(),
+            fields: set,
+        }),
+    }
+    write(&mut merged, entries);
+    Ok(merged)
+}
+
+/// What the server wrote into metadata is not for a configuration to change.
+fn restore_system(base: &Value, merged: &mut Value) {
+    for field in ["resourceVersion", "uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds"] {
+        let given = merged.pointer(&format!("/metadata/{field}")).cloned();
+        let Some(meta) = merged.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+        match base.pointer(&format!("/metadata/{field}")) {
+            // A resourceVersion or uid in the configuration is a precondition, checked by the update that follows.
+            Some(_) if matches!(field, "resourceVersion" | "uid") && given.is_some() => {}
+            Some(value) => {
+                meta.insert(field.into(), value.clone());
+            }
+            None => {
+                meta.remove(field);
+            }
+        }
+    }
+}
+
+fn conflict(causes: &[Cause], blocks: &[(String, Vec<String>)]) -> ApiError {
+    let count = causes.len();
+    let noun = if count == 1 { "conflict" } else { "conflicts" };
+    let list: Vec<String> = blocks
+        .iter()
+        .map(|(who, paths)| match paths.as_slice() {
+            [one] => format!("conflict with {who}: {one}"),
+            many => format!("conflicts with {who}:\n- {}", many.join("\n- ")),
+        })
+        .collect();
+    let mut error = ApiError::new(409, "Conflict", format!("Apply failed with {count} {noun}: {}", list.join("\n")));
+    error.details = Some(json!({"causes": ApiError::causes(causes)}));
+    error
+}
+
+fn without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            Value::Object(map.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.clone(), without_nulls(v))).collect())
+        }
+        Value::Array(list) => Value::Array(list.iter().map(without_nulls).collect()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+    }
+}

@@ -1,0 +1,207 @@
+//! The algebra behind server-side apply: which fields an object has, how two objects merge, what changed between them, and what
+//! to take out when nobody wants it any more.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::fields::Set;
+use super::shape::{Merge, Shape};
+
+/// What lies between two states of an object.
+#[derive(Debug, Default)]
+pub(crate) struct Comparison {
+    pub(crate) added: Set,
+    pub(crate) modified: Set,
+    pub(crate) removed: Set,
+}
+
+/// The fields that a configuration names.
+pub(crate) fn fields(value: &Value, shape: Shape<'_>) -> Set {
+    named(value, shape, true, false)
+}
+
+/// `all`: containers count as fields themselves, as when something comes into being.
+fn named<'a>(value: &'a Value, shape: Shape<'a>, at_root: bool, all: bool) -> Set {
+    let mut set = Set::default();
+    match value {
+        Value::Object(map) if !at_root && (map.is_empty() || shape.is_atomic_map()) => return Set::leaf(),
+        Value::Object(map) => {
+            set.member = all && !at_root && shape.is_counted();
+            for (key, below) in map {
+                let child_shape = shape.field(key, at_root);
+                let mut child = named(below, child_shape, false, all);
+                if matches!(shape, Shape::Free) {
+                    child.member = true;
+                }
+                set.insert(format!("f:{key}"), child);
+            }
+        }
+        Value::Array(list) => {
+            let merge = shape.list();
+            let Some(elements) = merge.elements(list) else { return Set::leaf() };
+            if list.is_empty() {
+                return Set::leaf();
+            }
+            set.member = all && shape.is_counted();
+            for (element, item) in elements.into_iter().zip(list) {
+                let mut child = if merge == Merge::Set { Set::leaf() } else { named(item, shape.items(), false, all) };
+                child.member = true;
+                set.insert(element, child);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => return Set::leaf(),
+    }
+    set
+}
+
+/// Lays a configuration over a live object.
+pub(crate) fn merge<'a>(live: &'a Value, config: &'a Value, shape: Shape<'a>, at_root: bool) -> Value {
+    match (live, config) {
+        (Value::Object(a), Value::Object(b)) if at_root || !shape.is_atomic_map() => {
+            let mut merged = a.clone();
+            for (key, value) in b {
+                let value = match a.get(key) {
+                    Some(old) => merge(old, value, shape.field(key, at_root), false),
+                    None => value.clone(),
+                };
+                merged.insert(key.clone(), value);
+            }
+            Value::Object(merged)
+        }
+        (Value::Array(a), Value::Array(b)) => {
+            let how = shape.list();
+            match (how.elements(a), how.elements(b)) {
+                (Some(left), Some(right)) => Value::Array(merge_lists(a, &left, b, &right, how, shape.items())),
+                _ => config.clone(),
+            }
+        }
+        _ => config.clone(),
+    }
+}
+
+/// Items keep the order of the configuration; items that only the live list has stay where they are between them.
+fn merge_lists<'a>(
+    a: &'a [Value],
+    left: &[String],
+    b: &'a [Value],
+    right: &[String],
+    how: Merge<'a>,
+    items: Shape<'a>,
+) -> Vec<Value> {
+    let by_left: BTreeMap<&str, &Value> = left.iter().map(String::as_str).zip(a).collect();
+    let wanted: BTreeMap<&str, usize> = right.iter().enumerate().map(|(i, element)| (element.as_str(), i)).collect();
+    let mut merged = Vec::with_capacity(a.len() + b.len());
+    let (mut l, mut r) = (0, 0);
+    loop {
+        match left.get(l).map(|element| wanted.get(element.as_str())) {
+            Some(None) => {
+                merged.push(a[l].clone());
+                l += 1;
+            }
+            Some(Some(&index)) if index < r => l += 1,
+            Some(Some(_)) | None => {
+                let Some(item) = b.get(r) else { break };
+                let old = by_left.get(right[r].as_str());
+                merged.push(match old {
+                    Some(old) if how != Merge::Set => merge(old, item, items, false),
+                    _ => item.clone(),
+                });
+                r += 1;
+            }
+        }
+    }
+    merged
+}
+
+/// Takes out of `value` what `last` names and `keep` does not.
+pub(crate) fn prune<'a>(value: &'a Value, last: &Set, keep: &Set, shape: Shape<'a>, at_root: bool, keys: Option<Merge<'a>>) -> Value {
+    match value {
+        Value::Object(map) => {
+            let mut kept = Map::new();
+            for (name, below) in map {
+                let element = format!("f:{name}");
+                let is_key = keys.is_some_and(|keys| keys.is_key(name));
+                let value = match (last.children.get(element.as_str()), keep.children.get(element.as_str())) {
+                    _ if is_key => below.clone(),
+                    (Some(_), None) => continue,
+                    (Some(last), Some(keep)) if !last.children.is_empty() => {
+                        prune(below, last, keep, shape.field(name, at_root), false, None)
+                    }
+                    _ => below.clone(),
+                };
+                kept.insert(name.clone(), value);
+            }
+            Value::Object(kept)
+        }
+        Value::Array(list) => {
+            let merge = shape.list();
+            let Some(elements) = merge.elements(list) else { return value.clone() };
+            let mut kept = Vec::with_capacity(list.len());
+            for (element, item) in elements.iter().zip(list) {
+                match (last.children.get(element.as_str()), keep.children.get(element.as_str())) {
+                    (Some(_), None) => {}
+                    (Some(last), Some(keep)) if !last.children.is_empty() => {
+                        kept.push(prune(item, last, keep, shape.items(), false, Some(merge)));
+                    }
+                    _ => kept.push(item.clone()),
+                }
+            }
+            Value::Array(kept)
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+    }
+}
+
+/// What changed from `old` to `new`.
+pub(crate) fn compare(old: &Value, new: &Value, shape: Shape<'_>) -> Comparison {
+    differ(Some(old), Some(new), shape, true)
+}
+
+fn differ<'a>(old: Option<&'a Value>, new: Option<&'a Value>, shape: Shape<'a>, at_root: bool) -> Comparison {
+    match (old, new) {
+        (None, None) => Comparison::default(),
+        (None, Some(new)) => Comparison { added: named(new, shape, at_root, true), ..Comparison::default() },
+        (Some(old), None) => Comparison { removed: named(old, shape, at_root, true), ..Comparison::default() },
+        (Some(old), Some(new)) if old == new => Comparison::default(),
+        (Some(Value::Object(a)), Some(Value::Object(b))) if at_root || (!shape.is_atomic_map() && !a.is_empty() && !b.is_empty()) => {
+            let mut result = Comparison::default();
+            let only_new = b.keys().filter(|key| !a.contains_key(*key));
+            for key in a.keys().chain(only_new) {
+                let below = differ(a.get(key), b.get(key), shape.field(key, at_root), false);
+                let element = format!("f:{key}");
+                result.take(&element, below);
+            }
+            result
+        }
+        (Some(Value::Array(a)), Some(Value::Array(b))) => {
+            let merge = shape.list();
+            let (Some(left), Some(right)) = (merge.elements(a), merge.elements(b)) else { return Comparison::changed() };
+            let old: BTreeMap<&str, &Value> = left.iter().map(String::as_str).zip(a).collect();
+            let new: BTreeMap<&str, &Value> = right.iter().map(String::as_str).zip(b).collect();
+            let mut result = Comparison::default();
+            let only_new = new.keys().filter(|element| !old.contains_key(*element));
+            for element in old.keys().chain(only_new) {
+                let (was, is) = (old.get(element).copied(), new.get(element).copied());
+                let mut below = differ(was, is, shape.items(), false);
+                below.added.member |= was.is_none();
+                below.removed.member |= is.is_none();
+                result.take(element, below);
+            }
+            result
+        }
+        _ => Comparison::changed(),
+    }
+}
+
+impl Comparison {
+    fn changed() -> Self {
+        Self { modified: Set::leaf(), ..Self::default() }
+    }
+
+    fn take(&mut self, element: &str, below: Self) {
+        self.added.insert(element.to_owned(), below.added);
+        self.modified.insert(element.to_owned(), below.modified);
+        self.removed.insert(element.to_owned(), below.removed);
+    }
+}

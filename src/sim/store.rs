@@ -1,0 +1,443 @@
+//! The objects themselves: one resourceVersion for all, per kind an ordered map and a log of recent events.
+//!
+//! Objects are kept as their JSON text, which is a tenth of the memory of a tree and is what answers are made of. Knows nothing
+//! of rules: whatever is committed here has been decided in [`super::verbs`].
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::Value;
+use tokio::sync::{mpsc, watch};
+
+use super::kind::{Kind, Registry};
+use crate::observed::{OWNER_LABEL, ObjectKey};
+
+/// Events kept per kind; a watch from before them gets 410 Gone and lists again.
+const LOG: usize = 4096;
+
+/// What happened to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum What {
+    /// Created.
+    Added,
+    /// Changed.
+    Modified,
+    /// Gone.
+    Deleted,
+}
+
+/// A change, for subscribers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Change {
+    /// Of which object.
+    pub(crate) key: ObjectKey,
+    /// What happened.
+    pub(crate) what: What,
+    /// resourceVersion of the change.
+    pub(crate) version: u64,
+}
+
+/// Group and plural.
+pub(crate) type Resource = (String, String);
+
+/// Where an object is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Place {
+    pub(crate) group: String,
+    pub(crate) plural: String,
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+}
+
+/// One stored object.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    /// The object in its storage version, canonical JSON.
+    pub(crate) json: Bytes,
+    /// resourceVersion.
+    pub(crate) version: u64,
+    pub(crate) namespace: Box<str>,
+    pub(crate) name: Box<str>,
+    pub(crate) uid: Box<str>,
+    pub(crate) labels: Box<[(Box<str>, Box<str>)]>,
+    /// uids of owners.
+    pub(crate) owners: Box<[Box<str>]>,
+    /// Whether deletionTimestamp is set.
+    pub(crate) deleting: bool,
+}
+
+impl Stored {
+    /// Reads the identifying parts out of an object whose resourceVersion is set.
+    pub(crate) fn of(object: &Value, version: u64) -> Self {
+        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().into();
+        let labels = object.pointer("/metadata/labels").and_then(Value::as_object).map_or_else(Vec::new, |labels| {
+            labels.iter().filter_map(|(k, v)| Some((k.as_str().into(), v.as_str()?.into()))).collect()
+        });
+        let owners = object.pointer("/metadata/ownerReferences").and_then(Value::as_array).map_or_else(Vec::new, |owners| {
+            owners.iter().filter_map(|o| o.get("uid")?.as_str().map(Into::into)).collect()
+        });
+        let json = serde_json::to_vec(object).expect("a JSON value can be written");
+        Self {
+            json: Bytes::from(json.into_boxed_slice()),
+            version,
+            namespace: text("/metadata/namespace"),
+            name: text("/metadata/name"),
+            uid: text("/metadata/uid"),
+            labels: labels.into_boxed_slice(),
+            owners: owners.into_boxed_slice(),
+            deleting: object.pointer("/metadata/deletionTimestamp").is_some(),
+        }
+    }
+
+    /// The object as a tree.
+    pub(crate) fn value(&self) -> Value {
+        serde_json::from_slice(&self.json).expect("what is stored is JSON")
+    }
+
+    fn label(&self, key: &str) -> Option<&str> {
+        self.labels.iter().find(|(k, _)| &**k == key).map(|(_, v)| &**v)
+    }
+}
+
+/// An entry of the log.
+#[derive(Debug, Clone)]
+pub(crate) struct Event {
+    pub(crate) what: What,
+    /// After the change; for a deletion, the last state with the deletion's resourceVersion.
+    pub(crate) now: Arc<Stored>,
+    pub(crate) before: Option<Arc<Stored>>,
+}
+
+/// All objects of one kind.
+#[derive(Debug)]
+pub(crate) struct Collection {
+    pub(crate) kind: Arc<Kind>,
+    objects: BTreeMap<Box<str>, BTreeMap<Box<str>, Arc<Stored>>>,
+    owned: BTreeMap<Box<str>, BTreeSet<(Box<str>, Box<str>)>>,
+    count: usize,
+    log: VecDeque<Event>,
+    /// A watch must start at or after this.
+    compacted: u64,
+    changed: watch::Sender<u64>,
+}
+
+impl Collection {
+    fn new(kind: Arc<Kind>, compacted: u64) -> Self {
+        Self {
+            kind,
+            objects: BTreeMap::new(),
+            owned: BTreeMap::new(),
+            count: 0,
+            log: VecDeque::new(),
+            compacted,
+            changed: watch::Sender::new(0),
+        }
+    }
+
+    pub(crate) fn get(&self, namespace: &str, name: &str) -> Option<&Arc<Stored>> {
+        self.objects.get(namespace)?.get(name)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Objects in order of namespace and name, of one namespace or of all.
+    pub(crate) fn iter<'a>(&'a self, namespace: Option<&'a str>) -> Box<dyn Iterator<Item = &'a Arc<Stored>> + 'a> {
+        match namespace {
+            Some(namespace) => Box::new(self.objects.get(namespace).into_iter().flat_map(BTreeMap::values)),
+            None => Box::new(self.objects.values().flat_map(BTreeMap::values)),
+        }
+    }
+
+    /// Objects with this value of the owner label, in order.
+    pub(crate) fn labelled<'a>(&'a self, owner: &str) -> impl Iterator<Item = &'a Arc<Stored>> + use<'a> {
+        self.owned.get(owner).into_iter().flatten().filter_map(|(namespace, name)| self.get(namespace, name))
+    }
+
+    /// The state of a namespace (or all) as it was at `version`, by undoing the log.
+    pub(crate) fn at(&self, namespace: Option<&str>, version: u64) -> Result<Vec<Arc<Stored>>, u64> {
+        let mut undo: BTreeMap<(&str, &str), Option<&Arc<Stored>>> = BTreeMap::new();
+        for event in self.since(version)? {
+            if namespace.is_none_or(|n| *n == *event.now.namespace) {
+                undo.entry((&event.now.namespace, &event.now.name)).or_insert(event.before.as_ref());
+            }
+        }
+        if undo.is_empty() {
+            return Ok(self.iter(namespace).cloned().collect());
+        }
+        let mut state: BTreeMap<(&str, &str), &Arc<Stored>> =
+            self.iter(namespace).map(|stored| ((&*stored.namespace, &*stored.name), stored)).collect();
+        for (key, before) in undo {
+            match before {
+                Some(before) => state.insert(key, before),
+                None => state.remove(&key),
+            };
+        }
+        Ok(state.into_values().cloned().collect())
+    }
+
+    /// The events after `version`; `Err` with the oldest possible start if some of them are forgotten.
+    pub(crate) fn since(&self, version: u64) -> Result<impl Iterator<Item = &Event>, u64> {
+        if version < self.compacted {
+            return Err(self.compacted);
+        }
+        let start = self.log.partition_point(|event| event.now.version <= version);
+        Ok(self.log.range(start..))
+    }
+
+    /// A receiver that is told of each change.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    fn put(&mut self, stored: Arc<Stored>) -> Option<Arc<Stored>> {
+        if let Some(owner) = stored.label(OWNER_LABEL) {
+            self.owned.entry(owner.into()).or_default().insert((stored.namespace.clone(), stored.name.clone()));
+        }
+        let names = self.objects.entry(stored.namespace.clone()).or_default();
+        let old = names.insert(stored.name.clone(), Arc::clone(&stored));
+        match &old {
+            None => self.count += 1,
+            Some(old) if old.label(OWNER_LABEL) != stored.label(OWNER_LABEL) => self.unlabel(old),
+            Some(_) => {}
+        }
+        old
+    }
+
+    fn take(&mut self, namespace: &str, name: &str) -> Option<Arc<Stored>> {
+        let names = self.objects.get_mut(namespace)?;
+        let old = names.remove(name)?;
+        if names.is_empty() {
+            self.objects.remove(namespace);
+        }
+        self.count -= 1;
+        self.unlabel(&old);
+        Some(old)
+    }
+
+    fn unlabel(&mut self, old: &Stored) {
+        if let Some(owner) = old.label(OWNER_LABEL)
+            && let Some(names) = self.owned.get_mut(owner)
+        {
+            names.remove(&(old.namespace.clone(), old.name.clone()));
+            if names.is_empty() {
+                self.owned.remove(owner);
+            }
+        }
+    }
+
+    fn record(&mut self, event: Event) {
+        let version = event.now.version;
+        self.log.push_back(event);
+        if self.log.len() > LOG
+            && let Some(old) = self.log.pop_front()
+        {
+            self.compacted = old.now.version;
+        }
+        self.changed.send_replace(version);
+    }
+}
+
+/// What must become durable.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) place: Place,
+    pub(crate) version: u64,
+    /// `None`: removed.
+    pub(crate) json: Option<Bytes>,
+}
+
+/// Everything in a cluster.
+#[derive(Debug)]
+pub(crate) struct Store {
+    pub(crate) version: u64,
+    pub(crate) kinds: Registry,
+    collections: BTreeMap<String, BTreeMap<String, Collection>>,
+    /// Dependents by the uid of their owner.
+    dependents: HashMap<Box<str>, BTreeSet<Place>>,
+    subscribers: Vec<mpsc::UnboundedSender<Change>>,
+    /// Where changes go to become durable.
+    journal: Option<std::sync::mpsc::Sender<Record>>,
+    /// Commits so far.
+    pub(crate) commits: u64,
+}
+
+impl Store {
+    pub(crate) fn new(kinds: Registry) -> Self {
+        let mut store = Self {
+            version: 1,
+            kinds: Registry::default(),
+            collections: BTreeMap::new(),
+            dependents: HashMap::new(),
+            subscribers: Vec::new(),
+            journal: None,
+            commits: 0,
+        };
+        let all: Vec<Arc<Kind>> = kinds.groups().flat_map(|(_, kinds)| kinds.values().cloned()).collect();
+        for kind in all {
+            store.register(kind);
+        }
+        store
+    }
+
+    /// Makes a kind known, or replaces what is known of it.
+    pub(crate) fn register(&mut self, kind: Arc<Kind>) {
+        let version = self.version;
+        self.kinds.insert(Arc::clone(&kind));
+        let group = self.collections.entry(kind.group.clone()).or_default();
+        match group.get_mut(&kind.plural) {
+            Some(collection) => collection.kind = kind,
+            None => {
+                group.insert(kind.plural.clone(), Collection::new(kind, version));
+            }
+        }
+    }
+
+    /// Forgets a kind; its watches end.
+    pub(crate) fn unregister(&mut self, group: &str, plural: &str) {
+        self.kinds.remove(group, plural);
+        if let Some(collections) = self.collections.get_mut(group) {
+            collections.remove(plural);
+        }
+    }
+
+    pub(crate) fn collection(&self, group: &str, plural: &str) -> Option<&Collection> {
+        self.collections.get(group)?.get(plural)
+    }
+
+    pub(crate) fn of_kind(&self, kind: &Kind) -> Option<&Collection> {
+        self.collection(&kind.group, &kind.plural)
+    }
+
+    pub(crate) fn collections(&self) -> impl Iterator<Item = &Collection> {
+        self.collections.values().flat_map(BTreeMap::values)
+    }
+
+    pub(crate) fn get(&self, place: &Place) -> Option<&Arc<Stored>> {
+        self.collection(&place.group, &place.plural)?.get(&place.namespace, &place.name)
+    }
+
+    /// The objects that name this uid as an owner.
+    pub(crate) fn dependents(&self, uid: &str) -> Vec<Place> {
+        self.dependents.get(uid).into_iter().flatten().cloned().collect()
+    }
+
+    pub(crate) fn subscribe(&mut self) -> mpsc::UnboundedReceiver<Change> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.subscribers.push(sender);
+        receiver
+    }
+
+    pub(crate) fn journal(&mut self, journal: std::sync::mpsc::Sender<Record>) {
+        self.journal = Some(journal);
+    }
+
+    /// Drops the way to durability, so that the writer ends when it has written everything.
+    pub(crate) fn close(&mut self) {
+        self.journal = None;
+    }
+
+    /// Stores an object under a new resourceVersion, which is written into it.
+    pub(crate) fn commit(&mut self, kind: &Kind, mut object: Value) -> Arc<Stored> {
+        self.version += 1;
+        let version = self.version;
+        object["metadata"]["resourceVersion"] = Value::String(version.to_string());
+        let stored = Arc::new(Stored::of(&object, version));
+        let place = place(kind, &stored);
+        let collection = self
+            .collections
+            .get_mut(&kind.group)
+            .and_then(|group| group.get_mut(&kind.plural))
+            .expect("objects are committed to known kinds");
+        let before = collection.put(Arc::clone(&stored));
+        let what = if before.is_some() { What::Modified } else { What::Added };
+        collection.record(Event { what, now: Arc::clone(&stored), before: before.clone() });
+        self.relink(&place, before.as_deref(), Some(&stored));
+        self.publish(kind, place, what, &stored, Some(stored.json.clone()));
+        stored
+    }
+
+    /// Removes an object; the event carries its last state under a new resourceVersion.
+    pub(crate) fn remove(&mut self, kind: &Kind, namespace: &str, name: &str) -> Option<Arc<Stored>> {
+        let collection = self.collections.get_mut(&kind.group)?.get_mut(&kind.plural)?;
+        let before = collection.take(namespace, name)?;
+        self.version += 1;
+        let mut object = before.value();
+        object["metadata"]["resourceVersion"] = Value::String(self.version.to_string());
+        let last = Arc::new(Stored::of(&object, self.version));
+        collection.record(Event { what: What::Deleted, now: Arc::clone(&last), before: Some(Arc::clone(&before)) });
+        let place = place(kind, &last);
+        self.relink(&place, Some(&before), None);
+        self.publish(kind, place, What::Deleted, &last, None);
+        Some(last)
+    }
+
+    /// Puts an object back as it was read from disk.
+    pub(crate) fn restore(&mut self, kind: &Kind, object: &Value, version: u64) {
+        let stored = Arc::new(Stored::of(object, version));
+        let place = place(kind, &stored);
+        if let Some(collection) = self.collections.get_mut(&kind.group).and_then(|group| group.get_mut(&kind.plural)) {
+            collection.put(Arc::clone(&stored));
+        }
+        self.relink(&place, None, Some(&stored));
+    }
+
+    /// Sets the counter after restoring; nothing before it can be watched.
+    pub(crate) fn resume(&mut self, version: u64) {
+        self.version = self.version.max(version);
+        self.compact();
+    }
+
+    /// Forgets all events: every watch from an earlier resourceVersion gets 410 Gone.
+    pub(crate) fn compact(&mut self) {
+        let version = self.version;
+        for collection in self.collections.values_mut().flat_map(BTreeMap::values_mut) {
+            collection.log.clear();
+            collection.compacted = version;
+        }
+    }
+
+    fn relink(&mut self, place: &Place, before: Option<&Stored>, now: Option<&Stored>) {
+        let old = before.map_or(&[][..], |b| &b.owners);
+        let new = now.map_or(&[][..], |n| &n.owners);
+        if old == new {
+            return;
+        }
+        for uid in old.iter().filter(|uid| !new.contains(uid)) {
+            if let Some(places) = self.dependents.get_mut(uid) {
+                places.remove(place);
+                if places.is_empty() {
+                    self.dependents.remove(uid);
+                }
+            }
+        }
+        for uid in new.iter().filter(|uid| !old.contains(uid)) {
+            self.dependents.entry(uid.clone()).or_default().insert(place.clone());
+        }
+    }
+
+    fn publish(&mut self, kind: &Kind, place: Place, what: What, stored: &Stored, json: Option<Bytes>) {
+        self.commits += 1;
+        if !self.subscribers.is_empty() {
+            let key = ObjectKey::new(&kind.group, &kind.kind, &stored.namespace, &stored.name);
+            let change = Change { key, what, version: stored.version };
+            self.subscribers.retain(|subscriber| subscriber.send(change.clone()).is_ok());
+        }
+        if let Some(journal) = &self.journal {
+            let sent = journal.send(Record { place, version: stored.version, json });
+            assert!(sent.is_ok(), "the writer outlives the store");
+        }
+    }
+}
+
+/// The place of a stored object.
+pub(crate) fn place(kind: &Kind, stored: &Stored) -> Place {
+    Place {
+        group: kind.group.clone(),
+        plural: kind.plural.clone(),
+        namespace: stored.namespace.to_string(),
+        name: stored.name.to_string(),
+    }
+}

@@ -1,0 +1,736 @@
+//! What a request does to the objects: create, update, delete, with the rules that every Kubernetes API server keeps.
+//!
+//! Synchronous and total: it runs under one lock and either commits or refuses. Consequences (collection of dependents, emptying
+//! of namespaces, new kinds) are settled before the lock is given back; see [`super::consequences`].
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::builtin;
+use super::consequences::Task;
+use super::defaults;
+use super::error::{ApiError, Cause};
+use super::kind::{Kind, Version};
+use super::managed;
+use super::store::{Place, Store, Stored};
+
+/// Finalizer that makes dependents lose their owner reference instead of their life.
+pub(crate) const ORPHAN: &str = "orphan";
+/// Finalizer that keeps an owner until its dependents are gone.
+pub(crate) const FOREGROUND: &str = "foregroundDeletion";
+/// Finalizer that keeps a CustomResourceDefinition until its objects are gone.
+pub(crate) const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
+
+/// Who asks, and how.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    /// The authenticated user.
+    pub(crate) user: String,
+    /// The field manager.
+    pub(crate) manager: String,
+    /// Nothing is to be kept.
+    pub(crate) dry_run: bool,
+    /// What to do about unknown fields.
+    pub(crate) unknown: Unknown,
+    /// The present, as Kubernetes writes it.
+    pub(crate) now: String,
+}
+
+/// What to do about fields that a schema does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unknown {
+    /// Drop them.
+    Ignore,
+    /// Drop them and say so.
+    Warn,
+    /// Refuse the object.
+    Refuse,
+}
+
+/// How an object came to be what it is, for field ownership.
+#[derive(Debug, Clone)]
+pub(crate) enum How {
+    /// By an update or a patch: who changed a field owns it.
+    Update,
+    /// By an apply; managedFields are already decided.
+    Applied,
+}
+
+/// The answer to a write.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) stored: Arc<Stored>,
+    /// The object did not exist before.
+    pub(crate) created: bool,
+    /// The object is gone for good.
+    pub(crate) removed: bool,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// What a deletion may insist on.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct DeleteOptions {
+    pub(crate) uid: Option<String>,
+    pub(crate) version: Option<String>,
+    pub(crate) propagation: Option<Propagation>,
+}
+
+/// What becomes of dependents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Propagation {
+    Background,
+    Foreground,
+    Orphan,
+}
+
+/// The objects and what follows from changing them.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) store: Store,
+    pub(crate) name: String,
+    pub(crate) seed: u64,
+    pub(crate) tasks: VecDeque<Task>,
+}
+
+impl Server {
+    pub(crate) fn new(name: &str, seed: u64) -> Self {
+        Self { store: Store::new(builtin::registry()), name: name.into(), seed, tasks: VecDeque::new() }
+    }
+
+    /// The stored object, or 404.
+    pub(crate) fn get(&self, kind: &Kind, namespace: &str, name: &str) -> Result<&Arc<Stored>, ApiError> {
+        self.store
+            .of_kind(kind)
+            .and_then(|collection| collection.get(namespace, name))
+            .ok_or_else(|| ApiError::not_found(kind, name))
+    }
+
+    /// Creates an object. The caller sees to it that `body` names the kind's group and the given version.
+    pub(crate) fn create(
+        &mut self,
+        caller: &Caller,
+        kind: &Arc<Kind>,
+        version: &str,
+        namespace: &str,
+        mut body: Value,
+        how: How,
+    ) -> Result<Written, ApiError> {
+        let at = kind.version(version).ok_or_else(ApiError::no_such_resource)?;
+        let name = self.name_of(kind, &mut body, namespace)?;
+        self.check_namespace(kind, namespace, &name)?;
+        if self.store.of_kind(kind).is_some_and(|c| c.get(namespace, &name).is_some()) {
+            return Err(ApiError::already_exists(kind, &name));
+        }
+        let uid = self.uid(kind, namespace, &name);
+        let meta = metadata(&mut body)?;
+        if meta.get("resourceVersion").and_then(Value::as_str).is_some_and(|v| !v.is_empty()) {
+            return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
+        }
+        for field in ["resourceVersion", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"] {
+            meta.remove(field);
+        }
+        meta.insert("uid".into(), uid.into());
+        meta.insert("creationTimestamp".into(), caller.now.clone().into());
+        if kind.counted || kind.custom {
+            meta.insert("generation".into(), 1.into());
+        } else {
+            meta.remove("generation");
+        }
+        if at.status
+            && let Some(object) = body.as_object_mut()
+        {
+            object.remove("status");
+        }
+        let warnings = self.conform(caller, kind, at, None, &mut body, &name)?;
+        if matches!(how, How::Update) {
+            managed::after_update(kind, at, None, &mut body, caller, "");
+        }
+        body["apiVersion"] = kind.storage_api_version().into();
+        if caller.dry_run {
+            let stored = Arc::new(Stored::of(&body, 0));
+            return Ok(Written { stored, created: true, removed: false, warnings });
+        }
+        let stored = self.store.commit(kind, body);
+        self.after_commit(caller, kind, None, &stored);
+        let place = super::store::place(kind, &stored);
+        let stored = self.store.get(&place).cloned().unwrap_or(stored);
+        Ok(Written { stored, created: true, removed: false, warnings })
+    }
+
+    /// Replaces an object, or its status.
+    pub(crate) fn update(
+        &mut self,
+        caller: &Caller,
+        kind: &Arc<Kind>,
+        version: &str,
+        subresource: &str,
+        namespace: &str,
+        name: &str,
+        mut body: Value,
+        how: How,
+    ) -> Result<Written, ApiError> {
+        let at = kind.version(version).ok_or_else(ApiError::no_such_resource)?;
+        let current = Arc::clone(self.get(kind, namespace, name)?);
+        let mut old = current.value();
+        old["apiVersion"] = kind.api_version(version).into();
+        let meta = metadata(&mut body)?;
+        check_identity(kind, namespace, name, meta)?;
+        match meta.get("resourceVersion").and_then(Value::as_str).unwrap_or_default() {
+            "" if kind.custom && subresource.is_empty() => {
+                let cause = Cause::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
+                return Err(ApiError::invalid(kind, name, &[cause]));
+            }
+            "" => {}
+            given if given == current.version.to_string() => {}
+            _ => return Err(ApiError::modified(kind, name)),
+        }
+        if let Some(uid) = meta.get("uid").and_then(Value::as_str)
+            && !uid.is_empty()
+            && *uid != *current.uid
+        {
+            let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", current.uid);
+            return Err(ApiError::conflict(kind, name, &why));
+        }
+        let mut new = separate(at, &old, body, subresource);
+        keep_metadata(&old, &mut new);
+        let warnings = self.conform(caller, kind, at, Some(&old), &mut new, name)?;
+        check_immutable(kind, &old, &new, name)?;
+        if current.deleting {
+            refuse_new_finalizers(kind, &old, &new, name)?;
+        }
+        if (kind.counted || kind.custom) && differs_in_spec(at, &old, &new) {
+            let generation = old.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or(0) + 1;
+            new["metadata"]["generation"] = generation.into();
+        }
+        if matches!(how, How::Update) {
+            managed::after_update(kind, at, Some(&old), &mut new, caller, subresource);
+        }
+        if new == old {
+            return Ok(Written { stored: current, created: false, removed: false, warnings });
+        }
+        new["apiVersion"] = kind.storage_api_version().into();
+        if caller.dry_run {
+            let stored = Arc::new(Stored::of(&new, current.version));
+            return Ok(Written { stored, created: false, removed: false, warnings });
+        }
+        if current.deleting && is_released(kind, &new) {
+            let stored = self.store.commit(kind, new);
+            let last = self.erase(kind, &stored);
+            self.settle(caller);
+            return Ok(Written { stored: last, created: false, removed: true, warnings });
+        }
+        let stored = self.store.commit(kind, new);
+        self.after_commit(caller, kind, Some(&current), &stored);
+        let place = super::store::place(kind, &stored);
+        let stored = self.store.get(&place).cloned().unwrap_or(stored);
+        Ok(Written { stored, created: false, removed: false, warnings })
+    }
+
+    /// Deletes an object, or marks it as being deleted while finalizers stand in the way.
+    pub(crate) fn delete(
+        &mut self,
+        caller: &Caller,
+        kind: &Arc<Kind>,
+        namespace: &str,
+        name: &str,
+        options: &DeleteOptions,
+    ) -> Result<Written, ApiError> {
+        let written = self.mark(caller, kind, namespace, name, options)?;
+        if !caller.dry_run {
+            self.settle(caller);
+        }
+        // A settled deletion may have taken the object with it.
+        let gone = self.get(kind, namespace, name).map_or(true, |now| now.uid != written.stored.uid);
+        Ok(Written { removed: written.removed || (gone && !caller.dry_run), ..written })
+    }
+
+    /// The first half of a deletion, without its consequences.
+    pub(crate) fn mark(
+        &mut self,
+        caller: &Caller,
+        kind: &Arc<Kind>,
+        namespace: &str,
+        name: &str,
+        options: &DeleteOptions,
+    ) -> Result<Written, ApiError> {
+        let current = Arc::clone(self.get(kind, namespace, name)?);
+        if let Some(uid) = &options.uid
+            && **uid != *current.uid
+        {
+            let why = format!("the UID in the precondition ({uid}) does not match the UID in record ({}). The object might have been deleted and then recreated", current.uid);
+            return Err(ApiError::conflict(kind, name, &why));
+        }
+        if let Some(version) = &options.version
+            && *version != current.version.to_string()
+        {
+            let why = format!(
+                "the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record ({}). The object might have been modified",
+                current.version
+            );
+            return Err(ApiError::conflict(kind, name, &why));
+        }
+        let mut object = current.value();
+        let mut finalizers = finalizers(&object);
+        match options.propagation {
+            Some(Propagation::Orphan) => add(&mut finalizers, ORPHAN),
+            Some(Propagation::Foreground) => add(&mut finalizers, FOREGROUND),
+            Some(Propagation::Background) => finalizers.retain(|f| f != ORPHAN && f != FOREGROUND),
+            None => {}
+        }
+        let is_crd = kind.group == builtin::EXTENSIONS && kind.plural == builtin::CRDS;
+        if is_crd && !current.deleting {
+            add(&mut finalizers, CLEANUP);
+        }
+        let is_namespace = kind.group.is_empty() && kind.plural == "namespaces";
+        let blocked = !finalizers.is_empty() || (is_namespace && !is_released_namespace(&object));
+        if !blocked {
+            if caller.dry_run {
+                return Ok(Written { stored: current, created: false, removed: true, warnings: Vec::new() });
+            }
+            let last = self.erase(kind, &current);
+            return Ok(Written { stored: last, created: false, removed: true, warnings: Vec::new() });
+        }
+        let before = object.clone();
+        set_finalizers(&mut object, &finalizers);
+        if !current.deleting {
+            object["metadata"]["deletionTimestamp"] = caller.now.clone().into();
+            object["metadata"]["deletionGracePeriodSeconds"] = 0.into();
+            if let Some(generation) = object.pointer("/metadata/generation").and_then(Value::as_i64) {
+                object["metadata"]["generation"] = (generation + 1).into();
+            }
+            if is_namespace {
+                object["status"]["phase"] = "Terminating".into();
+            }
+            if is_crd {
+                super::crd::terminating(&mut object, &caller.now);
+            }
+        }
+        if object == before || caller.dry_run {
+            let stored = if object == before { current } else { Arc::new(Stored::of(&object, current.version)) };
+            return Ok(Written { stored, created: false, removed: false, warnings: Vec::new() });
+        }
+        let stored = self.store.commit(kind, object);
+        let place = super::store::place(kind, &stored);
+        if is_namespace {
+            self.tasks.push_back(Task::Namespace(name.to_owned()));
+        }
+        if is_crd {
+            self.tasks.push_back(Task::Definition(name.to_owned()));
+        }
+        self.tasks.push_back(Task::Marked(place));
+        Ok(Written { stored, created: false, removed: false, warnings: Vec::new() })
+    }
+
+    /// Decides and checks the name; `generateName` is completed.
+    fn name_of(&self, kind: &Kind, body: &mut Value, namespace: &str) -> Result<String, ApiError> {
+        let meta = metadata(body)?;
+        let given = meta.get("namespace").and_then(Value::as_str).unwrap_or_default();
+        if !given.is_empty() && given != namespace {
+            let why = "the namespace of the provided object does not match the namespace sent on the request";
+            return Err(ApiError::bad_request(why));
+        }
+        if namespace.is_empty() {
+            meta.remove("namespace");
+        } else {
+            meta.insert("namespace".into(), namespace.into());
+        }
+        let mut name = meta.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        if name.is_empty() {
+            let prefix = meta.get("generateName").and_then(Value::as_str).unwrap_or_default().to_owned();
+            if prefix.is_empty() {
+                let cause = Cause::required("metadata.name", "name or generateName is required");
+                return Err(ApiError::invalid(kind, "", &[cause]));
+            }
+            name = format!("{prefix}{}", self.suffix(kind, namespace, &prefix));
+            meta.insert("name".into(), name.clone().into());
+        }
+        let fine = if kind.group == "rbac.authorization.k8s.io" {
+            !name.contains(['/', '%']) && name != "." && name != ".."
+        } else {
+            name.len() <= 253
+                && name.split('.').all(|label| {
+                    let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+                    ends(label.chars().next())
+                        && ends(label.chars().last())
+                        && label.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+                })
+        };
+        if !fine {
+            let why = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+            return Err(ApiError::invalid(kind, &name, &[Cause::invalid("metadata.name", &json!(name), why)]));
+        }
+        Ok(name)
+    }
+
+    fn check_namespace(&self, kind: &Kind, namespace: &str, name: &str) -> Result<(), ApiError> {
+        if !kind.namespaced {
+            return Ok(());
+        }
+        let namespaces = self.store.kinds.plural("", "namespaces").expect("namespaces are built in");
+        let found = self.get(namespaces, "", namespace)?;
+        if found.deleting {
+            let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
+            let mut error = ApiError::forbidden(kind, name, &why);
+            let causes = [Cause { reason: "NamespaceTerminating", field: "metadata.namespace".into(), message: format!("namespace {namespace} is being terminated") }];
+            if let Some(details) = error.details.as_mut() {
+                details["causes"] = ApiError::causes(&causes);
+            }
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Defaults, pruning, validation: makes the object what its kind wants, or refuses it. Returns warnings.
+    fn conform(
+        &self,
+        caller: &Caller,
+        kind: &Kind,
+        at: &Version,
+        old: Option<&Value>,
+        new: &mut Value,
+        name: &str,
+    ) -> Result<Vec<String>, ApiError> {
+        let mut warnings = Vec::new();
+        new["kind"] = kind.kind.clone().into();
+        new["apiVersion"] = kind.api_version(&at.name).into();
+        check_metadata(kind, new, name)?;
+        if let Some(structure) = &at.structure {
+            let mut dropped = Vec::new();
+            structure.prune_root(new, &mut dropped);
+            let list: Vec<String> = dropped.iter().map(|path| format!("unknown field {path:?}")).collect();
+            match caller.unknown {
+                Unknown::Refuse if !list.is_empty() => {
+                    let text = format!("{} in version {:?} cannot be handled as a {}: strict decoding error: {}", kind.kind, at.name, kind.kind, list.join(", "));
+                    return Err(ApiError::bad_request(text));
+                }
+                Unknown::Warn => warnings.extend(list),
+                Unknown::Refuse | Unknown::Ignore => {}
+            }
+            structure.default_root(new);
+            let causes = structure.validate(new);
+            if !causes.is_empty() {
+                return Err(ApiError::invalid(kind, name, &causes));
+            }
+        } else {
+            defaults::fill(self, kind, old, new);
+            let causes = defaults::check(kind, new);
+            if !causes.is_empty() {
+                return Err(ApiError::invalid(kind, name, &causes));
+            }
+        }
+        if kind.group == builtin::EXTENSIONS && kind.plural == builtin::CRDS {
+            super::crd::prepare(self, kind, old, new, &caller.now)?;
+        }
+        Ok(warnings)
+    }
+
+    /// A uid that depends on nothing but the cluster, the object and the moment in the order of writes.
+    fn uid(&self, kind: &Kind, namespace: &str, name: &str) -> String {
+        let text = format!("{}/{}/{}/{}/{namespace}/{name}/{}", self.name, self.seed, kind.group, kind.plural, self.store.version);
+        let hash: String = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{}-{}-4{}-a{}-{}", &hash[..8], &hash[8..12], &hash[13..16], &hash[17..20], &hash[20..32])
+    }
+
+    fn suffix(&self, kind: &Kind, namespace: &str, prefix: &str) -> String {
+        const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+        let text = format!("{}/{}/{}/{namespace}/{prefix}/{}", self.name, self.seed, kind.plural, self.store.version);
+        let hash = Sha256::digest(text.as_bytes());
+        hash.iter().take(5).map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()])).collect()
+    }
+
+    /// Places by group, kind, namespace, name.
+    pub(crate) fn locate(&self, group: &str, kind: &str, namespace: &str, name: &str) -> Option<(Arc<Kind>, Place)> {
+        let kind = self.store.kinds.kind(group, kind)?;
+        let place = Place {
+            group: kind.group.clone(),
+            plural: kind.plural.clone(),
+            namespace: if kind.namespaced { namespace.to_owned() } else { String::new() },
+            name: name.to_owned(),
+        };
+        Some((Arc::clone(kind), place))
+    }
+}
+
+/// The metadata of a body, created where it is missing.
+pub(crate) fn metadata(body: &mut Value) -> Result<&mut Map<String, Value>, ApiError> {
+    let wrong = || ApiError::bad_request("the object provided is unrecognized (must be of type object with metadata)");
+    let object = body.as_object_mut().ok_or_else(wrong)?;
+    object.entry("metadata").or_insert_with(|| json!({})).as_object_mut().ok_or_else(wrong)
+}
+
+fn check_identity(kind: &Kind, namespace: &str, name: &str, meta: &mut Map<String, Value>) -> Result<(), ApiError> {
+    let text = |field: &str| meta.get(field).and_then(Value::as_str).unwrap_or_default();
+    if text("name") != name && !text("name").is_empty() {
+        let why = format!("the name of the object ({}) does not match the name on the URL ({name})", text("name"));
+        return Err(ApiError::bad_request(why));
+    }
+    if kind.namespaced && !text("namespace").is_empty() && text("namespace") != namespace {
+        let why = "the namespace of the provided object does not match the namespace sent on the request";
+        return Err(ApiError::bad_request(why));
+    }
+    Ok(())
+}
+
+/// What of a body counts: all but the status, or nothing but the status.
+fn separate(at: &Version, old: &Value, mut body: Value, subresource: &str) -> Value {
+    let Some(object) = body.as_object_mut() else { return body };
+    match subresource {
+        "status" => {
+            let mut new = old.clone();
+            match object.remove("status") {
+                Some(status) => new["status"] = status,
+                None => {
+                    if let Some(new) = new.as_object_mut() {
+                        new.remove("status");
+                    }
+                }
+            }
+            if let Some(fields) = body.pointer("/metadata/managedFields") {
+                new["metadata"]["managedFields"] = fields.clone();
+            }
+            new
+        }
+        "finalize" => {
+            let mut new = old.clone();
+            new["spec"]["finalizers"] = body.pointer("/spec/finalizers").cloned().unwrap_or_else(|| json!([]));
+            new
+        }
+        _ => {
+            if at.status {
+                match old.get("status") {
+                    Some(status) => object.insert("status".into(), status.clone()),
+                    None => object.remove("status"),
+                };
+            }
+            if at.structure.is_none()
+                && old.get("kind") == Some(&json!("Namespace"))
+                && let Some(finalizers) = old.pointer("/spec/finalizers")
+            {
+                body["spec"]["finalizers"] = finalizers.clone();
+            }
+            body
+        }
+    }
+}
+
+/// The parts of metadata that no client changes.
+fn keep_metadata(old: &Value, new: &mut Value) {
+    for field in [
+        "uid",
+        "name",
+        "namespace",
+        "generateName",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "generation",
+        "resourceVersion",
+        "selfLink",
+    ] {
+        let value = old.get("metadata").and_then(|m| m.get(field)).cloned();
+        if let Some(meta) = new.get_mut("metadata").and_then(Value::as_object_mut) {
+            match value {
+                Some(value) => meta.insert(field.into(), value),
+                None => meta.remove(field),
+            };
+        }
+    }
+    if let Some(meta) = new.get_mut("metadata").and_then(Value::as_object_mut) {
+        for field in ["labels", "annotations", "ownerReferences", "finalizers"] {
+            let empty = |value: &Value| match value {
+                Value::Null => true,
+                Value::Object(map) => map.is_empty(),
+                Value::Array(list) => list.is_empty(),
+                Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+            };
+            if meta.get(field).is_some_and(empty) {
+                meta.remove(field);
+            }
+        }
+    }
+}
+
+fn check_metadata(kind: &Kind, object: &Value, name: &str) -> Result<(), ApiError> {
+    let mut causes = Vec::new();
+    for field in ["labels", "annotations"] {
+        let pairs = object.pointer(&format!("/metadata/{field}"));
+        for (key, value) in pairs.and_then(Value::as_object).into_iter().flatten() {
+            if !value.is_string() {
+                let text = format!(
+                    "{} in version {:?} cannot be handled as a {}: json: cannot unmarshal {} into Go struct field ObjectMeta.metadata.{field} of type string",
+                    kind.kind,
+                    kind.stored().name,
+                    kind.kind,
+                    if value.is_number() { "number" } else if value.is_boolean() { "bool" } else { "object" },
+                );
+                return Err(ApiError::bad_request(text));
+            }
+            if key.is_empty() || key.rsplit('/').next().is_some_and(|part| part.len() > 63 || part.is_empty()) {
+                causes.push(Cause::invalid(&format!("metadata.{field}"), &json!(key), "name part must be no more than 63 bytes"));
+            }
+            if field == "labels" && value.as_str().is_some_and(|v| !is_label_value(v)) {
+                let why = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+                causes.push(Cause::invalid("metadata.labels", value, why));
+            }
+        }
+    }
+    for (index, owner) in object.pointer("/metadata/ownerReferences").and_then(Value::as_array).into_iter().flatten().enumerate() {
+        for field in ["apiVersion", "kind", "name", "uid"] {
+            if owner.get(field).and_then(Value::as_str).unwrap_or_default().is_empty() {
+                causes.push(Cause::required(&format!("metadata.ownerReferences[{index}].{field}"), "must not be empty"));
+            }
+        }
+    }
+    let size: usize = object
+        .pointer("/metadata/annotations")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .map(|(key, value)| key.len() + value.as_str().map_or(0, str::len))
+        .sum();
+    if size > 256 * 1024 {
+        causes.push(Cause {
+            reason: "FieldValueTooLong",
+            field: "metadata.annotations".into(),
+            message: "Too long: may not be more than 262144 bytes".into(),
+        });
+    }
+    if causes.is_empty() { Ok(()) } else { Err(ApiError::invalid(kind, name, &causes)) }
+}
+
+fn is_label_value(value: &str) -> bool {
+    let edge = |c: Option<char>| c.is_none_or(|c| c.is_ascii_alphanumeric());
+    value.len() <= 63
+        && edge(value.chars().next())
+        && edge(value.chars().last())
+        && value.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+}
+
+fn check_immutable(kind: &Kind, old: &Value, new: &Value, name: &str) -> Result<(), ApiError> {
+    let mut causes = Vec::new();
+    let mut fixed = |pointer: &str, field: &str, why: &str| {
+        if old.pointer(pointer) != new.pointer(pointer) {
+            causes.push(Cause::invalid(field, new.pointer(pointer).unwrap_or(&Value::Null), why));
+        }
+    };
+    match (kind.group.as_str(), kind.kind.as_str()) {
+        ("", "ConfigMap" | "Secret") if old.get("immutable") == Some(&Value::Bool(true)) => {
+            for field in ["data", "binaryData", "immutable"] {
+                if old.get(field) != new.get(field) {
+                    causes.push(Cause::forbidden(field, "field is immutable when `immutable` is set"));
+                }
+            }
+        }
+        ("", "Secret") => fixed("/type", "type", "field is immutable"),
+        ("", "Service") if new.pointer("/spec/type").and_then(Value::as_str) != Some("ExternalName") => {
+            fixed("/spec/clusterIP", "spec.clusterIPs[0]", "may not change once set");
+        }
+        ("apps", "Deployment" | "DaemonSet" | "ReplicaSet") => fixed("/spec/selector", "spec.selector", "field is immutable"),
+        ("apps", "StatefulSet") => {
+            let frozen = |value: &Value| {
+                let mut spec = value.get("spec").and_then(Value::as_object).cloned().unwrap_or_default();
+                for field in [
+                    "replicas",
+                    "ordinals",
+                    "template",
+                    "updateStrategy",
+                    "revisionHistoryLimit",
+                    "persistentVolumeClaimRetentionPolicy",
+                    "minReadySeconds",
+                ] {
+                    spec.remove(field);
+                }
+                spec
+            };
+            if frozen(old) != frozen(new) {
+                let why = "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden";
+                causes.push(Cause::forbidden("spec", why));
+            }
+        }
+        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => fixed("/roleRef", "roleRef", "cannot change roleRef"),
+        ("batch", "Job") => {
+            fixed("/spec/template", "spec.template", "field is immutable");
+            fixed("/spec/selector", "spec.selector", "field is immutable");
+        }
+        ("scheduling.k8s.io", "PriorityClass") => {
+            if old.get("value") != new.get("value") {
+                causes.push(Cause::forbidden("value", "may not be changed in an update."));
+            }
+        }
+        ("storage.k8s.io", "StorageClass") => {
+            for field in ["provisioner", "parameters", "reclaimPolicy", "volumeBindingMode"] {
+                if old.get(field) != new.get(field) {
+                    causes.push(Cause::forbidden(field, "updates to this field are forbidden."));
+                }
+            }
+        }
+        _ => {}
+    }
+    if causes.is_empty() { Ok(()) } else { Err(ApiError::invalid(kind, name, &causes)) }
+}
+
+fn refuse_new_finalizers(kind: &Kind, old: &Value, new: &Value, name: &str) -> Result<(), ApiError> {
+    let had = finalizers(old);
+    let added: Vec<String> = finalizers(new).into_iter().filter(|f| !had.contains(f)).collect();
+    if added.is_empty() {
+        return Ok(());
+    }
+    let why = format!("no new finalizers can be added if the object is being deleted, found new finalizers {added:?}");
+    Err(ApiError::invalid(kind, name, &[Cause::forbidden("metadata.finalizers", &why)]))
+}
+
+/// Whether anything but metadata (and, where it is separate, the status) differs.
+fn differs_in_spec(at: &Version, old: &Value, new: &Value) -> bool {
+    let body = |value: &Value| {
+        let mut object = value.as_object().cloned().unwrap_or_default();
+        for field in ["metadata", "kind", "apiVersion"] {
+            object.remove(field);
+        }
+        if at.status {
+            object.remove("status");
+        }
+        object
+    };
+    if let (Some(a), Some(b)) = (old.as_object(), new.as_object())
+        && a.len() == b.len()
+        && a.iter().zip(b).all(|((k, v), (l, w))| k == l && (k == "metadata" || (at.status && k == "status") || v == w))
+    {
+        return false;
+    }
+    body(old) != body(new)
+}
+
+/// Whether nothing stands in the way of removing an object that is being deleted.
+fn is_released(kind: &Kind, object: &Value) -> bool {
+    finalizers(object).is_empty() && (kind.plural != "namespaces" || !kind.group.is_empty() || is_released_namespace(object))
+}
+
+fn is_released_namespace(object: &Value) -> bool {
+    object.pointer("/spec/finalizers").and_then(Value::as_array).is_none_or(Vec::is_empty)
+}
+
+/// `metadata.finalizers`.
+pub(crate) fn finalizers(object: &Value) -> Vec<String> {
+    let list = object.pointer("/metadata/finalizers").and_then(Value::as_array);
+    list.into_iter().flatten().filter_map(|f| f.as_str().map(str::to_owned)).collect()
+}
+
+/// Writes `metadata.finalizers`; none at all if empty.
+pub(crate) fn set_finalizers(object: &mut Value, finalizers: &[String]) {
+    if let Some(meta) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        if finalizers.is_empty() {
+            meta.remove("finalizers");
+        } else {
+            meta.insert("finalizers".into(), json!(finalizers));
+        }
+    }
+}
+
+fn add(finalizers: &mut Vec<String>, finalizer: &str) {
+    if !finalizers.iter().any(|f| f == finalizer) {
+        finalizers.push(finalizer.to_owned());
+    }
+}
