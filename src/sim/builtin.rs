@@ -55,7 +55,15 @@ const TABLE: &[Row] = &[
     ("storage.k8s.io", "v1", "csinodes", "CSINode", "", "", 0),
     ("storage.k8s.io", "v1", "volumeattachments", "VolumeAttachment", "", "", S),
     ("node.k8s.io", "v1", "runtimeclasses", "RuntimeClass", "", "", 0),
-    ("admissionregistration.k8s.io", "v1", "validatingadmissionpolicies", "ValidatingAdmissionPolicy", "", "api-extensions", S | G),
+    (
+        "admissionregistration.k8s.io",
+        "v1",
+        "validatingadmissionpolicies",
+        "ValidatingAdmissionPolicy",
+        "",
+        "api-extensions",
+        S | G,
+    ),
     (
         "admissionregistration.k8s.io",
         "v1",

@@ -15,8 +15,8 @@ use super::kind::Kind;
 use super::managed;
 use super::patch;
 use super::persist::Journal;
-use super::verbs::{Caller, DeleteOptions, How, Propagation, Server, Unknown};
 pub(crate) use super::store::{Change, What};
+use super::verbs::{Caller, DeleteOptions, How, Propagation, Server, Unknown};
 use crate::observed::ObjectKey;
 
 /// What all handles of one cluster share.

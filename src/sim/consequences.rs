@@ -67,7 +67,12 @@ impl Server {
 
     /// Works off everything that is to follow.
     pub(crate) fn settle(&mut self, caller: &Caller) {
-        let system = Caller { user: "system:kube-controller-manager".into(), manager: "kube-controller-manager".into(), dry_run: false, ..caller.clone() };
+        let system = Caller {
+            user: "system:kube-controller-manager".into(),
+            manager: "kube-controller-manager".into(),
+            dry_run: false,
+            ..caller.clone()
+        };
         while let Some(task) = self.tasks.pop_front() {
             match task {
                 Task::OwnerGone(uid) => {

@@ -49,7 +49,9 @@ pub(crate) fn prepare(server: &Server, kind: &Kind, old: Option<&Value>, new: &m
         }
     }
     if let Some(old) = old {
-        for (pointer, field) in [("/spec/group", "spec.group"), ("/spec/scope", "spec.scope"), ("/spec/names/plural", "spec.names.plural")] {
+        for (pointer, field) in
+            [("/spec/group", "spec.group"), ("/spec/scope", "spec.scope"), ("/spec/names/plural", "spec.names.plural")]
+        {
             if old.pointer(pointer) != new.pointer(pointer) {
                 causes.push(Cause::invalid(field, new.pointer(pointer).unwrap_or(&Value::Null), "field is immutable"));
             }
@@ -145,7 +147,8 @@ pub(crate) fn is_definition(group: &str, plural: &str) -> bool {
 fn kind(definition: &Value) -> Option<Kind> {
     let preserve = definition.pointer("/spec/preserveUnknownFields") == Some(&Value::Bool(true));
     let declared = definition.pointer("/spec/versions")?.as_array()?;
-    let mut versions: Vec<(Version, bool)> = declared.iter().map(|v| (version(v, preserve), v["storage"] == Value::Bool(true))).collect();
+    let mut versions: Vec<(Version, bool)> =
+        declared.iter().map(|v| (version(v, preserve), v["storage"] == Value::Bool(true))).collect();
     versions.sort_by_key(|(version, _)| std::cmp::Reverse(priority(&version.name)));
     let storage = versions.iter().position(|(_, storage)| *storage)?;
     Some(Kind {

@@ -65,9 +65,11 @@ pub(crate) fn fill(server: &Server, kind: &Kind, old: Option<&Value>, new: &mut 
         }),
         ("apps", "DaemonSet") => workload(new, |spec| {
             set(spec, "revisionHistoryLimit", || 10.into());
-            set(spec, "updateStrategy", || {
-                json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}})
-            });
+            set(
+                spec,
+                "updateStrategy",
+                || json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}),
+            );
         }),
         ("apps", "ReplicaSet") => workload(new, |spec| set(spec, "replicas", || 1.into())),
         ("batch", "Job") => workload(new, |spec| {

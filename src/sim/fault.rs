@@ -125,7 +125,10 @@ fn refuse(code: u16) -> ApiError {
         401 => ("Unauthorized", "Unauthorized"),
         403 => ("Forbidden", "forbidden by a simulated fault"),
         404 => ("NotFound", "the server could not find the requested resource"),
-        409 => ("Conflict", "Operation cannot be fulfilled: the object has been modified; please apply your changes to the latest version and try again"),
+        409 => (
+            "Conflict",
+            "Operation cannot be fulfilled: the object has been modified; please apply your changes to the latest version and try again",
+        ),
         410 => ("Expired", "The provided continue parameter is too old to display a consistent list result"),
         422 => ("Invalid", "refused by a simulated fault"),
         429 => ("TooManyRequests", "the server has received too many requests and has asked us to try again later"),

@@ -310,7 +310,8 @@ pub(crate) fn apply(
 
 /// What the server wrote into metadata is not for a configuration to change.
 fn restore_system(base: &Value, merged: &mut Value) {
-    for field in ["resourceVersion", "uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds"] {
+    for field in ["resourceVersion", "uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds"]
+    {
         let given = merged.pointer(&format!("/metadata/{field}")).cloned();
         let Some(meta) = merged.get_mut("metadata").and_then(Value::as_object_mut) else { return };
         match base.pointer(&format!("/metadata/{field}")) {

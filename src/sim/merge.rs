@@ -115,7 +115,14 @@ fn merge_lists<'a>(
 }
 
 /// Takes out of `value` what `last` names and `keep` does not.
-pub(crate) fn prune<'a>(value: &'a Value, last: &Set, keep: &Set, shape: Shape<'a>, at_root: bool, keys: Option<Merge<'a>>) -> Value {
+pub(crate) fn prune<'a>(
+    value: &'a Value,
+    last: &Set,
+    keep: &Set,
+    shape: Shape<'a>,
+    at_root: bool,
+    keys: Option<Merge<'a>>,
+) -> Value {
     match value {
         Value::Object(map) => {
             let mut kept = Map::new();
@@ -164,7 +171,9 @@ fn differ<'a>(old: Option<&'a Value>, new: Option<&'a Value>, shape: Shape<'a>, 
         (None, Some(new)) => Comparison { added: named(new, shape, at_root, true), ..Comparison::default() },
         (Some(old), None) => Comparison { removed: named(old, shape, at_root, true), ..Comparison::default() },
         (Some(old), Some(new)) if old == new => Comparison::default(),
-        (Some(Value::Object(a)), Some(Value::Object(b))) if at_root || (!shape.is_atomic_map() && !a.is_empty() && !b.is_empty()) => {
+        (Some(Value::Object(a)), Some(Value::Object(b)))
+            if at_root || (!shape.is_atomic_map() && !a.is_empty() && !b.is_empty()) =>
+        {
             let mut result = Comparison::default();
             let only_new = b.keys().filter(|key| !a.contains_key(*key));
             for key in a.keys().chain(only_new) {

@@ -12,10 +12,11 @@ pub(crate) fn merge(target: &mut Value, patch: &Value) {
 
 /// RFC 6902.
 pub(crate) fn json(target: &mut Value, patch: &Value) -> Result<(), ApiError> {
-    let patch: json_patch::Patch = serde_json::from_value(patch.clone())
-        .map_err(|error| ApiError::bad_request(format!("error decoding patch: {error}")))?;
-    json_patch::patch(target, &patch)
-        .map_err(|error| ApiError::new(422, "Invalid", format!("the server rejected our request due to an error in our request: {error}")))
+    let patch: json_patch::Patch =
+        serde_json::from_value(patch.clone()).map_err(|error| ApiError::bad_request(format!("error decoding patch: {error}")))?;
+    json_patch::patch(target, &patch).map_err(|error| {
+        ApiError::new(422, "Invalid", format!("the server rejected our request due to an error in our request: {error}"))
+    })
 }
 
 /// Strategic merge patch of a built-in kind.
@@ -93,7 +94,9 @@ fn merge_key(shape: Shape<'_>) -> Option<&'static str> {
 }
 
 fn list(before: &[Value], items: &[Value], order: Option<&[Value]>, shape: Shape<'_>) -> Value {
-    if items.iter().any(|item| item.get("$patch").and_then(Value::as_str) == Some("replace") && item.as_object().is_some_and(|o| o.len() == 1)) {
+    if items.iter().any(|item| {
+        item.get("$patch").and_then(Value::as_str) == Some("replace") && item.as_object().is_some_and(|o| o.len() == 1)
+    }) {
         return items.iter().filter(|item| item.get("$patch").is_none()).map(clean).collect();
     }
     let merged = match (shape.list(), merge_key(shape)) {

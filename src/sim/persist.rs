@@ -108,7 +108,8 @@ fn restore(database: &Database, server: &mut Server) -> Result<u64, redb::Error>
         let object = parse(value.value());
         let mut parts = key.value().splitn(4, '/');
         let (group, plural) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        let version = object.pointer("/metadata/resourceVersion").and_then(Value::as_str).and_then(|v| v.parse().ok()).unwrap_or(0);
+        let version =
+            object.pointer("/metadata/resourceVersion").and_then(Value::as_str).and_then(|v| v.parse().ok()).unwrap_or(0);
         if let Some(kind) = server.store.kinds.plural(group, plural).cloned() {
             server.store.restore(&kind, &object, version);
         }

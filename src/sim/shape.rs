@@ -133,8 +133,17 @@ impl<'a> Shape<'a> {
 
 fn builtin(kind: &str, parent: &str, field: &str) -> Merge<'static> {
     match field {
-        "containers" | "initContainers" | "ephemeralContainers" | "volumes" | "env" | "imagePullSecrets" | "webhooks"
-        | "resourceClaims" | "schedulingGates" | "matchConditions" | "variables" => Merge::Names(&["name"]),
+        "containers"
+        | "initContainers"
+        | "ephemeralContainers"
+        | "volumes"
+        | "env"
+        | "imagePullSecrets"
+        | "webhooks"
+        | "resourceClaims"
+        | "schedulingGates"
+        | "matchConditions"
+        | "variables" => Merge::Names(&["name"]),
         "secrets" if kind == "ServiceAccount" => Merge::Names(&["name"]),
         "volumeMounts" => Merge::Names(&["mountPath"]),
         "volumeDevices" => Merge::Names(&["devicePath"]),

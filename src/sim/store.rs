@@ -74,9 +74,10 @@ impl Stored {
         let labels = object.pointer("/metadata/labels").and_then(Value::as_object).map_or_else(Vec::new, |labels| {
             labels.iter().filter_map(|(k, v)| Some((k.as_str().into(), v.as_str()?.into()))).collect()
         });
-        let owners = object.pointer("/metadata/ownerReferences").and_then(Value::as_array).map_or_else(Vec::new, |owners| {
-            owners.iter().filter_map(|o| o.get("uid")?.as_str().map(Into::into)).collect()
-        });
+        let owners = object
+            .pointer("/metadata/ownerReferences")
+            .and_then(Value::as_array)
+            .map_or_else(Vec::new, |owners| owners.iter().filter_map(|o| o.get("uid")?.as_str().map(Into::into)).collect());
         let json = serde_json::to_vec(object).expect("a JSON value can be written");
         Self {
             json: Bytes::from(json.into_boxed_slice()),

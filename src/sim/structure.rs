@@ -251,8 +251,8 @@ fn plain(schema: &Value) -> Value {
                     out.insert(key.clone(), limit.clone());
                 }
             }
-            "type" | "required" | "enum" | "pattern" | "minimum" | "maximum" | "minLength" | "maxLength" | "minItems" | "maxItems"
-            | "minProperties" | "maxProperties" | "multipleOf" | "uniqueItems" => {
+            "type" | "required" | "enum" | "pattern" | "minimum" | "maximum" | "minLength" | "maxLength" | "minItems"
+            | "maxItems" | "minProperties" | "maxProperties" | "multipleOf" | "uniqueItems" => {
                 out.insert(key.clone(), value.clone());
             }
             _ => {}

@@ -260,7 +260,10 @@ impl Server {
         if let Some(uid) = &options.uid
             && **uid != *current.uid
         {
-            let why = format!("the UID in the precondition ({uid}) does not match the UID in record ({}). The object might have been deleted and then recreated", current.uid);
+            let why = format!(
+                "the UID in the precondition ({uid}) does not match the UID in record ({}). The object might have been deleted and then recreated",
+                current.uid
+            );
             return Err(ApiError::conflict(kind, name, &why));
         }
         if let Some(version) = &options.version
@@ -374,7 +377,11 @@ impl Server {
         if found.deleting {
             let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
             let mut error = ApiError::forbidden(kind, name, &why);
-            let causes = [Cause { reason: "NamespaceTerminating", field: "metadata.namespace".into(), message: format!("namespace {namespace} is being terminated") }];
+            let causes = [Cause {
+                reason: "NamespaceTerminating",
+                field: "metadata.namespace".into(),
+                message: format!("namespace {namespace} is being terminated"),
+            }];
             if let Some(details) = error.details.as_mut() {
                 details["causes"] = ApiError::causes(&causes);
             }
@@ -403,7 +410,13 @@ impl Server {
             let list: Vec<String> = dropped.iter().map(|path| format!("unknown field {path:?}")).collect();
             match caller.unknown {
                 Unknown::Refuse if !list.is_empty() => {
-                    let text = format!("{} in version {:?} cannot be handled as a {}: strict decoding error: {}", kind.kind, at.name, kind.kind, list.join(", "));
+                    let text = format!(
+                        "{} in version {:?} cannot be handled as a {}: strict decoding error: {}",
+                        kind.kind,
+                        at.name,
+                        kind.kind,
+                        list.join(", ")
+                    );
                     return Err(ApiError::bad_request(text));
                 }
                 Unknown::Warn => warnings.extend(list),
@@ -429,7 +442,8 @@ impl Server {
 
     /// A uid that depends on nothing but the cluster, the object and the moment in the order of writes.
     fn uid(&self, kind: &Kind, namespace: &str, name: &str) -> String {
-        let text = format!("{}/{}/{}/{}/{namespace}/{name}/{}", self.name, self.seed, kind.group, kind.plural, self.store.version);
+        let text =
+            format!("{}/{}/{}/{}/{namespace}/{name}/{}", self.name, self.seed, kind.group, kind.plural, self.store.version);
         let hash: String = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
         format!("{}-{}-4{}-a{}-{}", &hash[..8], &hash[8..12], &hash[13..16], &hash[17..20], &hash[20..32])
     }
@@ -564,7 +578,13 @@ fn check_metadata(kind: &Kind, object: &Value, name: &str) -> Result<(), ApiErro
                     kind.kind,
                     kind.stored().name,
                     kind.kind,
-                    if value.is_number() { "number" } else if value.is_boolean() { "bool" } else { "object" },
+                    if value.is_number() {
+                        "number"
+                    } else if value.is_boolean() {
+                        "bool"
+                    } else {
+                        "object"
+                    },
                 );
                 return Err(ApiError::bad_request(text));
             }
@@ -577,7 +597,8 @@ fn check_metadata(kind: &Kind, object: &Value, name: &str) -> Result<(), ApiErro
             }
         }
     }
-    for (index, owner) in object.pointer("/metadata/ownerReferences").and_then(Value::as_array).into_iter().flatten().enumerate() {
+    for (index, owner) in object.pointer("/metadata/ownerReferences").and_then(Value::as_array).into_iter().flatten().enumerate()
+    {
         for field in ["apiVersion", "kind", "name", "uid"] {
             if owner.get(field).and_then(Value::as_str).unwrap_or_default().is_empty() {
                 causes.push(Cause::required(&format!("metadata.ownerReferences[{index}].{field}"), "must not be empty"));
@@ -650,7 +671,9 @@ fn check_immutable(kind: &Kind, old: &Value, new: &Value, name: &str) -> Result<
                 causes.push(Cause::forbidden("spec", why));
             }
         }
-        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => fixed("/roleRef", "roleRef", "cannot change roleRef"),
+        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
+            fixed("/roleRef", "roleRef", "cannot change roleRef")
+        }
         ("batch", "Job") => {
             fixed("/spec/template", "spec.template", "field is immutable");
             fixed("/spec/selector", "spec.selector", "field is immutable");
