@@ -76,6 +76,7 @@
 //! * A release may be dropped once its owner is as wanted; a later look renders it again. Plans keep states and steps, not bodies.
 
 pub mod admission;
+pub mod apply;
 pub mod cluster;
 pub mod digest;
 pub mod document;

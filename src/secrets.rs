@@ -114,7 +114,9 @@ pub struct Generate {
     pub wanted: Wanted,
     /// Labels of the Secret object as Gardener's secrets manager writes them.
     pub labels: BTreeMap<String, String>,
-    /// Names of existing Secrets whose bodies the recipe reads: configuration name to object name.
+    /// Names of existing Secrets whose bodies the recipe reads: configuration name to object name; the older of two generations
+    /// stands under the configuration name with `.old` at its end. A bundle reads `<of>` and `<of>.old`, a certificate and a client
+    /// kubeconfig their authority (`ca.crt`, `ca.key`), a kubeconfig an authority or its bundle under the authority's name.
     pub reads: BTreeMap<String, String>,
     /// Why it is made now.
     pub reason: String,

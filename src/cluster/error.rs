@@ -87,13 +87,16 @@ impl ClusterError {
         match self {
             Self::Answer { status, reason, .. } => match (*status, reason.as_str()) {
                 // Being deleted or created by another is settled by looking again.
-                (409, _) | (410, _) => ErrorClass::Conflict,
+                (409 | 410, _) | (403, "NamespaceTerminating") => ErrorClass::Conflict,
                 (401 | 403, _) => ErrorClass::Denied,
                 (408 | 429, _) | (500.., _) => ErrorClass::Transient,
                 _ => ErrorClass::Permanent,
             },
-            Self::Network { .. } | Self::TimedOut { .. } | Self::Garbled { .. } | Self::Fenced => ErrorClass::Transient,
-            Self::Access { .. } | Self::Unconnected { .. } | Self::NotServed { .. } | Self::Name(_) => ErrorClass::Permanent,
+            // A kind that is not served yet usually is once its definition was accepted.
+            Self::Network { .. } | Self::TimedOut { .. } | Self::Garbled { .. } | Self::NotServed { .. } | Self::Fenced => {
+                ErrorClass::Transient
+            }
+            Self::Access { .. } | Self::Unconnected { .. } | Self::Name(_) => ErrorClass::Permanent,
         }
     }
 

@@ -164,16 +164,33 @@ impl Cluster {
         Ok(Listed { objects, version: Some(version) })
     }
 
+    /// The path of one object of a kind that must be served.
+    pub(crate) async fn object_path(&self, kind: &KindRef, key: &ObjectKey) -> Result<String, ClusterError> {
+        check_name(&key.name)?;
+        let found = match self.served(kind).await {
+            Err(ClusterError::NotServed { .. }) => {
+                // It may have come to be served a moment ago.
+                self.forget(&kind.api_version).await;
+                self.served(kind).await?
+            }
+            other => other?,
+        };
+        Ok(format!("{}/{}", found.path(&key.namespace)?, key.name))
+    }
+
+    /// Reduces an object that says what it is.
+    pub(crate) fn reduced(&self, object: Value, keep: &Keep) -> Option<Object> {
+        let mut interner = self.interner.lock().unwrap_or_else(PoisonError::into_inner);
+        reduce(object, keep, &mut interner)
+    }
+
     /// One object, reduced; `None` if it does not exist.
     pub(crate) async fn look(&self, kind: &KindRef, key: &ObjectKey, keep: &Keep) -> Result<Option<Object>, ClusterError> {
         let resource = self.served(kind).await?;
         check_name(&key.name)?;
         let path = format!("{}/{}", resource.path(&key.namespace)?, key.name);
         match self.read::<Value>(&path, "get", accept(kind, keep, false)).await {
-            Ok(value) => {
-                let mut interner = self.interner.lock().unwrap_or_else(PoisonError::into_inner);
-                Ok(reduce(named(value, &resource), keep, &mut interner))
-            }
+            Ok(value) => Ok(self.reduced(named(value, &resource), keep)),
             Err(e) if e.is_not_found() => Ok(None),
             Err(e) => Err(e),
         }

@@ -89,7 +89,17 @@ struct StatusBody {
 #[serde(default, rename_all = "camelCase")]
 struct StatusDetails {
     retry_after_seconds: u32,
+    causes: Vec<Cause>,
 }
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Cause {
+    reason: String,
+}
+
+/// A forbidden creation in a namespace that is going away is not a matter of permissions; only a cause says so.
+const TERMINATING: &str = "NamespaceTerminating";
 
 impl Cluster {
     /// Reads a JSON document at a path (with query).
@@ -164,11 +174,13 @@ impl Cluster {
             }
             let status: StatusBody = serde_json::from_slice(&bytes).unwrap_or_default();
             let header = head.headers.get(http::header::RETRY_AFTER).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
-            let told = status.details.map(|d| d.retry_after_seconds).filter(|s| *s > 0);
+            let details = status.details.unwrap_or_default();
+            let terminating = details.causes.iter().any(|c| c.reason == TERMINATING);
+            let told = Some(details.retry_after_seconds).filter(|s| *s > 0);
             Err(ClusterError::Answer {
                 operation: operation.clone(),
                 status: head.status.as_u16(),
-                reason: status.reason,
+                reason: if terminating { TERMINATING.to_owned() } else { status.reason },
                 message: if status.message.is_empty() { head.status.to_string() } else { status.message },
                 retry_after: header.or(told),
             })

@@ -1,63 +1,17 @@
 //! The edge to clusters: reduction, lists, watches, bodies, leases; against a scripted API server.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use espalier::cluster::lease::LeaseSettings;
-use espalier::cluster::{self, Clusters, Interner, KindRef, Kinds, Lease, Signal, View, reduce};
+use espalier::cluster::{self, Interner, KindRef, Kinds, Lease, Signal, View, reduce};
 use espalier::landscape::Target;
 use espalier::observed::{Keep, OWNER_LABEL, ObjectKey, TRACKING_ANNOTATION};
 use espalier::secrets::SecretRef;
-use http::{Request, Response};
-use kube::client::Body;
 use serde_json::{Value, json};
 
-/// One exchange as the server saw it.
-#[derive(Debug, Clone)]
-struct Seen {
-    method: String,
-    path: String,
-}
-
-/// Answers requests from a function; remembers them.
-#[derive(Clone)]
-struct Server {
-    seen: Arc<Mutex<Vec<Seen>>>,
-    answer: Arc<dyn Fn(&str, &str, &Value) -> (u16, String) + Send + Sync>,
-}
-
-impl Server {
-    fn new(answer: impl Fn(&str, &str, &Value) -> (u16, String) + Send + Sync + 'static) -> Self {
-        Self { seen: Arc::default(), answer: Arc::new(answer) }
-    }
-
-    fn clusters(&self, target: Target) -> Clusters {
-        let server = self.clone();
-        let service = tower::service_fn(move |request: Request<Body>| {
-            let server = server.clone();
-            async move {
-                let (head, body) = request.into_parts();
-                let bytes = http_body_util::BodyExt::collect(body).await.expect("a body").to_bytes();
-                let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-                let path = head.uri.path_and_query().expect("a path").to_string();
-                let (status, text) = (server.answer)(head.method.as_str(), &path, &body);
-                server.seen.lock().expect("lock").push(Seen { method: head.method.to_string(), path });
-                let mut response = Response::new(Body::from(text.into_bytes()));
-                *response.status_mut() = http::StatusCode::from_u16(status).expect("a status");
-                Ok::<_, Infallible>(response)
-            }
-        });
-        let client = kube::Client::new(service, "default");
-        let clock = Arc::new(|| jiff::Timestamp::from_second(1_790_000_000).expect("in range"));
-        Clusters::new([(target, client)].into(), clock)
-    }
-
-    fn paths(&self) -> Vec<String> {
-        self.seen.lock().expect("lock").iter().map(|s| format!("{} {}", s.method, s.path)).collect()
-    }
-}
+use crate::script::{Server, failure};
 
 fn core() -> String {
     json!({ "resources": [
@@ -67,10 +21,6 @@ fn core() -> String {
         { "name": "services/status", "kind": "Service", "namespaced": true },
     ] })
     .to_string()
-}
-
-fn failure(code: u16, reason: &str) -> (u16, String) {
-    (code, json!({ "kind": "Status", "code": code, "reason": reason, "message": format!("{reason} here") }).to_string())
 }
 
 fn service(name: &str, version: &str) -> Value {

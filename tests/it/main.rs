@@ -1,9 +1,12 @@
 //! Integration tests: one binary, one module per topic.
 
+mod apply;
 mod cluster;
 mod document;
 mod edits;
+mod generate;
 mod git;
 mod plan;
 mod render;
 mod values;
+mod script;
