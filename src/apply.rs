@@ -135,17 +135,17 @@ fn explain(error: &ClusterError, key: &ObjectKey) -> StepError {
         ClusterError::Answer { message, .. } => message.clone(),
         other => other.to_string(),
     };
-    StepError {
-        class: error.class(),
-        message: redact(key, &message),
-        status: error.status(),
-        retry_after: error.retry_after(),
-    }
+    StepError { class: error.class(), message: redact(key, &message), status: error.status(), retry_after: error.retry_after() }
 }
 
 /// Tries until success, a failure that repetition does not mend, or the limit. Holds a place among the cluster's writers only
 /// while trying, not while pausing.
-async fn attempt<F>(clusters: &Clusters, target: &Target, limits: &Limits, perform: impl Fn() -> F) -> Result<Written, ClusterError>
+async fn attempt<F>(
+    clusters: &Clusters,
+    target: &Target,
+    limits: &Limits,
+    perform: impl Fn() -> F,
+) -> Result<Written, ClusterError>
 where
     F: Future<Output = Result<Written, ClusterError>>,
 {

@@ -21,7 +21,7 @@ use crate::secrets::{Bodies, Body, Generate, Recipe, SecretRef};
 mod pki;
 mod recipe;
 
-pub use recipe::{MakeError, Made, make};
+pub use recipe::{Made, MakeError, make};
 
 /// What a step that makes a secret is called.
 const VERB: &str = "generate";

@@ -20,7 +20,8 @@ pub fn redact(key: &ObjectKey, message: &str) -> String {
         push_plain(&mut out, before, secret);
         let quote = from.chars().next().unwrap_or('"');
         let (inside, after) = quoted(&from[quote.len_utf8()..], quote);
-        let keep = if secret { inside == key.name || inside == key.namespace || inside == key.kind } else { !looks_secret(inside) };
+        let keep =
+            if secret { inside == key.name || inside == key.namespace || inside == key.kind } else { !looks_secret(inside) };
         out.push(quote);
         out.push_str(if keep { inside } else { CUT });
         out.push(quote);

@@ -114,7 +114,9 @@ async fn writes_come_in_order_and_deletions_last() {
 #[tokio::test]
 async fn fields_set_once_are_never_dropped_on_the_way() {
     let server = willing();
-    let once = Arc::new(json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "a", "namespace": "n" }, "data": { "k": "v" } }));
+    let once = Arc::new(
+        json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "a", "namespace": "n" }, "data": { "k": "v" } }),
+    );
     let created = step("a", Action::Create { body: Arc::new(manifest("a")), once: Some(Arc::clone(&once)), trigger: false });
     execute(&plan(vec![vec![created]], Vec::new()), &server.clusters(Target::Garden), &Limits::default()).await;
     let expected = [
@@ -139,7 +141,12 @@ async fn fields_set_once_are_never_dropped_on_the_way() {
 async fn the_handshake_is_a_patch_of_its_own() {
     let server = willing();
     let created = step("a", Action::Create { body: Arc::new(manifest("a")), once: None, trigger: true });
-    execute(&plan(vec![vec![created, step("b", Action::Trigger)]], Vec::new()), &server.clusters(Target::Garden), &Limits::default()).await;
+    execute(
+        &plan(vec![vec![created, step("b", Action::Trigger)]], Vec::new()),
+        &server.clusters(Target::Garden),
+        &Limits::default(),
+    )
+    .await;
     assert_eq!(
         writes(&server),
         [
@@ -150,7 +157,10 @@ async fn the_handshake_is_a_patch_of_its_own() {
     );
     let seen = server.seen.lock().expect("lock");
     let annotations = &seen.last().expect("requests").body["metadata"]["annotations"];
-    assert_eq!(annotations, &json!({ "gardener.cloud/operation": "reconcile", "gardener.cloud/timestamp": "2026-09-21T14:13:20Z" }));
+    assert_eq!(
+        annotations,
+        &json!({ "gardener.cloud/operation": "reconcile", "gardener.cloud/timestamp": "2026-09-21T14:13:20Z" })
+    );
 }
 
 #[tokio::test]
@@ -164,7 +174,8 @@ async fn a_foreign_object_is_never_taken_over_by_a_creation() {
             ("GET", _) => (200, found.to_string()),
             _ => (200, body.to_string()),
         });
-        let results = execute(&plan(vec![vec![create("a")]], Vec::new()), &server.clusters(Target::Garden), &Limits::default()).await;
+        let results =
+            execute(&plan(vec![vec![create("a")]], Vec::new()), &server.clusters(Target::Garden), &Limits::default()).await;
         assert_eq!(results[0].result.as_ref().err().map(|e| e.class), verdict);
         assert_eq!(writes(&server).len(), usize::from(verdict.is_none()), "ours from before a crash is updated");
     }
@@ -199,13 +210,18 @@ async fn deletion_is_confirmed_released_and_guarded() {
             _ => (200, object(*version).to_string()),
         }
     });
-    let results = execute(&plan(vec![vec![delete("a", true, true)]], Vec::new()), &server.clusters(Target::Garden), &Limits::default()).await;
+    let results =
+        execute(&plan(vec![vec![delete("a", true, true)]], Vec::new()), &server.clusters(Target::Garden), &Limits::default())
+            .await;
     assert_eq!(results[0].result, Ok(true));
     let seen = server.seen.lock().expect("lock");
     let bodies: Vec<&Value> = seen.iter().filter(|s| s.method != "GET").map(|s| &s.body).collect();
     assert_eq!(bodies[0]["metadata"]["annotations"]["confirmation.gardener.cloud/deletion"], "true");
     assert_eq!((&bodies[0]["metadata"]["resourceVersion"], &bodies[0]["metadata"]["uid"]), (&json!("5"), &json!("u")));
-    assert_eq!((&bodies[1]["metadata"]["finalizers"], &bodies[1]["metadata"]["resourceVersion"]), (&json!(["other"]), &json!("6")));
+    assert_eq!(
+        (&bodies[1]["metadata"]["finalizers"], &bodies[1]["metadata"]["resourceVersion"]),
+        (&json!(["other"]), &json!("6"))
+    );
     assert_eq!(bodies[2]["preconditions"], json!({ "uid": "u", "resourceVersion": "7" }));
 }
 
@@ -226,9 +242,11 @@ async fn only_transient_failures_are_tried_again_and_a_failure_stops_its_compone
             ("busy", _) => (429, json!({ "message": "slow down", "details": { "retryAfterSeconds": 120 } }).to_string()),
             ("bad", _) => (422, json!({ "reason": "Invalid", "message": "ConfigMap \"bad\" is invalid" }).to_string()),
             ("shut", _) => failure(403, "Forbidden"),
-            ("ending", _) => {
-                (403, json!({ "reason": "Forbidden", "message": "x", "details": { "causes": [{ "reason": "NamespaceTerminating" }] } }).to_string())
-            }
+            ("ending", _) => (
+                403,
+                json!({ "reason": "Forbidden", "message": "x", "details": { "causes": [{ "reason": "NamespaceTerminating" }] } })
+                    .to_string(),
+            ),
             ("down", _) => failure(500, "InternalError"),
             _ => (201, body.to_string()),
         }
@@ -236,8 +254,11 @@ async fn only_transient_failures_are_tried_again_and_a_failure_stops_its_compone
     let names = ["flaky", "busy", "bad", "shut", "ending", "down"];
     let components = names.iter().map(|name| vec![update(name), update("never"), delete("neither", false, false)]).collect();
     let results = execute(&plan(components, Vec::new()), &server.clusters(Target::Garden), &Limits::default()).await;
-    let classes: BTreeMap<&str, _> =
-        results.iter().filter(|r| names.contains(&r.key.name.as_str())).map(|r| (r.key.name.as_str(), r.result.as_ref().err().map(|e| e.class))).collect();
+    let classes: BTreeMap<&str, _> = results
+        .iter()
+        .filter(|r| names.contains(&r.key.name.as_str()))
+        .map(|r| (r.key.name.as_str(), r.result.as_ref().err().map(|e| e.class)))
+        .collect();
     assert_eq!(
         classes,
         BTreeMap::from([
@@ -308,7 +329,9 @@ async fn secrets_are_posted_immutable_and_a_taken_name_is_read_back() {
             let labels = json!({ "managed-by": "secrets-manager", "name": "taken" });
             (200, json!({ "metadata": { "name": "taken-1", "namespace": "n", "uid": "first", "labels": labels } }).to_string())
         }
-        ("GET", "/api/v1/namespaces/n/secrets/foreign-1") => (200, json!({ "metadata": { "name": "foreign-1", "namespace": "n" } }).to_string()),
+        ("GET", "/api/v1/namespaces/n/secrets/foreign-1") => {
+            (200, json!({ "metadata": { "name": "foreign-1", "namespace": "n" } }).to_string())
+        }
         ("POST", _) if body["metadata"]["name"] == "ca-1" => (201, body.to_string()),
         ("POST", _) => failure(409, "AlreadyExists"),
         _ => failure(404, "NotFound"),
@@ -331,6 +354,9 @@ async fn secrets_are_posted_immutable_and_a_taken_name_is_read_back() {
     let posted = &seen.iter().find(|s| s.method == "POST").expect("a creation").body;
     assert_eq!((&posted["immutable"], &posted["type"]), (&json!(true), &json!("Opaque")));
     let labels = &posted["metadata"]["labels"];
-    assert_eq!((&labels["managed-by"], &labels["issued-at-time"], &labels["persist"]), (&json!("secrets-manager"), &json!("1790000000"), &json!("true")));
+    assert_eq!(
+        (&labels["managed-by"], &labels["issued-at-time"], &labels["persist"]),
+        (&json!("secrets-manager"), &json!("1790000000"), &json!("true"))
+    );
     assert!(labels["valid-until-time"].is_string());
 }

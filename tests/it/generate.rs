@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use espalier::apply::generate::{MakeError, Made, data_checksum, make};
+use espalier::apply::generate::{Made, MakeError, data_checksum, make};
 use espalier::secrets::{Body, Recipe, Wanted};
 use jiff::Timestamp;
 use x509_parser::pem::parse_x509_pem;
@@ -125,7 +125,10 @@ fn encryption_at_rest_writes_with_the_current_key_and_reads_with_the_old() {
     let keys = value["resources"][0]["providers"][0]["aescbc"]["keys"].as_array().expect("keys");
     let secrets: Vec<Vec<u8>> = keys
         .iter()
-        .map(|k| base64::Engine::decode(&base64::engine::general_purpose::STANDARD, k["secret"].as_str().expect("text")).expect("base64"))
+        .map(|k| {
+            base64::Engine::decode(&base64::engine::general_purpose::STANDARD, k["secret"].as_str().expect("text"))
+                .expect("base64")
+        })
         .collect();
     assert_eq!(secrets, [new.body["secret"].to_vec(), old.body["secret"].to_vec()]);
     assert_eq!(value["resources"][0]["providers"][1], serde_json::json!({ "identity": {} }));
@@ -134,7 +137,8 @@ fn encryption_at_rest_writes_with_the_current_key_and_reads_with_the_old() {
 #[test]
 fn kubeconfigs_tokens_and_keys_have_their_forms() {
     let ca = authority();
-    let generic = Recipe::Kubeconfig { name: "shoot--p--s".into(), server: "https://kube-apiserver".into(), authority: "ca".into() };
+    let generic =
+        Recipe::Kubeconfig { name: "shoot--p--s".into(), server: "https://kube-apiserver".into(), authority: "ca".into() };
     let generic = made("generic-token-kubeconfig", generic, &[("ca", &ca.body)]).map_err(|e| e.to_string()).expect("made");
     let parsed = kube::config::Kubeconfig::from_yaml(text(&generic, "kubeconfig")).expect("a kubeconfig");
     assert_eq!(parsed.current_context.as_deref(), Some("shoot--p--s"));

@@ -8,5 +8,5 @@ mod generate;
 mod git;
 mod plan;
 mod render;
-mod values;
 mod script;
+mod values;

@@ -55,11 +55,8 @@ fn read_key(pem: &[u8]) -> Result<KeyPair, MakeError> {
 }
 
 fn params(subject: &Subject<'_>, now: Timestamp) -> Result<(CertificateParams, Timestamp), MakeError> {
-    let until = now
-        .in_tz("UTC")
-        .and_then(|at| at.checked_add(YEARS.years()))
-        .map(|at| at.timestamp())
-        .map_err(|_| MakeError::Time)?;
+    let until =
+        now.in_tz("UTC").and_then(|at| at.checked_add(YEARS.years())).map(|at| at.timestamp()).map_err(|_| MakeError::Time)?;
     let mut params = CertificateParams::default();
     let epoch = date_time_ymd(1970, 1, 1);
     params.not_before = epoch + since_epoch(now.as_second() - BACKDATED_SECONDS)?;
