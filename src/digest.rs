@@ -85,7 +85,8 @@ mod tests {
 
     #[test]
     fn the_canonical_form_is_sorted_and_compact() {
-        let value: Value = serde_json::from_str(r#"{ "b": [1, 2.5, {"z": null, "a": "\u00e9\n"}], "a": {}, "B": true }"#).expect("JSON");
+        let value: Value =
+            serde_json::from_str(r#"{ "b": [1, 2.5, {"z": null, "a": "\u00e9\n"}], "a": {}, "B": true }"#).expect("JSON");
         assert_eq!(canonical(&value), r#"{"B":true,"a":{},"b":[1,2.5,{"a":"é\n","z":null}]}"#);
     }
 

@@ -148,11 +148,7 @@ fn entries_are_removed_with_their_lines() {
     check(SHOOT, remove("/metadata/name"), &["-  name: prod # the name"]);
     check(SHOOT, remove("/metadata/annotations/a"), &["-  annotations: {a: \"1\", b: two}", "+  annotations: {b: two}"]);
     check(SHOOT, remove("/metadata/annotations/b"), &["-  annotations: {a: \"1\", b: two}", "+  annotations: {a: \"1\"}"]);
-    check(
-        SHOOT,
-        remove("/spec/workers/0/name"),
-        &["-  - name: one # first", "-", "-    zones: [eu-1a]", "+  - zones: [eu-1a]"],
-    );
+    check(SHOOT, remove("/spec/workers/0/name"), &["-  - name: one # first", "-", "-    zones: [eu-1a]", "+  - zones: [eu-1a]"]);
     check(SHOOT, remove("/spec/workers/0"), &["-  - name: one # first", "-", "-    zones: [eu-1a]"]);
     check(
         SHOOT,
