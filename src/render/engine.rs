@@ -64,6 +64,7 @@ pub(crate) const HELPERS: &[&str] = &[
     "quantity-max",
     "dict",
     "list",
+    "advertise-address",
 ];
 
 /// Helpers that read what is known of clusters.

@@ -31,6 +31,7 @@ pub(crate) const PURE: &[(&str, Function)] = &[
     ("quantity-max", quantity_max),
     ("dict", dict),
     ("list", list),
+    ("advertise-address", advertise_address),
 ];
 
 fn arg<'v>(arguments: &[&'v Value], index: usize) -> Result<&'v Value, String> {
@@ -181,6 +182,25 @@ fn thousandths(text: &str) -> Result<i128, String> {
 fn quantity_max(arguments: &[&Value]) -> Result<Value, String> {
     let (a, b) = (scalar(arg(arguments, 0)?)?, scalar(arg(arguments, 1)?)?);
     Ok(if thousandths(&a)? >= thousandths(&b)? { a } else { b }.into())
+}
+
+/// The address under which an API server is found inside its shoot, from its Service's address in the seed: `240.b.c.d` for
+/// `a.b.c.d`, below `64:ff9b:1::/96` where the shoot prefers IPv6, an IPv6 address as it is.
+fn advertise_address(arguments: &[&Value]) -> Result<Value, String> {
+    let (address, prefer_v6) = (text(arguments, 0)?, arguments.get(1).and_then(|v| v.as_bool()).unwrap_or(false));
+    if is_symbol(address) {
+        return Ok(address.into());
+    }
+    let parsed: std::net::IpAddr = address.parse().map_err(|_| format!("`{address}` is not an address"))?;
+    Ok(match parsed {
+        std::net::IpAddr::V4(_) if prefer_v6 => format!("64:ff9b:1::{address}"),
+        std::net::IpAddr::V4(v4) => {
+            let [_, b, c, d] = v4.octets();
+            std::net::Ipv4Addr::new(240, b, c, d).to_string()
+        }
+        std::net::IpAddr::V6(_) => address.to_owned(),
+    }
+    .into())
 }
 
 fn dict(arguments: &[&Value]) -> Result<Value, String> {
@@ -351,7 +371,13 @@ fn secret_data(arguments: &[&Value], known: &Known<'_>, notes: &mut Notes) -> Re
     let Some(body) = body(address, known, notes) else { return Ok(Value::Null) };
     let data = body.get(key).ok_or_else(|| format!("secret `{config}` has no key `{key}`"))?;
     let text = std::str::from_utf8(data).map_err(|_| format!("key `{key}` of secret `{config}` is not text"))?;
-    if !names.public {
+    // A third argument takes one field of a line of comma-separated values.
+    let text = match arguments.get(2).and_then(|v| v.as_u64()) {
+        Some(field) => text.trim_end().split(',').nth(usize::try_from(field).unwrap_or(usize::MAX)).unwrap_or_default(),
+        None => text,
+    };
+    // What is public by nature may be shown.
+    if !names.public && !key.ends_with(".pub") {
         notes.secrets.push(Zeroizing::new(text.to_owned()));
     }
     Ok(text.into())

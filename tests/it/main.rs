@@ -9,4 +9,5 @@ mod git;
 mod plan;
 mod render;
 mod script;
+mod templates;
 mod values;

@@ -292,20 +292,61 @@ fn backup(seed: &Value, technical_id: &str, uid: &str) -> Value {
 fn core_dns(shoot: &Value, networks: &Value) -> Value {
     let settings = at(shoot, "/spec/systemComponents/coreDNS");
     let zones: BTreeSet<&str> = list(shoot, "/spec/provider/workers").iter().flat_map(|worker| texts(worker, "/zones")).collect();
-    let suffixes: Vec<Value> = texts(settings, "/rewriting/commonSuffixes")
-        .into_iter()
-        .map(|suffix| {
-            let bare = suffix.trim_start_matches('.');
-            json!({"suffix": bare, "pattern": bare.replace('.', "\\.")})
-        })
-        .collect();
     json!({
         "proportional": text(settings, "/autoscaling/mode") == "cluster-proportional",
         "maxReplicas": (2 * zones.len()).max(5),
-        "rewrites": suffixes,
+        "corefile": corefile(&texts(settings, "/rewriting/commonSuffixes")),
         "dualStackService": flag(networks, "/dualStack") && list(networks, "/dnsIPs").len() > 1,
         "clusterIPs": list(networks, "/dnsIPs"),
     })
+}
+
+/// A rewriting of names and of the answers to them.
+fn rewrite(asked: &str, name: &str, answered: &str, answer: &str) -> String {
+    format!(
+        "  rewrite stop {{\n    name regex {asked} {name}\n    answer name {answered} {answer}\n    answer value {answered} {answer}\n  }}\n"
+    )
+}
+
+/// The configuration of CoreDNS.
+fn corefile(suffixes: &[&str]) -> String {
+    let mut rewrites = rewrite(
+        r"(^(?:[^\.]+\.)+)svc\.cluster\.local\.svc\.cluster\.local",
+        "{1}svc.cluster.local",
+        r"(^(?:[^\.]+\.)+)svc\.cluster\.local",
+        "{1}svc.cluster.local.svc.cluster.local",
+    );
+    for suffix in suffixes {
+        let bare = suffix.trim_start_matches('.');
+        let pattern = bare.replace('.', r"\.");
+        rewrites.push_str(&rewrite(
+            &format!(r"(.*)\.{pattern}\.svc\.cluster\.local"),
+            &format!("{{1}}.{bare}"),
+            &format!(r"(.*)\.{pattern}"),
+            &format!("{{1}}.{bare}.svc.cluster.local"),
+        ));
+    }
+    let head = ".:8053 {\n  health {\n    lameduck 15s\n  }\n  ready\n";
+    let tail = "  kubernetes cluster.local in-addr.arpa ip6.arpa {
+    pods insecure
+    fallthrough in-addr.arpa ip6.arpa
+    ttl 30
+  }
+  prometheus :9153
+  loop
+  import custom/*.override
+  errors
+  log . {
+    class error
+  }
+  forward . /etc/resolv.conf
+  cache 30
+  reload
+  loadbalance round_robin
+}
+import custom/*.server
+";
+    format!("{head}{rewrites}{tail}")
 }
 
 /// Zones of the pools that run system components.
