@@ -108,7 +108,8 @@ fn shape(name: &str) -> Value {
         }
         "many-pools" => {
             let mut pools: Vec<Value> = (0..8).map(|n| worker(&format!("pool-{n}"))).collect();
-            pools[0]["kubernetes"] = json!({"version": "1.33.4", "kubelet": {"maxPods": 200, "evictionHard": {"memoryAvailable": "300Mi"}}});
+            pools[0]["kubernetes"] =
+                json!({"version": "1.33.4", "kubelet": {"maxPods": 200, "evictionHard": {"memoryAvailable": "300Mi"}}});
             pools[1]["taints"] = json!([{"key": "gpu", "value": "true", "effect": "NoSchedule"}]);
             pools[1]["labels"] = json!({"on": "yes", "weight": "1.10"});
             pools[2]["dataVolumes"] = json!([{"name": "kubelet", "size": "100Gi"}]);
@@ -241,21 +242,35 @@ fn every_shape_renders_and_every_reference_resolves() {
     for name in SHAPES {
         let components = render_shape(name);
         for rendered in &components {
-            assert!(!matches!(rendered.state, RenderState::Waiting(_) | RenderState::Failed(_)), "{name}/{}: {:?}", rendered.component.id, rendered.state);
+            assert!(
+                !matches!(rendered.state, RenderState::Waiting(_) | RenderState::Failed(_)),
+                "{name}/{}: {:?}",
+                rendered.component.id,
+                rendered.state
+            );
         }
         let here: BTreeSet<(String, String)> = all(&components).map(|o| (o.key.kind.clone(), o.key.name.clone())).collect();
         for object in all(&components) {
             assert!(!object.body.to_string().contains('\0'), "{name}: {}", object.key);
             assert_eq!(object.body["metadata"]["name"], object.key.name.as_str());
             for (kind, mount) in mounted(&object.body) {
-                let known = mount.starts_with("<secret ") || mount == "kube-root-ca.crt" || here.contains(&(kind.to_owned(), mount.clone()));
+                let known = mount.starts_with("<secret ")
+                    || mount == "kube-root-ca.crt"
+                    || here.contains(&(kind.to_owned(), mount.clone()));
                 assert!(known, "{name}: {} mounts {kind} {mount}, which nobody writes", object.key);
             }
-            for container in object.body.pointer("/spec/template/spec/containers").and_then(Value::as_array).into_iter().flatten() {
+            for container in object.body.pointer("/spec/template/spec/containers").and_then(Value::as_array).into_iter().flatten()
+            {
                 let image = container["image"].as_str().unwrap_or_default();
                 assert!(image.contains('/') && image.contains(':'), "{name}: {} runs image `{image}`", object.key);
-                let volumes: BTreeSet<&str> =
-                    object.body.pointer("/spec/template/spec/volumes").and_then(Value::as_array).into_iter().flatten().filter_map(|v| v["name"].as_str()).collect();
+                let volumes: BTreeSet<&str> = object
+                    .body
+                    .pointer("/spec/template/spec/volumes")
+                    .and_then(Value::as_array)
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|v| v["name"].as_str())
+                    .collect();
                 for mount in container["volumeMounts"].as_array().into_iter().flatten() {
                     let volume = mount["name"].as_str().unwrap_or_default();
                     assert!(volumes.contains(volume), "{name}: {} mounts volume {volume}", object.key);
@@ -317,15 +332,26 @@ fn a_workerless_shoot_has_nothing_of_nodes() {
         assert!(!kinds.contains(kind), "{kind}");
     }
     let names = wanted(&components);
-    for name in ["machine-controller-manager", "kube-scheduler", "kube-proxy", "coredns", "credentials", "infrastructure", "worker"] {
+    for name in
+        ["machine-controller-manager", "kube-scheduler", "kube-proxy", "coredns", "credentials", "infrastructure", "worker"]
+    {
         assert!(!names.contains(name), "{name}");
     }
-    for name in ["etcd-main", "etcd-events", "kube-apiserver", "kube-controller-manager", "gardener-resource-manager", "shoot-core-system"] {
+    for name in [
+        "etcd-main",
+        "etcd-events",
+        "kube-apiserver",
+        "kube-controller-manager",
+        "gardener-resource-manager",
+        "shoot-core-system",
+    ] {
         assert!(names.contains(name), "{name}");
     }
     let api = all(&components).find(|o| o.key.kind == "Deployment" && o.key.name == "kube-apiserver").expect("it is there");
     let text = api.body.to_string();
-    assert!(text.contains("--runtime-config=apps/v1=false,autoscaling/v2=false,batch/v1=false,policy/v1=false,storage.k8s.io/v1/csinodes=false"));
+    assert!(text.contains(
+        "--runtime-config=apps/v1=false,autoscaling/v2=false,batch/v1=false,policy/v1=false,storage.k8s.io/v1/csinodes=false"
+    ));
     assert!(!text.contains("kubelet") && !text.contains("egress"));
 }
 
@@ -358,10 +384,15 @@ fn networks_of_both_families_are_passed_on() {
     let objects = objects(shoot);
     let mut identity = identity();
     identity.status = json!({"networking": {"pods": ["100.96.0.0/11", "fd00:10::/64"], "services": ["100.64.0.0/13", "fd00:20::/112"], "nodes": ["10.250.0.0/16"]}});
-    let context = context::shoot(&Sources { objects: &objects, owner: &owner(), identity: &identity }).expect("everything is known");
+    let context =
+        context::shoot(&Sources { objects: &objects, owner: &owner(), identity: &identity }).expect("everything is known");
     assert_eq!(context["networks"]["dnsIPs"], json!(["100.64.0.10", "fd00:20::a"]));
     let components = offline(Scope::Shoot, &owner(), &context, "shoot--shop--web");
-    let manager = all(&components).find(|o| o.key.kind == "Deployment" && o.key.name == "kube-controller-manager").expect("it is there").body.to_string();
+    let manager = all(&components)
+        .find(|o| o.key.kind == "Deployment" && o.key.name == "kube-controller-manager")
+        .expect("it is there")
+        .body
+        .to_string();
     assert!(manager.contains("--cluster-cidr=100.96.0.0/11,fd00:10::/64") && manager.contains("--node-cidr-mask-size-ipv6=64"));
 }
 
@@ -378,7 +409,8 @@ fn pools_have_configurations_of_their_own() {
     assert_eq!(pools[3]["clusterAutoscaler"]["scaleDownUtilizationThreshold"], "0.5");
     assert_eq!(pools[4]["nodeAgentSecretName"], "gardener-node-agent-pool-4");
     assert_eq!(pools[0]["nodeTemplate"]["capacity"]["memory"], "8Gi");
-    let names: BTreeSet<&str> = all(&components).filter(|o| o.key.kind == "ManagedResource").map(|o| o.key.name.as_str()).collect();
+    let names: BTreeSet<&str> =
+        all(&components).filter(|o| o.key.kind == "ManagedResource").map(|o| o.key.name.as_str()).collect();
     assert!(names.contains("shoot-core-kube-proxy-pool-0-v1.33.4") && names.contains("shoot-core-kube-proxy-pool-1-v1.34.2"));
 }
 
@@ -389,11 +421,15 @@ fn what_clusters_know_ends_up_in_manifests() {
     let mut names = BTreeMap::new();
     let mut bodies = Bodies::default();
     let seed = Target::Seed("eu1".into());
-    let data = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), Zeroizing::new(v.as_bytes().to_vec()))).collect();
+    let data =
+        |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), Zeroizing::new(v.as_bytes().to_vec()))).collect();
     for compiled in components.scope(Scope::Shoot) {
         for config in &compiled.component.secrets {
             let public = config.ends_with("-bundle") && config.starts_with("ca");
-            names.insert(config.clone(), Names { current: format!("{config}-12345678"), old: None, checksum: "c0ffee".into(), public });
+            names.insert(
+                config.clone(),
+                Names { current: format!("{config}-12345678"), old: None, checksum: "c0ffee".into(), public },
+            );
             let body = data(&[
                 ("bundle.crt", "BUNDLE"),
                 ("ca.crt", "AUTHORITY"),
@@ -402,7 +438,10 @@ fn what_clusters_know_ends_up_in_manifests() {
                 ("id_rsa.pub", "ssh-ed25519 AAAA"),
                 ("static_tokens.csv", "t0k3n-of-the-probe,health-check,health-check,\n"),
             ]);
-            bodies.0.insert(SecretRef { target: seed.clone(), namespace: "shoot--shop--web".into(), name: format!("{config}-12345678") }, Some(body));
+            bodies.0.insert(
+                SecretRef { target: seed.clone(), namespace: "shoot--shop--web".into(), name: format!("{config}-12345678") },
+                Some(body),
+            );
         }
     }
     for (namespace, name) in [("garden", "dns"), ("garden", "backup"), ("garden-shop", "account")] {
@@ -424,13 +463,26 @@ fn what_clusters_know_ends_up_in_manifests() {
     };
     let outcome = render::components(&components, Scope::Shoot, &context, &known);
     assert!(outcome.findings.is_empty(), "{:#?}", outcome.findings);
-    let waiting: BTreeSet<&str> =
-        outcome.components.iter().filter(|c| matches!(c.state, RenderState::Waiting(_))).map(|c| c.component.id.name.as_str()).collect();
+    let waiting: BTreeSet<&str> = outcome
+        .components
+        .iter()
+        .filter(|c| matches!(c.state, RenderState::Waiting(_)))
+        .map(|c| c.component.id.name.as_str())
+        .collect();
     // Only what reads facts of other components waits for them.
-    assert_eq!(waiting, ["backup-entry", "backup-entry-garden", "dns-external", "dns-internal", "etcd-main", "kube-apiserver"].into_iter().collect());
+    assert_eq!(
+        waiting,
+        ["backup-entry", "backup-entry-garden", "dns-external", "dns-internal", "etcd-main", "kube-apiserver"]
+            .into_iter()
+            .collect()
+    );
     for object in all(&outcome.components) {
         let text = object.body.to_string();
-        assert!(object.sensitive || !text.contains("very secret") && !text.contains("t0k3n") && !text.contains("private key"), "{}", object.key);
+        assert!(
+            object.sensitive || !text.contains("very secret") && !text.contains("t0k3n") && !text.contains("private key"),
+            "{}",
+            object.key
+        );
     }
     let infrastructure = all(&outcome.components).find(|o| o.key.kind == "Infrastructure").expect("it is there");
     assert!(!infrastructure.sensitive, "a public key is no secret");
@@ -439,7 +491,8 @@ fn what_clusters_know_ends_up_in_manifests() {
 #[test]
 fn a_shoot_without_an_identity_says_what_is_missing() {
     let objects = objects(standard());
-    let missing = context::shoot(&Sources { objects: &objects, owner: &owner(), identity: &Identity::default() }).expect_err("no uid");
+    let missing =
+        context::shoot(&Sources { objects: &objects, owner: &owner(), identity: &Identity::default() }).expect_err("no uid");
     assert!(missing.to_string().contains("uid"), "{missing}");
 }
 
@@ -452,20 +505,32 @@ fn gardens_projects_and_seeds_render() {
     let landscape = Owner::cluster(Kind::Landscape, "test");
     let shipped = Shipped {
         schemas: BTreeMap::new(),
-        policies: vec![json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy", "metadata": {"name": "p"}, "spec": {"validations": []}})],
+        policies: vec![
+            json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy", "metadata": {"name": "p"}, "spec": {"validations": []}}),
+        ],
     };
     let garden = offline(Scope::Garden, &landscape, &context::garden(&sources(&landscape), &shipped).expect("known"), "");
     let definitions: Vec<&DesiredObject> = all(&garden).filter(|o| o.key.kind == "CustomResourceDefinition").collect();
     assert_eq!(definitions.len(), Kind::ALL.len() + 5);
     let shoots = definitions.iter().find(|o| o.key.name == "shoots.core.gardener.cloud").expect("it is there");
-    let columns: Vec<&str> = shoots.body["spec"]["versions"][0]["additionalPrinterColumns"].as_array().expect("a list").iter().filter_map(|c| c["name"].as_str()).collect();
-    assert_eq!(columns[..8], ["CloudProfile", "Provider", "Region", "K8S Version", "Hibernation", "Last Operation", "Status", "Age"]);
+    let columns: Vec<&str> = shoots.body["spec"]["versions"][0]["additionalPrinterColumns"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|c| c["name"].as_str())
+        .collect();
+    assert_eq!(
+        columns[..8],
+        ["CloudProfile", "Provider", "Region", "K8S Version", "Hibernation", "Last Operation", "Status", "Age"]
+    );
     let policy = all(&garden).find(|o| o.key.kind == "ValidatingAdmissionPolicy").expect("it is there");
     assert!(policy.body["spec"]["matchConditions"].to_string().contains("not-espalier-itself"));
 
     let project = Owner::cluster(Kind::Project, "shop");
     let rendered = offline(Scope::Project, &project, &context::project(&sources(&project)).expect("known"), "garden-shop");
-    let viewers = all(&rendered).find(|o| o.key.kind == "RoleBinding" && o.key.name == "gardener.cloud:system:project-viewer").expect("it is there");
+    let viewers = all(&rendered)
+        .find(|o| o.key.kind == "RoleBinding" && o.key.name == "gardener.cloud:system:project-viewer")
+        .expect("it is there");
     assert_eq!(viewers.body["subjects"][0]["name"], "readers");
     assert!(all(&rendered).any(|o| o.key.name == "gardener.cloud:extension:project:shop:backup"));
 
@@ -495,7 +560,11 @@ fn shapes_can_be_written_out() {
         std::fs::create_dir_all(&folder).expect("a folder");
         for rendered in render_shape(name) {
             let bodies: Vec<Value> = rendered.objects.iter().map(|o| o.body.as_ref().clone()).collect();
-            std::fs::write(folder.join(format!("{}.json", rendered.component.id)), serde_json::to_string_pretty(&bodies).expect("JSON")).expect("written");
+            std::fs::write(
+                folder.join(format!("{}.json", rendered.component.id)),
+                serde_json::to_string_pretty(&bodies).expect("JSON"),
+            )
+            .expect("written");
         }
     }
 }
