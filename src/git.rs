@@ -32,9 +32,9 @@ pub const RECONCILED_TRAILER: &str = "Reconciled";
 
 /// How long a fetch or a push may take before its thread is given up. A first clone of a large history over a slow line fits;
 /// a peer that went silent does not hold the daemon for longer.
-const NETWORK_LIMIT: Duration = Duration::from_secs(300);
+const NETWORK_LIMIT: Duration = Duration::from_mins(5);
 /// The same for work on local objects: only a dead disk takes longer.
-const LOCAL_LIMIT: Duration = Duration::from_secs(120);
+const LOCAL_LIMIT: Duration = Duration::from_mins(2);
 
 /// The name of a landscape's status branch.
 #[must_use]

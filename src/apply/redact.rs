@@ -55,7 +55,7 @@ fn push_plain(out: &mut String, text: &str, secret: bool) {
     for word in text.split_inclusive(|c: char| c.is_whitespace() || "{}[]".contains(c)) {
         let body = word.trim_end_matches(|c: char| c.is_whitespace() || "{}[]".contains(c));
         let end = &word[body.len()..];
-        let keep = !looks_secret(body) && !(secret && depth > 0);
+        let keep = !looks_secret(body) && (!secret || depth == 0);
         out.push_str(if keep || body.is_empty() { body } else { CUT });
         out.push_str(end);
         depth = (depth + end.matches(['{', '[']).count()).saturating_sub(end.matches(['}', ']']).count());

@@ -89,7 +89,7 @@ impl ClusterError {
                 // Being deleted or created by another is settled by looking again.
                 (409 | 410, _) | (403, "NamespaceTerminating") => ErrorClass::Conflict,
                 (401 | 403, _) => ErrorClass::Denied,
-                (408 | 429, _) | (500.., _) => ErrorClass::Transient,
+                (408 | 429 | 500.., _) => ErrorClass::Transient,
                 _ => ErrorClass::Permanent,
             },
             // A kind that is not served yet usually is once its definition was accepted.

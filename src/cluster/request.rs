@@ -17,7 +17,7 @@ use crate::landscape::Target;
 const MAX_ANSWER: usize = 800 << 20;
 
 /// A page of a list is large, and reading is safe after the lease.
-const LIST_TIMEOUT: Duration = Duration::from_secs(60);
+const LIST_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Requests made, per cluster and verb: `get`, `list`, `watch`, `create`, `apply`, `patch`, `delete`, `lease`.
 #[derive(Debug, Default)]

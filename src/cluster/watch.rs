@@ -81,7 +81,7 @@ impl Watching {
 }
 
 /// How often a kind that is not served is looked for, when nothing hints at it sooner.
-const UNSERVED_PAUSE: Duration = Duration::from_secs(60);
+const UNSERVED_PAUSE: Duration = Duration::from_mins(1);
 /// A server ends a watch after about this long, and we give it up a little later: a connection may be dead without saying so.
 const WATCH_SECONDS: u64 = 300;
 /// So many failures in a row make a kind incomplete: fewer are a server restarting.
@@ -142,7 +142,6 @@ fn is_definition(kind: &KindRef) -> bool {
 }
 
 /// Watches until history is lost (`Some(None)`), until it fails for good (`Some(reason)`), or until nobody listens (`None`).
-#[expect(clippy::option_option, reason = "three ends of one loop, used once")]
 async fn follow_from(
     cluster: &Cluster,
     kind: &KindRef,
@@ -215,12 +214,11 @@ async fn follow_once(
             () = sink.closed() => return End::Closed,
         };
         let (gone, object) = match next {
-            Err(_) => return End::Quiet,
             // An end right at the start, again and again, is a fault and not the server's time limit.
             Ok(None) if !seen && began.elapsed() < Duration::from_secs(1) => {
                 return End::Failed("the watch ended at once".to_owned());
             }
-            Ok(None) => return End::Quiet,
+            Err(_) | Ok(None) => return End::Quiet,
             Ok(Some(Err(e))) => return ended(&e),
             Ok(Some(Ok(WatchEvent::Error(status)))) if status.code == 410 => return End::Expired,
             Ok(Some(Ok(WatchEvent::Error(status)))) => return End::Failed(status.message.clone()),
@@ -354,6 +352,12 @@ impl View {
         touched
     }
 
+    /// Takes in an object that a write returned, so that nothing has to wait for the watch to tell. Older news that the watch
+    /// brings of it afterwards is passed over.
+    pub fn written(&mut self, target: &Target, object: Arc<Object>) -> Touched {
+        self.fold(Signal::Changed { target: target.clone(), delta: Delta::Applied(object) })
+    }
+
     /// Restates whether a target is complete; says whether that changed.
     fn judge(&mut self, target: &Target) -> bool {
         let problem = self
@@ -371,13 +375,21 @@ impl View {
 
 fn replace(live: &mut Live, target: &Target, object: Arc<Object>, touched: &mut Touched) {
     let old = live.objects.get(&object.key);
-    if old.is_some_and(|old| old.uid == object.uid && old.resource_version == object.resource_version) {
+    if old.is_some_and(|old| old.uid == object.uid && !is_newer(&object.resource_version, &old.resource_version)) {
         return;
     }
     touched.owners.extend(old.and_then(|old| old.labels.get(OWNER_LABEL)).cloned());
     touched.owners.extend(object.labels.get(OWNER_LABEL).cloned());
     touched.keys.insert((target.clone(), object.key.clone()));
     live.insert(object);
+}
+
+/// Versions of one object grow as decimal numbers; should a server's not be numbers, any other one counts as newer.
+fn is_newer(version: &str, than: &str) -> bool {
+    match (version.parse::<u128>(), than.parse::<u128>()) {
+        (Ok(version), Ok(than)) => version > than,
+        _ => version != than,
+    }
 }
 
 fn remove(live: &mut Live, target: &Target, key: &ObjectKey, touched: &mut Touched) {

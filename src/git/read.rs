@@ -141,13 +141,12 @@ fn read_files(
                 Some(ObjectType::Commit) => (EntryKind::Submodule, Arc::clone(&empty)),
                 _ if entry.filemode() == i32::from(git2::FileMode::Link) => (EntryKind::Symlink, Arc::clone(&empty)),
                 _ => {
-                    let bytes = match used.get(&id).or_else(|| before.get(&id)) {
-                        Some(known) => Arc::clone(known),
-                        None => {
-                            let blob = worker.repository.find_blob(id).map_err(GitError::read(format!("file `{path}`")))?;
-                            let content = blob.content();
-                            Arc::from(&content[..content.len().min(MAX_FILE_BYTES)])
-                        }
+                    let bytes = if let Some(known) = used.get(&id).or_else(|| before.get(&id)) {
+                        Arc::clone(known)
+                    } else {
+                        let blob = worker.repository.find_blob(id).map_err(GitError::read(format!("file `{path}`")))?;
+                        let content = blob.content();
+                        Arc::from(&content[..content.len().min(MAX_FILE_BYTES)])
                     };
                     used.insert(id, Arc::clone(&bytes));
                     (EntryKind::File, bytes)

@@ -2,6 +2,7 @@
 //!
 //! Credentials go to the host that the location names and to no other: redirects are not followed, and the callback compares.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -90,14 +91,13 @@ pub(super) fn fetch(worker: &Worker) -> Result<bool, GitError> {
 }
 
 /// All branches and where they stand.
-fn branches(repository: &Repository) -> Result<Vec<(Vec<u8>, Option<Oid>)>, GitError> {
+fn branches(repository: &Repository) -> Result<BTreeMap<Vec<u8>, Option<Oid>>, GitError> {
     let failed = |source| GitError::Read { what: "the branches".to_owned(), source };
-    let mut all = Vec::new();
+    let mut all = BTreeMap::new();
     for reference in repository.references_glob("refs/heads/*").map_err(failed)? {
         let reference = reference.map_err(failed)?;
-        all.push((reference.name_bytes().to_vec(), reference.target()));
+        all.insert(reference.name_bytes().to_vec(), reference.target());
     }
-    all.sort();
     Ok(all)
 }
 

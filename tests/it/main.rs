@@ -6,6 +6,7 @@ mod document;
 mod edits;
 mod generate;
 mod git;
+mod git_http;
 mod plan;
 mod render;
 mod script;
