@@ -77,7 +77,9 @@
 
 pub mod admission;
 pub mod apply;
+pub mod cli;
 pub mod cluster;
+pub mod config;
 pub mod digest;
 pub mod document;
 pub mod facts;
@@ -89,10 +91,12 @@ pub mod landscape;
 pub mod memo;
 pub mod observed;
 pub mod plan;
+pub mod print;
 pub mod render;
 pub mod schedule;
 pub mod secrets;
 pub mod sim;
 pub mod snapshot;
 pub mod status;
+pub mod telemetry;
 pub mod value;

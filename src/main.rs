@@ -1,1 +1,7 @@
-fn main() {}
+//! The `espalier` program: parse, dispatch, exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    espalier::cli::main()
+}

@@ -12,7 +12,6 @@ pub use counters::{Counters, Request};
 pub use error::ApiError;
 pub use fault::{Fault, Faults, Matching};
 
-mod actors;
 mod builtin;
 mod clock;
 pub(crate) mod cluster;

@@ -1,0 +1,246 @@
+//! `demo`: a repository and embedded clusters on this machine, brought to ready.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::Api;
+use kube::api::PostParams;
+use kube::runtime::{WatchStreamExt as _, watcher};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::simulated::Park;
+use super::{Context, Exit, run, stop_signal};
+use crate::cluster::Clusters;
+use crate::config;
+use crate::daemon::state::Settings as Pace;
+use crate::daemon::{self, Options, View};
+use crate::git::{self, Credentials, Location, Message, Repo};
+use crate::landscape::Target;
+use crate::sim::{self, Delays};
+
+const LANDSCAPE: &str = "local";
+
+/// Bring up a landscape on this machine: a repository and embedded clusters, to ready.
+///
+/// Makes DIR/repo (branch landscape/local), DIR/state (the embedded clusters) and DIR/kubeconfig, reconciles until everything is
+/// ready, and ends. A second `demo` on the same folder goes on where the first one ended.
+///
+/// Examples:
+///   espalier demo
+///   espalier demo --dir /tmp/landscape --watch
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(super) struct Args {
+    /// Where to put it
+    #[arg(long, value_name = "DIR", default_value = "espalier-demo")]
+    dir: PathBuf,
+    /// Go on after everything is ready: serve the clusters and follow the branch until interrupted
+    #[arg(long)]
+    watch: bool,
+    /// How quick the simulated controllers are
+    #[arg(long, value_enum, default_value_t = Speed::Short, value_name = "SPEED", hide = true)]
+    speed: Speed,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Speed {
+    None,
+    Short,
+}
+
+pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
+    let printer = &context.printer;
+    let dir = args.dir.clone();
+    tokio::fs::create_dir_all(&dir).await.with_context(|| format!("failed to create {}", dir.display()))?;
+    let dir = tokio::fs::canonicalize(&dir).await.with_context(|| format!("failed to find {}", dir.display()))?;
+    let repo_dir = dir.join("repo");
+    if tokio::fs::try_exists(repo_dir.join(".git")).await.unwrap_or(false) {
+        printer.note(&format!("Going on with {}", repo_dir.display()));
+    } else {
+        let files = crate::library::example(LANDSCAPE);
+        let message = Message { subject: "Describe a landscape of two seeds and seven clusters".into(), ..Message::default() };
+        git::create(&repo_dir, &format!("landscape/{LANDSCAPE}"), files, message, config::now().as_second()).await?;
+        printer.note(&format!("Made {} (branch landscape/{LANDSCAPE})", repo_dir.display()));
+    }
+    let repo = Repo::open(Location::Path(repo_dir.clone()), &dir, Credentials::default()).await?;
+    let delays = match args.speed {
+        Speed::None => Delays::None,
+        Speed::Short => Delays::Short,
+    };
+    let state = dir.join("state");
+    let park = Park::new(Some(state.clone()), 1, delays);
+    let garden = park.open(&Target::Garden)?;
+    let mut clusters = BTreeSet::new();
+    for seed in seeds(&repo).await? {
+        park.open(&Target::Seed(seed.clone()))?;
+        clusters.insert(seed);
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await.context("failed to listen on loopback")?;
+    let serving = sim::serve(park.sims(), listener, Some(&state)).await?;
+    let kubeconfig = dir.join("kubeconfig");
+    write_private(&kubeconfig, &serving.kubeconfig).await?;
+
+    let credentials = tokio::spawn(hand_in_credentials(garden, repo.clone()));
+    let (view, seen) = watch::channel(Arc::new(View::default()));
+    let options = |once: bool, view: watch::Sender<Arc<View>>| Options {
+        repo: repo.clone(),
+        branch: run::branch(LANDSCAPE, None),
+        root: String::new(),
+        landscape: LANDSCAPE.to_owned(),
+        clusters: Clusters::new(BTreeMap::new(), config::now),
+        connect: park.connect(),
+        poll: Duration::from_secs(30),
+        once,
+        accept_rewrite: false,
+        identity: run::identity(&context.settings),
+        settings: Pace { status_every: 1_000, ..Pace::default() },
+        view,
+    };
+    let (stop, why) = stop_signal()?;
+    let narrator = tokio::spawn({
+        let (printer, mut seen) = (printer.clone(), seen.clone());
+        async move { super::progress::narrate(&printer, &mut seen).await }
+    });
+    let exit = if args.watch {
+        let guide = tokio::spawn(say_when_ready(context.printer.clone(), seen, dir.clone()));
+        let ended = daemon::run(options(false, view), stop).await;
+        guide.abort();
+        ended?;
+        why.get().copied().unwrap_or(Exit::Terminated)
+    } else {
+        let ended = daemon::run(options(true, view), stop).await?;
+        narrator.abort();
+        if ended.stopped {
+            why.get().copied().unwrap_or(Exit::Terminated)
+        } else {
+            printer.result(&super::progress::table(&ended.view));
+            let status = ended.status.as_ref().map_or_else(|| "none".to_owned(), |s| s.short().to_owned());
+            printer.line(&format!("\nStatus commit {status} on espalier/status/{LANDSCAPE}"));
+            printer.line(&next_steps(&dir));
+            run::verdict(&ended.view)
+        }
+    };
+    narrator.abort();
+    credentials.abort();
+    serving.stop().await;
+    for (_, sim) in park.sims() {
+        sim.close().await;
+    }
+    Ok(exit)
+}
+
+fn next_steps(dir: &Path) -> String {
+    let dir = dir.display();
+    format!(
+        "Try next:\n  git -C {dir}/repo log espalier/status/{LANDSCAPE}      what was reconciled, commit by commit\n  \
+         git -C {dir}/repo show espalier/status/{LANDSCAPE}:STATUS.md\n  \
+         espalier demo --dir {dir} --watch          goes on, and serves the clusters:\n  \
+         kubectl --kubeconfig {dir}/kubeconfig --context garden get shoots -A"
+    )
+}
+
+async fn say_when_ready(printer: crate::print::Printer, mut seen: watch::Receiver<Arc<View>>, dir: PathBuf) {
+    let ready = seen.wait_for(|view| !view.owners.is_empty() && run::unready(view) == 0).await.is_ok();
+    if ready {
+        let dir = dir.display();
+        printer.note(&format!(
+            "\nEverything is ready. Edit {dir}/repo/projects/shop/shoots/mini.yaml and commit; or look around:\n  \
+             kubectl --kubeconfig {dir}/kubeconfig --context garden get shoots -A\nCtrl-C ends it; the same command goes on."
+        ));
+    }
+}
+
+/// The seeds that the branch names.
+async fn seeds(repo: &Repo) -> anyhow::Result<Vec<String>> {
+    Ok(load(repo).await?.seeds.keys().map(|owner| owner.name.clone()).collect())
+}
+
+async fn load(repo: &Repo) -> anyhow::Result<crate::landscape::Landscape> {
+    let branch = run::branch(LANDSCAPE, None);
+    let Some(revision) = repo.resolve(&branch).await? else { anyhow::bail!("there is no branch `{branch}`") };
+    let snapshot = repo.snapshot(&revision, "").await?;
+    Ok(crate::landscape::load(&snapshot, &mut crate::landscape::FileMemo::default()).0)
+}
+
+/// Puts credentials into the garden, as the people of the projects would: wherever something refers to a Secret that Git must not
+/// hold, one appears as soon as its namespace does. They open nothing.
+async fn hand_in_credentials(garden: kube::Client, repo: Repo) {
+    let wanted = match load(&repo).await {
+        Ok(landscape) => referenced(&landscape),
+        Err(error) => {
+            tracing::warn!(%error, "no credentials are handed in");
+            return;
+        }
+    };
+    let namespaces: Api<Namespace> = Api::all(garden.clone());
+    let mut appearing = watcher(namespaces, watcher::Config::default()).default_backoff().touched_objects().boxed();
+    while let Some(namespace) = appearing.next().await {
+        let Some(namespace) = namespace.ok().and_then(|n| n.metadata.name) else { continue };
+        let secrets: Api<Secret> = Api::namespaced(garden.clone(), &namespace);
+        for name in wanted.get(&namespace).into_iter().flatten() {
+            let body = json!({
+                "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+                "metadata": { "name": name, "namespace": namespace },
+                "stringData": {
+                    "accessKeyID": "demo", "secretAccessKey": format!("opens-nothing-{name}"),
+                    "serviceaccount.json": "{\"type\":\"service_account\",\"project_id\":\"demo\"}",
+                },
+            });
+            let Ok(secret) = serde_json::from_value::<Secret>(body) else { continue };
+            match secrets.create(&PostParams::default(), &secret).await {
+                Ok(_) => tracing::info!(%namespace, %name, "credentials handed in"),
+                Err(kube::Error::Api(status)) if status.code == 409 => {}
+                Err(error) => tracing::warn!(%namespace, %name, %error, "credentials could not be handed in"),
+            }
+        }
+    }
+}
+
+/// Secrets of the garden that a landscape refers to: namespace to names.
+fn referenced(landscape: &crate::landscape::Landscape) -> BTreeMap<String, BTreeSet<String>> {
+    let mut out: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (owner, value, _) in landscape.objects() {
+        let own = if owner.kind.namespaced() { crate::observed::project_namespace(&owner.project) } else { "garden".to_owned() };
+        collect(value, &own, &mut out);
+    }
+    out
+}
+
+fn collect(value: &Value, own: &str, out: &mut BTreeMap<String, BTreeSet<String>>) {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                let kind = value.get("kind").and_then(Value::as_str).unwrap_or("Secret");
+                if matches!(key.as_str(), "secretRef" | "credentialsRef")
+                    && kind == "Secret"
+                    && let Some(name) = value.get("name").and_then(Value::as_str)
+                {
+                    let namespace = value.get("namespace").and_then(Value::as_str).unwrap_or(own);
+                    out.entry(namespace.to_owned()).or_default().insert(name.to_owned());
+                } else {
+                    collect(value, own, out);
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect(item, own, out)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Writes a file that only its owner may read: it holds tokens.
+async fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
+    use tokio::io::AsyncWriteExt as _;
+    let mut options = tokio::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = options.open(path).await.with_context(|| format!("failed to write {}", path.display()))?;
+    file.write_all(text.as_bytes()).await?;
+    file.flush().await?;
+    Ok(())
+}

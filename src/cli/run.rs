@@ -1,0 +1,189 @@
+//! `run`: the daemon.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use futures::FutureExt as _;
+use serde_json::Value;
+use tokio::sync::watch;
+use zeroize::Zeroizing;
+
+use super::simulated::Park;
+use super::{Context, Exit, stop_signal};
+use crate::cluster::{self, Access, Clusters};
+use crate::config::{self, Settings};
+use crate::daemon::state::Settings as Pace;
+use crate::daemon::{self, Connect, Options, View};
+use crate::git::{Credentials, Location, Repo};
+use crate::landscape::{Kind, Target};
+use crate::sim::Delays;
+use crate::status::Standing;
+use crate::web;
+
+/// Reconcile a landscape: watch its branch, keep its clusters as it says, report on its status branch.
+///
+/// Examples:
+///   espalier run --repo . --landscape local --sim --once
+///   espalier run --repo https://git.example.org/landscapes.git --landscape live --listen 0.0.0.0:8080
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(super) struct Args {
+    /// Return when everything wanted is ready, held or failed
+    #[arg(long)]
+    once: bool,
+    /// Simulate the garden and the seeds inside this process; needs no kubeconfig
+    #[arg(long)]
+    sim: bool,
+    /// Branch of the landscape [default: landscape/<NAME>]
+    #[arg(long, value_name = "BRANCH")]
+    branch: Option<String>,
+    /// Folder for what survives a restart: mirrors of remote repositories, simulated clusters
+    #[arg(long, value_name = "DIR", env = "ESPALIER_STATE_DIR")]
+    state_dir: Option<PathBuf>,
+    /// Serve /healthz, /readyz and /metrics here
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// Seconds between two looks at a remote repository
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
+    poll: u64,
+    /// Follow a rewritten history to where the branch is now
+    #[arg(long)]
+    accept_rewrite: bool,
+}
+
+pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
+    let global = &context.settings.global;
+    let Some(landscape) = global.landscape.clone() else {
+        context.printer.error("which landscape?", Some("say --landscape NAME (its branch is landscape/NAME)"));
+        return Ok(Exit::Usage);
+    };
+    let repo = open(&context.settings, args.state_dir.as_ref()).await?;
+    let (connect, park) = reach(context, &args, &repo, &landscape).await?;
+    let clusters = Clusters::new(BTreeMap::new(), config::now);
+    let (view, mut seen) = watch::channel(Arc::new(View::default()));
+    let options = Options {
+        repo,
+        branch: branch(&landscape, args.branch.as_deref()),
+        root: global.path.clone(),
+        landscape,
+        clusters,
+        connect,
+        poll: Duration::from_secs(args.poll),
+        once: args.once,
+        accept_rewrite: args.accept_rewrite,
+        identity: identity(&context.settings),
+        settings: Pace { status_every: if args.once { 1_000 } else { 5_000 }, ..Pace::default() },
+        view,
+    };
+    if let Some(address) = args.listen {
+        let bound = web::serve(address, seen.clone()).await.with_context(|| format!("failed to listen on {address}"))?;
+        context.printer.note(&format!("listening on http://{bound}"));
+    }
+    let (stop, why) = stop_signal()?;
+    let narrator = tokio::spawn({
+        let printer = context.printer.clone();
+        async move { super::progress::narrate(&printer, &mut seen).await }
+    });
+    let ended = daemon::run(options, stop).await;
+    narrator.abort();
+    drop(park);
+    let ended = ended?;
+    if ended.stopped {
+        return Ok(why.get().copied().unwrap_or(Exit::Terminated));
+    }
+    context.printer.result(&super::progress::table(&ended.view));
+    Ok(verdict(&ended.view))
+}
+
+/// All ready: 0. Something held: 1. Something failed: 5.
+pub(super) fn verdict(view: &View) -> Exit {
+    let worst = view.owners.values().map(|row| row.standing).min();
+    match worst {
+        Some(Standing::Failed) => Exit::Partly,
+        Some(Standing::Held) => Exit::Something,
+        _ if view.git_trouble.is_some() => Exit::Failed,
+        _ => Exit::Done,
+    }
+}
+
+/// The full name of a landscape's branch.
+pub(super) fn branch(landscape: &str, said: Option<&str>) -> String {
+    match said {
+        Some(name) if name.starts_with("refs/") => name.to_owned(),
+        Some(name) => format!("refs/heads/{name}"),
+        None => format!("refs/heads/landscape/{landscape}"),
+    }
+}
+
+/// Opens the repository that `--repo` names; the one around the working directory without it.
+pub(super) async fn open(settings: &Settings, state: Option<&PathBuf>) -> anyhow::Result<Repo> {
+    let text = settings.global.repo.as_deref().unwrap_or(".");
+    let location: Location = text.parse()?;
+    let credentials = Credentials {
+        token: settings.git_token.clone().map(Zeroizing::new),
+        agent: settings.ssh_agent,
+        ..Credentials::default()
+    };
+    Ok(Repo::open(location, &daemon::cache_dir(state), credentials).await?)
+}
+
+/// Who we are among running processes.
+pub(super) fn identity(settings: &Settings) -> String {
+    format!("{}-{}", settings.host.as_deref().unwrap_or("localhost"), std::process::id())
+}
+
+/// How clusters are reached: simulated where that is said, else by the contexts that `landscape.yaml` names.
+async fn reach(context: &Context, args: &Args, repo: &Repo, landscape: &str) -> anyhow::Result<(Connect, Option<Park>)> {
+    let simulated = if args.sim { true } else { says_sim(context, args, repo, landscape).await? };
+    if simulated {
+        let park = Park::new(args.state_dir.as_ref().map(|dir| dir.join("clusters")), 1, Delays::None);
+        return Ok((park.connect(), Some(park)));
+    }
+    let file = context.settings.global.kubeconfig.clone().or_else(|| context.settings.home.as_ref().map(|h| h.join(".kube/config")));
+    Ok((kubeconfig(file), None))
+}
+
+async fn says_sim(context: &Context, args: &Args, repo: &Repo, landscape: &str) -> anyhow::Result<bool> {
+    repo.fetch().await?;
+    let branch = branch(landscape, args.branch.as_deref());
+    let Some(revision) = repo.resolve(&branch).await? else { anyhow::bail!("there is no branch `{branch}`") };
+    let snapshot = repo.snapshot(&revision, &context.settings.global.path).await?;
+    let (loaded, _) = crate::landscape::load(&snapshot, &mut crate::landscape::FileMemo::default());
+    Ok(loaded.landscape.is_some_and(|l| l.value.pointer("/spec/clusters").and_then(Value::as_str) == Some("sim")))
+}
+
+/// Clients from a kubeconfig file, by the contexts of `landscape.yaml`; or from inside a cluster.
+fn kubeconfig(file: Option<PathBuf>) -> Connect {
+    Box::new(move |target, settings| {
+        let file = file.clone();
+        async move {
+            let clusters = settings.as_ref().and_then(|s| s.pointer("/spec/clusters")).cloned().unwrap_or(Value::Null);
+            let name = match &target {
+                Target::Garden => clusters.get("garden").and_then(Value::as_str),
+                Target::Seed(seed) => clusters.pointer("/seeds").and_then(|s| s.get(seed)).and_then(Value::as_str),
+            };
+            let Some(name) = name else {
+                return Err(format!("landscape.yaml names no context for {target} (spec.clusters), and does not say `clusters: sim`"));
+            };
+            let access = if name == "in-cluster" {
+                Access::InCluster
+            } else {
+                let said = clusters.get("kubeconfig").and_then(Value::as_str).map(PathBuf::from);
+                let Some(path) = said.or(file) else { return Err("there is no kubeconfig: say --kubeconfig FILE".to_owned()) };
+                let text = tokio::fs::read_to_string(&path).await.map_err(|e| format!("failed to read {}: {e}", path.display()))?;
+                Access::Kubeconfig { text: Zeroizing::new(text), context: Some(name.to_owned()) }
+            };
+            cluster::client(&target, access).await.map_err(|e| e.to_string())
+        }
+        .boxed()
+    })
+}
+
+/// Whether any shoot is not ready yet: for `demo`'s summary.
+pub(super) fn unready(view: &View) -> usize {
+    view.owners.iter().filter(|(o, row)| o.kind == Kind::Shoot && row.standing != Standing::Ready).count()
+}

@@ -1,0 +1,113 @@
+//! The only writer to stdout and stderr. Results go to stdout; progress, notes and errors to stderr; colour is only an addition.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use crate::config::{Colour, Settings};
+
+/// Whether to use colour on stderr.
+#[must_use]
+pub fn colours(wish: Colour) -> bool {
+    match wish {
+        Colour::Always => true,
+        Colour::Never => false,
+        Colour::Auto => std::io::stderr().is_terminal() && anstream::stderr().current_choice() != anstream::ColorChoice::Never,
+    }
+}
+
+/// Writes for one command.
+#[derive(Debug, Clone)]
+pub struct Printer {
+    quiet: bool,
+    colour: Colour,
+}
+
+impl Printer {
+    /// A printer for these settings.
+    #[must_use]
+    pub const fn new(settings: &Settings) -> Self {
+        Self { quiet: settings.global.quiet, colour: settings.global.color }
+    }
+
+    fn choice(&self) -> anstream::ColorChoice {
+        match self.colour {
+            Colour::Auto => anstream::ColorChoice::Auto,
+            Colour::Always => anstream::ColorChoice::Always,
+            Colour::Never => anstream::ColorChoice::Never,
+        }
+    }
+
+    /// Writes a result, as it is.
+    pub fn result(&self, text: &str) {
+        let mut out = anstream::AutoStream::new(std::io::stdout().lock(), self.choice());
+        // A reader that went away (`| head`) is no error of ours.
+        if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+            tracing::debug!("stdout was closed");
+        }
+    }
+
+    /// Writes a line of a result.
+    pub fn line(&self, text: &str) {
+        self.result(&format!("{text}\n"));
+    }
+
+    /// Says something on the way, on stderr; not if quiet.
+    pub fn note(&self, text: &str) {
+        if !self.quiet {
+            self.stderr(&format!("{text}\n"));
+        }
+    }
+
+    /// Says what went wrong, and what to do.
+    pub fn error(&self, text: &str, hint: Option<&str>) {
+        let hint = hint.map_or_else(String::new, |hint| format!("hint: {hint}\n"));
+        self.stderr(&format!("\x1b[1;31merror\x1b[0m: {text}\n{hint}"));
+    }
+
+    /// Says why a command failed: the error and its causes.
+    pub fn failure(&self, error: &anyhow::Error) {
+        let mut text = error.to_string();
+        for cause in error.chain().skip(1) {
+            let cause = cause.to_string();
+            if !text.contains(&cause) {
+                text.push_str(": ");
+                text.push_str(&cause);
+            }
+        }
+        self.error(&text, None);
+    }
+
+    /// Whether stderr is a terminal that progress may be drawn on.
+    #[must_use]
+    pub fn draws(&self) -> bool {
+        !self.quiet && std::io::stderr().is_terminal()
+    }
+
+    fn stderr(&self, text: &str) {
+        let mut err = anstream::AutoStream::new(std::io::stderr().lock(), self.choice());
+        if err.write_all(text.as_bytes()).and_then(|()| err.flush()).is_err() {
+            tracing::debug!("stderr was closed");
+        }
+    }
+}
+
+/// Aligned columns as kubectl prints them: three spaces between, no borders, no trailing space.
+#[must_use]
+pub fn columns<const N: usize>(rows: &[[String; N]]) -> String {
+    let mut widths = [0; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut out = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (width, cell) in widths.iter().zip(row) {
+            line.push_str(cell);
+            line.extend(std::iter::repeat_n(' ', width - cell.chars().count() + 3));
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
