@@ -10,6 +10,13 @@ use zeroize::Zeroizing;
 
 use crate::landscape::Target;
 
+mod ensure;
+mod name;
+mod wanted;
+
+pub use ensure::{Ensured, ensure};
+pub use wanted::{DIGEST_KEY, configs, wanted};
+
 /// One secret that an owner wants to exist, by its configuration name (`ca`, `kube-apiserver`, `service-account-key`, …).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Wanted {

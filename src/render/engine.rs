@@ -12,7 +12,6 @@ use handlebars::{
     Context, Handlebars, Helper, HelperDef, HelperResult, Output, RenderContext, RenderError, Renderable, ScopedJson,
 };
 use serde_json::Value;
-use zeroize::Zeroizing;
 
 use super::helper;
 use super::image::Images;
@@ -101,8 +100,10 @@ pub(crate) struct Notes {
     pub(crate) waiting: Vec<String>,
     /// Secrets whose bodies were asked for and not fetched yet.
     pub(crate) needs_bodies: BTreeSet<SecretRef>,
-    /// Secret values that were handed out.
-    pub(crate) secrets: Vec<Zeroizing<String>>,
+    /// Whether a secret value was handed out.
+    pub(crate) secret: bool,
+    /// Whether secret values are to be handed out in another shape: what differs then contains them.
+    pub(crate) masked: bool,
 }
 
 /// Rendered text, with the places in the template that its parts came from.
@@ -159,7 +160,7 @@ pub(crate) fn run(template: &Template, context: &Context, known: &Known<'_>, not
         Some(at) => {
             let (line, column) = text.origin(at);
             let rest: String = text.text[at..].split('\0').nth(1).unwrap_or_default().chars().take(60).collect();
-            let shown = if locked(notes).secrets.is_empty() { format!(" `{}`", rest.escape_debug()) } else { String::new() };
+            let shown = if !locked(notes).secret { format!(" `{}`", rest.escape_debug()) } else { String::new() };
             Err(Failure {
                 message: format!(
                     "a value{shown} could change the manifest's structure; write it with `{{{{json …}}}}` or `{{{{yaml … indent}}}}`"

@@ -5,10 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
-use zeroize::Zeroizing;
 
 use super::component::Component;
 use super::{DesiredObject, Hibernate};
@@ -30,8 +27,8 @@ pub(crate) struct Stamp<'a> {
     /// The default namespace; empty for none.
     pub(crate) namespace: &'a str,
     pub(crate) hibernated: bool,
-    /// Secret values that the template was given.
-    pub(crate) secrets: &'a [Zeroizing<String>],
+    /// Whether the manifest with this number includes secret values; none do beyond its end.
+    pub(crate) sensitive: &'a [bool],
     pub(crate) digest_key: Option<&'a DigestKey>,
     /// Whether secret values are symbols anyway.
     pub(crate) offline: bool,
@@ -55,20 +52,22 @@ pub(crate) fn objects(manifests: Vec<Value>, stamp: &Stamp<'_>) -> Result<Vec<De
     }
     let mut plain: Vec<Value> = manifests.iter().map(|(_, m)| m.clone()).collect();
     reference::name_uniquely(&mut plain);
-    let mut expanded: Vec<(usize, Value)> = Vec::with_capacity(plain.len());
+    let mut expanded: Vec<(usize, bool, Value)> = Vec::with_capacity(plain.len());
     for ((index, _), manifest) in manifests.into_iter().zip(plain) {
+        let sensitive = stamp.sensitive.get(index).copied().unwrap_or(false);
         if manifest["apiVersion"] == managed::API_VERSION {
-            let pair = managed::expand(&manifest).map_err(|m| Refusal::Wrong(index, m))?;
-            expanded.extend(pair.into_iter().map(|m| (index, m)));
+            let [secret, resource] = managed::expand(&manifest).map_err(|m| Refusal::Wrong(index, m))?;
+            expanded.push((index, sensitive, secret));
+            expanded.push((index, false, resource));
         } else {
-            expanded.push((index, manifest));
+            expanded.push((index, sensitive, manifest));
         }
     }
     let mut seen = BTreeSet::new();
     expanded
         .into_iter()
-        .map(|(index, manifest)| {
-            let object = stamped(manifest, stamp)?;
+        .map(|(index, sensitive, manifest)| {
+            let object = stamped(manifest, sensitive, stamp)?;
             if seen.insert(object.key.clone()) {
                 Ok(object)
             } else {
@@ -137,11 +136,9 @@ fn default_namespace(manifest: &mut Value, namespace: &str) {
     }
 }
 
-fn stamped(mut body: Value, stamp: &Stamp<'_>) -> Result<DesiredObject, Refusal> {
+fn stamped(mut body: Value, sensitive: bool, stamp: &Stamp<'_>) -> Result<DesiredObject, Refusal> {
     let key = ObjectKey::of(&body).ok_or_else(|| Refusal::Wrong(0, "a manifest lost its identity".into()))?;
     let api_version = body["apiVersion"].as_str().unwrap_or_default().to_owned();
-    let sensitive = !stamp.secrets.is_empty()
-        && ((key.group.is_empty() && key.kind == "Secret") || stamp.secrets.iter().any(|secret| mentions(&body, secret)));
     let once = take_once(&mut body, &key, stamp);
     let digest = match (sensitive, stamp.digest_key) {
         (true, Some(key)) => digest::keyed(key, &body),
@@ -167,24 +164,6 @@ pub(crate) fn set(body: &mut Value, map: &str, name: &str, value: String) {
         body["metadata"][map] = json!({});
     }
     body["metadata"][map][name] = value.into();
-}
-
-/// Whether a secret value occurs anywhere in a manifest, as it is or encoded.
-fn mentions(value: &Value, secret: &str) -> bool {
-    // Short values would be found everywhere, and hide nothing.
-    if secret.len() < 8 {
-        return false;
-    }
-    let encoded = Zeroizing::new(STANDARD.encode(secret));
-    fn walk(value: &Value, plain: &str, encoded: &str) -> bool {
-        match value {
-            Value::String(text) => text.contains(plain) || text.contains(encoded),
-            Value::Array(items) => items.iter().any(|v| walk(v, plain, encoded)),
-            Value::Object(map) => map.values().any(|v| walk(v, plain, encoded)),
-            Value::Null | Value::Bool(_) | Value::Number(_) => false,
-        }
-    }
-    walk(value, secret, &encoded)
 }
 
 /// Moves the fields that are set once out of a manifest into a sparse one of their own.

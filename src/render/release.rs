@@ -111,20 +111,21 @@ fn one(
     if let Some(missing) = notes.waiting.first() {
         return (RenderState::Waiting(missing.clone()), Vec::new());
     }
-    let (text, manifests) = match result.and_then(|text| parse(compiled, text, !notes.secrets.is_empty())) {
+    let (text, manifests) = match result.and_then(|text| parse(compiled, text, notes.secret)) {
         Ok(read) => read,
         Err(failure) => return failed(failure),
     };
+    let (offsets, values): (Vec<usize>, Vec<Value>) = manifests.into_iter().unzip();
+    let sensitive = if notes.secret { sensitive(compiled, wrapped, known, &values) } else { Vec::new() };
     let stamp = Stamp {
         owner: known.owner,
         component: &compiled.component,
         namespace: if compiled.component.in_garden { known.garden_namespace } else { known.namespace },
         hibernated: flag(context, "hibernated"),
-        secrets: &notes.secrets,
+        sensitive: &sensitive,
         digest_key: known.digest_key,
         offline: known.offline,
     };
-    let (offsets, values): (Vec<usize>, Vec<Value>) = manifests.into_iter().unzip();
     match post::objects(values, &stamp) {
         Ok(objects) => (RenderState::Wanted, objects),
         Err(Refusal::Waiting(why)) => (RenderState::Waiting(why), Vec::new()),
@@ -132,6 +133,17 @@ fn one(
             let (line, column) = offsets.get(index).map_or((1, 1), |offset| text.origin(*offset));
             failed(Failure { message, line, column })
         }
+    }
+}
+
+/// Which manifests include secret values: those that come out otherwise when the values are masked. However a template encodes,
+/// cuts or joins them, nothing slips through; where the comparison fails, all of them do.
+fn sensitive(compiled: &Compiled, wrapped: &Context, known: &Known<'_>, values: &[Value]) -> Vec<bool> {
+    let notes = Mutex::new(Notes { masked: true, ..Notes::default() });
+    let masked = engine::run(&compiled.template, wrapped, known, &notes).and_then(|text| parse(compiled, text, true));
+    match masked {
+        Ok((_, masked)) if masked.len() == values.len() => values.iter().zip(masked).map(|(a, (_, b))| *a != b).collect(),
+        Ok(_) | Err(_) => vec![true; values.len()],
     }
 }
 

@@ -11,4 +11,5 @@ mod plan;
 mod render;
 mod script;
 mod templates;
+mod secrets;
 mod values;
