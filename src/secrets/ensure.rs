@@ -54,7 +54,14 @@ pub fn ensure(wanted: &[Wanted], namespace: &str, target: &Target, have: &[&Obje
             (Some(current), Some(due)) if due <= now => {
                 // The moment it became due, not the moment it was noticed: two passes give one name.
                 let renewed = Generation { rotated: Some(due), ..generation };
-                ensured.generate.push(generate(wanted, &renewed, &sources, namespace, target, "its certificate is to be renewed"));
+                ensured.generate.push(generate(
+                    wanted,
+                    &renewed,
+                    &sources,
+                    namespace,
+                    target,
+                    "its certificate is to be renewed",
+                ));
                 choose(wanted, current, old, &mut ensured, &mut chosen);
             }
             (Some(current), due) => {
@@ -276,7 +283,12 @@ fn old_key(config: &str) -> String {
 
 /// Each after what it is made from, otherwise by name.
 fn in_order<'w>(by_config: &BTreeMap<&str, &'w Wanted>) -> Vec<&'w Wanted> {
-    fn visit<'w>(wanted: &'w Wanted, by_config: &BTreeMap<&str, &'w Wanted>, seen: &mut BTreeSet<&'w str>, out: &mut Vec<&'w Wanted>) {
+    fn visit<'w>(
+        wanted: &'w Wanted,
+        by_config: &BTreeMap<&str, &'w Wanted>,
+        seen: &mut BTreeSet<&'w str>,
+        out: &mut Vec<&'w Wanted>,
+    ) {
         if !seen.insert(&wanted.config) {
             return;
         }

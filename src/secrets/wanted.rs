@@ -145,8 +145,7 @@ fn loopback() -> Vec<String> {
 
 fn shoot(shoot: &Shoot<'_>) -> Vec<Wanted> {
     let mut out = Vec::new();
-    let mut authorities =
-        vec!["ca", "ca-client", "ca-etcd", "ca-etcd-peer", "ca-front-proxy", "ca-istio-basic-auth-server"];
+    let mut authorities = vec!["ca", "ca-client", "ca-etcd", "ca-etcd-peer", "ca-front-proxy", "ca-istio-basic-auth-server"];
     if !shoot.workerless {
         authorities.extend(["ca-kubelet", "ca-metrics-server", "ca-vpn"]);
     }
@@ -192,20 +191,22 @@ fn shoot(shoot: &Shoot<'_>) -> Vec<Wanted> {
     let inside = "https://kube-apiserver".to_owned();
     out.push(Wanted {
         keep_old: true,
-        ..plain("generic-token-kubeconfig", Recipe::Kubeconfig {
-            name: shoot.namespace.to_owned(),
-            server: inside.clone(),
-            authority: "ca".to_owned(),
-        })
+        ..plain(
+            "generic-token-kubeconfig",
+            Recipe::Kubeconfig { name: shoot.namespace.to_owned(), server: inside.clone(), authority: "ca".to_owned() },
+        )
     });
-    out.push(plain("shoot-access-gardener-resource-manager-bootstrap", Recipe::ClientKubeconfig {
-        name: shoot.namespace.to_owned(),
-        server: inside,
-        server_authority: "ca".to_owned(),
-        authority: "ca-client".to_owned(),
-        common_name: "gardener.cloud:system:gardener-resource-manager".to_owned(),
-        organizations: vec!["system:masters".to_owned()],
-    }));
+    out.push(plain(
+        "shoot-access-gardener-resource-manager-bootstrap",
+        Recipe::ClientKubeconfig {
+            name: shoot.namespace.to_owned(),
+            server: inside,
+            server_authority: "ca".to_owned(),
+            authority: "ca-client".to_owned(),
+            common_name: "gardener.cloud:system:gardener-resource-manager".to_owned(),
+            organizations: vec!["system:masters".to_owned()],
+        },
+    ));
     if !shoot.workerless {
         out.extend(with_workers(shoot));
     }

@@ -10,6 +10,6 @@ mod git_http;
 mod plan;
 mod render;
 mod script;
-mod templates;
 mod secrets;
+mod templates;
 mod values;

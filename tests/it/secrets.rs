@@ -60,7 +60,9 @@ fn pass(wanted: &[Wanted], have: &[Object], now: i64) -> Ensured {
 }
 
 fn make_all(generate: &[Generate], at: i64) -> Vec<Object> {
-    let valid = |g: &Generate| matches!(g.wanted.recipe, Recipe::Certificate { .. } | Recipe::ClientKubeconfig { .. }).then_some(3650 * DAY);
+    let valid = |g: &Generate| {
+        matches!(g.wanted.recipe, Recipe::Certificate { .. } | Recipe::ClientKubeconfig { .. }).then_some(3650 * DAY)
+    };
     generate.iter().map(|g| made(g, at, valid(g))).collect()
 }
 
@@ -129,7 +131,9 @@ fn names_and_labels_are_those_of_the_secrets_manager() {
         assert!(suffix.len() == 8 && suffix.chars().all(|c| c.is_ascii_hexdigit()), "{suffix}");
     }
     let leaf = have.iter().find(|o| o.labels["name"] == "kube-apiserver").expect("made");
-    for (label, value) in [("managed-by", "secrets-manager"), ("manager-identity", "gardenlet"), ("last-rotation-initiation-time", "")] {
+    for (label, value) in
+        [("managed-by", "secrets-manager"), ("manager-identity", "gardenlet"), ("last-rotation-initiation-time", "")]
+    {
         assert_eq!(leaf.labels[label], value);
     }
     assert!(leaf.labels["checksum-of-config"].parse::<u64>().is_ok());
