@@ -75,3 +75,40 @@ pub fn hex(bytes: &[u8]) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_canonical_form_is_sorted_and_compact() {
+        let value: Value =
+            serde_json::from_str(r#"{ "b": [1, 2.5, {"z": null, "a": "\u00e9\n"}], "a": {}, "B": true }"#).expect("JSON");
+        assert_eq!(canonical(&value), r#"{"B":true,"a":{},"b":[1,2.5,{"a":"é\n","z":null}]}"#);
+    }
+
+    #[test]
+    fn digests_are_stable() {
+        assert_eq!(of_bytes(b"").as_str(), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert_eq!(of_value(&json!({})).as_str(), "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a");
+        assert_eq!(of_value(&json!({})).short(), "44136fa3");
+        let key = |bytes: &[u8]| DigestKey(Zeroizing::new(bytes.to_vec()));
+        assert_ne!(keyed(&key(b"Jefe"), &json!("x")), keyed(&key(b"jefe"), &json!("x")));
+        assert_ne!(keyed(&key(b""), &json!("x")), of_value(&json!("x")));
+        assert_eq!(keyed(&key(b"k"), &json!({"a": 1, "b": 2})), keyed(&key(b"k"), &json!({"b": 2, "a": 1})));
+    }
+
+    proptest! {
+        #[test]
+        fn order_of_insertion_does_not_matter(entries in prop::collection::vec((any::<String>(), any::<i64>()), 0..8)) {
+            let unique: std::collections::BTreeMap<String, i64> = entries.into_iter().collect();
+            let forward: Value = unique.iter().map(|(k, v)| (k.clone(), json!(v))).collect::<serde_json::Map<_, _>>().into();
+            let backward: Value = unique.iter().rev().map(|(k, v)| (k.clone(), json!(v))).collect::<serde_json::Map<_, _>>().into();
+            prop_assert_eq!(of_value(&forward), of_value(&backward));
+            prop_assert_eq!(serde_json::from_str::<Value>(&canonical(&forward)).ok(), Some(forward));
+        }
+    }
+}

@@ -236,3 +236,80 @@ fn reach<'a, K: Ord + Clone + 'a>(start: &K, next: impl Fn(&K) -> &'a [K]) -> BT
     }
     seen
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn graph(edges: &[(&'static str, &[&'static str])]) -> Result<Dag<&'static str>, GraphError<&'static str>> {
+        let needs: BTreeMap<_, _> = edges.iter().map(|(node, needs)| (*node, needs.to_vec())).collect();
+        Dag::new(needs.keys().copied().collect::<Vec<_>>(), &needs)
+    }
+
+    #[test]
+    fn order_follows_needs_and_breaks_ties_by_key() {
+        let dag = graph(&[("c", &[]), ("b", &["d"]), ("a", &["c", "b", "c"]), ("d", &[])]).expect("no cycle");
+        assert_eq!(dag.order(), ["c", "d", "b", "a"]);
+        assert_eq!(dag.reversed(), ["a", "b", "d", "c"]);
+        assert_eq!((dag.needs(&"a"), dag.dependents(&"d"), dag.needs(&"x")), (&["b", "c"][..], &["b"][..], &[][..]));
+        assert_eq!(dag.all_needs(&"a"), BTreeSet::from(["b", "c", "d"]));
+        assert_eq!(dag.all_dependents(&"d"), BTreeSet::from(["a", "b"]));
+        assert!(dag.contains(&"a") && !dag.contains(&"x"));
+    }
+
+    #[test]
+    fn cycles_and_strangers_are_named() {
+        let cycle = graph(&[("a", &["b"]), ("b", &["c"]), ("c", &["d", "b"]), ("d", &[])]).expect_err("b and c need each other");
+        assert_eq!(cycle, GraphError::Cycle(vec!["b", "c"]));
+        assert_eq!(cycle.to_string(), "cycle: b needs c needs b");
+        assert_eq!(graph(&[("a", &["a"])]), Err(GraphError::Cycle(vec!["a"])));
+        assert_eq!(graph(&[("a", &["x"])]).expect_err("a stranger").to_string(), "a needs x, which does not exist");
+    }
+
+    #[test]
+    fn the_frontier_is_what_may_begin() {
+        let dag = graph(&[("a", &[]), ("b", &["a"]), ("c", &["a"]), ("d", &["b", "c"]), ("e", &[])]).expect("no cycle");
+        let frontier = dag.frontier(|node| match *node {
+            "a" => NodeState::Done,
+            "b" => NodeState::Running,
+            "e" => NodeState::Failed,
+            _ => NodeState::Pending,
+        });
+        assert_eq!(frontier, Frontier { ready: vec!["c"], blocked: BTreeMap::from([("d", vec!["b", "c"])]) });
+    }
+
+    #[test]
+    fn drawings_quote_names() {
+        let dag = graph(&[("a\"b", &[]), ("c", &["a\"b"])]).expect("no cycle");
+        assert!(dag.to_dot().contains("  \"a\\\"b\" -> \"c\";\n"), "{}", dag.to_dot());
+        assert_eq!(dag.to_mermaid(), "flowchart LR\n  n0[\"a#quot;b\"]\n  n1[\"c\"]\n  n0 --> n1\n");
+    }
+
+    proptest! {
+        #[test]
+        fn every_node_follows_its_needs_or_there_is_a_cycle(edges in prop::collection::vec((0_u8..12, 0_u8..12), 0..30)) {
+            let mut needs: BTreeMap<u8, Vec<u8>> = BTreeMap::new();
+            for (node, need) in &edges {
+                needs.entry(*node).or_default().push(*need);
+            }
+            match Dag::new(0_u8..12, &needs) {
+                Ok(dag) => {
+                    prop_assert_eq!(dag.order().len(), 12);
+                    let place = |k: &u8| dag.order().iter().position(|n| n == k);
+                    for (node, need) in &edges {
+                        prop_assert!(place(need) < place(node));
+                    }
+                }
+                Err(GraphError::Cycle(cycle)) => {
+                    prop_assert!(!cycle.is_empty());
+                    for (at, node) in cycle.iter().enumerate() {
+                        prop_assert!(edges.contains(&(*node, cycle[(at + 1) % cycle.len()])));
+                    }
+                }
+                Err(GraphError::Unknown { .. }) => prop_assert!(false, "every need is a node"),
+            }
+        }
+    }
+}

@@ -65,3 +65,25 @@ impl<K: Eq + Hash, V> Memo<K, V> {
         self.entries.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_keeps_what_it_used() {
+        let mut memo = Memo::default();
+        assert_eq!(*memo.get_or_insert_with("a", || 1), 1);
+        assert_eq!(*memo.get_or_insert_with("b", || 2), 2);
+        memo.begin_round();
+        assert_eq!(*memo.get_or_insert_with("a", || unreachable!("it is remembered")), 1);
+        memo.insert("c", 3);
+        memo.sweep();
+        assert_eq!(memo.get(&"a"), Some(&1));
+        assert_eq!(memo.get(&"b"), None);
+        assert_eq!(memo.len(), 2);
+        memo.begin_round();
+        memo.sweep();
+        assert!(memo.is_empty());
+    }
+}

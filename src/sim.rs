@@ -12,6 +12,7 @@ pub use counters::{Counters, Request};
 pub use error::ApiError;
 pub use fault::{Fault, Faults, Matching};
 
+mod actors;
 mod builtin;
 mod clock;
 pub(crate) mod cluster;

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::emit;
 use super::span::{self, Index, Style};
-use super::{Budget, Document, Parsed, parse};
+use super::{Budget, Document, Parsed, parse, scalar as plain};
 use crate::finding::Pointer;
 
 /// One change to a document.
@@ -120,9 +120,10 @@ fn steps(root: &Value, edit: &Edit) -> Result<Vec<Step>, EditError> {
             if pointer.0.is_empty() && !value.is_object() {
                 return Err(EditError::Root);
             }
+            let value = plain::normal(value);
             match root.pointer(pointer.as_str()) {
-                Some(old) => change(old, value, pointer, &mut out),
-                None => out.push(create(root, pointer, value.clone())?),
+                Some(old) => change(old, &value, pointer, &mut out),
+                None => out.push(create(root, pointer, value)?),
             }
         }
         Edit::Remove { pointer } => {
@@ -134,12 +135,15 @@ fn steps(root: &Value, edit: &Edit) -> Result<Vec<Step>, EditError> {
             }
             out.push(Step::Remove(pointer.clone()));
         }
-        Edit::Append { pointer, value } => match root.pointer(pointer.as_str()) {
-            Some(Value::Array(_)) => out.push(Step::Append(pointer.clone(), value.clone())),
-            Some(Value::Null) => out.push(Step::Replace(pointer.clone(), Value::Array(vec![value.clone()]))),
-            Some(_) => return Err(EditError::NotAList(pointer.clone())),
-            None => out.push(create(root, pointer, Value::Array(vec![value.clone()]))?),
-        },
+        Edit::Append { pointer, value } => {
+            let value = plain::normal(value);
+            match root.pointer(pointer.as_str()) {
+                Some(Value::Array(_)) => out.push(Step::Append(pointer.clone(), value)),
+                Some(Value::Null) => out.push(Step::Replace(pointer.clone(), Value::Array(vec![value]))),
+                Some(_) => return Err(EditError::NotAList(pointer.clone())),
+                None => out.push(create(root, pointer, Value::Array(vec![value]))?),
+            }
+        }
     }
     Ok(out)
 }
@@ -291,7 +295,7 @@ impl Page<'_> {
         }
         let in_flow = self.in_flow(node.parent);
         if in_flow || (node.style.is_flow() && !node.children.is_empty() && emit::is_filled(value)) {
-            let text = self.scalar(node.style, value, true);
+            let text = scalar(node.style, value, true);
             return Some(vec![(here.clone(), self.padded(&here, text))]);
         }
         let mut literal = String::new();
@@ -308,7 +312,7 @@ impl Page<'_> {
                 emit::block(&mut lines, value, indent, self.newline);
                 (String::new(), Some(lines))
             }
-            (None, false) => (self.scalar(node.style, value, false), None),
+            (None, false) => (scalar(node.style, value, false), None),
         };
         if let Some(dash) = node.dash
             && node.style != Style::Empty
@@ -435,18 +439,6 @@ impl Page<'_> {
         Some(if value.is_array() { key } else { key + 2 })
     }
 
-    /// A value on one line, quoted as the old one was where that is possible.
-    fn scalar(&self, old: Style, value: &Value, flow: bool) -> String {
-        match value {
-            Value::String(text) if old == Style::Double => emit::double(text),
-            Value::String(text) if old == Style::Single && text.chars().all(|c| (' '..='~').contains(&c)) => {
-                format!("'{}'", text.replace('\'', "''"))
-            }
-            Value::String(text) => emit::quoted_if_needed(text, flow),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => emit::inline(value),
-        }
-    }
-
     /// A value with the space that parts it from a colon or dash before it, and from a comment after it.
     fn padded(&self, at: &Range<usize>, text: String) -> String {
         let glued = self.text[..at.start].ends_with([':', '-', ',', '?']);
@@ -497,5 +489,17 @@ impl Page<'_> {
         } else {
             (at..at, format!("{}{line}", self.newline))
         }
+    }
+}
+
+/// A value on one line, quoted as the old one was where that is possible.
+fn scalar(old: Style, value: &Value, flow: bool) -> String {
+    match value {
+        Value::String(text) if old == Style::Double => emit::double(text),
+        Value::String(text) if old == Style::Single && text.chars().all(|c| (' '..='~').contains(&c)) => {
+            format!("'{}'", text.replace('\'', "''"))
+        }
+        Value::String(text) => emit::quoted_if_needed(text, flow),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => emit::inline(value),
     }
 }

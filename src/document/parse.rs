@@ -41,6 +41,8 @@ fn read(path: &RepoPath, text: Arc<str>, budget: &Budget) -> Parsed {
         if index == budget.documents {
             piece.error("DOC-BUDGET-DOCUMENTS", range.start..range.start, format!("more than {index} documents in one file"));
         }
+        // Said once, and true of all that follow.
+        piece.failed |= index > budget.documents;
         let Piece { findings, failed, ambiguous_identity, .. } = piece;
         let room = MOST_FINDINGS.saturating_sub(parsed.findings.0.len()).max(1);
         let mut errors_first = findings;
@@ -233,7 +235,7 @@ impl<'a> Piece<'a> {
                 _ => None,
             };
             if let Some(value) = complete {
-                if !value.is_object() && !(value.is_null() && at.is_empty()) {
+                if !(value.is_object() || value.is_null() && at.is_empty()) {
                     let what = describe(&value);
                     self.error("DOC-NOT-OBJECT", at, format!("the document is {what}, not an object"));
                     self.ambiguous_identity = true;
@@ -387,17 +389,16 @@ impl<'a> Piece<'a> {
         match self.frames.last_mut() {
             None => return Some(value),
             Some(Frame::List { list, .. }) => list.push(value),
-            Some(Frame::Map { map, key, .. }) => match key.take() {
-                // The first of two equal keys stays; the document is refused anyway.
-                Some(key) => {
+            Some(Frame::Map { map, key, .. }) => {
+                if let Some(key) = key.take() {
+                    // The first of two equal keys stays; the document is refused anyway.
                     map.entry(key).or_insert(value);
-                }
-                None => {
+                } else {
                     *key = Some(String::new());
                     let message = format!("the key is {}, keys are strings", describe(&value));
                     self.error("DOC-KEY-TYPE", at.clone(), message);
                 }
-            },
+            }
         }
         None
     }
@@ -448,7 +449,7 @@ impl<'a> Piece<'a> {
         if let Some(c) = self.text[at..].chars().next().filter(|c| !c.is_control()) {
             end += c.len_utf8();
         }
-        let mut message = message.trim_end_matches('.').to_owned();
+        let mut message = if message.is_empty() { "not YAML".to_owned() } else { message.trim_end_matches('.').to_owned() };
         if let Some(first) = message.get(..1).map(str::to_ascii_lowercase) {
             let shouted = message.as_bytes().get(1).is_some_and(u8::is_ascii_uppercase);
             if !shouted {

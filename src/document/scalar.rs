@@ -122,6 +122,19 @@ fn float(text: &str) -> Plain {
     Number::from_f64(value).map_or(Plain::Unrepresentable, |n| Plain::Clear(Value::Number(n)))
 }
 
+/// A value as it would be read back: its numbers as plain scalars have them.
+pub(super) fn normal(value: &Value) -> Value {
+    match value {
+        Value::Number(number) if number.is_f64() => match resolve(&number.to_string()) {
+            Plain::Clear(value) => value,
+            Plain::Ambiguous(_) | Plain::Unrepresentable => value.clone(),
+        },
+        Value::Array(list) => list.iter().map(normal).collect(),
+        Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), normal(value))).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+    }
+}
+
 /// What only old YAML 1.1 readers take for a number, date or merge: sexagesimals, dates, `=`, `<<`.
 fn is_legacy(text: &str) -> bool {
     if matches!(text, "=" | "<<") {

@@ -10,6 +10,11 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::Delays;
+use super::cluster::Cluster;
 use crate::observed::ObjectKey;
 
 mod backup_bucket;
@@ -42,15 +47,14 @@ mod token_requestor;
 mod vpa;
 mod worker;
 
-pub(crate) use cx::{Cx, Refused};
-pub(crate) use fail::Fail;
-pub(crate) use queue::run;
+use cx::{Cx, Refused};
+use fail::Fail;
 
 /// How long something takes in the world, in seconds; scaled by the cluster's delays.
-pub(crate) type Lag = RangeInclusive<u64>;
+type Lag = RangeInclusive<u64>;
 
 /// One simulated controller.
-pub(crate) trait Actor: Send {
+trait Actor: Send {
     /// Its name: field manager of its writes, and the name in logs.
     fn name(&self) -> &'static str;
     /// The groups and kinds whose events concern it.
@@ -66,7 +70,7 @@ pub(crate) trait Actor: Send {
 
 /// When to look at an object again, beside events on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Again {
+enum Again {
     /// Only after an event.
     Done,
     /// After this time at the latest.
@@ -75,7 +79,7 @@ pub(crate) enum Again {
 
 impl Again {
     /// The earlier of two.
-    pub(crate) fn or(self, other: Self) -> Self {
+    fn or(self, other: Self) -> Self {
         match (self, other) {
             (Self::After(a), Self::After(b)) => Self::After(a.min(b)),
             (Self::After(a), Self::Done) | (Self::Done, Self::After(a)) => Self::After(a),
@@ -119,11 +123,30 @@ fn engines() -> Vec<Box<dyn Actor>> {
     ]
 }
 
-/// The actors of a cluster: in a garden only the built-in ones.
-pub(crate) fn all(garden: bool) -> Vec<Box<dyn Actor>> {
+/// The controllers of one cluster, at work.
+#[derive(Debug)]
+pub(crate) struct Running {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    /// Ends them, between two objects, and waits until they have ended.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "the runner of the simulated controllers did not end well");
+        }
+    }
+}
+
+/// Starts the controllers of a cluster: in a garden only the built-in ones. They begin with whatever is there.
+pub(crate) fn start(cluster: Cluster, garden: bool, delays: Delays) -> Running {
     let mut actors = builtin();
     if !garden {
         actors.extend(engines());
     }
-    actors
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(queue::run(cluster, actors, delays, stop.clone()));
+    Running { stop, task }
 }

@@ -15,7 +15,7 @@ use super::kind::Kind;
 use super::managed;
 use super::patch;
 use super::persist::Journal;
-pub(crate) use super::store::{Change, What};
+pub(crate) use super::store::{Change, Stored, What};
 use super::verbs::{Caller, DeleteOptions, How, Propagation, Server, Unknown};
 use crate::observed::ObjectKey;
 
@@ -94,6 +94,20 @@ impl Cluster {
         let found: Vec<_> = collection.iter(namespace).cloned().collect();
         drop(server);
         found.iter().map(|stored| stored.value()).collect()
+    }
+
+    /// What is stored of an object: labels and version without reading the body.
+    pub(crate) fn peek(&self, key: &ObjectKey) -> Option<Arc<Stored>> {
+        let server = self.shared.server();
+        let (_, place) = server.locate(&key.group, &key.kind, &key.namespace, &key.name)?;
+        server.store.get(&place).cloned()
+    }
+
+    /// What is stored of the objects of a kind in a namespace, in order of their names.
+    pub(crate) fn stored(&self, group: &str, kind: &str, namespace: &str) -> Vec<Arc<Stored>> {
+        let server = self.shared.server();
+        let collection = server.store.kinds.kind(group, kind).and_then(|kind| server.store.of_kind(kind));
+        collection.map_or_else(Vec::new, |collection| collection.iter(Some(namespace)).cloned().collect())
     }
 
     /// Identities of the objects of a kind, without their bodies.

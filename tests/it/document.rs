@@ -131,6 +131,8 @@ fn budgets_hold_at_their_limit() {
     check("a: [[[1]]]\n", &["1:6 DOC-BUDGET-DEPTH"]);
     check("a: 1\n---\nb: 1\n", &[]);
     check("a: 1\n---\nb: 1\n---\nc: 1\n", &["4:1 DOC-BUDGET-DOCUMENTS"]);
+    let many = parse(&RepoPath::from("x"), "a: 1\n---\nb: 1\n---\nc: 1\n---\nd: 1\n".as_bytes(), &budget);
+    assert_eq!((many.documents.len(), many.broken.len(), many.findings.0.len()), (2, 2, 1));
     check("a: 12345x\n", &["1:4 DOC-BUDGET-SCALAR"]);
     let deep = format!("a: {}", "[".repeat(100_000));
     assert_eq!(complaints(deep.as_bytes(), &Budget::default()), ["1:112 DOC-BUDGET-DEPTH"]);
@@ -189,6 +191,7 @@ pub(crate) fn values() -> impl Strategy<Value = Value> {
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
+        (-2000_i32..2000).prop_map(|n| json!(f64::from(2 * n + 1) / 8.0)),
         text.clone().prop_map(Value::from),
     ];
     leaf.prop_recursive(4, 40, 5, move |inner| {

@@ -12,16 +12,19 @@ use tokio::time::Instant;
 use super::object::{covers, replacing};
 use super::{Fail, Lag};
 use crate::observed::ObjectKey;
-use crate::sim::{ApiError, Cluster, Delays, Stored};
+use crate::sim::Delays;
+use crate::sim::cluster::Cluster;
+use crate::sim::error::ApiError;
+use crate::sim::store::Stored;
 
 /// A request that the API server refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message} ({code})")]
-pub(crate) struct Refused {
+pub(super) struct Refused {
     /// HTTP status.
-    pub(crate) code: u16,
+    pub(super) code: u16,
     /// What the server said.
-    pub(crate) message: String,
+    pub(super) message: String,
 }
 
 impl From<ApiError> for Refused {
@@ -56,7 +59,7 @@ impl Parsed {
 pub(super) type Waits = BTreeMap<String, Instant>;
 
 /// The context of one reconcile.
-pub(crate) struct Cx<'a> {
+pub(super) struct Cx<'a> {
     /// The cluster.
     pub(super) cluster: &'a Cluster,
     /// Objects read lately.
@@ -79,24 +82,24 @@ pub(crate) struct Cx<'a> {
 
 impl Cx<'_> {
     /// The cluster's time.
-    pub(crate) fn now(&self) -> jiff::Timestamp {
+    pub(super) fn now(&self) -> jiff::Timestamp {
         self.cluster.now()
     }
 
     /// The cluster's time as statuses carry it, to the second.
-    pub(crate) fn stamp(&self) -> String {
+    pub(super) fn stamp(&self) -> String {
         self.now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
     }
 
     /// The failure that an object asks for; takes note of slowness for the delays that follow.
-    pub(crate) fn fail(&mut self, object: &Value) -> Option<Fail> {
+    pub(super) fn fail(&mut self, object: &Value) -> Option<Fail> {
         let fail = Fail::of(object);
         self.slow = fail == Some(Fail::Slow);
         fail
     }
 
     /// How long a step of this object takes.
-    pub(crate) fn delay(&self, step: &str, lag: Lag) -> Duration {
+    pub(super) fn delay(&self, step: &str, lag: Lag) -> Duration {
         let mut random = self.random(step);
         match self.delays {
             _ if self.slow => Duration::from_secs(random.u64(120..=300)),
@@ -107,7 +110,7 @@ impl Cx<'_> {
     }
 
     /// Whether a step, begun when it was first asked for, goes on: how much longer.
-    pub(crate) fn wait(&mut self, step: &str, lag: Lag) -> Option<Duration> {
+    pub(super) fn wait(&mut self, step: &str, lag: Lag) -> Option<Duration> {
         let now = Instant::now();
         let begun = self.begun.get(step).copied().unwrap_or(now);
         let left = (begun + self.delay(step, lag)).saturating_duration_since(now);
@@ -119,19 +122,19 @@ impl Cx<'_> {
     }
 
     /// Whether a step is met for the first time, as long as each reconcile asks again.
-    pub(crate) fn once(&mut self, step: &str) -> bool {
+    pub(super) fn once(&mut self, step: &str) -> bool {
         let begun = self.begun.get(step).copied();
         self.waiting.insert(step.to_owned(), begun.unwrap_or_else(Instant::now));
         begun.is_none()
     }
 
     /// Begins all steps anew.
-    pub(crate) fn forget_waits(&mut self) {
+    pub(super) fn forget_waits(&mut self) {
         self.begun.clear();
     }
 
     /// A generator that is the same for the same seed, object and purpose.
-    pub(crate) fn random(&self, purpose: &str) -> fastrand::Rng {
+    pub(super) fn random(&self, purpose: &str) -> fastrand::Rng {
         // FNV-1a: stable across toolchains, which the standard hasher does not promise to be.
         let mut hash = 0xcbf2_9ce4_8422_2325_u64 ^ self.seed;
         for part in [self.actor, &self.key.group, &self.key.kind, &self.key.namespace, &self.key.name, purpose] {
@@ -143,14 +146,14 @@ impl Cx<'_> {
     }
 
     /// `length` lower-case letters and digits as Kubernetes puts into generated names, the same for the same purpose.
-    pub(crate) fn suffix(&self, purpose: &str, length: usize) -> String {
+    pub(super) fn suffix(&self, purpose: &str, length: usize) -> String {
         const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
         let mut random = self.random(purpose);
         (0..length).map(|_| char::from(ALPHABET[random.usize(..ALPHABET.len())])).collect()
     }
 
     /// Reads an object.
-    pub(crate) fn get(&self, key: &ObjectKey) -> Option<Arc<Value>> {
+    pub(super) fn get(&self, key: &ObjectKey) -> Option<Arc<Value>> {
         let stored = self.cluster.peek(key)?;
         Some(self.read(key, &stored))
     }
@@ -164,60 +167,59 @@ impl Cx<'_> {
     }
 
     /// Whether an object is there, without reading it.
-    pub(crate) fn exists(&self, key: &ObjectKey) -> bool {
+    pub(super) fn exists(&self, key: &ObjectKey) -> bool {
         self.cluster.peek(key).is_some()
     }
 
     /// A label of an object, without reading the rest of it.
-    pub(crate) fn label_of(&self, key: &ObjectKey, label: &str) -> Option<String> {
+    pub(super) fn label_of(&self, key: &ObjectKey, label: &str) -> Option<String> {
         let stored = self.cluster.peek(key)?;
         stored.labels.iter().find(|(k, _)| &**k == label).map(|(_, v)| v.to_string())
     }
 
     /// Whether an object is there and its deletion has begun, without reading it.
-    pub(crate) fn is_going(&self, key: &ObjectKey) -> bool {
+    pub(super) fn is_going(&self, key: &ObjectKey) -> bool {
         self.cluster.peek(key).is_some_and(|stored| stored.deleting)
     }
 
     /// The keys of the objects of a kind in a namespace, without reading them.
-    pub(crate) fn keys(&self, group: &str, kind: &str, namespace: &str) -> Vec<ObjectKey> {
-        let stored = self.cluster.list(group, kind, Some(namespace));
-        stored.iter().map(|s| ObjectKey::new(group, kind, &s.namespace, &s.name)).collect()
+    pub(super) fn keys(&self, group: &str, kind: &str, namespace: &str) -> Vec<ObjectKey> {
+        self.cluster.keys(group, kind, Some(namespace))
     }
 
     /// Reads the object of a kind with a name in the namespace of the object under work.
-    pub(crate) fn sibling(&self, group: &str, kind: &str, name: &str) -> Option<Arc<Value>> {
+    pub(super) fn sibling(&self, group: &str, kind: &str, name: &str) -> Option<Arc<Value>> {
         self.get(&ObjectKey::new(group, kind, &self.key.namespace, name))
     }
 
     /// The objects of a kind in a namespace, in order of names. Costs as much as there are, so never the whole cluster.
-    pub(crate) fn list(&self, group: &str, kind: &str, namespace: &str) -> Vec<Arc<Value>> {
-        let stored = self.cluster.list(group, kind, Some(namespace));
+    pub(super) fn list(&self, group: &str, kind: &str, namespace: &str) -> Vec<Arc<Value>> {
+        let stored = self.cluster.stored(group, kind, namespace);
         stored.iter().map(|s| self.read(&ObjectKey::new(group, kind, &s.namespace, &s.name), s)).collect()
     }
 
     /// How many objects of a cluster-scoped kind there are; for kinds of which there are few.
-    pub(crate) fn count(&self, group: &str, kind: &str) -> usize {
-        self.cluster.list(group, kind, None).len()
+    pub(super) fn count(&self, group: &str, kind: &str) -> usize {
+        self.cluster.keys(group, kind, None).len()
     }
 
     /// Whether the cluster serves a kind.
-    pub(crate) fn serves(&self, group: &str, kind: &str) -> bool {
-        self.cluster.serves(group, kind)
+    pub(super) fn serves(&self, group: &str, kind: &str) -> bool {
+        self.cluster.has_kind(group, kind)
     }
 
     /// Creates an object.
-    pub(crate) fn create(&self, object: Value) -> Result<Arc<Value>, Refused> {
-        Ok(Arc::new(self.cluster.create(self.actor, object)?))
+    pub(super) fn create(&self, object: Value) -> Result<Arc<Value>, Refused> {
+        Ok(Arc::new(self.cluster.create(object)?))
     }
 
     /// Merge-patches an object.
-    pub(crate) fn patch(&self, key: &ObjectKey, patch: &Value) -> Result<Arc<Value>, Refused> {
-        Ok(Arc::new(self.cluster.merge(self.actor, key, None, patch)?))
+    pub(super) fn patch(&self, key: &ObjectKey, patch: &Value) -> Result<Arc<Value>, Refused> {
+        Ok(Arc::new(self.cluster.merge(key, "", patch)?))
     }
 
     /// Merge-patches the metadata of an object, provided that it is still the one that was read.
-    pub(crate) fn patch_metadata(&self, key: &ObjectKey, read: &Value, mut metadata: Value) -> Result<Arc<Value>, Refused> {
+    pub(super) fn patch_metadata(&self, key: &ObjectKey, read: &Value, mut metadata: Value) -> Result<Arc<Value>, Refused> {
         if let Some(fields) = metadata.as_object_mut() {
             fields.insert("resourceVersion".into(), super::object::at(read, "/metadata/resourceVersion"));
         }
@@ -225,7 +227,7 @@ impl Cx<'_> {
     }
 
     /// Makes the fields of `status` those of the object's status, and leaves its other fields alone. Writes only differences.
-    pub(crate) fn merge_status(&self, key: &ObjectKey, object: &Value, status: &Value) -> Result<(), Refused> {
+    pub(super) fn merge_status(&self, key: &ObjectKey, object: &Value, status: &Value) -> Result<(), Refused> {
         let old = object.get("status").and_then(Value::as_object);
         let known: Map<String, Value> =
             status.as_object().into_iter().flatten().filter_map(|(k, _)| Some((k.clone(), old?.get(k)?.clone()))).collect();
@@ -233,25 +235,25 @@ impl Cx<'_> {
     }
 
     /// Makes `status` the object's status, field by field; fields that it lacks are dropped. Writes only differences.
-    pub(crate) fn set_status(&self, key: &ObjectKey, object: &Value, status: &Value) -> Result<(), Refused> {
+    pub(super) fn set_status(&self, key: &ObjectKey, object: &Value, status: &Value) -> Result<(), Refused> {
         self.write_status(key, replacing(object.get("status"), status))
     }
 
     fn write_status(&self, key: &ObjectKey, patch: Option<Value>) -> Result<(), Refused> {
         if let Some(patch) = patch {
-            self.cluster.merge(self.actor, key, Some("status"), &json!({"status": patch}))?;
+            self.cluster.merge(key, "status", &json!({"status": patch}))?;
         }
         Ok(())
     }
 
-    /// Scales an object through its scale subresource.
-    pub(crate) fn scale(&self, key: &ObjectKey, replicas: i64) -> Result<(), Refused> {
-        self.cluster.merge(self.actor, key, Some("scale"), &json!({"spec": {"replicas": replicas}}))?;
+    /// Scales an object, which makes this actor a manager of the number.
+    pub(super) fn scale(&self, key: &ObjectKey, replicas: i64) -> Result<(), Refused> {
+        self.cluster.merge(key, "", &json!({"spec": {"replicas": replicas}}))?;
         Ok(())
     }
 
     /// Creates the object, or brings the present one to what `desired` says. Writes only differences.
-    pub(crate) fn ensure(&self, desired: Value) -> Result<Arc<Value>, Refused> {
+    pub(super) fn ensure(&self, desired: Value) -> Result<Arc<Value>, Refused> {
         let key = ObjectKey::of(&desired).expect("actors build objects with kind and name");
         match self.get(&key) {
             None => self.create(desired),
@@ -261,9 +263,9 @@ impl Cx<'_> {
     }
 
     /// Deletes an object if it is there.
-    pub(crate) fn delete(&self, key: &ObjectKey) -> Result<(), Refused> {
+    pub(super) fn delete(&self, key: &ObjectKey) -> Result<(), Refused> {
         match self.cluster.peek(key) {
-            Some(stored) if !stored.deleting => match self.cluster.delete(self.actor, key) {
+            Some(stored) if !stored.deleting => match self.cluster.delete(key) {
                 Err(refused) if refused.code != 404 => Err(refused.into()),
                 _ => Ok(()),
             },
@@ -273,7 +275,7 @@ impl Cx<'_> {
 
     /// Whether an engine that espalier deploys runs in a namespace, as far as it matters there: in the namespace of a shoot its
     /// Deployment must be available; elsewhere the engine is taken to run.
-    pub(crate) fn engine_runs(&self, namespace: &str, deployment: &str) -> bool {
+    pub(super) fn engine_runs(&self, namespace: &str, deployment: &str) -> bool {
         let namespace_key = ObjectKey::new("", "Namespace", "", namespace);
         let is_shoot = self.label_of(&namespace_key, "gardener.cloud/role").as_deref() == Some("shoot");
         !is_shoot

@@ -7,11 +7,11 @@ use serde_json::Value;
 use super::object::annotation;
 
 /// The annotation on an object that tells its actor to fail.
-pub(crate) const FAIL: &str = "sim.espalier.dev/fail";
+pub(super) const FAIL: &str = "sim.espalier.dev/fail";
 
 /// How an actor fails, as asked for by [`FAIL`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Fail {
+pub(super) enum Fail {
     /// `error:<CODE>`: the operation ends in an error with this code. For rollouts the code is the reason of the condition.
     Error(String),
     /// `stuck`: begins, and never ends.
@@ -27,11 +27,11 @@ pub(crate) enum Fail {
 }
 
 /// The half period of `flapping`, in seconds of simulated time.
-pub(crate) const FLAP: u64 = 30;
+pub(super) const FLAP: u64 = 30;
 
 impl Fail {
     /// What the object asks for; an unknown mode counts as an error with that text as its code, so that a typing error shows.
-    pub(crate) fn of(object: &Value) -> Option<Self> {
+    pub(super) fn of(object: &Value) -> Option<Self> {
         let mode = annotation(object, FAIL)?;
         Some(match mode {
             "stuck" => Self::Stuck,
@@ -45,7 +45,7 @@ impl Fail {
 }
 
 /// Whether something that flaps is up now, and how long it stays so.
-pub(crate) fn flap(now: jiff::Timestamp) -> (bool, Duration) {
+pub(super) fn flap(now: jiff::Timestamp) -> (bool, Duration) {
     let second = u64::try_from(now.as_second()).unwrap_or_default();
     ((second / FLAP).is_multiple_of(2), Duration::from_secs(FLAP - second % FLAP))
 }

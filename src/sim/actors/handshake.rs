@@ -167,12 +167,12 @@ impl<E: Extension> Actor for Handshake<E> {
             report_error(cx, key, &object, kind, &message, &["ERR_CONFIGURATION_PROBLEM"])?;
             return Ok(Again::Done);
         }
-        if fail == Some(Fail::Stuck) {
-            return Ok(Again::Done);
-        }
-        let lag = self.extension.lag();
-        if let Some(left) = cx.wait("work", lag) {
-            return Ok(Again::After(left));
+        let left =
+            if fail == Some(Fail::Stuck) { Some(Again::Done) } else { cx.wait("work", self.extension.lag()).map(Again::After) };
+        if let Some(again) = left {
+            let description = format!("{kind} of {} is under way", key.kind);
+            report(cx, key, &object, kind, "Processing", 1, &description, json!({}))?;
+            return Ok(again);
         }
         match fail {
             Some(Fail::Error(code)) => {
@@ -208,8 +208,7 @@ impl<E: Extension> Actor for Handshake<E> {
 }
 
 impl<E: Extension> Handshake<E> {
-    /// Takes the operation annotation away (`reconcile` at the start, the others at the end), sets the finalizer, and says that
-    /// the operation is under way.
+    /// Takes the operation annotation away (`reconcile` at the start, the others at the end) and sets the finalizer.
     fn begin(
         &mut self,
         cx: &mut Cx<'_>,
@@ -230,9 +229,7 @@ impl<E: Extension> Handshake<E> {
         cx.forget_waits();
         let generation = int(&object, "/metadata/generation");
         self.runs.insert(key.clone(), Run { kind, generation, attempts: 0 });
-        let description = format!("{} of {} is under way", kind, key.kind);
-        report(cx, key, &object, kind, "Processing", 1, &description, json!({}))?;
-        Ok(cx.get(key).unwrap_or(object))
+        Ok(object)
     }
 
     #[expect(clippy::too_many_arguments, reason = "one call; the pieces of one operation")]

@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 use super::cx::{Parsed, Waits};
 use super::{Actor, Again, Cx};
 use crate::observed::ObjectKey;
-use crate::sim::{Cluster, Delays};
+use crate::sim::Delays;
+use crate::sim::cluster::Cluster;
 
 /// How many objects are reconciled before other tasks get a turn.
 const TURN: usize = 32;
@@ -61,6 +62,8 @@ impl Queue {
 
 struct Runner {
     cluster: Cluster,
+    /// The cluster under the name of each actor.
+    handles: Vec<Cluster>,
     actors: Vec<Box<dyn Actor>>,
     watchers: HashMap<(&'static str, &'static str), Vec<usize>>,
     seed: u64,
@@ -72,7 +75,8 @@ struct Runner {
 }
 
 /// Runs actors over a cluster until told to stop. Begins with every object that is there.
-pub(crate) async fn run(cluster: Cluster, actors: Vec<Box<dyn Actor>>, seed: u64, delays: Delays, stop: CancellationToken) {
+pub(super) async fn run(cluster: Cluster, actors: Vec<Box<dyn Actor>>, delays: Delays, stop: CancellationToken) {
+    let seed = cluster.seed();
     let mut events = cluster.subscribe();
     let mut watchers: HashMap<_, Vec<usize>> = HashMap::new();
     for (index, actor) in actors.iter().enumerate() {
@@ -80,8 +84,10 @@ pub(crate) async fn run(cluster: Cluster, actors: Vec<Box<dyn Actor>>, seed: u64
             watchers.entry(*watched).or_default().push(index);
         }
     }
+    let handles = actors.iter().map(|actor| cluster.with_manager(actor.name())).collect();
     let mut runner = Runner {
         cluster,
+        handles,
         actors,
         watchers,
         seed,
@@ -122,7 +128,7 @@ impl Runner {
         let Some(indices) = self.watchers.get(&(key.group.as_str(), key.kind.as_str())).cloned() else { return };
         let now = Instant::now();
         for index in indices {
-            let cx = context(&self.cluster, self.actors[index].as_ref(), key, self.seed, self.delays, &self.parsed);
+            let cx = context(&self.handles[index], self.actors[index].as_ref(), key, self.seed, self.delays, &self.parsed);
             for concerned in self.actors[index].concerns(&cx, key) {
                 self.queue.add((index, concerned), now);
             }
@@ -133,8 +139,8 @@ impl Runner {
     fn relist(&mut self) {
         let kinds: std::collections::BTreeSet<_> = self.watchers.keys().copied().collect();
         for (group, kind) in kinds {
-            for stored in self.cluster.list(group, kind, None) {
-                self.hear(&ObjectKey::new(group, kind, &stored.namespace, &stored.name));
+            for key in self.cluster.keys(group, kind, None) {
+                self.hear(&key);
             }
         }
     }
@@ -156,7 +162,7 @@ impl Runner {
     fn reconcile(&mut self, item: &Item) -> Again {
         let (index, key) = item;
         let actor = self.actors[*index].as_mut();
-        let mut cx = context(&self.cluster, actor, key, self.seed, self.delays, &self.parsed);
+        let mut cx = context(&self.handles[*index], actor, key, self.seed, self.delays, &self.parsed);
         cx.begun = self.waits.remove(item).unwrap_or_default();
         let result = catch_unwind(AssertUnwindSafe(|| actor.reconcile(&mut cx, key)));
         let waiting = std::mem::take(&mut cx.waiting);
