@@ -16,8 +16,6 @@ rules! {
     "PROJECT-NAME", "a project's name is not usable", Project, project_name;
     /// The name of a seed is a DNS label: it becomes part of host names and label keys.
     "SEED-NAME", "a seed's name is not usable", Seed, seed_name;
-    /// On creation a shoot may not carry the finalizers that protect running ones (V-003).
-    "SHOOT-FINALIZER", "a finalizer belongs to the machinery", Shoot, finalizers;
 }
 
 const TOGETHER: usize = 21;
@@ -58,15 +56,4 @@ fn project_name(cx: &Cx<'_>, out: &mut Out) {
 
 fn seed_name(cx: &Cx<'_>, out: &mut Out) {
     plain(cx, out, "seed");
-}
-
-fn finalizers(cx: &Cx<'_>, out: &mut Out) {
-    if !cx.is_new() {
-        return;
-    }
-    for finalizer in cx.new.at("metadata/finalizers").items() {
-        if matches!(finalizer.str(), "gardener" | "gardener.cloud/reference-protection") {
-            out.error(&finalizer, format!("the finalizer `{}` is set by the machinery", finalizer.str())).help("remove it");
-        }
-    }
 }

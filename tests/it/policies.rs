@@ -1,0 +1,120 @@
+//! Shipped policies pass their own test cases, and what cannot be understood refuses.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use espalier::admission::policy::{self, Policies};
+use espalier::snapshot::RepoPath;
+
+fn overlay(text: &str) -> BTreeMap<RepoPath, Arc<str>> {
+    [(RepoPath::from("policies/own.yaml"), Arc::from(text))].into()
+}
+
+#[test]
+fn shipped_policies_pass_their_own_tests() {
+    let files = policy::builtin();
+    assert!(files.len() >= 5, "{} files", files.len());
+    for (path, text) in &files {
+        let (outcomes, findings) = policy::test(path, text);
+        assert!(findings.is_empty(), "{path}: {findings:#?}");
+        assert!(outcomes.len() >= 2, "{path} has {} cases", outcomes.len());
+        for outcome in outcomes {
+            assert_eq!(outcome.failure, None, "{path}: {}", outcome.name);
+        }
+    }
+}
+
+#[test]
+fn shipped_policies_compile_together() {
+    let (policies, findings) = Policies::compile(&BTreeMap::new());
+    assert!(findings.is_empty(), "{findings:#?}");
+    assert!(policies.names().count() >= 6);
+}
+
+const POLICY: &str = "apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: own}
+spec:
+  matchConstraints:
+    resourceRules: [{apiGroups: [core.gardener.cloud], apiVersions: [v1beta1], operations: [CREATE], resources: [shoots]}]
+  validations:
+  - expression: EXPRESSION
+    message: not like this
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: own}
+spec: {policyName: own, validationActions: [ACTION]}
+---
+apiVersion: espalier.dev/v1alpha1
+kind: PolicyTest
+metadata: {name: own}
+cases:
+- name: one
+  expect: denied
+  object: {apiVersion: core.gardener.cloud/v1beta1, kind: Shoot, metadata: {name: a, namespace: garden-b, annotations: {x.y/z: k}}, spec: {purpose: testing}}
+";
+
+fn text(expression: &str, action: &str) -> String {
+    POLICY.replace("EXPRESSION", expression).replace("ACTION", action)
+}
+
+/// What the one case of a policy with this expression says: `None` if it is denied as expected.
+fn denied(expression: &str) -> Option<String> {
+    let (outcomes, findings) = policy::test(&RepoPath::from("policies/own.yaml"), &text(expression, "Deny"));
+    assert!(findings.is_empty(), "{expression}: {findings:#?}");
+    outcomes.into_iter().next().expect("there is one case").failure
+}
+
+#[test]
+fn expressions_see_what_a_cluster_would_show_them() {
+    for expression in [
+        "\"object.spec.purpose != 'testing'\"",
+        "\"object.metadata.annotations['x.y/z'] != 'k'\"",
+        "\"object.metadata.namespace != 'garden-b'\"",
+        "\"oldObject != null\"",
+        "\"request.operation != 'CREATE' || request.name != 'a'\"",
+        "\"namespaceObject.metadata.labels['project.gardener.cloud/name'] != 'b'\"",
+        "\"quantity('1Gi').isLessThan(quantity('1Mi'))\"",
+    ] {
+        assert_eq!(denied(expression), None, "{expression}");
+    }
+    assert!(denied("\"object.spec.purpose == 'testing'\"").is_some());
+}
+
+#[test]
+fn what_cannot_be_evaluated_refuses() {
+    for expression in ["\"object.spec.missing.deeper == 1\"", "\"1 + 1\"", "\"variables.unknown\""] {
+        assert_eq!(denied(expression), None, "{expression}");
+    }
+}
+
+#[test]
+fn what_cannot_be_compiled_is_a_finding_at_its_place() {
+    let cases = [
+        (text("\"object.spec.\"", "Deny"), "policies/own.yaml:8:17"),
+        (text("\"authorizer.group('').check('get').allowed()\"", "Deny"), "policies/own.yaml:8:17"),
+        (text("\"true\"", "Refuse"), "policies/own.yaml:14:"),
+        (text("\"true\"", "Deny").replace("policyName: own", "policyName: other"), "policies/own.yaml"),
+        (text("\"true\"", "Deny").replace("  validations:", "  paramKind: {apiVersion: v1, kind: ConfigMap}\n  validations:"), "policies/own.yaml:7"),
+        (text("\"true\"", "Deny").replace("  validations:", "  validatons:"), "policies/own.yaml"),
+    ];
+    let (builtin, _) = Policies::compile(&BTreeMap::new());
+    for (text, place) in cases {
+        let (policies, findings) = Policies::compile(&overlay(&text));
+        assert!(findings.has_errors(), "{text}");
+        let first = &findings.0[0];
+        assert!(first.places[0].to_string().starts_with(place), "{} is not at {place}: {}", first.places[0], first.message);
+        assert_eq!(policies.names().count(), builtin.names().count(), "a broken file adds nothing");
+    }
+}
+
+#[test]
+fn a_broken_overlay_leaves_the_built_in_policy_in_force() {
+    let (path, _) = policy::builtin().into_iter().next().expect("there are built-in policies");
+    let broken = [(path, Arc::from("kind: ["))].into();
+    let (policies, findings) = Policies::compile(&broken);
+    let (builtin, _) = Policies::compile(&BTreeMap::new());
+    assert!(findings.has_errors());
+    assert_eq!(policies.digest(), builtin.digest());
+}
