@@ -78,7 +78,13 @@ fn tidy(value: &mut Value) {
                     _ => drop(map.insert("anyOf".into(), choices.into())),
                 }
             }
-            map.values_mut().for_each(tidy);
+            for (key, inner) in map.iter_mut() {
+                match inner {
+                    // The keys in here are names of fields, and a field may be called `default`.
+                    Value::Object(fields) if key == "properties" => fields.values_mut().for_each(tidy),
+                    _ => tidy(inner),
+                }
+            }
         }
         Value::Array(list) => list.iter_mut().for_each(tidy),
         _ => {}
