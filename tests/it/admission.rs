@@ -153,7 +153,8 @@ fn edited(mut files: Files, path: &'static str, edits: &[(&str, &str)]) -> Files
 }
 
 fn load(files: &Files) -> (Landscape, Findings) {
-    let blob = |text: &String| Blob { id: BlobId(Arc::from(text.as_str())), kind: EntryKind::File, bytes: text.as_bytes().into() };
+    let blob =
+        |text: &String| Blob { id: BlobId(Arc::from(text.as_str())), kind: EntryKind::File, bytes: text.as_bytes().into() };
     let snapshot = Snapshot {
         revision: Revision("0".repeat(40)),
         committed: NOW,
@@ -215,41 +216,187 @@ fn a_good_landscape_has_nothing_to_say() {
 #[test]
 fn new_shoots_are_checked() {
     let cases: &[(&str, &[(&str, &str)], &[&str])] = &[
-        ("name", &[("name: prod", "name: prod--a")], &["projects/shop/shoots/prod.yaml:4:9 SHOOT-NAME the name `prod--a` contains `--`", "projects/shop/shoots/prod.yaml:4:9 POLICY-NAMES-CAN-BE-SAID"]),
+        (
+            "name",
+            &[("name: prod", "name: prod--a")],
+            &[
+                "projects/shop/shoots/prod.yaml:4:9 SHOOT-NAME the name `prod--a` contains `--`",
+                "projects/shop/shoots/prod.yaml:4:9 POLICY-NAMES-CAN-BE-SAID",
+            ],
+        ),
         ("length", &[("name: prod", "name: a-name-with-18-sign")], &["projects/shop/shoots/prod.yaml:4:9 SHOOT-NAME-LENGTH"]),
-        ("overlap", &[("nodes: 10.250.0.0/16", "nodes: 100.100.0.0/16")], &["projects/shop/shoots/prod.yaml:15:11 SHOOT-NET-OVERLAP pods `100.96.0.0/11` overlap with nodes `100.100.0.0/16`"]),
-        ("host bits", &[("nodes: 10.250.0.0/16", "nodes: 10.250.0.1/16")], &["projects/shop/shoots/prod.yaml:14:12 SHOOT-NET-CIDR `10.250.0.1/16` has bits set"]),
-        ("no range", &[("nodes: 10.250.0.0/16", "nodes: here")], &["projects/shop/shoots/prod.yaml:14:12 SHOOT-NET-CIDR `here` is no range"]),
-        ("reserved", &[("nodes: 10.250.0.0/16", "nodes: 241.1.0.0/16")], &["projects/shop/shoots/prod.yaml:14:12 SHOOT-NET-RESERVED"]),
-        ("family", &[("nodes: 10.250.0.0/16", "nodes: 2001:db8::/64")], &["projects/shop/shoots/prod.yaml:14:12 SHOOT-NET-CIDR `2001:db8::/64` is IPv6, the shoot is IPv4"]),
-        ("mask", &[("    version: 1.34.6", "    version: 1.34.6\n    kubelet: {maxPods: 250}\n    kubeControllerManager: {nodeCIDRMaskSize: 25}")], &["projects/shop/shoots/prod.yaml:13:47 SHOOT-NET-MASK a node mask of 25 leaves 126 addresses for the 250 pods"]),
-        ("version unknown", &[("version: 1.34.6", "version: 1.34.7")], &["projects/shop/shoots/prod.yaml:11:14 SHOOT-VERSION-NOT-OFFERED Kubernetes `1.34.7` is not offered by CloudProfile local"]),
-        ("version expired", &[("version: 1.34.6", "version: 1.32.1")], &["projects/shop/shoots/prod.yaml:11:14 SHOOT-VERSION-NOT-OFFERED Kubernetes `1.32.1` has expired"]),
-        ("version prefix", &[("version: 1.34.6", "version: \"1.31\"")], &["projects/shop/shoots/prod.yaml:11:14 SHOOT-VERSION-NOT-OFFERED no supported Kubernetes version begins with `1.31`"]),
-        ("pool ahead", &[("    - name: pool", "    - name: pool\n      kubernetes: {version: 1.35.2}")], &["projects/shop/shoots/prod.yaml:21:29 SHOOT-POOL-VERSION pool `pool` with `1.35.2` would be ahead"]),
-        ("region", &[("region: eu", "region: asia")], &["projects/shop/shoots/prod.yaml:8:11 SHOOT-REGION region `asia` is not offered"]),
-        ("zone", &[("zones: [eu-a]", "zones: [us-a]")], &["projects/shop/shoots/prod.yaml:26:15 SHOOT-ZONE zone `us-a` is not in region `eu`"]),
-        ("machine type", &[("type: small", "type: huge")], &["projects/shop/shoots/prod.yaml:24:15 SHOOT-MACHINE-NOT-OFFERED machine type `huge` is not offered"]),
-        ("unusable", &[("type: small", "type: gone")], &["projects/shop/shoots/prod.yaml:24:15 SHOOT-MACHINE-NOT-OFFERED machine type `gone` is marked as not usable"]),
-        ("zone without type", &[("type: small", "type: arm"), ("zones: [eu-a]", "zones: [eu-b]")], &["projects/shop/shoots/prod.yaml:24:15 SHOOT-MACHINE-NOT-OFFERED machine type `arm` is not available in `eu-b`"]),
-        ("image", &[("name: gardenlinux", "name: plan9")], &["projects/shop/shoots/prod.yaml:25:23 SHOOT-IMAGE-NOT-OFFERED machine image `plan9` is not offered"]),
-        ("image for arm", &[("type: small", "type: arm"), ("1877.3.0", "1592.9.0")], &["projects/shop/shoots/prod.yaml:25:45 SHOOT-IMAGE-NOT-OFFERED machine image `gardenlinux` `1592.9.0` is not built for arm64"]),
-        ("volume", &[("      zones: [eu-a]", "      zones: [eu-a]\n      volume: {type: ssd, size: 10Gi}")], &["projects/shop/shoots/prod.yaml:27:33 SHOOT-VOLUME-NOT-OFFERED a volume of `10Gi` is too small"]),
-        ("profile", &[("name: local\n  region", "name: cloud\n  region")], &["projects/shop/shoots/prod.yaml:7:11 SHOOT-PROFILE CloudProfile cloud does not exist"]),
-        ("binding", &[("credentialsBindingName: local", "credentialsBindingName: other")], &["projects/shop/shoots/prod.yaml:9:27 SHOOT-BINDING CredentialsBinding shop/other does not exist"]),
-        ("provider", &[("type: local\n    workers", "type: aws\n    workers")], &["projects/shop/shoots/prod.yaml:9:27 SHOOT-BINDING", "projects/shop/shoots/prod.yaml:18:11 SHOOT-PROVIDER the provider is `aws`, CloudProfile local is for `local`"]),
-        ("sizes", &[("minimum: 1", "minimum: 5")], &["projects/shop/shoots/prod.yaml:22:16 SHOOT-POOL-SIZE pool `pool` may have at most 3 nodes, but at least 5"]),
-        ("update", &[("maximum: 3", "maximum: 3\n      maxSurge: 0\n      maxUnavailable: 0")], &["projects/shop/shoots/prod.yaml:24:23 SHOOT-POOL-UPDATE"]),
-        ("system pool", &[("maximum: 3", "maximum: 3\n      systemComponents: {allow: false}")], &["projects/shop/shoots/prod.yaml:20:5 SHOOT-POOL-SYSTEM"]),
-        ("zones of a system pool", &[("maximum: 3", "maximum: 2"), ("zones: [eu-a]", "zones: [eu-a, eu-b, eu-c]")], &["projects/shop/shoots/prod.yaml:22:16 SHOOT-POOL-ZONES pool `pool` has 3 zones, but may have only 2 nodes"]),
-        ("schedule", &[("  region: eu", "  hibernation:\n    schedules:\n    - {start: \"0 25 * * *\", location: Nowhere}\n  region: eu")], &["projects/shop/shoots/prod.yaml:10:15 SHOOT-HIBERNATION-SCHEDULE", "projects/shop/shoots/prod.yaml:10:39 SHOOT-HIBERNATION-LOCATION `Nowhere` is no time zone"]),
-        ("window", &[("  region: eu", "  maintenance:\n    timeWindow: {begin: 220000+0100, end: 221000+0100}\n  region: eu")], &["projects/shop/shoots/prod.yaml:9:17 SHOOT-MAINTENANCE-LENGTH the maintenance window is 10 minutes long"]),
-        ("seed", &[("  region: eu", "  seedName: eu-9\n  region: eu")], &["projects/shop/shoots/prod.yaml:8:13 SHOOT-SEED Seed eu-9 does not exist"]),
-        ("toleration", &[("  region: eu", "  tolerations: [{key: special}]\n  region: eu")], &["projects/shop/shoots/prod.yaml:8:23 SHOOT-TOLERATION the project does not allow the toleration `special`"]),
+        (
+            "overlap",
+            &[("nodes: 10.250.0.0/16", "nodes: 100.100.0.0/16")],
+            &["projects/shop/shoots/prod.yaml:15:11 SHOOT-NET-OVERLAP pods `100.96.0.0/11` overlap with nodes `100.100.0.0/16`"],
+        ),
+        (
+            "host bits",
+            &[("nodes: 10.250.0.0/16", "nodes: 10.250.0.1/16")],
+            &["projects/shop/shoots/prod.yaml:14:12 SHOOT-NET-CIDR `10.250.0.1/16` has bits set"],
+        ),
+        (
+            "no range",
+            &[("nodes: 10.250.0.0/16", "nodes: here")],
+            &["projects/shop/shoots/prod.yaml:14:12 SHOOT-NET-CIDR `here` is no range"],
+        ),
+        (
+            "reserved",
+            &[("nodes: 10.250.0.0/16", "nodes: 241.1.0.0/16")],
+            &["projects/shop/shoots/prod.yaml:14:12 SHOOT-NET-RESERVED"],
+        ),
+        (
+            "family",
+            &[("nodes: 10.250.0.0/16", "nodes: 2001:db8::/64")],
+            &["projects/shop/shoots/prod.yaml:14:12 SHOOT-NET-CIDR `2001:db8::/64` is IPv6, the shoot is IPv4"],
+        ),
+        (
+            "mask",
+            &[(
+                "    version: 1.34.6",
+                "    version: 1.34.6\n    kubelet: {maxPods: 250}\n    kubeControllerManager: {nodeCIDRMaskSize: 25}",
+            )],
+            &["projects/shop/shoots/prod.yaml:13:47 SHOOT-NET-MASK a node mask of 25 leaves 126 addresses for the 250 pods"],
+        ),
+        (
+            "version unknown",
+            &[("version: 1.34.6", "version: 1.34.7")],
+            &[
+                "projects/shop/shoots/prod.yaml:11:14 SHOOT-VERSION-NOT-OFFERED Kubernetes `1.34.7` is not offered by CloudProfile local",
+            ],
+        ),
+        (
+            "version expired",
+            &[("version: 1.34.6", "version: 1.32.1")],
+            &["projects/shop/shoots/prod.yaml:11:14 SHOOT-VERSION-NOT-OFFERED Kubernetes `1.32.1` has expired"],
+        ),
+        (
+            "version prefix",
+            &[("version: 1.34.6", "version: \"1.31\"")],
+            &[
+                "projects/shop/shoots/prod.yaml:11:14 SHOOT-VERSION-NOT-OFFERED no supported Kubernetes version begins with `1.31`",
+            ],
+        ),
+        (
+            "pool ahead",
+            &[("    - name: pool", "    - name: pool\n      kubernetes: {version: 1.35.2}")],
+            &["projects/shop/shoots/prod.yaml:21:29 SHOOT-POOL-VERSION pool `pool` with `1.35.2` would be ahead"],
+        ),
+        (
+            "region",
+            &[("region: eu", "region: asia")],
+            &["projects/shop/shoots/prod.yaml:8:11 SHOOT-REGION region `asia` is not offered"],
+        ),
+        (
+            "zone",
+            &[("zones: [eu-a]", "zones: [us-a]")],
+            &["projects/shop/shoots/prod.yaml:26:15 SHOOT-ZONE zone `us-a` is not in region `eu`"],
+        ),
+        (
+            "machine type",
+            &[("type: small", "type: huge")],
+            &["projects/shop/shoots/prod.yaml:24:15 SHOOT-MACHINE-NOT-OFFERED machine type `huge` is not offered"],
+        ),
+        (
+            "unusable",
+            &[("type: small", "type: gone")],
+            &["projects/shop/shoots/prod.yaml:24:15 SHOOT-MACHINE-NOT-OFFERED machine type `gone` is marked as not usable"],
+        ),
+        (
+            "zone without type",
+            &[("type: small", "type: arm"), ("zones: [eu-a]", "zones: [eu-b]")],
+            &["projects/shop/shoots/prod.yaml:24:15 SHOOT-MACHINE-NOT-OFFERED machine type `arm` is not available in `eu-b`"],
+        ),
+        (
+            "image",
+            &[("name: gardenlinux", "name: plan9")],
+            &["projects/shop/shoots/prod.yaml:25:23 SHOOT-IMAGE-NOT-OFFERED machine image `plan9` is not offered"],
+        ),
+        (
+            "image for arm",
+            &[("type: small", "type: arm"), ("1877.3.0", "1592.9.0")],
+            &[
+                "projects/shop/shoots/prod.yaml:25:45 SHOOT-IMAGE-NOT-OFFERED machine image `gardenlinux` `1592.9.0` is not built for arm64",
+            ],
+        ),
+        (
+            "volume",
+            &[("      zones: [eu-a]", "      zones: [eu-a]\n      volume: {type: ssd, size: 10Gi}")],
+            &["projects/shop/shoots/prod.yaml:27:33 SHOOT-VOLUME-NOT-OFFERED a volume of `10Gi` is too small"],
+        ),
+        (
+            "profile",
+            &[("name: local\n  region", "name: cloud\n  region")],
+            &["projects/shop/shoots/prod.yaml:7:11 SHOOT-PROFILE CloudProfile cloud does not exist"],
+        ),
+        (
+            "binding",
+            &[("credentialsBindingName: local", "credentialsBindingName: other")],
+            &["projects/shop/shoots/prod.yaml:9:27 SHOOT-BINDING CredentialsBinding shop/other does not exist"],
+        ),
+        (
+            "provider",
+            &[("type: local\n    workers", "type: aws\n    workers")],
+            &[
+                "projects/shop/shoots/prod.yaml:9:27 SHOOT-BINDING",
+                "projects/shop/shoots/prod.yaml:18:11 SHOOT-PROVIDER the provider is `aws`, CloudProfile local is for `local`",
+            ],
+        ),
+        (
+            "sizes",
+            &[("minimum: 1", "minimum: 5")],
+            &["projects/shop/shoots/prod.yaml:22:16 SHOOT-POOL-SIZE pool `pool` may have at most 3 nodes, but at least 5"],
+        ),
+        (
+            "update",
+            &[("maximum: 3", "maximum: 3\n      maxSurge: 0\n      maxUnavailable: 0")],
+            &["projects/shop/shoots/prod.yaml:24:23 SHOOT-POOL-UPDATE"],
+        ),
+        (
+            "system pool",
+            &[("maximum: 3", "maximum: 3\n      systemComponents: {allow: false}")],
+            &["projects/shop/shoots/prod.yaml:20:5 SHOOT-POOL-SYSTEM"],
+        ),
+        (
+            "zones of a system pool",
+            &[("maximum: 3", "maximum: 2"), ("zones: [eu-a]", "zones: [eu-a, eu-b, eu-c]")],
+            &["projects/shop/shoots/prod.yaml:22:16 SHOOT-POOL-ZONES pool `pool` has 3 zones, but may have only 2 nodes"],
+        ),
+        (
+            "schedule",
+            &[("  region: eu", "  hibernation:\n    schedules:\n    - {start: \"0 25 * * *\", location: Nowhere}\n  region: eu")],
+            &[
+                "projects/shop/shoots/prod.yaml:10:15 SHOOT-HIBERNATION-SCHEDULE",
+                "projects/shop/shoots/prod.yaml:10:39 SHOOT-HIBERNATION-LOCATION `Nowhere` is no time zone",
+            ],
+        ),
+        (
+            "window",
+            &[("  region: eu", "  maintenance:\n    timeWindow: {begin: 220000+0100, end: 221000+0100}\n  region: eu")],
+            &["projects/shop/shoots/prod.yaml:9:17 SHOOT-MAINTENANCE-LENGTH the maintenance window is 10 minutes long"],
+        ),
+        (
+            "seed",
+            &[("  region: eu", "  seedName: eu-9\n  region: eu")],
+            &["projects/shop/shoots/prod.yaml:8:13 SHOOT-SEED Seed eu-9 does not exist"],
+        ),
+        (
+            "toleration",
+            &[("  region: eu", "  tolerations: [{key: special}]\n  region: eu")],
+            &["projects/shop/shoots/prod.yaml:8:23 SHOOT-TOLERATION the project does not allow the toleration `special`"],
+        ),
         (
             "several at once",
-            &[("version: 1.34.6", "version: 1.20.0"), ("nodes: 10.250.0.0/16", "nodes: 100.64.0.0/16"), ("minimum: 1", "minimum: 4")],
-            &["projects/shop/shoots/prod.yaml:11:14 SHOOT-VERSION-NOT-OFFERED", "projects/shop/shoots/prod.yaml:16:15 SHOOT-NET-OVERLAP", "projects/shop/shoots/prod.yaml:22:16 SHOOT-POOL-SIZE"],
+            &[
+                ("version: 1.34.6", "version: 1.20.0"),
+                ("nodes: 10.250.0.0/16", "nodes: 100.64.0.0/16"),
+                ("minimum: 1", "minimum: 4"),
+            ],
+            &[
+                "projects/shop/shoots/prod.yaml:11:14 SHOOT-VERSION-NOT-OFFERED",
+                "projects/shop/shoots/prod.yaml:16:15 SHOOT-NET-OVERLAP",
+                "projects/shop/shoots/prod.yaml:22:16 SHOOT-POOL-SIZE",
+            ],
         ),
     ];
     for (name, edits, expected) in cases {
@@ -263,12 +410,37 @@ fn changes_are_compared_with_what_was_accepted() {
     let cases: &[(&str, &[(&str, &str)], &[&str])] = &[
         ("nothing", &[], &[]),
         ("next minor", &[("version: 1.34.6", "version: 1.35.2")], &[]),
-        ("downgrade", &[("version: 1.34.6", "version: 1.34.1")], &["projects/shop/shoots/prod.yaml:11:14 SHOOT-VERSION-DOWNGRADE Kubernetes cannot go back from `1.34.6` to `1.34.1`"]),
-        ("skip", &[("version: 1.34.6", "version: 1.36.0")], &["projects/shop/shoots/prod.yaml:11:14 SHOOT-VERSION-SKIP the upgrade from `1.34.6` to `1.36.0` skips a minor version"]),
-        ("region", &[("region: eu", "region: us"), ("zones: [eu-a]", "zones: [us-a]")], &["projects/shop/shoots/prod.yaml:8:11 SHOOT-IMMUTABLE `spec.region` cannot change from `eu` to `us`"]),
-        ("pods", &[("pods: 100.96.0.0/11", "pods: 100.128.0.0/11")], &["projects/shop/shoots/prod.yaml:15:11 SHOOT-IMMUTABLE `spec.networking.pods` cannot change"]),
+        (
+            "downgrade",
+            &[("version: 1.34.6", "version: 1.34.1")],
+            &["projects/shop/shoots/prod.yaml:11:14 SHOOT-VERSION-DOWNGRADE Kubernetes cannot go back from `1.34.6` to `1.34.1`"],
+        ),
+        (
+            "skip",
+            &[("version: 1.34.6", "version: 1.36.0")],
+            &[
+                "projects/shop/shoots/prod.yaml:11:14 SHOOT-VERSION-SKIP the upgrade from `1.34.6` to `1.36.0` skips a minor version",
+            ],
+        ),
+        (
+            "region",
+            &[("region: eu", "region: us"), ("zones: [eu-a]", "zones: [us-a]")],
+            &["projects/shop/shoots/prod.yaml:8:11 SHOOT-IMMUTABLE `spec.region` cannot change from `eu` to `us`"],
+        ),
+        (
+            "pods",
+            &[("pods: 100.96.0.0/11", "pods: 100.128.0.0/11")],
+            &["projects/shop/shoots/prod.yaml:15:11 SHOOT-IMMUTABLE `spec.networking.pods` cannot change"],
+        ),
         ("workerless", &[("    workers:\n", "    workers: []\n    # \n")], &[]),
-        ("binding removed", &[("  credentialsBindingName: local\n", "")], &["projects/shop/shoots/prod.yaml:5:1 SHOOT-BINDING a shoot with workers needs credentials", "projects/shop/shoots/prod.yaml:5:1 SHOOT-BINDING-CHANGED the binding cannot be removed"]),
+        (
+            "binding removed",
+            &[("  credentialsBindingName: local\n", "")],
+            &[
+                "projects/shop/shoots/prod.yaml:5:1 SHOOT-BINDING a shoot with workers needs credentials",
+                "projects/shop/shoots/prod.yaml:5:1 SHOOT-BINDING-CHANGED the binding cannot be removed",
+            ],
+        ),
     ];
     for (name, edits, expected) in cases.iter().filter(|(name, ..)| *name != "workerless") {
         check(name, &edited(files(), SHOOT_PATH, edits), &before, expected);
@@ -314,7 +486,13 @@ fn versions_in_use_stay_in_their_profile() {
     let gone = edited(files(), "cloudprofiles/local.yaml", &[("    - version: 1.34.6\n      classification: supported\n", "")]);
     let (admitted, findings) = run(&gone, &before);
     assert_eq!(shown(&findings).lines().count(), 1, "{}", shown(&findings));
-    assert!(shown(&findings).starts_with("cloudprofiles/local.yaml:9:5 PROFILE-IN-USE Kubernetes `1.34.6` is removed, but still used by `Shoot shop/prod`"), "{}", shown(&findings));
+    assert!(
+        shown(&findings).starts_with(
+            "cloudprofiles/local.yaml:9:5 PROFILE-IN-USE Kubernetes `1.34.6` is removed, but still used by `Shoot shop/prod`"
+        ),
+        "{}",
+        shown(&findings)
+    );
     assert!(admitted.fresh.contains(&shoot()));
 }
 
@@ -330,7 +508,11 @@ fn absence_is_not_deletion() {
     let help = findings.iter().find_map(|f| f.help.clone()).expect("it says what to write");
     assert!(help.contains("confirmation.gardener.cloud/deletion: \"true\""), "{help}");
 
-    let confirmed = edited(files(), SHOOT_PATH, &[("  name: prod", "  name: prod\n  annotations: {confirmation.gardener.cloud/deletion: \"true\"}")]);
+    let confirmed = edited(
+        files(),
+        SHOOT_PATH,
+        &[("  name: prod", "  name: prod\n  annotations: {confirmation.gardener.cloud/deletion: \"true\"}")],
+    );
     let (admitted, _) = run(&without, &accepted(&confirmed));
     assert_eq!(admitted.gone[&shoot()], Gone::Confirmed);
     assert!(!admitted.objects.contains_key(&shoot()));
@@ -350,7 +532,11 @@ fn what_is_used_is_not_deleted() {
     let (admitted, findings) = run(&without, &before);
     let binding = Owner::project(Kind::CredentialsBinding, "shop", "local");
     assert_eq!(admitted.gone[&binding], Gone::Unconfirmed);
-    assert!(shown(&findings).contains("DELETE-IN-USE CredentialsBinding shop/local is gone from Git, but used by `Shoot shop/prod`"), "{}", shown(&findings));
+    assert!(
+        shown(&findings).contains("DELETE-IN-USE CredentialsBinding shop/local is gone from Git, but used by `Shoot shop/prod`"),
+        "{}",
+        shown(&findings)
+    );
     assert!(admitted.fresh.contains(&shoot()), "the shoot goes on with the accepted binding: {findings:#?}");
 }
 
@@ -359,7 +545,11 @@ fn defaults_are_filled_in_and_stay() {
     let before = edited(
         files(),
         SHOOT_PATH,
-        &[("version: 1.34.6", "version: \"1.34\""), (", version: 1877.3.0", ""), ("    nodes: 10.250.0.0/16\n    pods: 100.96.0.0/11\n    services: 100.64.0.0/13\n", "")],
+        &[
+            ("version: 1.34.6", "version: \"1.34\""),
+            (", version: 1877.3.0", ""),
+            ("    nodes: 10.250.0.0/16\n    pods: 100.96.0.0/11\n    services: 100.64.0.0/13\n", ""),
+        ],
     );
     let first = accepted(&before);
     let value = &first.0[&shoot()];
@@ -377,7 +567,13 @@ fn defaults_are_filled_in_and_stay() {
     let newer = edited(
         before,
         "cloudprofiles/local.yaml",
-        &[("    - version: 1.34.6\n      classification: supported", "    - version: 1.34.9\n      classification: supported\n    - version: 1.34.6"), ("    - version: 1877.3.0", "    - version: 1900.0.0\n      architectures: [amd64]\n    - version: 1877.3.0")],
+        &[
+            (
+                "    - version: 1.34.6\n      classification: supported",
+                "    - version: 1.34.9\n      classification: supported\n    - version: 1.34.6",
+            ),
+            ("    - version: 1877.3.0", "    - version: 1900.0.0\n      architectures: [amd64]\n    - version: 1877.3.0"),
+        ],
     );
     let (admitted, findings) = run(&newer, &first);
     assert_eq!(shown(&findings), "");
@@ -403,7 +599,12 @@ fn a_placed_shoot_gets_what_its_seed_defaults() {
     let mut moved = edited(pinned, SHOOT_PATH, &[("seedName: eu-1", "seedName: eu-2")]);
     let second = SEED.replace("name: eu-1", "name: eu-2");
     moved.insert("seeds/eu-2.yaml", second);
-    check("moved", &moved, &before, &["projects/shop/shoots/prod.yaml:8:13 SHOOT-SEED-CHANGED the control plane is on seed `eu-1`"]);
+    check(
+        "moved",
+        &moved,
+        &before,
+        &["projects/shop/shoots/prod.yaml:8:13 SHOOT-SEED-CHANGED the control plane is on seed `eu-1`"],
+    );
 }
 
 #[test]
@@ -421,14 +622,26 @@ spec:
 ";
     let mut with = files();
     with.insert("projects/shop/shoots/api.yaml", text.to_owned());
-    check("kubelet", &with, &Accepted::default(), &["projects/shop/shoots/api.yaml:9:5 SHOOT-WORKERLESS `spec.kubernetes.kubelet` has no meaning without workers"]);
+    check(
+        "kubelet",
+        &with,
+        &Accepted::default(),
+        &["projects/shop/shoots/api.yaml:9:5 SHOOT-WORKERLESS `spec.kubernetes.kubelet` has no meaning without workers"],
+    );
     with.insert("projects/shop/shoots/api.yaml", text.replace("    kubelet: {maxPods: 100}\n", ""));
     check("fine", &with, &Accepted::default(), &[]);
 }
 
 #[test]
 fn settings_that_nobody_acts_upon_are_noted_once() {
-    let with = edited(files(), SHOOT_PATH, &[("  region: eu", "  hibernation:\n    schedules: [{start: \"0 20 * * *\"}]\n  addons: {kubernetesDashboard: {enabled: false}}\n  region: eu")]);
+    let with = edited(
+        files(),
+        SHOOT_PATH,
+        &[(
+            "  region: eu",
+            "  hibernation:\n    schedules: [{start: \"0 20 * * *\"}]\n  addons: {kubernetesDashboard: {enabled: false}}\n  region: eu",
+        )],
+    );
     let (_, findings) = run(&with, &Accepted::default());
     let notes: Vec<&str> = findings.iter().filter(|f| f.code.as_str() == "NOT-ACTED-UPON").map(|f| f.message.as_str()).collect();
     assert_eq!(notes, ["not acted upon yet: hibernation schedules, addons"]);
@@ -436,8 +649,16 @@ fn settings_that_nobody_acts_upon_are_noted_once() {
 
 #[test]
 fn policies_hold_and_warn() {
-    let with = edited(files(), SHOOT_PATH, &[("maximum: 3", "maximum: 300"), ("  region: eu", "  purpose: evaluation\n  region: eu")]);
-    check("budget", &with, &Accepted::default(), &["projects/shop/shoots/prod.yaml:21:5 POLICY-NODES-WITHIN-BUDGET the pools may grow to 300 nodes together, the budget is 50"]);
+    let with =
+        edited(files(), SHOOT_PATH, &[("maximum: 3", "maximum: 300"), ("  region: eu", "  purpose: evaluation\n  region: eu")]);
+    check(
+        "budget",
+        &with,
+        &Accepted::default(),
+        &[
+            "projects/shop/shoots/prod.yaml:21:5 POLICY-NODES-WITHIN-BUDGET the pools may grow to 300 nodes together, the budget is 50",
+        ],
+    );
     let (admitted, _) = run(&with, &Accepted::default());
     assert!(admitted.held.contains_key(&shoot()));
     let mut relaxed = with;
@@ -477,8 +698,15 @@ fn an_unchanged_fleet_is_answered_from_memory() {
 #[test]
 fn one_owner_is_judged_as_among_all() {
     let mut many = files();
-    for (i, path) in ["projects/shop/shoots/a.yaml", "projects/shop/shoots/b.yaml", "projects/shop/shoots/c.yaml"].into_iter().enumerate() {
-        many.insert(path, SHOOT.replace("name: prod", &format!("name: {}", ["a", "b", "c"][i])).replace("minimum: 1", if i == 1 { "minimum: 9" } else { "minimum: 1" }));
+    for (i, path) in
+        ["projects/shop/shoots/a.yaml", "projects/shop/shoots/b.yaml", "projects/shop/shoots/c.yaml"].into_iter().enumerate()
+    {
+        many.insert(
+            path,
+            SHOOT
+                .replace("name: prod", &format!("name: {}", ["a", "b", "c"][i]))
+                .replace("minimum: 1", if i == 1 { "minimum: 9" } else { "minimum: 1" }),
+        );
     }
     let (all, _) = run(&many, &Accepted::default());
     let (one, _) = run(&files(), &Accepted::default());

@@ -1,7 +1,7 @@
 //! Integration tests: one binary, one module per topic.
 
-mod apply;
 mod admission;
+mod apply;
 mod cluster;
 mod document;
 mod edits;
@@ -11,8 +11,8 @@ mod git_http;
 mod plan;
 mod policies;
 mod render;
+mod schedule;
 mod script;
 mod secrets;
 mod templates;
-mod schedule;
 mod values;

@@ -96,7 +96,10 @@ fn what_cannot_be_compiled_is_a_finding_at_its_place() {
         (text("\"authorizer.group('').check('get').allowed()\"", "Deny"), "policies/own.yaml:8:17"),
         (text("\"true\"", "Refuse"), "policies/own.yaml:14:"),
         (text("\"true\"", "Deny").replace("policyName: own", "policyName: other"), "policies/own.yaml"),
-        (text("\"true\"", "Deny").replace("  validations:", "  paramKind: {apiVersion: v1, kind: ConfigMap}\n  validations:"), "policies/own.yaml:7"),
+        (
+            text("\"true\"", "Deny").replace("  validations:", "  paramKind: {apiVersion: v1, kind: ConfigMap}\n  validations:"),
+            "policies/own.yaml:7",
+        ),
         (text("\"true\"", "Deny").replace("  validations:", "  validatons:"), "policies/own.yaml"),
     ];
     let (builtin, _) = Policies::compile(&BTreeMap::new());

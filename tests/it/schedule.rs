@@ -37,7 +37,9 @@ fn usage(admitted: &Admitted) -> Usage {
 
 fn merge(base: &mut Value, over: &Value) {
     match (base, over) {
-        (Value::Object(base), Value::Object(over)) => over.iter().for_each(|(k, v)| merge(base.entry(k).or_insert(Value::Null), v)),
+        (Value::Object(base), Value::Object(over)) => {
+            over.iter().for_each(|(k, v)| merge(base.entry(k).or_insert(Value::Null), v))
+        }
         (base, over) => *base = over.clone(),
     }
 }
@@ -74,17 +76,53 @@ fn each_filter_says_why() {
     assert_eq!(simple(none(), none()), format!("eu: the shoot's region `eu-1`, 0 of 250 shoots / {far}"));
     let cases = [
         (json!({"spec": {"settings": {"scheduling": {"visible": false}}}}), none(), "is not visible for scheduling"),
-        (none(), json!({"spec": {"seedSelector": {"matchLabels": {"env": "dev"}}}}), "is not selected by the shoot: its label `env` is `prod`, not `dev`"),
-        (none(), json!({"spec": {"seedSelector": {"matchExpressions": [{"key": "env", "operator": "NotIn", "values": ["prod"]}]}}}), "is not selected by the shoot: its label `env` is `prod`, which `NotIn` does not allow"),
+        (
+            none(),
+            json!({"spec": {"seedSelector": {"matchLabels": {"env": "dev"}}}}),
+            "is not selected by the shoot: its label `env` is `prod`, not `dev`",
+        ),
+        (
+            none(),
+            json!({"spec": {"seedSelector": {"matchExpressions": [{"key": "env", "operator": "NotIn", "values": ["prod"]}]}}}),
+            "is not selected by the shoot: its label `env` is `prod`, which `NotIn` does not allow",
+        ),
         (json!({"spec": {"provider": {"type": "gcp"}}}), none(), "is on `gcp`, the shoot needs `aws`"),
-        (json!({"spec": {"provider": {"zones": ["a", "b"]}}}), json!({"spec": {"controlPlane": {"highAvailability": {"failureTolerance": {"type": "zone"}}}}}), "has 2 zones, a control plane that tolerates the failure of a zone needs 3"),
+        (
+            json!({"spec": {"provider": {"zones": ["a", "b"]}}}),
+            json!({"spec": {"controlPlane": {"highAvailability": {"failureTolerance": {"type": "zone"}}}}}),
+            "has 2 zones, a control plane that tolerates the failure of a zone needs 3",
+        ),
         (none(), json!({"spec": {"controlPlane": {"zones": ["z"]}}}), "does not have zone z"),
-        (json!({"spec": {"settings": {"zoneSelection": {"mode": "Enforce"}}, "provider": {"zones": ["x"]}}}), none(), "has none of the workers' zones, and insists on one"),
-        (none(), json!({"spec": {"accessRestrictions": [{"name": "eu-access-only"}]}}), "does not support the access restriction `eu-access-only`"),
-        (json!({"metadata": {"annotations": {"shoot.gardener.cloud/emergency-stop-shoot-reconciliations": "true"}}}), none(), "has its shoots stopped"),
-        (none(), json!({"spec": {"networking": {"pods": "242.0.0.0/16"}}}), "cannot take pods `242.0.0.0/16`: `242.0.0.0/8` is reserved"),
-        (json!({"spec": {"networks": {"pods": "2001:db8::/48"}}}), json!({"spec": {"networking": {"nodes": "2001:db8:0:1::/64"}}}), "has pods `2001:db8::/48`, which overlap with the shoot's nodes `2001:db8:0:1::/64`"),
-        (json!({"spec": {"taints": [{"key": "seed.gardener.cloud/protected"}]}}), none(), "has the taint `seed.gardener.cloud/protected`, which the shoot does not tolerate"),
+        (
+            json!({"spec": {"settings": {"zoneSelection": {"mode": "Enforce"}}, "provider": {"zones": ["x"]}}}),
+            none(),
+            "has none of the workers' zones, and insists on one",
+        ),
+        (
+            none(),
+            json!({"spec": {"accessRestrictions": [{"name": "eu-access-only"}]}}),
+            "does not support the access restriction `eu-access-only`",
+        ),
+        (
+            json!({"metadata": {"annotations": {"shoot.gardener.cloud/emergency-stop-shoot-reconciliations": "true"}}}),
+            none(),
+            "has its shoots stopped",
+        ),
+        (
+            none(),
+            json!({"spec": {"networking": {"pods": "242.0.0.0/16"}}}),
+            "cannot take pods `242.0.0.0/16`: `242.0.0.0/8` is reserved",
+        ),
+        (
+            json!({"spec": {"networks": {"pods": "2001:db8::/48"}}}),
+            json!({"spec": {"networking": {"nodes": "2001:db8:0:1::/64"}}}),
+            "has pods `2001:db8::/48`, which overlap with the shoot's nodes `2001:db8:0:1::/64`",
+        ),
+        (
+            json!({"spec": {"taints": [{"key": "seed.gardener.cloud/protected"}]}}),
+            none(),
+            "has the taint `seed.gardener.cloud/protected`, which the shoot does not tolerate",
+        ),
     ];
     for (eu, wish, why) in cases {
         let told = simple(eu, wish);
@@ -110,7 +148,10 @@ fn seeds_must_be_seen_ready_and_not_going() {
     };
     assert!(with(None).starts_with("seed eu: was not seen yet"));
     assert!(with(Some(SeedState { ready: true, deleting: true, reason: None })).starts_with("seed eu: is being deleted"));
-    assert!(with(Some(SeedState { ready: false, deleting: false, reason: Some("no backup".to_owned()) })).starts_with("seed eu: is not ready: no backup"));
+    assert!(
+        with(Some(SeedState { ready: false, deleting: false, reason: Some("no backup".to_owned()) }))
+            .starts_with("seed eu: is not ready: no backup")
+    );
 }
 
 #[test]
@@ -131,12 +172,16 @@ fn a_full_seed_takes_no_more() {
 fn a_domain_below_a_seeds_default_decides() {
     let eu2 = json!({"spec": {"provider": {"region": "eu-1"}, "dns": {"defaults": [{"domain": "two.example.org"}]}}});
     let told = outcome(json!({}), eu2, json!({"spec": {"dns": {"domain": "s.p.two.example.org"}}}), |_, _| {});
-    assert_eq!(told, "us: the shoot's region `eu-1`, 0 of 250 shoots / seed eu: does not manage the domain `s.p.two.example.org`");
+    assert_eq!(
+        told,
+        "us: the shoot's region `eu-1`, 0 of 250 shoots / seed eu: does not manage the domain `s.p.two.example.org`"
+    );
 }
 
 #[test]
 fn a_testing_cluster_goes_anywhere() {
-    let told = outcome(json!({"spec": {"provider": {"region": "ap-1"}}}), json!({}), json!({"spec": {"purpose": "testing"}}), |_, _| {});
+    let told =
+        outcome(json!({"spec": {"provider": {"region": "ap-1"}}}), json!({}), json!({"spec": {"purpose": "testing"}}), |_, _| {});
     assert!(told.starts_with("eu: any seed of the provider"), "{told}");
 }
 
@@ -152,9 +197,18 @@ fn the_smallest_distance_wins() {
             }
         })
     };
-    assert_eq!(with(&[("ap-1", 200), ("us-1", 90)], "ap-1"), "us: the smallest distance 90 from region `eu-1`, 0 of 250 shoots / seed eu: is at distance 200, another at 90");
-    assert_eq!(with(&[("us-1", 90)], "eu-1"), "eu: the smallest distance 0 from region `eu-1`, 0 of 250 shoots / seed us: is at distance 90, another at 0");
-    assert_eq!(with(&[], "eu-2"), "eu: the region most like `eu-1` by name (2), 0 of 250 shoots / seed us: its region `us-1` is less like `eu-1` (4, another 2)");
+    assert_eq!(
+        with(&[("ap-1", 200), ("us-1", 90)], "ap-1"),
+        "us: the smallest distance 90 from region `eu-1`, 0 of 250 shoots / seed eu: is at distance 200, another at 90"
+    );
+    assert_eq!(
+        with(&[("us-1", 90)], "eu-1"),
+        "eu: the smallest distance 0 from region `eu-1`, 0 of 250 shoots / seed us: is at distance 90, another at 0"
+    );
+    assert_eq!(
+        with(&[], "eu-2"),
+        "eu: the region most like `eu-1` by name (2), 0 of 250 shoots / seed us: its region `us-1` is less like `eu-1` (4, another 2)"
+    );
     assert!(with(&[], "europe-central-1").starts_with("us: the region most like"));
 }
 
@@ -162,7 +216,9 @@ fn the_smallest_distance_wins() {
 fn placed_and_pinned_shoots_are_fixed_points() {
     let moved = json!({"spec": {"seedName": "us"}});
     assert_eq!(simple(json!({}), moved.clone()), "us: its manifest names it");
-    let told = outcome(json!({}), json!({}), moved, |_, usage| drop(usage.placed.insert(Owner::project(Kind::Shoot, "p", "s"), "eu".to_owned())));
+    let told = outcome(json!({}), json!({}), moved, |_, usage| {
+        drop(usage.placed.insert(Owner::project(Kind::Shoot, "p", "s"), "eu".to_owned()))
+    });
     assert_eq!(told, "eu: it was placed there before");
 }
 
@@ -170,7 +226,10 @@ fn placed_and_pinned_shoots_are_fixed_points() {
 fn seeds_that_prefer_shared_zones_come_first() {
     let eu = json!({"spec": {"settings": {"zoneSelection": {"mode": "Prefer"}}, "provider": {"zones": ["x"]}}});
     let us = json!({"spec": {"settings": {"zoneSelection": {"mode": "Prefer"}}, "provider": {"region": "eu-1"}}});
-    assert_eq!(outcome(eu, us, json!({}), |_, _| {}), "us: the shoot's region `eu-1`, 0 of 250 shoots / seed eu: has none of the workers' zones, others do");
+    assert_eq!(
+        outcome(eu, us, json!({}), |_, _| {}),
+        "us: the shoot's region `eu-1`, 0 of 250 shoots / seed eu: has none of the workers' zones, others do"
+    );
 }
 
 #[test]
@@ -178,7 +237,10 @@ fn explanations_name_every_seed() {
     let admitted = admitted(vec![profile(), seed("eu", "eu-1"), seed("us", "us-1"), shoot("s")]);
     let placements = place(&admitted, &usage(&admitted));
     let text = placements.explain(&Owner::project(Kind::Shoot, "p", "s")).expect("it was decided");
-    assert_eq!(text, "Shoot p/s is on seed eu: the shoot's region `eu-1`, 0 of 250 shoots\n  seed us: is in region `us-1`, the shoot is in `eu-1`");
+    assert_eq!(
+        text,
+        "Shoot p/s is on seed eu: the shoot's region `eu-1`, 0 of 250 shoots\n  seed us: is in region `us-1`, the shoot is in `eu-1`"
+    );
 }
 
 proptest! {
