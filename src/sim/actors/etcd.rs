@@ -127,7 +127,8 @@ fn deploy(cx: &Cx<'_>, key: &ObjectKey, etcd: &Value) -> Result<(), Refused> {
     let labels = |component: &str, object: &str| {
         let mut labels = etcd.pointer("/metadata/labels").and_then(Value::as_object).cloned().unwrap_or_default();
         for (label, value) in [("managed-by", "etcd-druid"), ("part-of", name), ("component", component), ("name", object)] {
-            labels.insert(format!("app.kubernetes.io/{label}"), json!(value));
+            // Names of roles have colons, values of labels must not.
+            labels.insert(format!("app.kubernetes.io/{label}"), json!(value.replace(':', "-")));
         }
         Value::Object(labels)
     };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 use super::fail::flap;
 use super::object::{
@@ -97,6 +98,19 @@ struct Run {
     /// The generation that was read at the start; it alone may be reported as observed.
     generation: i64,
     attempts: u32,
+    failed: Option<Failed>,
+}
+
+/// A failed attempt. It is repeated when its time has come, or when somebody changed the object; not because of our own status.
+#[derive(Debug, Clone)]
+struct Failed {
+    retry: Option<Instant>,
+    read: (i64, Value),
+}
+
+/// What of an object makes a failed attempt worth repeating.
+fn readings(object: &Value) -> (i64, Value) {
+    (int(object, "/metadata/generation"), at(object, "/metadata/annotations"))
 }
 
 impl<E: Extension> Actor for Handshake<E> {
@@ -131,13 +145,16 @@ impl<E: Extension> Actor for Handshake<E> {
         }
         let kind = operation_type(&object, operation);
         let asked = deleting || matches!(operation, "reconcile" | "migrate" | "restore");
-        let succeeded = text(&object, "/status/lastOperation/state") == "Succeeded";
-        if !asked && succeeded {
-            self.runs.remove(key);
-            return match cx.fail(&object) {
-                Some(Fail::Flapping) => flapping(cx, key, &object),
-                _ => Ok(Again::Done),
-            };
+        match (text(&object, "/status/lastOperation/state"), cx.fail(&object)) {
+            ("Succeeded" | "Error", Some(Fail::Flapping)) if !asked => {
+                self.runs.remove(key);
+                return flapping(cx, key, &object);
+            }
+            ("Succeeded", _) if !asked => {
+                self.runs.remove(key);
+                return Ok(Again::Done);
+            }
+            _ => {}
         }
 
         let cluster = cx.get(&ObjectKey::new(EXTENSIONS, "Cluster", "", &key.namespace));
@@ -160,6 +177,15 @@ impl<E: Extension> Actor for Handshake<E> {
         }
 
         let begins = operation == "reconcile" || self.runs.get(key).is_none_or(|r| r.kind != kind);
+        if let Some(Failed { retry, read }) = self.runs.get(key).filter(|_| !begins).and_then(|r| r.failed.as_ref())
+            && *read == readings(&object)
+        {
+            match retry.map(|at| at.saturating_duration_since(Instant::now())) {
+                None => return Ok(Again::Done),
+                Some(left) if !left.is_zero() => return Ok(Again::After(left)),
+                Some(_) => {}
+            }
+        }
         let object = if begins { self.begin(cx, key, object, kind, operation, &finalizer)? } else { object };
         if deleting && annotation(&object, CONFIRMATION) != Some("true") {
             // Gardener's webhook refuses such a deletion; where it got through, the engine does not follow.
@@ -174,13 +200,10 @@ impl<E: Extension> Actor for Handshake<E> {
             report(cx, key, &object, kind, "Processing", 1, &description, json!({}))?;
             return Ok(again);
         }
-        match fail {
-            Some(Fail::Error(code)) => {
-                report_error(cx, key, &object, kind, "failed as asked for by annotation", &[&code])?;
-                return Ok(Again::Done);
-            }
-            Some(Fail::Flapping) if !flap(cx.now()).0 => return flapping(cx, key, &object),
-            _ => {}
+        if let Some(Fail::Error(code)) = fail {
+            report_error(cx, key, &object, kind, "failed as asked for by annotation", &[&code])?;
+            self.fails(key, &object, None);
+            return Ok(Again::Done);
         }
         let result = match kind {
             "Delete" => self.extension.delete(cx, &object),
@@ -199,15 +222,23 @@ impl<E: Extension> Actor for Handshake<E> {
             Err(Problem::Refused(refused)) => Err(refused),
             Err(Problem::Failed(message, codes)) => {
                 report_error(cx, key, &object, kind, &message, codes)?;
-                let run = self.runs.entry(key.clone()).or_insert(Run { kind, generation: 0, attempts: 0 });
-                run.attempts += 1;
-                Ok(Again::After(Duration::from_millis(500) * 2_u32.pow(run.attempts.min(6))))
+                let pause = Duration::from_millis(500) * 2_u32.pow(self.runs.get(key).map_or(0, |r| r.attempts).min(6));
+                self.fails(key, &object, Some(pause));
+                Ok(Again::After(pause))
             }
         }
     }
 }
 
 impl<E: Extension> Handshake<E> {
+    /// Takes note of a failed attempt; without a pause it is repeated only when the object changes.
+    fn fails(&mut self, key: &ObjectKey, object: &Value, pause: Option<Duration>) {
+        if let Some(run) = self.runs.get_mut(key) {
+            run.attempts += 1;
+            run.failed = Some(Failed { retry: pause.map(|p| Instant::now() + p), read: readings(object) });
+        }
+    }
+
     /// Takes the operation annotation away (`reconcile` at the start, the others at the end) and sets the finalizer.
     fn begin(
         &mut self,
@@ -228,7 +259,7 @@ impl<E: Extension> Handshake<E> {
         let object = if metadata.is_empty() { object } else { cx.patch_metadata(key, &object, Value::Object(metadata))? };
         cx.forget_waits();
         let generation = int(&object, "/metadata/generation");
-        self.runs.insert(key.clone(), Run { kind, generation, attempts: 0 });
+        self.runs.insert(key.clone(), Run { kind, generation, attempts: 0, failed: None });
         Ok(object)
     }
 

@@ -125,7 +125,8 @@ fn apply(cx: &mut Cx<'_>, key: &ObjectKey, object: &Value) -> Result<Again, Refu
     let healthy = items(object, "/status/conditions")
         .iter()
         .any(|c| text(c, "/type") == "ResourcesHealthy" && text(c, "/status") == "True");
-    if settled && applied && healthy {
+    let refused = settled && items(object, "/status/conditions").iter().any(|c| text(c, "/reason") == "DecodingFailed");
+    if refused || (settled && applied && healthy) {
         return Ok(Again::Done);
     }
     if let Some(left) = cx.wait(&format!("apply {generation} {checksum}"), 2..=10) {
