@@ -15,7 +15,7 @@ use futures::stream;
 
 use crate::cluster::{ClusterError, Clusters};
 use crate::landscape::Target;
-use crate::observed::{Keep, Object, ObjectKey};
+use crate::observed::{Object, ObjectKey};
 use crate::plan::{Action, ComponentPlan, ErrorClass, OwnerPlan, Step, StepError, StepResult};
 use crate::render::ComponentId;
 
@@ -34,13 +34,11 @@ pub struct Limits {
     pub pause: Duration,
     /// Components of one owner at once. Requests at once per cluster are limited by [`Clusters`].
     pub components: usize,
-    /// What to keep of returned objects: the same as for observation.
-    pub keep: Arc<Keep>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { attempts: 4, pause: Duration::from_millis(200), components: 8, keep: Arc::default() }
+        Self { attempts: 4, pause: Duration::from_millis(200), components: 8 }
     }
 }
 
@@ -90,7 +88,7 @@ fn phase(action: &Action) -> Phase {
 async fn run(component: &ComponentPlan, wanted: Phase, clusters: &Clusters, limits: &Limits) -> Vec<StepResult> {
     let mut results = Vec::new();
     for step in component.steps.iter().filter(|step| phase(&step.action) == wanted) {
-        let outcome = attempt(clusters, &step.target, limits, || step::perform(step, clusters, limits)).await;
+        let outcome = attempt(clusters, &step.target, limits, || step::perform(step, clusters)).await;
         let failed = outcome.is_err();
         results.push(result(step, Some(component.id.clone()), outcome));
         if failed {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use crate::landscape::Target;
+use crate::observed::Keep;
 
 pub mod connect;
 mod error;
@@ -58,6 +59,7 @@ struct Inner {
     counters: Arc<Counters>,
     fence: Arc<Mutex<Fence>>,
     interner: Arc<Mutex<Interner>>,
+    keep: RwLock<Arc<Keep>>,
     clock: Clock,
     concurrency: usize,
 }
@@ -91,6 +93,7 @@ impl Clusters {
             counters: Arc::new(Counters::default()),
             fence: Arc::new(Mutex::new(Fence::open())),
             interner: Arc::default(),
+            keep: RwLock::default(),
             clock,
             concurrency: concurrency.max(1),
         };
@@ -143,6 +146,15 @@ impl Clusters {
     /// Makes every later write subject to a lease's deadline.
     pub fn fence(&self, fence: Fence) {
         *self.inner.fence.lock().unwrap_or_else(PoisonError::into_inner) = fence;
+    }
+
+    /// What is kept of objects that writes return: the same as of observed ones.
+    pub(crate) fn keep(&self) -> Arc<Keep> {
+        Arc::clone(&self.inner.keep.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn set_keep(&self, keep: Keep) {
+        *self.inner.keep.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keep);
     }
 
     pub(crate) fn cluster(&self, target: &Target) -> Result<Arc<Cluster>, ClusterError> {

@@ -408,6 +408,9 @@ impl Shell {
             };
             kinds.insert(target, wanted);
         }
+        if let Some(watching) = &mut self.watching {
+            watching.keep(keep(library));
+        }
         if kinds == self.following {
             return;
         }

@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::{Limits, Written};
+use super::Written;
 use crate::cluster::{Cluster, ClusterError, Clusters, KindRef, Write};
-use crate::observed::{MANAGER, MANAGER_DECISIONS, MANAGER_ONCE, Object};
+use crate::observed::{Keep, MANAGER, MANAGER_DECISIONS, MANAGER_ONCE, Object};
 use crate::plan::{Action, Step};
 
 /// Gardener's annotations, as its extensions read them.
@@ -41,18 +41,18 @@ struct Place<'a> {
     kind: KindRef,
     step: &'a Step,
     path: String,
-    limits: &'a Limits,
+    keep: Arc<Keep>,
     now: jiff::Timestamp,
 }
 
-pub(super) async fn perform(step: &Step, clusters: &Clusters, limits: &Limits) -> Result<Written, ClusterError> {
+pub(super) async fn perform(step: &Step, clusters: &Clusters) -> Result<Written, ClusterError> {
     if matches!(step.action, Action::Hold) {
         return Ok(Written { changed: false, object: None });
     }
     let cluster = clusters.cluster(&step.target)?;
     let kind = KindRef::new(step.api_version.clone(), step.key.kind.clone());
     let path = cluster.object_path(&kind, &step.key).await?;
-    let place = Place { cluster: &cluster, kind, step, path, limits, now: clusters.now() };
+    let place = Place { cluster: &cluster, kind, step, path, keep: clusters.keep(), now: clusters.now() };
     match &step.action {
         Action::Create { body, once, trigger } => place.create(body, once.as_deref(), *trigger).await,
         Action::Update { body, once, drift: _, trigger } => place.update(body, once.as_deref(), *trigger).await,
@@ -70,7 +70,7 @@ pub(super) async fn perform(step: &Step, clusters: &Clusters, limits: &Limits) -
 
 impl Place<'_> {
     async fn create(&self, body: &Value, once: Option<&Value>, trigger: bool) -> Result<Written, ClusterError> {
-        match self.cluster.look(&self.kind, &self.step.key, &self.limits.keep).await? {
+        match self.cluster.look(&self.kind, &self.step.key, &self.keep).await? {
             Some(found) if found.deleting => Err(self.conflict("AlreadyExists", "an object of this name is still being deleted")),
             Some(found) if found.is_tracked() => self.update(body, once, trigger).await,
             Some(_) => Err(self.conflict("AlreadyExists", "an object of this name exists and is not ours")),
@@ -168,7 +168,7 @@ impl Place<'_> {
             }
         }
         if release {
-            let Some(found) = self.cluster.look(&self.kind, &self.step.key, &self.limits.keep).await? else {
+            let Some(found) = self.cluster.look(&self.kind, &self.step.key, &self.keep).await? else {
                 return Ok(Written { changed: false, object: None });
             };
             if found.uid != uid || found.resource_version != version {
@@ -211,7 +211,7 @@ impl Place<'_> {
     }
 
     fn reduced(&self, object: Value) -> Option<Arc<Object>> {
-        let object = self.cluster.reduced(object, &self.limits.keep)?;
+        let object = self.cluster.reduced(object, &self.keep)?;
         (object.key == self.step.key).then(|| Arc::new(object))
     }
 

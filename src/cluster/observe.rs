@@ -68,6 +68,7 @@ pub(super) fn accept(kind: &KindRef, keep: &Keep, list: bool) -> &'static str {
 ///
 /// For a daemon, [`super::watch()`] alone is enough: it begins with lists of its own.
 pub async fn observe(clusters: &Clusters, kinds: &Kinds, keep: &Keep) -> Observed {
+    clusters.set_keep(keep.clone());
     let targets: FuturesUnordered<_> = kinds
         .iter()
         .map(|(target, kinds)| async move { (target.clone(), observe_target(clusters, target, kinds, keep).await) })

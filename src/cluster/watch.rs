@@ -58,13 +58,27 @@ pub struct Watching {
 /// Watches the given kinds. Each begins with a list, so a [`View`] that was empty becomes complete.
 #[must_use]
 pub fn watch(clusters: &Clusters, kinds: &Kinds, keep: Keep, sink: mpsc::Sender<Signal>) -> Watching {
+    clusters.set_keep(keep);
     let mut watching =
-        Watching { clusters: clusters.clone(), keep: Arc::new(keep), sink, following: BTreeSet::new(), tasks: JoinSet::new() };
+        Watching { clusters: clusters.clone(), keep: clusters.keep(), sink, following: BTreeSet::new(), tasks: JoinSet::new() };
     watching.ensure(kinds);
     watching
 }
 
 impl Watching {
+    /// Keeps something else of objects from now on: everything is listed again.
+    pub fn keep(&mut self, keep: Keep) {
+        if keep.pointers == self.keep.pointers {
+            return;
+        }
+        self.clusters.set_keep(keep);
+        self.keep = self.clusters.keep();
+        self.tasks.abort_all();
+        for (target, kind) in std::mem::take(&mut self.following) {
+            self.ensure(&[(target, BTreeSet::from([kind]))].into());
+        }
+    }
+
     /// Also watches these kinds, if they are not watched yet. Tell the [`View`] too ([`View::expect`]).
     pub fn ensure(&mut self, kinds: &Kinds) {
         for (target, kinds) in kinds {
@@ -375,7 +389,10 @@ impl View {
 
 fn replace(live: &mut Live, target: &Target, object: Arc<Object>, touched: &mut Touched) {
     let old = live.objects.get(&object.key);
-    if old.is_some_and(|old| old.uid == object.uid && !is_newer(&object.resource_version, &old.resource_version)) {
+    let old_news = |old: &Arc<Object>| {
+        old.uid == object.uid && (is_newer(&old.resource_version, &object.resource_version) || *old == object)
+    };
+    if old.is_some_and(old_news) {
         return;
     }
     touched.owners.extend(old.and_then(|old| old.labels.get(OWNER_LABEL)).cloned());
@@ -384,11 +401,11 @@ fn replace(live: &mut Live, target: &Target, object: Arc<Object>, touched: &mut 
     live.insert(object);
 }
 
-/// Versions of one object grow as decimal numbers; should a server's not be numbers, any other one counts as newer.
+/// Versions of one object grow as decimal numbers; of a server's that are not numbers, none is known to be newer.
 fn is_newer(version: &str, than: &str) -> bool {
     match (version.parse::<u128>(), than.parse::<u128>()) {
         (Ok(version), Ok(than)) => version > than,
-        _ => version != than,
+        _ => false,
     }
 }
 
