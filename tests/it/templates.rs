@@ -280,6 +280,93 @@ fn every_shape_renders_and_every_reference_resolves() {
     }
 }
 
+/// The first path of a manifest that its own API type does not have.
+fn unknown(manifest: &Value, typed: &Value, path: &str) -> Option<String> {
+    match (manifest, typed) {
+        (Value::Object(manifest), Value::Object(typed)) => manifest.iter().find_map(|(key, value)| match typed.get(key) {
+            Some(known) => unknown(value, known, &format!("{path}/{key}")),
+            // Empty fields are left out when they are written again.
+            None if value.is_null() || value == &json!([]) || value == &json!({}) => None,
+            None => Some(format!("{path}/{key}")),
+        }),
+        (Value::Array(manifest), Value::Array(typed)) if manifest.len() == typed.len() => {
+            manifest.iter().zip(typed).enumerate().find_map(|(n, (value, known))| unknown(value, known, &format!("{path}/{n}")))
+        }
+        (Value::Array(_), _) | (_, Value::Array(_) | Value::Object(_)) => Some(path.to_owned()),
+        _ => None,
+    }
+}
+
+/// Reads a manifest as its own API type and says what does not fit.
+fn misfit(manifest: &Value) -> Option<String> {
+    use k8s_openapi::api::{admissionregistration, apps, autoscaling, core, networking, policy, rbac, scheduling};
+    fn of<T: serde::de::DeserializeOwned + serde::Serialize>(manifest: &Value) -> Option<String> {
+        match serde_json::from_value::<T>(manifest.clone()) {
+            Ok(typed) => unknown(manifest, &serde_json::to_value(typed).expect("it was read"), ""),
+            Err(error) => Some(error.to_string()),
+        }
+    }
+    match (manifest["apiVersion"].as_str()?, manifest["kind"].as_str()?) {
+        ("v1", "Namespace") => of::<core::v1::Namespace>(manifest),
+        ("v1", "Secret") => {
+            // Offline, data is a symbol and not base64.
+            let mut manifest = manifest.clone();
+            manifest.as_object_mut()?.remove("data");
+            of::<core::v1::Secret>(&manifest)
+        }
+        ("v1", "ConfigMap") => of::<core::v1::ConfigMap>(manifest),
+        ("v1", "Service") => of::<core::v1::Service>(manifest),
+        ("v1", "ServiceAccount") => of::<core::v1::ServiceAccount>(manifest),
+        ("v1", "ResourceQuota") => of::<core::v1::ResourceQuota>(manifest),
+        ("apps/v1", "Deployment") => of::<apps::v1::Deployment>(manifest),
+        ("apps/v1", "DaemonSet") => of::<apps::v1::DaemonSet>(manifest),
+        ("autoscaling/v2", "HorizontalPodAutoscaler") => of::<autoscaling::v2::HorizontalPodAutoscaler>(manifest),
+        ("policy/v1", "PodDisruptionBudget") => of::<policy::v1::PodDisruptionBudget>(manifest),
+        ("networking.k8s.io/v1", "NetworkPolicy") => of::<networking::v1::NetworkPolicy>(manifest),
+        ("scheduling.k8s.io/v1", "PriorityClass") => of::<scheduling::v1::PriorityClass>(manifest),
+        ("rbac.authorization.k8s.io/v1", "Role") => of::<rbac::v1::Role>(manifest),
+        ("rbac.authorization.k8s.io/v1", "RoleBinding") => of::<rbac::v1::RoleBinding>(manifest),
+        ("rbac.authorization.k8s.io/v1", "ClusterRole") => of::<rbac::v1::ClusterRole>(manifest),
+        ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding") => of::<rbac::v1::ClusterRoleBinding>(manifest),
+        ("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration") => {
+            let mut manifest = manifest.clone();
+            for webhook in manifest["webhooks"].as_array_mut()? {
+                webhook["clientConfig"].as_object_mut()?.remove("caBundle");
+            }
+            of::<admissionregistration::v1::MutatingWebhookConfiguration>(&manifest)
+        }
+        ("apiextensions.k8s.io/v1", "CustomResourceDefinition") => {
+            of::<k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition>(manifest)
+        }
+        _ => None,
+    }
+}
+
+/// An object and, if it is the Secret of a ManagedResource, everything in it.
+fn unpacked(object: &DesiredObject) -> Vec<Value> {
+    let mut out = vec![object.body.as_ref().clone()];
+    if object.key.kind == "Secret" && object.key.name.starts_with("managedresource-") {
+        let data = object.body["data"]["data.yaml"].as_str().expect("packed");
+        let data = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, data).expect("base64");
+        let parsed = espalier::document::parse(&RepoPath::from("x.yaml"), &data, &espalier::document::Budget::default());
+        assert!(parsed.findings.is_empty(), "{}: {:?}", object.key, parsed.findings);
+        out.extend(parsed.documents.iter().map(|d| d.value().clone()));
+    }
+    out
+}
+
+#[test]
+fn manifests_have_no_field_that_their_kind_does_not_know() {
+    for name in SHAPES {
+        for object in all(&render_shape(name)) {
+            for manifest in unpacked(object) {
+                let problem = misfit(&manifest);
+                assert_eq!(problem, None, "{name}: {} in {}", manifest["metadata"]["name"], object.key);
+            }
+        }
+    }
+}
+
 #[test]
 fn a_standard_shoot_has_the_whole_creation_procedure() {
     let components = render_shape("standard");
@@ -527,6 +614,7 @@ fn gardens_projects_and_seeds_render() {
     assert!(policy.body["spec"]["matchConditions"].to_string().contains("not-espalier-itself"));
 
     let project = Owner::cluster(Kind::Project, "shop");
+    assert!(all(&garden).all(|o| misfit(&o.body).is_none()));
     let rendered = offline(Scope::Project, &project, &context::project(&sources(&project)).expect("known"), "garden-shop");
     let viewers = all(&rendered)
         .find(|o| o.key.kind == "RoleBinding" && o.key.name == "gardener.cloud:system:project-viewer")
@@ -535,8 +623,12 @@ fn gardens_projects_and_seeds_render() {
     assert!(all(&rendered).any(|o| o.key.name == "gardener.cloud:extension:project:shop:backup"));
 
     let seed = Owner::cluster(Kind::Seed, "eu1");
+    assert!(all(&rendered).all(|o| misfit(&o.body).is_none()));
     let rendered = offline(Scope::Seed, &seed, &context::seed(&sources(&seed)).expect("known"), "garden");
     assert!(all(&rendered).any(|o| o.key.name == "istio-ingressgateway" && o.body["spec"]["type"] == "LoadBalancer"));
+    for object in all(&rendered) {
+        assert_eq!(misfit(&object.body), None, "{}", object.key);
+    }
     for object in all(&rendered).filter(|o| o.key.kind == "CustomResourceDefinition") {
         assert_eq!(object.body["metadata"]["annotations"]["render.espalier.dev/only-if-absent"], "true");
     }
