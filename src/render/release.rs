@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use handlebars::Context;
 use serde_json::Value;
 
-use super::component::{Hibernate, Scope};
+use super::component::{Component, Hibernate, Ready, Scope};
 use super::engine::{self, Failure, Known, Notes, Text};
 use super::load::{self, Compiled, Components};
 use super::post::{self, Refusal, Stamp};
@@ -83,9 +83,18 @@ pub fn components(components: &Components, scope: Scope, context: &Value, known:
             }
             Wish::Wanted => one(compiled, context, &wrapped, known, &mut outcome),
         };
-        outcome.components.push(Rendered { component: Arc::clone(&compiled.component), state, objects });
+        outcome.components.push(Rendered { component: asleep(&compiled.component, context), state, objects });
     }
     outcome
+}
+
+/// While an owner is hibernated its resource manager does not run: what it is to apply counts as ready once it is written.
+fn asleep(component: &Arc<Component>, context: &Value) -> Arc<Component> {
+    if component.ready == Ready::ManagedResource && flag(context, "hibernated") {
+        Arc::new(Component { ready: Ready::Exists, ..Component::clone(component) })
+    } else {
+        Arc::clone(component)
+    }
 }
 
 fn one(

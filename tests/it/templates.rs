@@ -8,7 +8,7 @@ use espalier::digest::DigestKey;
 use espalier::facts::Facts;
 use espalier::landscape::{Kind, Owner, Target};
 use espalier::render::context::{self, Identity, Objects, Shipped, Sources};
-use espalier::render::{self, Components, DesiredObject, Images, Known, RenderState, Rendered, Scope};
+use espalier::render::{self, Components, DesiredObject, Images, Known, Ready, RenderState, Rendered, Scope};
 use espalier::secrets::{Bodies, Names, SecretRef};
 use espalier::snapshot::RepoPath;
 use serde_json::{Value, json};
@@ -451,6 +451,8 @@ fn a_hibernated_shoot_runs_nothing_and_has_no_dns() {
         assert_eq!(object.body["spec"]["replicas"], 0, "{}", object.key);
     }
     assert!(!all(&components).any(|o| o.key.kind == "HorizontalPodAutoscaler"));
+    // Its resource manager sleeps too, so nobody can wait for what it would apply.
+    assert!(components.iter().all(|c| c.component.ready != Ready::ManagedResource));
 }
 
 #[test]
