@@ -5,7 +5,13 @@
 //! would see a real one. Simulated controllers (`actors`) stand in for the engines that a real cluster would run. Nothing outside
 //! this module may know that a cluster is simulated, except where a person asked for it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use cluster::{Cluster, Shared};
+use counters::Tally;
+use verbs::Server;
 
 pub use clock::Clock;
 pub use counters::{Counters, Request};
@@ -20,19 +26,26 @@ mod consequences;
 mod counters;
 mod crd;
 mod defaults;
+mod discovery;
 mod error;
 mod fault;
 mod fields;
 mod kind;
 mod managed;
 mod merge;
+mod openapi;
 mod patch;
+mod path;
 mod persist;
+mod rest;
+mod review;
+mod select;
 mod shape;
 mod store;
 mod structure;
 mod table;
 mod verbs;
+mod watch;
 
 /// How quick simulated controllers are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -79,4 +92,121 @@ pub enum SimError {
     /// The clusters cannot be served.
     #[error("failed to serve simulated clusters: {0}")]
     Serve(String),
+}
+
+/// The user of in-process clients.
+const USER: &str = "espalier";
+
+/// A simulated cluster. Cheap to clone; all clones are the same cluster.
+#[derive(Debug, Clone)]
+pub struct Sim {
+    shared: Arc<Shared>,
+}
+
+impl Sim {
+    /// Opens a cluster: as its file left it, or new, with the namespaces that every cluster has.
+    pub fn open(options: Options) -> Result<Self, SimError> {
+        let Options { name, state, seed, actors: _, garden: _, delays: _, start } = options;
+        let clock = Clock::starting(start);
+        let mut server = Server::new(&name, seed);
+        let journal = match &state {
+            Some(path) => Some(persist::open(path, &mut server)?),
+            None => None,
+        };
+        let shared = Arc::new(Shared {
+            name,
+            seed,
+            clock,
+            server: std::sync::Mutex::new(server),
+            journal,
+            faults: Faults::default(),
+            tally: Tally::default(),
+        });
+        let sim = Self { shared };
+        sim.furnish();
+        Ok(sim)
+    }
+
+    /// What every cluster has from the start.
+    fn furnish(&self) {
+        let cluster = self.cluster();
+        for name in ["default", "kube-system", "kube-public", "kube-node-lease"] {
+            let namespace = serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+            if let Err(error) = cluster.create(namespace) {
+                debug_assert!(error.is_conflict(), "a namespace can be created or is there: {error}");
+            }
+        }
+    }
+
+    /// The handle for simulated controllers.
+    pub(crate) fn cluster(&self) -> Cluster {
+        Cluster::new(Arc::clone(&self.shared))
+    }
+
+    /// A client of this cluster, without a socket: user `espalier`, who may do everything. Must be called in a tokio runtime.
+    #[must_use]
+    pub fn client(&self) -> kube::Client {
+        self.client_of(USER)
+    }
+
+    /// A client for another user name, so that its requests are counted apart.
+    #[must_use]
+    pub fn client_of(&self, user: &str) -> kube::Client {
+        let (shared, user): (_, Arc<str>) = (Arc::clone(&self.shared), user.into());
+        let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+            let (shared, user) = (Arc::clone(&shared), Arc::clone(&user));
+            async move { Ok::<_, std::convert::Infallible>(rest::handle(shared, &user, request).await) }
+        });
+        kube::Client::new(service, "default")
+    }
+
+    /// The cluster's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// What time it is in the cluster.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.shared.clock
+    }
+
+    /// Requests answered so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        Counters { requests: self.shared.tally.read(), commits: self.shared.server().store.commits }
+    }
+
+    /// What goes wrong in this cluster.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.shared.faults
+    }
+
+    /// Forgets all events, as a real cluster does every few minutes: watches from before get 410 Gone.
+    pub fn compact(&self) {
+        self.shared.server().store.compact();
+    }
+
+    /// How many objects there are, by `plural.group`.
+    #[must_use]
+    pub fn census(&self) -> BTreeMap<String, usize> {
+        let server = self.shared.server();
+        let counts = server.store.collections().filter(|c| c.len() > 0).map(|c| (c.kind.resource(), c.len()));
+        counts.collect()
+    }
+
+    /// Writes what is still to be written and lets go of the file. Writes that come later are not kept.
+    pub async fn close(self) {
+        self.shared.server().store.close();
+        let shared = Arc::clone(&self.shared);
+        let joined = tokio::task::spawn_blocking(move || {
+            if let Some(journal) = &shared.journal {
+                journal.join();
+            }
+        });
+        // The writer cannot be cancelled; a panic in it was reported to everyone who waited for it.
+        drop(joined.await);
+    }
 }

@@ -199,7 +199,7 @@ fn version(value: &Value, preserve: bool) -> Version {
 }
 
 /// Kubernetes' order of versions: v2 before v1 before v1beta1 before v1alpha1 before anything else.
-fn priority(name: &str) -> (u8, u32, u32) {
+pub(crate) fn priority(name: &str) -> (u8, u32, u32) {
     let Some(rest) = name.strip_prefix('v') else { return (0, 0, 0) };
     let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
     let major = rest[..digits].parse().unwrap_or(0);

@@ -157,26 +157,67 @@ impl Collection {
         self.owned.get(owner).into_iter().flatten().filter_map(|(namespace, name)| self.get(namespace, name))
     }
 
-    /// The state of a namespace (or all) as it was at `version`, by undoing the log.
-    pub(crate) fn at(&self, namespace: Option<&str>, version: u64) -> Result<Vec<Arc<Stored>>, u64> {
+    /// One page of the objects of a namespace (or all) as they were at `version`, by undoing the log: at most `limit` that
+    /// `matches`, after a given namespace and name, and whether there are more.
+    pub(crate) fn page(
+        &self,
+        namespace: Option<&str>,
+        version: u64,
+        after: Option<(&str, &str)>,
+        limit: usize,
+        matches: impl Fn(&Stored) -> bool,
+    ) -> Result<(Vec<Arc<Stored>>, bool), u64> {
         let mut undo: BTreeMap<(&str, &str), Option<&Arc<Stored>>> = BTreeMap::new();
         for event in self.since(version)? {
-            if namespace.is_none_or(|n| *n == *event.now.namespace) {
-                undo.entry((&event.now.namespace, &event.now.name)).or_insert(event.before.as_ref());
+            let key: (&str, &str) = (&event.now.namespace, &event.now.name);
+            if namespace.is_none_or(|n| n == key.0) && after.is_none_or(|after| key > after) {
+                undo.entry(key).or_insert(event.before.as_ref());
             }
         }
-        if undo.is_empty() {
-            return Ok(self.iter(namespace).cloned().collect());
-        }
-        let mut state: BTreeMap<(&str, &str), &Arc<Stored>> =
-            self.iter(namespace).map(|stored| ((&*stored.namespace, &*stored.name), stored)).collect();
-        for (key, before) in undo {
-            match before {
-                Some(before) => state.insert(key, before),
-                None => state.remove(&key),
+        let mut undo = undo.into_iter().peekable();
+        let mut live = self.after(namespace, after).peekable();
+        let mut page = Vec::new();
+        loop {
+            let next: Option<(&str, &str)> = live.peek().map(|stored| (&*stored.namespace, &*stored.name));
+            let undone = undo.peek().map(|(key, _)| *key);
+            let found = match (next, undone) {
+                (None, None) => return Ok((page, false)),
+                (Some(next), Some(undone)) if next < undone => live.next(),
+                (Some(_), None) => live.next(),
+                (next, Some(undone)) => {
+                    if next == Some(undone) {
+                        live.next();
+                    }
+                    undo.next().and_then(|(_, before)| before)
+                }
             };
+            if let Some(stored) = found.filter(|stored| matches(stored)) {
+                if page.len() == limit {
+                    return Ok((page, true));
+                }
+                page.push(Arc::clone(stored));
+            }
         }
-        Ok(state.into_values().cloned().collect())
+    }
+
+    fn after<'a>(
+        &'a self,
+        namespace: Option<&'a str>,
+        after: Option<(&str, &str)>,
+    ) -> Box<dyn Iterator<Item = &'a Arc<Stored>> + 'a> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let Some((last_namespace, last_name)) = after else { return self.iter(namespace) };
+        let rest =
+            |names: &'a BTreeMap<Box<str>, Arc<Stored>>| names.range::<str, _>((Excluded(last_name), Unbounded)).map(|(_, s)| s);
+        match namespace {
+            Some(namespace) => Box::new(self.objects.get(namespace).into_iter().flat_map(rest).collect::<Vec<_>>().into_iter()),
+            None => {
+                let begun = self.objects.get(last_namespace).into_iter().flat_map(rest).collect::<Vec<_>>();
+                let others =
+                    self.objects.range::<str, _>((Excluded(last_namespace), Unbounded)).flat_map(|(_, names)| names.values());
+                Box::new(begun.into_iter().chain(others))
+            }
+        }
     }
 
     /// The events after `version`; `Err` with the oldest possible start if some of them are forgotten.

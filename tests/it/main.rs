@@ -15,4 +15,5 @@ mod schedule;
 mod script;
 mod secrets;
 mod templates;
+mod sim_api;
 mod values;
