@@ -210,7 +210,7 @@ async fn a_dry_run_keeps_nothing() {
     let patch = PatchParams { dry_run: true, ..PatchParams::default() };
     let out = api.patch("a", &patch, &Patch::Merge(json!({"data": {"k": "v"}}))).await.unwrap();
     assert_eq!(out.data.unwrap()["k"], "v");
-    assert_eq!(api.get("a").await.unwrap().data, None);
+    assert!(api.get("a").await.unwrap().data.unwrap_or_default().is_empty());
 }
 
 #[tokio::test]
