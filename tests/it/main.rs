@@ -14,6 +14,6 @@ mod render;
 mod schedule;
 mod script;
 mod secrets;
-mod templates;
 mod sim_api;
+mod templates;
 mod values;
