@@ -88,6 +88,7 @@ pub mod git;
 pub mod graph;
 pub mod health;
 pub mod landscape;
+pub mod library;
 pub mod memo;
 pub mod observed;
 pub mod plan;

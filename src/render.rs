@@ -18,8 +18,10 @@ mod engine;
 mod helper;
 pub mod image;
 mod load;
+mod object;
 mod post;
 mod release;
+mod stage;
 mod syntax;
 mod when;
 
@@ -27,8 +29,10 @@ pub use component::{Component, ComponentId, DeletePhase, Hibernate, Ready, Scope
 pub use engine::Known;
 pub use image::Images;
 pub use load::{Compiled, Components, compile};
+pub use object::object;
 pub use post::namespaced;
 pub use release::{Outcome, components};
+pub use stage::{Inputs, Prepared, Rendering, input, prepare, render, scope_of};
 
 /// What all owners want.
 #[derive(Debug, Clone, Default)]

@@ -33,7 +33,11 @@ pub struct Image {
 
 /// Images by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Images(BTreeMap<String, Vec<Image>>);
+pub struct Images {
+    table: BTreeMap<String, Vec<Image>>,
+    /// What a landscape says instead: full references.
+    own: BTreeMap<String, String>,
+}
 
 impl Images {
     /// Reads the table among the library's files.
@@ -50,7 +54,7 @@ impl Images {
                     findings
                         .push(Finding::error(code.clone(), format!("image `{name}`: {message}")).at(place(&path, text, line, 1)));
                 }
-                (Self(table), findings)
+                (Self { table, own: BTreeMap::new() }, findings)
             }
             Err(error) => {
                 let (line, column) = error.location().map_or((1, 1), |l| (small(l.line()), small(l.column())));
@@ -60,21 +64,29 @@ impl Images {
         }
     }
 
-    /// This table with a landscape's own entries laid over it: a name in it replaces all entries of that name.
-    pub fn overridden(&self, table: &Value) -> Result<Self, String> {
-        let own: BTreeMap<String, Vec<Image>> =
-            serde_json::from_value(table.clone()).map_err(|e| format!("the landscape's images: {e}"))?;
-        for (name, images) in &own {
-            check(images).map_err(|e| format!("the landscape's image `{name}`: {e}"))?;
+    /// This table with a landscape's own references (`spec.images`) in place of those of the same names.
+    pub fn overridden(&self, references: &Value) -> Result<Self, String> {
+        let own: BTreeMap<String, String> =
+            serde_json::from_value(references.clone()).map_err(|e| format!("the landscape's images: {e}"))?;
+        for (name, reference) in &own {
+            if !self.table.contains_key(name) {
+                return Err(format!("the landscape has an image `{name}`, which no component uses"));
+            }
+            if !is_reference(reference) {
+                return Err(format!("the landscape's image `{name}` is `{reference}`, which is not an image reference"));
+            }
         }
-        let mut out = self.clone();
-        out.0.extend(own);
-        Ok(out)
+        Ok(Self { table: self.table.clone(), own })
     }
 
     /// The reference of an image for a Kubernetes version: the first entry made for the version, or else the first for all.
     pub fn pick(&self, name: &str, kubernetes: &str) -> Result<String, String> {
-        let images = self.0.get(name).ok_or_else(|| format!("no image is named `{name}`"))?;
+        if let Some(reference) = self.own.get(name) {
+            let last = reference.rsplit('/').next().unwrap_or_default();
+            let complete = last.contains([':', '@']);
+            return Ok(if complete { reference.clone() } else { format!("{reference}:v{kubernetes}") });
+        }
+        let images = self.table.get(name).ok_or_else(|| format!("no image is named `{name}`"))?;
         let version = Version::parse(kubernetes).ok();
         let made_for = |image: &&Image| {
             let constraint = image.versions.as_deref().and_then(|v| VersionReq::parse(v).ok());
@@ -94,7 +106,7 @@ impl Images {
 
     /// The names in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.table.keys().map(String::as_str)
     }
 }
 
@@ -106,10 +118,14 @@ fn check(images: &[Image]) -> Result<(), String> {
         if let Some(versions) = &image.versions {
             VersionReq::parse(versions).map_err(|e| format!("`{versions}` is not a version constraint: {e}"))?;
         }
-        let safe = |c: char| c.is_ascii_alphanumeric() || "._/:@+-".contains(c);
-        if image.repository.is_empty() || !image.repository.chars().chain(image.tag.iter().flat_map(|t| t.chars())).all(safe) {
+        if !is_reference(&format!("{}{}", image.repository, image.tag.as_deref().unwrap_or_default())) {
             return Err(format!("`{}` is not an image repository", image.repository));
         }
     }
     Ok(())
+}
+
+/// Whether a text has only characters that image references have.
+fn is_reference(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "._/:@+-".contains(c))
 }

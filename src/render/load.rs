@@ -11,10 +11,12 @@ use serde::Deserialize;
 
 use super::component::{Component, ComponentId, DeletePhase, Hibernate, Ready, Scope, Trigger};
 use super::engine;
+use super::post;
 use super::syntax::{self, Reads, Root};
 use super::when::When;
 use crate::finding::{Code, Finding, Findings, Place, Pointer, Span};
 use crate::graph::{Dag, GraphError};
+use crate::secrets;
 use crate::snapshot::RepoPath;
 
 const SYNTAX: Code = Code::new("TEMPLATE-SYNTAX");
@@ -33,7 +35,8 @@ pub struct Compiled {
     pub(crate) when: Option<When>,
     pub(crate) exports: Vec<CompiledExport>,
     pub(crate) roots: Vec<Root>,
-    pub(crate) api_versions: BTreeMap<String, String>,
+    /// What it may write, as `(apiVersion, kind)`.
+    pub(crate) kinds: BTreeSet<(String, String)>,
 }
 
 impl fmt::Debug for Compiled {
@@ -81,19 +84,22 @@ impl Components {
         let mut out: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
         for compiled in self.iter() {
             for export in &compiled.exports {
-                let api_version = compiled.api_versions.get(&export.kind).map_or("", String::as_str);
-                let group = api_version.split_once('/').map_or("", |(group, _)| group);
+                let written = compiled.kinds.iter().find(|(_, kind)| *kind == export.kind);
+                let group = written.and_then(|(api_version, _)| api_version.split_once('/')).map_or("", |(group, _)| group);
                 out.entry((group.to_owned(), export.kind.clone())).or_default().insert(export.pointer.clone());
             }
         }
         out
     }
 
-    /// The kinds that templates write literally: `(apiVersion, kind)`. What is packed into ManagedResources is not among them
-    /// reliably, so this is a superset of what reaches a cluster directly.
+    /// What templates write into the garden (or into seeds), as `(apiVersion, kind)`.
     #[must_use]
-    pub fn kinds(&self) -> BTreeSet<(String, String)> {
-        self.iter().flat_map(|c| c.api_versions.iter().map(|(kind, api)| (api.clone(), kind.clone()))).collect()
+    pub fn kinds(&self, in_garden: bool) -> BTreeSet<(String, String)> {
+        let there = |c: &&Arc<Compiled>| {
+            let id = &c.component.id;
+            (c.component.in_garden || matches!(id.scope, Scope::Garden | Scope::Project)) == in_garden
+        };
+        self.iter().filter(there).flat_map(|c| c.kinds.iter().cloned()).collect()
     }
 }
 
@@ -112,6 +118,7 @@ pub fn compile(files: &BTreeMap<RepoPath, Arc<str>>) -> (Components, Findings) {
         }
     }
     check_facts(&by_scope, &mut findings);
+    check_secrets(&by_scope, &mut findings);
     let mut components = Components::default();
     for (scope, compiled) in by_scope {
         let ordered = order(compiled, &mut findings);
@@ -154,6 +161,9 @@ struct Front {
     delete: DeletePhase,
     #[serde(default)]
     exports: BTreeMap<String, String>,
+    /// Kinds that the template writes without naming them literally, as `apiVersion/Kind`.
+    #[serde(default)]
+    writes: Vec<String>,
 }
 
 fn component(path: &RepoPath, scope: Scope, stem: &str, text: &str) -> Result<Compiled, Vec<Finding>> {
@@ -199,6 +209,13 @@ fn component(path: &RepoPath, scope: Scope, stem: &str, text: &str) -> Result<Co
         let pointer = once.split_once('#').map_or(once.as_str(), |(_, pointer)| pointer);
         if !pointer.starts_with('/') || Pointer::from(pointer).segments().any(|s| s.parse::<usize>().is_ok()) {
             complain(FRONT_MATTER, "once", format!("`{once}` is not a pointer through maps only"));
+        }
+    }
+    let mut kinds = kinds(text);
+    for written in &front.writes {
+        match written.rsplit_once('/') {
+            Some((api_version, kind)) => drop(kinds.insert((api_version.to_owned(), kind.to_owned()))),
+            None => complain(FRONT_MATTER, "writes", format!("`{written}` is not `apiVersion/Kind`")),
         }
     }
     let when = front.when.as_deref().and_then(|text| match When::compile(text) {
@@ -265,7 +282,7 @@ fn component(path: &RepoPath, scope: Scope, stem: &str, text: &str) -> Result<Co
         when,
         exports,
         roots: reads.roots,
-        api_versions: api_versions(body),
+        kinds,
     })
 }
 
@@ -330,22 +347,30 @@ fn export(fact: &str, address: &str) -> Option<CompiledExport> {
     })
 }
 
-/// `kind` → `apiVersion` of the manifests as they stand in the text, at any depth.
-fn api_versions(body: &str) -> BTreeMap<String, String> {
-    let mut out = BTreeMap::new();
-    let value = |line: &str, key: &str| {
-        let line = line.trim_start().trim_start_matches("- ").trim_start();
-        line.strip_prefix(key)?.strip_prefix(':').map(|v| v.trim().trim_matches('"').to_owned())
-    };
-    let mut last: Option<String> = None;
-    for line in body.lines() {
-        if let Some(api_version) = value(line, "apiVersion") {
-            last = Some(api_version);
-        } else if let (Some(kind), Some(api_version)) = (value(line, "kind"), &last) {
-            if !kind.contains("{{") && !api_version.contains("{{") {
-                out.entry(kind).or_insert_with(|| api_version.clone());
+/// The kinds of the manifests as they stand in the text. What is packed into a ManagedResource is indented, and reaches no cluster
+/// by our hand.
+fn kinds(text: &str) -> BTreeSet<(String, String)> {
+    let mut out = BTreeSet::new();
+    let (mut api_version, mut kind) = (None, None);
+    for line in text.lines() {
+        let value = |key: &str| line.strip_prefix(key).map(|v| v.split(" #").next().unwrap_or_default().trim().trim_matches(['"', '\'']));
+        if line.trim_end() == "---" {
+            (api_version, kind) = (None, None);
+        } else if let Some(found) = value("apiVersion:") {
+            api_version = Some(found);
+        } else if let Some(found) = value("kind:") {
+            kind = Some(found);
+        }
+        if let (Some(api), Some(found)) = (api_version, kind)
+            && !api.contains("{{")
+            && !found.contains("{{")
+        {
+            if api == post::MANAGED_RESOURCE {
+                out.insert(("v1".to_owned(), "Secret".to_owned()));
+                out.insert(("resources.gardener.cloud/v1alpha1".to_owned(), "ManagedResource".to_owned()));
+            } else {
+                out.insert((api.to_owned(), found.to_owned()));
             }
-            last = None;
         }
     }
     out
@@ -374,6 +399,21 @@ fn check_facts(by_scope: &BTreeMap<Scope, BTreeMap<String, Compiled>>, findings:
                             .at(Place::file(compiled.path.clone())),
                     );
                 }
+            }
+        }
+    }
+}
+
+/// A template may only name secrets that its scope can have.
+fn check_secrets(by_scope: &BTreeMap<Scope, BTreeMap<String, Compiled>>, findings: &mut Findings) {
+    for (scope, components) in by_scope {
+        let known = secrets::configs(*scope);
+        for compiled in components.values() {
+            for config in compiled.component.secrets.difference(&known) {
+                findings.push(
+                    Finding::error(Code::new("TEMPLATE-SECRET"), format!("there is no secret `{config}` in this scope"))
+                        .at(Place::file(compiled.path.clone())),
+                );
             }
         }
     }

@@ -17,6 +17,8 @@ mod managed;
 mod reference;
 mod scalars;
 
+pub(crate) use managed::API_VERSION as MANAGED_RESOURCE;
+
 /// The label that lets the resource manager collect an object that nothing refers to any more.
 pub(crate) const GARBAGE_LABEL: &str = "resources.gardener.cloud/garbage-collectable-reference";
 

@@ -42,6 +42,9 @@ pub(crate) enum Wish {
     Broken(String),
 }
 
+/// The wish for a component that hibernation removes.
+pub(crate) const HIBERNATED: Wish = Wish::Skipped("hibernated");
+
 /// What is wanted of a scope in a context, in graph order.
 pub(crate) fn wishes(components: &Components, scope: Scope, context: &Value) -> Vec<Wish> {
     let hibernated = flag(context, "hibernated");
@@ -54,7 +57,7 @@ pub(crate) fn wishes(components: &Components, scope: Scope, context: &Value) -> 
             match holds {
                 Err(error) => Wish::Broken(error),
                 Ok(false) => Wish::Skipped("its condition is not met"),
-                Ok(true) if hibernated && compiled.component.hibernate == Hibernate::Removed => Wish::Skipped("hibernated"),
+                Ok(true) if hibernated && compiled.component.hibernate == Hibernate::Removed => HIBERNATED,
                 Ok(true) => Wish::Wanted,
             }
         })
@@ -136,7 +139,18 @@ fn one(
         offline: known.offline,
     };
     match post::objects(values, &stamp) {
-        Ok(objects) => (RenderState::Wanted, objects),
+        Ok(objects) => {
+            // What is written and not observed would never be pruned.
+            let unknown = objects.iter().find(|o| !compiled.kinds.contains(&(o.api_version.clone(), o.key.kind.clone())));
+            match unknown {
+                None => (RenderState::Wanted, objects),
+                Some(o) => failed(Failure {
+                    message: format!("{} is of a kind that the template does not name; add `writes: [{}/{}]`", o.key, o.api_version, o.key.kind),
+                    line: 1,
+                    column: 1,
+                }),
+            }
+        }
         Err(Refusal::Waiting(why)) => (RenderState::Waiting(why), Vec::new()),
         Err(Refusal::Wrong(index, message)) => {
             let (line, column) = offsets.get(index).map_or((1, 1), |offset| text.origin(*offset));

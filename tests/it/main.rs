@@ -7,6 +7,7 @@ mod document;
 mod edits;
 mod generate;
 mod git;
+mod library;
 mod git_http;
 mod plan;
 mod policies;

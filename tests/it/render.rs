@@ -202,8 +202,8 @@ fn secrets_are_named_awaited_and_never_printed() {
     assert_eq!(World::default().one("", &body).0, RenderState::Waiting("secret ca".into()));
     assert_eq!(World::default().name("ca", "ca", false).objects(&body)[0].body["data"]["n"], "ca");
 
-    let body = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: s\nstringData:\n  t: {{json (secret-data \"token\" \"token\")}}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\ndata: {}\n";
-    let unread = World::default().name("token", "token-1", false);
+    let body = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: s\nstringData:\n  t: {{json (secret-data \"kube-apiserver-static-token\" \"token\")}}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\ndata: {}\n";
+    let unread = World::default().name("kube-apiserver-static-token", "token-1", false);
     let (state, _, outcome) = unread.one("", body);
     assert!(matches!(state, RenderState::Waiting(_)));
     let address = SecretRef { target: seed(), namespace: "shoot--dev--web".into(), name: "token-1".into() };
@@ -221,7 +221,7 @@ fn secrets_are_named_awaited_and_never_printed() {
     assert_ne!(digest, read.objects(body)[0].digest);
 
     // The text of a refused secret value is not in the finding.
-    let careless = body.replace("json (secret-data \"token\" \"token\")", "secret-data \"token\" \"token\"");
+    let careless = body.replace("json (secret-data \"kube-apiserver-static-token\" \"token\")", "secret-data \"kube-apiserver-static-token\" \"token\"");
     let (state, _, outcome) = read.one("", &careless);
     assert!(matches!(state, RenderState::Failed(_)) && !format!("{:?}", outcome.findings).contains("very"));
 }
@@ -380,8 +380,10 @@ fn images_follow_the_version_and_the_landscape() {
     assert_eq!(pick("coredns", "1.33.0").as_deref(), Ok("r/coredns:1.12.0"));
     assert_eq!(pick("pinned", "1.33.0").as_deref(), Ok("r/p@sha256:abc"));
     assert!(pick("nothing", "1.33.0").is_err());
-    let own = images.overridden(&json!({"coredns": [{"repository": "mirror/coredns", "tag": "9"}]})).expect("a table");
-    assert_eq!(own.pick("coredns", "1.33.0").as_deref(), Ok("mirror/coredns:9"));
+    let own = images.overridden(&json!({"coredns": "mirror:5000/coredns:9", "pinned": "mirror:5000/p"})).expect("a table");
+    assert_eq!(own.pick("coredns", "1.33.0").as_deref(), Ok("mirror:5000/coredns:9"));
+    assert_eq!(own.pick("pinned", "1.33.0").as_deref(), Ok("mirror:5000/p:v1.33.0"));
+    assert!(images.overridden(&json!({"corednss": "x"})).is_err());
     assert_eq!(own.pick("kube-proxy", "1.33.2").as_deref(), Ok("registry.k8s.io/kube-proxy:v1.33.2"));
 
     let world = World { images: own, ..World::default() };
@@ -412,6 +414,8 @@ fn mistakes_in_templates_are_findings_at_their_place() {
     check(front("when: has(\n"), 4, "compile");
     check(front("exports:\n  a: Kind\n"), 4, "Kind");
     check(front("target: moon\n"), 4, "moon");
+    check(front("writes: [Kind]\n"), 4, "Kind");
+    check(front("") + "a: {{secret \"no-such\"}}\n", 0, "no-such");
     check(front("") + "a: {{#if x}}\n", 6, "syntax");
     check(front("") + "a: 1\nb: {{{x}}}\n", 6, "triple");
     check(front("") + "a: 1\nb: {{nope x}}\n", 6, "nope");
@@ -429,13 +433,25 @@ fn mistakes_in_templates_are_findings_at_their_place() {
 }
 
 #[test]
+fn a_template_says_what_it_writes() {
+    let hidden = "apiVersion: {{json \"v1\"}}\nkind: ConfigMap\nmetadata: {name: c}\n";
+    assert!(matches!(World::default().one("", hidden).0, RenderState::Failed(m) if m.contains("writes: [v1/ConfigMap]")));
+    assert_eq!(World::default().one("writes: [v1/ConfigMap]\n", hidden).0, RenderState::Wanted);
+    let text = "---\ncomponent: x\nready: exists\n---\nkind: ManagedResource\napiVersion: render.espalier.dev/v1\nmetadata: {name: x}\nspec:\n  objects:\n  - apiVersion: v1\n    kind: Pod\n";
+    let (components, _) = compile(&[("templates/shoot/x.yaml", text)]);
+    let kinds: Vec<String> = components.kinds(false).into_iter().map(|(_, kind)| kind).collect();
+    assert_eq!(kinds, ["ManagedResource", "Secret"]);
+    assert!(components.kinds(true).is_empty());
+}
+
+#[test]
 fn what_a_template_reads_is_in_its_definition() {
-    let text = "---\ncomponent: x\nready: exists\nexports: {a: Service/s#/status/loadBalancer}\n---\napiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec:\n  a: {{#if (has-fact \"x.a\")}}{{json (secret-data \"ca\" \"k\")}}{{else}}{{secret \"b\"}}{{/if}}\n";
+    let text = "---\ncomponent: x\nready: exists\nexports: {a: Service/s#/status/loadBalancer}\n---\napiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec:\n  a: {{#if (has-fact \"x.a\")}}{{json (secret-data \"ca\" \"k\")}}{{else}}{{secret \"etcd-client\"}}{{/if}}\n";
     let (components, findings) = compile(&[("templates/shoot/x.yaml", text)]);
     assert!(findings.is_empty(), "{findings:?}");
     let component = &components.scope(Scope::Shoot)[0].component;
     assert_eq!(component.reads.iter().collect::<Vec<_>>(), ["x.a"]);
-    assert_eq!(component.secrets.iter().collect::<Vec<_>>(), ["b", "ca"]);
+    assert_eq!(component.secrets.iter().collect::<Vec<_>>(), ["ca", "etcd-client"]);
     let pointers = components.exported_pointers();
     assert!(pointers[&(String::new(), "Service".to_owned())].contains("/status/loadBalancer"));
 }

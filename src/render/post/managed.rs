@@ -11,7 +11,7 @@ use crate::document;
 use crate::observed::ObjectKey;
 
 /// The pseudo kind's group and version.
-pub(super) const API_VERSION: &str = "render.espalier.dev/v1";
+pub(crate) const API_VERSION: &str = "render.espalier.dev/v1";
 
 /// Fields of the real kind's spec that are passed on.
 const PASSED: [&str; 8] = [

@@ -1,0 +1,213 @@
+//! The stage itself: what one owner wants, in each of its clusters.
+//!
+//! In two steps, because what is wanted decides which secrets and facts to look for: [`prepare`] makes the context and says which
+//! secrets are wanted and where facts are found; [`render`] turns that, the secrets' names and the facts into releases.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::component::Scope;
+use super::context::{self, Identity, Missing, Objects, Sources};
+use super::engine::Known;
+use super::release::{self, Wish};
+use super::{Images, Release};
+use crate::digest::{self, Digest, DigestKey};
+use crate::facts::{Exported, Facts};
+use crate::finding::{Code, Finding, Findings, Place};
+use crate::landscape::{Kind, Owner, Target};
+use crate::library::Library;
+use crate::observed::project_namespace;
+use crate::secrets::{self, Bodies, Ensured, SecretRef, Wanted};
+use crate::snapshot::RepoPath;
+
+/// What is known of an owner before anything of a cluster is.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// Whose.
+    pub owner: Owner,
+    /// Which templates are for it.
+    pub scope: Scope,
+    /// The cluster of its components, short of those that live in the garden.
+    pub target: Target,
+    /// The namespace of its components; empty for none.
+    pub namespace: String,
+    /// The namespace of its components that live in the garden; empty for none.
+    pub garden_namespace: String,
+    /// The namespace of its secrets in `target`.
+    pub secret_namespace: String,
+    /// What its templates see.
+    pub context: Value,
+    /// The secrets that its wanted components name, with what these are made from.
+    pub wants: Vec<Wanted>,
+    /// Where the facts of its wanted components are found.
+    pub exports: Vec<Exported>,
+    /// What is wrong with templates or settings.
+    pub findings: Findings,
+    images: Images,
+}
+
+/// Everything that an owner's releases are made from.
+#[derive(Clone, Copy)]
+pub struct Inputs<'a> {
+    /// What [`prepare`] gave.
+    pub prepared: &'a Prepared,
+    /// Templates, images, policies.
+    pub library: &'a Library,
+    /// Which secrets exist; `None` if that is not known.
+    pub ensured: Option<&'a Ensured>,
+    /// Its facts, and those of the scopes above it.
+    pub facts: &'a Facts,
+    /// Secret bodies that were fetched.
+    pub bodies: &'a Bodies,
+    /// The key for digests of secret content.
+    pub digest_key: Option<&'a DigestKey>,
+    /// Whether symbols stand for what only clusters know.
+    pub offline: bool,
+}
+
+/// What rendering gave.
+#[derive(Debug, Default)]
+pub struct Rendering {
+    /// One release per cluster that has components of the owner, the owner's own cluster first.
+    pub releases: Vec<Release>,
+    /// What is wrong with templates.
+    pub findings: Findings,
+    /// Secrets whose bodies are to be fetched before rendering again.
+    pub needs_bodies: BTreeSet<SecretRef>,
+}
+
+/// Which templates are for owners of a kind; `None` for kinds that are only written into the garden as they are.
+#[must_use]
+pub fn scope_of(kind: Kind) -> Option<Scope> {
+    match kind {
+        Kind::Landscape => Some(Scope::Garden),
+        Kind::Project => Some(Scope::Project),
+        Kind::Seed => Some(Scope::Seed),
+        Kind::Shoot => Some(Scope::Shoot),
+        Kind::CloudProfile
+        | Kind::ExposureClass
+        | Kind::ControllerDeployment
+        | Kind::ControllerRegistration
+        | Kind::NamespacedCloudProfile
+        | Kind::Quota
+        | Kind::WorkloadIdentity
+        | Kind::SecretBinding
+        | Kind::CredentialsBinding
+        | Kind::ManagedSeed
+        | Kind::Operation => None,
+    }
+}
+
+/// Prepares an owner: `Ok(None)` for kinds without templates, an error that says what is not known yet.
+pub fn prepare(objects: &Objects, owner: &Owner, identity: &Identity, library: &Library) -> Result<Option<Prepared>, Missing> {
+    let Some(scope) = scope_of(owner.kind) else { return Ok(None) };
+    let sources = Sources { objects, owner, identity };
+    let context = match scope {
+        Scope::Garden => context::garden(&sources, library.shipped())?,
+        Scope::Project => context::project(&sources)?,
+        Scope::Seed => context::seed(&sources)?,
+        Scope::Shoot => context::shoot(&sources)?,
+    };
+    let own = |pointer: &str| context.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let garden = || "garden".to_owned();
+    let (target, namespace, garden_namespace, secret_namespace) = match scope {
+        Scope::Garden => (Target::Garden, String::new(), String::new(), garden()),
+        Scope::Project => (Target::Garden, project_namespace(&owner.name), String::new(), project_namespace(&owner.name)),
+        Scope::Seed => (Target::Seed(owner.name.clone()), garden(), garden(), garden()),
+        Scope::Shoot => {
+            let namespace = own("/id/technicalID");
+            let seed = identity.seed.clone().unwrap_or_default();
+            (Target::Seed(seed), namespace.clone(), project_namespace(&owner.project), namespace)
+        }
+    };
+    let components = library.components();
+    let wishes = release::wishes(components, scope, &context);
+    let wanted = components.scope(scope).iter().zip(&wishes).filter(|(_, wish)| !matches!(wish, Wish::Skipped(_)));
+    // A hibernated component comes back: its secrets stay.
+    let asleep = components.scope(scope).iter().zip(&wishes).filter(|(_, wish)| **wish == release::HIBERNATED);
+    let named: BTreeSet<String> = wanted.chain(asleep).flat_map(|(c, _)| c.component.secrets.iter().cloned()).collect();
+    let (exports, mut findings) = release::exports(components, scope, &context, owner, &target);
+    let images = match context.pointer("/landscape/spec/images").filter(|table| !table.is_null()) {
+        None => library.images().clone(),
+        Some(table) => library.images().overridden(table).unwrap_or_else(|message| {
+            let place = Place::file(RepoPath::from("landscape.yaml"));
+            findings.push(Finding::error(Code::new("LANDSCAPE-IMAGES"), message).at(place));
+            library.images().clone()
+        }),
+    };
+    let wants = secrets::wanted(scope, &context, &named);
+    Ok(Some(Prepared {
+        owner: owner.clone(),
+        scope,
+        target,
+        namespace,
+        garden_namespace,
+        secret_namespace,
+        context,
+        wants,
+        exports,
+        findings,
+        images,
+    }))
+}
+
+/// The digest of everything that an owner's releases are made from: equal digests, equal releases.
+#[must_use]
+pub fn input(inputs: &Inputs<'_>) -> Digest {
+    let prepared = inputs.prepared;
+    let components = inputs.library.components().scope(prepared.scope);
+    let facts: BTreeSet<&String> = components.iter().flat_map(|c| &c.component.reads).collect();
+    let facts: Vec<Value> = facts.into_iter().map(|fact| json!([fact, inputs.facts.get(fact)])).collect();
+    // Bodies only by keyed digest: this value is kept and shown.
+    let bodies: Vec<Value> = inputs
+        .bodies
+        .0
+        .iter()
+        .map(|(address, body)| {
+            let content = body.as_ref().map(|body| {
+                let hashes: Vec<String> = body.iter().map(|(key, data)| format!("{key}={}", digest::of_bytes(data))).collect();
+                inputs.digest_key.map(|key| digest::keyed(key, &json!(hashes)))
+            });
+            json!([address, content])
+        })
+        .collect();
+    digest::of_value(&json!([
+        inputs.library.digest(),
+        prepared.context,
+        prepared.target,
+        inputs.ensured.map(|e| &e.names),
+        facts,
+        bodies,
+        inputs.digest_key.is_some(),
+        inputs.offline,
+    ]))
+}
+
+/// Renders an owner's releases.
+#[must_use]
+pub fn render(inputs: &Inputs<'_>) -> Rendering {
+    let prepared = inputs.prepared;
+    let known = Known {
+        owner: &prepared.owner,
+        target: &prepared.target,
+        namespace: &prepared.namespace,
+        garden_namespace: &prepared.garden_namespace,
+        names: inputs.ensured.map(|e| &e.names),
+        facts: inputs.facts,
+        bodies: inputs.bodies,
+        images: &prepared.images,
+        digest_key: inputs.digest_key,
+        offline: inputs.offline,
+    };
+    let outcome = release::components(inputs.library.components(), prepared.scope, &prepared.context, &known);
+    let digest = input(inputs);
+    let mut releases: Vec<Release> = release::by_target(outcome.components, &prepared.target)
+        .into_iter()
+        .map(|(target, components)| Release { owner: prepared.owner.clone(), target, components, input: digest.clone() })
+        .collect();
+    releases.sort_by_key(|release| release.target != prepared.target);
+    let mut findings = prepared.findings.clone();
+    findings.extend(outcome.findings);
+    Rendering { releases, findings, needs_bodies: outcome.needs_bodies }
+}
