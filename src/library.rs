@@ -116,7 +116,10 @@ pub fn example(name: &str) -> BTreeMap<RepoPath, Arc<str>> {
     let mut files = BTreeMap::new();
     collect("", &EXAMPLES, &mut files);
     let prefix = format!("/{name}/");
-    files.into_iter().filter_map(|(path, text)| path.as_str().strip_prefix(&prefix).map(|rest| (RepoPath::from(rest), text))).collect()
+    files
+        .into_iter()
+        .filter_map(|(path, text)| path.as_str().strip_prefix(&prefix).map(|rest| (RepoPath::from(rest), text)))
+        .collect()
 }
 
 fn collect(folder: &str, dir: &Dir<'_>, files: &mut BTreeMap<RepoPath, Arc<str>>) {

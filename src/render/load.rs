@@ -275,15 +275,7 @@ fn component(path: &RepoPath, scope: Scope, stem: &str, text: &str) -> Result<Co
         reads: reads.facts,
         secrets: reads.secrets,
     };
-    Ok(Compiled {
-        component: Arc::new(component),
-        path: path.clone(),
-        template,
-        when,
-        exports,
-        roots: reads.roots,
-        kinds,
-    })
+    Ok(Compiled { component: Arc::new(component), path: path.clone(), template, when, exports, roots: reads.roots, kinds })
 }
 
 /// serde's message without its own position, which refers to the front matter alone.
@@ -353,7 +345,8 @@ fn kinds(text: &str) -> BTreeSet<(String, String)> {
     let mut out = BTreeSet::new();
     let (mut api_version, mut kind) = (None, None);
     for line in text.lines() {
-        let value = |key: &str| line.strip_prefix(key).map(|v| v.split(" #").next().unwrap_or_default().trim().trim_matches(['"', '\'']));
+        let value =
+            |key: &str| line.strip_prefix(key).map(|v| v.split(" #").next().unwrap_or_default().trim().trim_matches(['"', '\'']));
         if line.trim_end() == "---" {
             (api_version, kind) = (None, None);
         } else if let Some(found) = value("apiVersion:") {

@@ -9,7 +9,8 @@ use super::post::{set, tracking};
 use crate::digest;
 use crate::landscape::{Kind, Owner};
 use crate::observed::{
-    ACCEPTED_ANNOTATION, ACCEPTED_REVISION_ANNOTATION, COMPONENT_LABEL, DIGEST_ANNOTATION, OWNER_LABEL, TRACKING_ANNOTATION, garden_key,
+    ACCEPTED_ANNOTATION, ACCEPTED_REVISION_ANNOTATION, COMPONENT_LABEL, DIGEST_ANNOTATION, OWNER_LABEL, TRACKING_ANNOTATION,
+    garden_key,
 };
 use crate::plan::{FINALIZER, MANIFEST};
 use crate::snapshot::Revision;

@@ -145,7 +145,10 @@ fn one(
             match unknown {
                 None => (RenderState::Wanted, objects),
                 Some(o) => failed(Failure {
-                    message: format!("{} is of a kind that the template does not name; add `writes: [{}/{}]`", o.key, o.api_version, o.key.kind),
+                    message: format!(
+                        "{} is of a kind that the template does not name; add `writes: [{}/{}]`",
+                        o.key, o.api_version, o.key.kind
+                    ),
                     line: 1,
                     column: 1,
                 }),

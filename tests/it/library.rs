@@ -94,7 +94,15 @@ fn identity() -> Identity {
 fn offline(library: &Library, objects: &BTreeMap<Owner, Arc<Value>>, owner: &Owner) -> Rendering {
     let prepared = render::prepare(objects, owner, &identity(), library).expect("everything is known").expect("it has templates");
     let (facts, bodies) = (Facts::default(), Bodies::default());
-    render::render(&Inputs { prepared: &prepared, library, ensured: None, facts: &facts, bodies: &bodies, digest_key: None, offline: true })
+    render::render(&Inputs {
+        prepared: &prepared,
+        library,
+        ensured: None,
+        facts: &facts,
+        bodies: &bodies,
+        digest_key: None,
+        offline: true,
+    })
 }
 
 #[test]
@@ -131,11 +139,21 @@ fn every_component_renders_offline() {
         assert!(rendering.findings.is_empty(), "{name}: {:#?}", rendering.findings);
         assert!(rendering.needs_bodies.is_empty());
         for rendered in rendering.releases.iter().flat_map(|r| &r.components) {
-            assert!(matches!(rendered.state, RenderState::Wanted | RenderState::Skipped(_)), "{name} {}: {:?}", rendered.component.id, rendered.state);
+            assert!(
+                matches!(rendered.state, RenderState::Wanted | RenderState::Skipped(_)),
+                "{name} {}: {:?}",
+                rendered.component.id,
+                rendered.state
+            );
         }
         let again = offline(&library, &landscape, owner);
         let digests = |r: &Rendering| {
-            r.releases.iter().flat_map(|r| &r.components).flat_map(|c| &c.objects).map(|o| (o.key.clone(), o.digest.clone())).collect::<Vec<_>>()
+            r.releases
+                .iter()
+                .flat_map(|r| &r.components)
+                .flat_map(|c| &c.objects)
+                .map(|o| (o.key.clone(), o.digest.clone()))
+                .collect::<Vec<_>>()
         };
         assert_eq!(digests(&rendering), digests(&again), "{name}");
         digests(&rendering).len()
@@ -157,7 +175,15 @@ fn a_shoot_waits_for_what_is_not_there_yet() {
     assert!(prepared.wants.iter().any(|w| w.config == "ca"));
     assert!(prepared.exports.iter().any(|e| e.fact.starts_with("infrastructure.")));
     let (facts, bodies) = (Facts::default(), Bodies::default());
-    let inputs = Inputs { prepared: &prepared, library: &library, ensured: None, facts: &facts, bodies: &bodies, digest_key: None, offline: false };
+    let inputs = Inputs {
+        prepared: &prepared,
+        library: &library,
+        ensured: None,
+        facts: &facts,
+        bodies: &bodies,
+        digest_key: None,
+        offline: false,
+    };
     let rendering = render::render(&inputs);
     let state = |name: &str| {
         rendering.releases.iter().flat_map(|r| &r.components).find(|c| c.component.id.name == name).map(|c| c.state.clone())
@@ -186,7 +212,9 @@ fn a_repository_lays_its_files_over_the_built_in_ones() {
     assert!(!findings.has_errors());
     assert_ne!(before.digest(), after.digest());
     let rendering = offline(&after, &landscape(), &shoot());
-    assert!(rendering.releases.iter().flat_map(|r| &r.components).any(|c| c.component.id.name == "extra" && c.objects.len() == 1));
+    assert!(
+        rendering.releases.iter().flat_map(|r| &r.components).any(|c| c.component.id.name == "extra" && c.objects.len() == 1)
+    );
     let broken = BTreeMap::from([(RepoPath::from("templates/shoot/extra.yaml"), Arc::from("nonsense"))]);
     let (_, findings) = Library::compile(&broken);
     assert_eq!(findings.0.iter().filter(|f| f.severity == Severity::Error).count(), 1);
@@ -202,9 +230,13 @@ fn images_of_a_landscape_replace_those_of_the_table() {
     settings["spec"]["images"] = json!({"kube-scheduler": "mirror.example.org/kube-scheduler"});
     landscape.insert(root, Arc::new(settings));
     let rendering = offline(&library, &landscape, &shoot());
-    let scheduler = rendering.releases.iter().flat_map(|r| &r.components).find(|c| c.component.id.name == "kube-scheduler").expect("there");
+    let scheduler =
+        rendering.releases.iter().flat_map(|r| &r.components).find(|c| c.component.id.name == "kube-scheduler").expect("there");
     let deployment = scheduler.objects.iter().find(|o| o.key.kind == "Deployment").expect("a Deployment");
-    assert_eq!(deployment.body["spec"]["template"]["spec"]["containers"][0]["image"], "mirror.example.org/kube-scheduler:v1.33.2");
+    assert_eq!(
+        deployment.body["spec"]["template"]["spec"]["containers"][0]["image"],
+        "mirror.example.org/kube-scheduler:v1.33.2"
+    );
 }
 
 #[test]
@@ -213,7 +245,8 @@ fn the_landscape_object_carries_what_was_accepted() {
     let object = render::object(&shoot(), &landscape[&shoot()], &Revision("c2".into()));
     assert_eq!((object.key.namespace.as_str(), object.key.name.as_str()), ("garden-dev", "web"));
     let metadata = &object.body["metadata"];
-    let accepted: Value = serde_json::from_str(metadata["annotations"]["espalier.dev/accepted"].as_str().expect("text")).expect("JSON");
+    let accepted: Value =
+        serde_json::from_str(metadata["annotations"]["espalier.dev/accepted"].as_str().expect("text")).expect("JSON");
     assert_eq!(accepted, *landscape[&shoot()]);
     assert_eq!(metadata["annotations"]["espalier.dev/accepted-revision"], "c2");
     assert_eq!(metadata["annotations"]["espalier.dev/tracking"], "shoot.dev.web;core.gardener.cloud/Shoot/garden-dev/web");

@@ -221,7 +221,10 @@ fn secrets_are_named_awaited_and_never_printed() {
     assert_ne!(digest, read.objects(body)[0].digest);
 
     // The text of a refused secret value is not in the finding.
-    let careless = body.replace("json (secret-data \"kube-apiserver-static-token\" \"token\")", "secret-data \"kube-apiserver-static-token\" \"token\"");
+    let careless = body.replace(
+        "json (secret-data \"kube-apiserver-static-token\" \"token\")",
+        "secret-data \"kube-apiserver-static-token\" \"token\"",
+    );
     let (state, _, outcome) = read.one("", &careless);
     assert!(matches!(state, RenderState::Failed(_)) && !format!("{:?}", outcome.findings).contains("very"));
 }
