@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::meta::{AccessRestriction, ObjectMeta, SeedSelector};
-use super::shape::{Amount, shapes};
+use super::shape::{Amount, Duration, Time, shapes};
 
 /// Capability names to the values that are possible, such as `architecture: [amd64, arm64]`.
 pub type Capabilities = BTreeMap<String, Vec<String>>;
@@ -99,7 +99,7 @@ shapes! {
         /// The version.
         version: String,
         /// From when on it may not be used any more.
-        expiration_date: Option<String>,
+        expiration_date: Option<Time>,
         /// preview, supported or deprecated.
         #[schemars(extend("enum" = ["unavailable", "preview", "supported", "deprecated", "expired"]))]
         classification: Option<String>,
@@ -112,7 +112,7 @@ shapes! {
         /// unavailable, preview, supported, deprecated or expired.
         classification: String,
         /// When the stage begins; absent means always.
-        start_time: Option<String>,
+        start_time: Option<Time>,
     }
 
     /// A machine image.
@@ -131,7 +131,7 @@ shapes! {
         /// The version.
         version: String,
         /// From when on it may not be used any more.
-        expiration_date: Option<String>,
+        expiration_date: Option<Time>,
         /// preview, supported or deprecated.
         #[schemars(extend("enum" = ["unavailable", "preview", "supported", "deprecated", "expired"]))]
         classification: Option<String>,
@@ -212,13 +212,13 @@ shapes! {
     /// Time-outs of machines of a type.
     struct MachineTypeControllerManager {
         /// How long a machine may take to be created.
-        machine_creation_timeout: Option<String>,
+        machine_creation_timeout: Option<Duration>,
         /// How long a machine may be unhealthy before it is replaced.
-        machine_health_timeout: Option<String>,
+        machine_health_timeout: Option<Duration>,
         /// How long a drain may take before the machine is deleted anyway.
-        machine_drain_timeout: Option<String>,
+        machine_drain_timeout: Option<Duration>,
         /// How long an in-place update may take.
-        in_place_update_timeout: Option<String>,
+        in_place_update_timeout: Option<Duration>,
         /// How often an eviction is tried.
         max_evict_retries: Option<i32>,
         /// Node conditions that make a machine unhealthy.
@@ -226,7 +226,7 @@ shapes! {
         /// Whether machines never count as failed.
         disable_health_timeout: Option<bool>,
         /// How long a failed machine is kept for inspection.
-        machine_preserve_timeout: Option<String>,
+        machine_preserve_timeout: Option<Duration>,
         /// How many failed machines are kept at most.
         auto_preserve_failed_machine_max: Option<i32>,
     }

@@ -13,6 +13,11 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "The field holds a number where text is wanted, a map where a list is wanted, and so on. Text that looks like a number needs quotes.",
     ),
     (
+        "FIELD-FORMAT",
+        "a field has the wrong form",
+        "The field holds text, but not a quantity (500m, 2, 100Mi), a duration (30s, 1h30m) or a time (2026-11-21T10:00:00Z) as it should.",
+    ),
+    (
         "LOAD-NO-LANDSCAPE",
         "landscape.yaml is missing",
         "A landscape needs a landscape.yaml at its root: its name, its domains, and where its clusters are.",

@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::meta::{Condition, LabelSelector, LastError, LastOperation, ObjectMeta};
-use super::shape::shapes;
+use super::shape::{Duration, Time, shapes};
 
 shapes! {
     /// How a landscape is to be run.
@@ -86,9 +86,9 @@ shapes! {
         /// Why, for status and plans.
         reason: String,
         /// When it begins (RFC 3339); absent means always.
-        from: Option<String>,
+        from: Option<Time>,
         /// When it ends (RFC 3339); absent means until removed.
-        until: Option<String>,
+        until: Option<Time>,
         /// The projects; empty means all.
         projects: Vec<String>,
     }
@@ -98,7 +98,7 @@ shapes! {
         /// The branch; absent means espalier/status/<name>.
         branch: Option<String>,
         /// The shortest time between two status commits, such as 30s.
-        interval: Option<String>,
+        interval: Option<Duration>,
     }
 
     /// Where changes come from and how espalier's own go back.
@@ -137,7 +137,7 @@ shapes! {
         /// Labels of shoots that belong to it.
         selector: Option<LabelSelector>,
         /// How long nothing may go wrong before the next begins, such as 24h.
-        soak: Option<String>,
+        soak: Option<Duration>,
     }
 
     /// How seeds are chosen.

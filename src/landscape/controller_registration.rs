@@ -1,7 +1,7 @@
 //! The ControllerRegistration: what an extension is responsible for.
 
 use super::meta::{LabelSelector, ObjectMeta};
-use super::shape::shapes;
+use super::shape::{Duration, shapes};
 
 shapes! {
     /// What an extension is responsible for.
@@ -34,7 +34,7 @@ shapes! {
         /// Whether every cluster gets it; use autoEnable.
         globally_enabled: Option<bool>,
         /// How long a reconciliation may take.
-        reconcile_timeout: Option<String>,
+        reconcile_timeout: Option<Duration>,
         /// Whether this extension, and no other, answers for the object.
         primary: Option<bool>,
         /// When it acts, relative to the API server.

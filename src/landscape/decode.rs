@@ -5,9 +5,11 @@ use serde_json::Value;
 
 use super::nearest::nearest;
 use super::schema::{Scalar, Shape, shape};
+use super::shape::{is_duration, is_time};
 use super::{Kind, Owner};
 use crate::document::Document;
 use crate::finding::{Code, Finding, Findings, On, Pointer};
+use crate::value::Quantity;
 
 /// Checks a value against the shape of its kind and drops fields that are null, which is how manifests say that they are absent.
 pub(super) fn check(kind: Kind, owner: &Owner, value: &mut Value, document: &Document) -> Findings {
@@ -68,6 +70,8 @@ impl Walk<'_> {
             (shape, value) => {
                 if !fits(shape, value) {
                     self.mistyped(shape, value, at);
+                } else if let (Shape::Scalar(scalar), Value::String(text)) = (shape, &*value) {
+                    self.format(*scalar, text, at);
                 }
             }
         }
@@ -87,6 +91,23 @@ impl Walk<'_> {
         );
     }
 
+    /// Text that must be more than text.
+    fn format(&mut self, scalar: Scalar, text: &str, at: &Pointer) {
+        let (fine, what, help) = match scalar {
+            Scalar::Quantity => {
+                (text.parse::<Quantity>().is_ok(), "quantity", "write a number with an optional suffix: 500m, 2, 100Mi")
+            }
+            Scalar::Duration => (is_duration(text), "duration", "write numbers with units: 30s, 10m, 1h30m"),
+            Scalar::Time => (is_time(text), "time", "write it as 2026-11-21T10:00:00Z"),
+            _ => return,
+        };
+        if !fine {
+            let message = format!("`{}` must be a {what}, not {}", at.field(), shown(&text.into()));
+            let place = self.document.place(at, On::Value);
+            self.findings.push(Finding::error(Code::new("FIELD-FORMAT"), message).at(place).help(help).of(&self.owner));
+        }
+    }
+
     fn mistyped(&mut self, shape: &Shape, value: &Value, at: &Pointer) {
         let wanted = describe(shape);
         let message = format!("`{}` must be {wanted}, not {}", at.field(), shown(value));
@@ -104,9 +125,9 @@ fn fits(shape: &Shape, value: &Value) -> bool {
         (Shape::Any, _)
         | (Shape::Object(_) | Shape::Map(_), Value::Object(_))
         | (Shape::List(_), Value::Array(_))
-        | (Shape::Scalar(Scalar::Text), Value::String(_))
+        | (Shape::Scalar(Scalar::Text | Scalar::Duration | Scalar::Time | Scalar::Quantity), Value::String(_))
         | (Shape::Scalar(Scalar::Bool), Value::Bool(_))
-        | (Shape::Scalar(Scalar::Number), Value::Number(_)) => true,
+        | (Shape::Scalar(Scalar::Number | Scalar::Quantity), Value::Number(_)) => true,
         (Shape::Scalar(Scalar::Int32), Value::Number(number)) => number.as_i64().is_some_and(|n| i32::try_from(n).is_ok()),
         (Shape::Scalar(Scalar::Int64), Value::Number(number)) => number.as_i64().is_some(),
         (Shape::Choice(choices), value) => choices.iter().any(|choice| fits(choice, value)),
@@ -124,6 +145,9 @@ fn describe(shape: &Shape) -> String {
         Shape::Scalar(Scalar::Int32) => "a whole number of 32 bits".to_owned(),
         Shape::Scalar(Scalar::Int64) => "a whole number".to_owned(),
         Shape::Scalar(Scalar::Number) => "a number".to_owned(),
+        Shape::Scalar(Scalar::Quantity) => "a quantity".to_owned(),
+        Shape::Scalar(Scalar::Duration) => "a duration".to_owned(),
+        Shape::Scalar(Scalar::Time) => "a time".to_owned(),
         Shape::Choice(choices) => choices.iter().map(describe).collect::<Vec<_>>().join(" or "),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::shape::{Amount, shapes};
+use super::shape::{Amount, Duration, shapes};
 
 shapes! {
     /// Settings of the kubelet.
@@ -21,7 +21,7 @@ shapes! {
         /// How much is reclaimed beyond a threshold.
         eviction_minimum_reclaim: Option<KubeletEvictionMinimumReclaim>,
         /// How long pressure lasts before it counts as over.
-        eviction_pressure_transition_period: Option<String>,
+        eviction_pressure_transition_period: Option<Duration>,
         /// Thresholds at which pods are evicted after a grace period.
         eviction_soft: Option<KubeletEviction>,
         /// The grace periods.
@@ -58,17 +58,17 @@ shapes! {
         /// Whether kernel settings must equal the kubelet's defaults.
         protect_kernel_defaults: Option<bool>,
         /// How long a stream may be idle.
-        streaming_connection_idle_timeout: Option<String>,
+        streaming_connection_idle_timeout: Option<Duration>,
         /// Swap for pods.
         memory_swap: Option<MemorySwap>,
         /// How many images are pulled at once.
         max_parallel_image_pulls: Option<i32>,
         /// The youngest image that is collected.
         #[serde(rename = "imageMinimumGCAge")]
-        image_minimum_gc_age: Option<String>,
+        image_minimum_gc_age: Option<Duration>,
         /// The oldest unused image that is kept.
         #[serde(rename = "imageMaximumGCAge")]
-        image_maximum_gc_age: Option<String>,
+        image_maximum_gc_age: Option<Duration>,
         /// Whose pulled images a pod may use.
         image_pull_credentials_verification_policy: Option<String>,
         /// Images that anyone may use.
@@ -117,19 +117,19 @@ shapes! {
     /// Grace periods of soft evictions.
     struct KubeletEvictionSoftGracePeriod {
         /// For memory.
-        memory_available: Option<String>,
+        memory_available: Option<Duration>,
         /// For space for images.
         #[serde(rename = "imageFSAvailable")]
-        image_fs_available: Option<String>,
+        image_fs_available: Option<Duration>,
         /// For inodes for images.
         #[serde(rename = "imageFSInodesFree")]
-        image_fs_inodes_free: Option<String>,
+        image_fs_inodes_free: Option<Duration>,
         /// For space of the node.
         #[serde(rename = "nodeFSAvailable")]
-        node_fs_available: Option<String>,
+        node_fs_available: Option<Duration>,
         /// For inodes of the node.
         #[serde(rename = "nodeFSInodesFree")]
-        node_fs_inodes_free: Option<String>,
+        node_fs_inodes_free: Option<Duration>,
     }
 
     /// Resources that pods do not get.

@@ -69,16 +69,29 @@ shapes! {
         additional_volumes: Vec<Value>,
         /// Further mounts, in Kubernetes' own shape.
         additional_volume_mounts: Vec<Value>,
-        /// Environment variables, in Kubernetes' own shape.
-        env: Vec<Value>,
+        /// Environment variables.
+        env: Vec<EnvVar>,
         /// Tolerations of the pods, in Kubernetes' own shape.
         tolerations: Vec<Value>,
         /// Whether it is probed.
         enable_health_probes: Option<bool>,
     }
 
+    /// An environment variable.
+    struct EnvVar {
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: Option<String>,
+        /// Where its value comes from, in Kubernetes' own shape.
+        value_from: Option<Value>,
+    }
+
     /// A container image.
     struct GardenletImage {
+        /// The whole reference; excludes repository and tag.
+        #[serde(rename = "ref")]
+        reference: Option<String>,
         /// The repository.
         repository: Option<String>,
         /// The tag.

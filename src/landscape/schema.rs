@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
+use super::shape::{DURATION_PATTERN, QUANTITY_PATTERN, TIME_PATTERN};
 use super::{
     CloudProfile, ControllerDeployment, ControllerRegistration, CredentialsBinding, ExposureClass, Kind, LandscapeConfig,
     ManagedSeed, NamespacedCloudProfile, Operation, Project, Quota, SecretBinding, Seed, Shoot, WorkloadIdentity,
@@ -80,9 +81,9 @@ fn tidy(value: &mut Value) {
             }
             for (key, inner) in map.iter_mut() {
                 match inner {
-                    // The keys in here are names of fields, and a field may be called `default`.
-                    Value::Object(fields) if key == "properties" => fields.values_mut().for_each(tidy),
-                    _ => tidy(inner),
+                    // Names of fields, not keywords.
+                    Value::Object(named) if key == "properties" || key == "$defs" => named.values_mut().for_each(tidy),
+                    inner => tidy(inner),
                 }
             }
         }
@@ -121,6 +122,12 @@ pub(crate) enum Scalar {
     Int64,
     /// Any number.
     Number,
+    /// A quantity: text or a number.
+    Quantity,
+    /// A duration as Go writes it.
+    Duration,
+    /// A time of RFC 3339.
+    Time,
 }
 
 /// The shape of a kind.
@@ -143,6 +150,9 @@ fn reduce(schema: &Value, definitions: &Map<String, Value>) -> Shape {
     if let Some(name) = map.get("$ref").and_then(Value::as_str).and_then(|reference| reference.rsplit('/').next()) {
         return definitions.get(name).map_or(Shape::Any, |target| reduce(target, definitions));
     }
+    if map.get("anyOf").and_then(|choices| choices.get(0)).is_some_and(|choice| has_pattern(choice, QUANTITY_PATTERN)) {
+        return Shape::Scalar(Scalar::Quantity);
+    }
     if let Some(choices) = map.get("anyOf").and_then(Value::as_array) {
         return Shape::Choice(choices.iter().map(|choice| reduce(choice, definitions)).collect());
     }
@@ -155,6 +165,8 @@ fn reduce(schema: &Value, definitions: &Map<String, Value>) -> Shape {
             (None, _) => Shape::Object(BTreeMap::new()),
         },
         Some("array") => Shape::List(Box::new(map.get("items").map_or(Shape::Any, |items| reduce(items, definitions)))),
+        Some("string") if has_pattern(schema, DURATION_PATTERN) => Shape::Scalar(Scalar::Duration),
+        Some("string") if has_pattern(schema, TIME_PATTERN) => Shape::Scalar(Scalar::Time),
         Some("string") => Shape::Scalar(Scalar::Text),
         Some("boolean") => Shape::Scalar(Scalar::Bool),
         Some("integer") if map.get("format") == Some(&json!("int32")) => Shape::Scalar(Scalar::Int32),
@@ -162,4 +174,8 @@ fn reduce(schema: &Value, definitions: &Map<String, Value>) -> Shape {
         Some("number") => Shape::Scalar(Scalar::Number),
         _ => Shape::Any,
     }
+}
+
+fn has_pattern(schema: &Value, pattern: &str) -> bool {
+    schema.get("pattern").and_then(Value::as_str) == Some(pattern)
 }

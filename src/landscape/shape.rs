@@ -31,7 +31,7 @@ macro_rules! shapes {
 pub(crate) use shapes;
 
 /// What a quantity looks like.
-const PATTERN: &str = r"^[+-]?([0-9]+|[0-9]+\.[0-9]*|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$";
+pub(crate) const QUANTITY_PATTERN: &str = r"^[+-]?([0-9]+|[0-9]+\.[0-9]*|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$";
 
 /// A quantity as it was written: a string such as `"500Mi"`, or a bare number.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -66,7 +66,7 @@ impl JsonSchema for Amount {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "description": "A number with an optional suffix: 500m, 2, 100Mi, 1Gi.",
-            "anyOf": [{ "type": "string", "pattern": PATTERN }, { "type": "number" }],
+            "anyOf": [{ "type": "string", "pattern": QUANTITY_PATTERN }, { "type": "number" }],
         })
     }
 }
@@ -101,4 +101,91 @@ impl JsonSchema for IntOrString {
             "anyOf": [{ "type": "integer", "format": "int32" }, { "type": "string" }],
         })
     }
+}
+
+/// What a duration looks like, as Go writes it.
+pub(crate) const DURATION_PATTERN: &str = r"^[+-]?(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$";
+/// What a time looks like: RFC 3339.
+pub(crate) const TIME_PATTERN: &str =
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$";
+
+macro_rules! texts {
+    ($($(#[$doc:meta])* $name:ident $pattern:ident $description:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub String);
+
+        impl std::ops::Deref for $name {
+            type Target = str;
+
+            fn deref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(text.to_owned())
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "description": $description, "type": "string", "pattern": $pattern })
+            }
+        }
+    )*};
+}
+
+texts! {
+    /// A duration as it was written, such as `1h30m`.
+    Duration DURATION_PATTERN "A duration such as 30s, 10m or 1h30m.";
+    /// A time as it was written, such as `2026-11-21T10:00:00Z`.
+    Time TIME_PATTERN "A time such as 2026-11-21T10:00:00Z.";
+}
+
+/// Whether a text is a duration as Go reads it: signed decimal numbers, each with a unit.
+pub(crate) fn is_duration(text: &str) -> bool {
+    let text = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if text == "0" {
+        return true;
+    }
+    let mut rest = text;
+    while !rest.is_empty() {
+        let number = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let (digits, after) = rest.split_at(number);
+        if digits.matches('.').count() > 1 || !digits.bytes().any(|b| b.is_ascii_digit()) {
+            return false;
+        }
+        let unit = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
+        if !matches!(&after[..unit], "ns" | "us" | "µs" | "μs" | "ms" | "s" | "m" | "h") {
+            return false;
+        }
+        rest = &after[unit..];
+    }
+    !text.is_empty()
+}
+
+/// Whether a text is a time of RFC 3339.
+pub(crate) fn is_time(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let shaped = bytes.len() >= 20 && matches!(bytes[10], b'T' | b't') && text.is_ascii();
+    let zone = text.ends_with(['Z', 'z'])
+        || text.get(text.len().saturating_sub(6)..).is_some_and(|z| z.starts_with(['+', '-']) && z.contains(':'));
+    shaped && zone && text.parse::<jiff::Timestamp>().is_ok()
 }

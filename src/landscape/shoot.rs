@@ -9,7 +9,7 @@ use super::meta::{
     AccessRestrictionWithOptions, CrossVersionObjectReference, Extension, NamedResourceReference, ObjectMeta, SeedSelector,
     Toleration,
 };
-use super::shape::shapes;
+use super::shape::{Duration, shapes};
 use super::shoot_kubernetes::Kubernetes;
 use super::shoot_status::ShootStatus;
 use super::shoot_worker::Worker;
@@ -232,7 +232,7 @@ shapes! {
     /// One rotation that happens by itself.
     struct MaintenanceRotationConfig {
         /// The time between a completed rotation and the next; 0 turns it off.
-        rotation_period: Option<String>,
+        rotation_period: Option<Duration>,
     }
 
     /// A daily time window.

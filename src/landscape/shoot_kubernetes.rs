@@ -7,7 +7,7 @@ use serde_json::{Number, Value};
 
 use super::kubelet::KubeletConfig;
 use super::meta::{ObjectReference, ResourceList};
-use super::shape::shapes;
+use super::shape::{Duration, shapes};
 
 shapes! {
     /// Version and settings of the Kubernetes components.
@@ -58,27 +58,27 @@ shapes! {
         /// How it scales itself.
         autoscaling: Option<ControlPlaneAutoscaling>,
         /// How long after a scale-up nothing is scaled down.
-        scale_down_delay_after_add: Option<String>,
+        scale_down_delay_after_add: Option<Duration>,
         /// How long after a deletion nothing is scaled down.
-        scale_down_delay_after_delete: Option<String>,
+        scale_down_delay_after_delete: Option<Duration>,
         /// How long after a failed scale-down nothing is scaled down.
-        scale_down_delay_after_failure: Option<String>,
+        scale_down_delay_after_failure: Option<Duration>,
         /// How long a node must be unneeded before it goes.
-        scale_down_unneeded_time: Option<String>,
+        scale_down_unneeded_time: Option<Duration>,
         /// Utilization (0.0 to 1.0) below which a node is unneeded.
         scale_down_utilization_threshold: Option<Number>,
         /// How often it looks.
-        scan_interval: Option<String>,
+        scan_interval: Option<Duration>,
         /// How a pool is chosen for scale-up: least-waste, most-pods, least-nodes, priority, random, comma-separated.
         expander: Option<String>,
         /// How long a node may take to appear.
-        max_node_provision_time: Option<String>,
+        max_node_provision_time: Option<Duration>,
         /// How long pods may take to end on scale-down.
         max_graceful_termination_seconds: Option<i32>,
         /// Taints that are ignored; use startupTaints.
         ignore_taints: Vec<String>,
         /// How long new pods are ignored.
-        new_pod_scale_up_delay: Option<String>,
+        new_pod_scale_up_delay: Option<Duration>,
         /// How many empty nodes go at once; use maxScaleDownParallelism.
         max_empty_bulk_delete: Option<i32>,
         /// Whether DaemonSet pods count as utilization.
@@ -94,13 +94,13 @@ shapes! {
         /// How many nodes are drained at once.
         max_drain_parallelism: Option<i32>,
         /// Back-off of a pool after its first failed scale-up.
-        initial_node_group_backoff_duration: Option<String>,
+        initial_node_group_backoff_duration: Option<Duration>,
         /// Longest back-off of a pool.
-        max_node_group_backoff_duration: Option<String>,
+        max_node_group_backoff_duration: Option<Duration>,
         /// When a pool's back-off is forgotten.
-        node_group_backoff_reset_timeout: Option<String>,
+        node_group_backoff_reset_timeout: Option<Duration>,
         /// Time limit of one bin-packing simulation.
-        max_binpacking_time: Option<String>,
+        max_binpacking_time: Option<Duration>,
         /// Whether metrics are kept per pool.
         emit_per_node_group_metrics: Option<bool>,
     }
@@ -111,7 +111,7 @@ shapes! {
         enabled: Option<bool>,
         /// A pod that ran out of memory within this time is evicted.
         #[serde(rename = "evictAfterOOMThreshold")]
-        evict_after_oom_threshold: Option<String>,
+        evict_after_oom_threshold: Option<Duration>,
         /// How many pods may be evicted at once.
         eviction_rate_burst: Option<i32>,
         /// How many pods may be evicted per second.
@@ -121,9 +121,9 @@ shapes! {
         /// Safety margin on top of usage.
         recommendation_margin_fraction: Option<Number>,
         /// How often the updater runs.
-        updater_interval: Option<String>,
+        updater_interval: Option<Duration>,
         /// How often the recommender runs.
-        recommender_interval: Option<String>,
+        recommender_interval: Option<Duration>,
         /// Percentile of CPU usage that is the target.
         #[serde(rename = "targetCPUPercentile")]
         target_cpu_percentile: Option<Number>,
@@ -134,7 +134,7 @@ shapes! {
         #[serde(rename = "recommendationUpperBoundCPUPercentile")]
         recommendation_upper_bound_cpu_percentile: Option<Number>,
         /// Half-life of CPU samples.
-        cpu_histogram_decay_half_life: Option<String>,
+        cpu_histogram_decay_half_life: Option<Duration>,
         /// Percentile of memory usage that is the target.
         target_memory_percentile: Option<Number>,
         /// Percentile of memory usage that is the lower bound.
@@ -142,9 +142,9 @@ shapes! {
         /// Percentile of memory usage that is the upper bound.
         recommendation_upper_bound_memory_percentile: Option<Number>,
         /// Half-life of memory samples.
-        memory_histogram_decay_half_life: Option<String>,
+        memory_histogram_decay_half_life: Option<Duration>,
         /// Length of one interval whose peak memory counts.
-        memory_aggregation_interval: Option<String>,
+        memory_aggregation_interval: Option<Duration>,
         /// How many such intervals count.
         memory_aggregation_interval_count: Option<i64>,
         /// Feature gates by name.
@@ -152,7 +152,7 @@ shapes! {
         /// The most that is ever recommended for a container.
         max_allowed: ResourceList,
         /// How many workers update recommendations.
-        recommender_update_worker_count: Option<i32>,
+        recommender_update_worker_count: Option<i64>,
     }
 
     /// The API server.
@@ -179,7 +179,7 @@ shapes! {
         enable_anonymous_authentication: Option<bool>,
         /// How long events are kept.
         #[serde(rename = "eventTTL")]
-        event_ttl: Option<String>,
+        event_ttl: Option<Duration>,
         /// Log levels.
         logging: Option<ApiServerLogging>,
         /// Seconds that pods tolerate a node that is not ready.
@@ -263,7 +263,7 @@ shapes! {
         /// Whether tokens of old clients live longer.
         extend_token_expiration: Option<bool>,
         /// The longest life of a token.
-        max_token_expiration: Option<String>,
+        max_token_expiration: Option<Duration>,
         /// Further issuers whose tokens are accepted.
         accepted_issuers: Vec<String>,
     }
@@ -353,21 +353,21 @@ shapes! {
         #[serde(rename = "nodeCIDRMaskSizeIPv6")]
         node_cidr_mask_size_ipv6: Option<i32>,
         /// How long pods stay on failed nodes; has no effect any more.
-        pod_eviction_timeout: Option<String>,
+        pod_eviction_timeout: Option<Duration>,
         /// How long a node may be silent.
-        node_monitor_grace_period: Option<String>,
+        node_monitor_grace_period: Option<Duration>,
     }
 
     /// The horizontal pod autoscaler.
     struct HorizontalPodAutoscaler {
         /// How long CPU samples of new pods are ignored.
-        cpu_initialization_period: Option<String>,
+        cpu_initialization_period: Option<Duration>,
         /// The window whose highest recommendation counts.
-        downscale_stabilization: Option<String>,
+        downscale_stabilization: Option<Duration>,
         /// How long a pod counts as not yet ready.
-        initial_readiness_delay: Option<String>,
+        initial_readiness_delay: Option<Duration>,
         /// How often it runs.
-        sync_period: Option<String>,
+        sync_period: Option<Duration>,
         /// The smallest change that counts.
         tolerance: Option<Number>,
     }

@@ -6,7 +6,7 @@ use serde_json::{Number, Value};
 
 use super::kubelet::KubeletConfig;
 use super::meta::{Backup, Taint};
-use super::shape::{IntOrString, shapes};
+use super::shape::{Duration, IntOrString, shapes};
 
 shapes! {
     /// A pool of equal machines.
@@ -143,21 +143,21 @@ shapes! {
     /// How machines are created, drained and replaced.
     struct MachineControllerManagerSettings {
         /// How long a drain may take before the machine is deleted anyway.
-        machine_drain_timeout: Option<String>,
+        machine_drain_timeout: Option<Duration>,
         /// How long a machine may be unhealthy before it is replaced.
-        machine_health_timeout: Option<String>,
+        machine_health_timeout: Option<Duration>,
         /// How long a machine may take to be created.
-        machine_creation_timeout: Option<String>,
+        machine_creation_timeout: Option<Duration>,
         /// How often an eviction is tried.
         max_evict_retries: Option<i32>,
         /// Node conditions that make a machine unhealthy.
         node_conditions: Vec<String>,
         /// How long an in-place update may take.
-        in_place_update_timeout: Option<String>,
+        in_place_update_timeout: Option<Duration>,
         /// Whether machines never count as failed.
         disable_health_timeout: Option<bool>,
         /// How long a failed machine is kept for inspection.
-        machine_preserve_timeout: Option<String>,
+        machine_preserve_timeout: Option<Duration>,
         /// How many failed machines are kept at most.
         auto_preserve_failed_machine_max: Option<i32>,
     }
@@ -169,11 +169,11 @@ shapes! {
         /// The same for GPUs.
         scale_down_gpu_utilization_threshold: Option<Number>,
         /// How long a node must be unneeded before it goes.
-        scale_down_unneeded_time: Option<String>,
+        scale_down_unneeded_time: Option<Duration>,
         /// How long a node that is not ready must be unneeded before it goes.
-        scale_down_unready_time: Option<String>,
+        scale_down_unready_time: Option<Duration>,
         /// How long a node may take to appear.
-        max_node_provision_time: Option<String>,
+        max_node_provision_time: Option<Duration>,
     }
 
     /// What a pool that runs the control plane needs.
