@@ -18,7 +18,6 @@ mod render;
 mod schedule;
 mod schemas;
 mod script;
-mod script;
 mod secrets;
 mod sim_api;
 mod templates;
