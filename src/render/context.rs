@@ -74,12 +74,14 @@ impl<'a> Sources<'a> {
         self.get(self.owner).ok_or_else(|| Missing(format!("{} is not admitted", self.owner)))
     }
 
+    /// The objects of one kind.
+    fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &'a Value> {
+        self.objects.range(Owner::cluster(kind, "")..).take_while(move |(owner, _)| owner.kind == kind).map(|(_, v)| v.as_ref())
+    }
+
     /// The `landscape.yaml` manifest; an empty one if there is none.
     fn landscape(&self) -> Value {
-        self.objects
-            .iter()
-            .find(|(owner, _)| owner.kind == Kind::Landscape)
-            .map_or_else(|| json!({"metadata": {"name": ""}, "spec": {}}), |(_, value)| value.as_ref().clone())
+        self.of_kind(Kind::Landscape).next().cloned().unwrap_or_else(|| json!({"metadata": {"name": ""}, "spec": {}}))
     }
 }
 

@@ -613,7 +613,7 @@ fn gardens_projects_and_seeds_render() {
         ["CloudProfile", "Provider", "Region", "K8S Version", "Hibernation", "Last Operation", "Status", "Age"]
     );
     let policy = all(&garden).find(|o| o.key.kind == "ValidatingAdmissionPolicy").expect("it is there");
-    assert!(policy.body["spec"]["matchConditions"].to_string().contains("not-espalier-itself"));
+    assert!(policy.body["spec"]["matchConditions"].to_string().contains("not-espalier"));
 
     let project = Owner::cluster(Kind::Project, "shop");
     assert!(all(&garden).all(|o| misfit(&o.body).is_none()));

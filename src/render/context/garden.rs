@@ -19,7 +19,9 @@ pub struct Shipped {
 }
 
 /// Who the policies that protect the garden do not bind: us.
-const OURSELVES: &str = "!(request.userInfo.username in ['espalier', 'system:serviceaccount:espalier-system:espalier'])";
+const OURSELVES: &str = "!(request.userInfo.username in ['espalier', 'system:serviceaccount:garden:espalier', 'system:serviceaccount:espalier-system:espalier'])";
+/// The name of the condition that says so, which a policy may carry itself.
+const CONDITION: &str = "not-espalier";
 
 /// The context of the garden.
 ///
@@ -52,7 +54,8 @@ fn policy(source: &Value) -> Value {
     {
         let conditions = spec.entry("matchConditions").or_insert_with(|| json!([]));
         if let Some(conditions) = conditions.as_array_mut() {
-            conditions.push(json!({"name": "not-espalier-itself", "expression": OURSELVES}));
+            conditions.retain(|condition| text(condition, "/name") != CONDITION);
+            conditions.push(json!({"name": CONDITION, "expression": OURSELVES}));
         }
     }
     policy

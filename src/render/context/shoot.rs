@@ -175,7 +175,7 @@ fn namespace(shoot: &Value, seed: &Value, ha: Option<&str>, uid: &str, workerles
 /// Extension types that are on for a shoot: asked for, or on by default, and not switched off.
 fn extensions(shoot: &Value, sources: &Sources<'_>) -> BTreeSet<String> {
     let mut on: BTreeSet<String> = BTreeSet::new();
-    for (_, registration) in sources.objects.iter().filter(|(owner, _)| owner.kind == Kind::ControllerRegistration) {
+    for registration in sources.of_kind(Kind::ControllerRegistration) {
         for resource in list(registration, "/spec/resources").iter().filter(|r| text(r, "/kind") == "Extension") {
             if texts(resource, "/autoEnable").contains(&"shoot") || flag(resource, "/globallyEnabled") {
                 on.insert(text(resource, "/type").to_owned());
