@@ -15,7 +15,7 @@ macro_rules! checks {
 }
 
 checks! {
-    names, references, networks, versions, machines, workers, workerless, hibernation, maintenance, dns, immutable, deletion,
+    names, references, networks, versions, machines, workers, workerless, kubernetes, hibernation, maintenance, dns, immutable, deletion,
     profiles, seeds, projects, bindings, not_yet,
 }
 

@@ -381,6 +381,21 @@ fn new_shoots_are_checked() {
             &["projects/shop/shoots/prod.yaml:8:13 SHOOT-SEED Seed eu-9 does not exist"],
         ),
         (
+            "reserved on a seed",
+            &[("nodes: 10.250.0.0/16", "nodes: 241.1.0.0/16"), ("  region: eu", "  seedName: eu-1\n  region: eu")],
+            &["projects/shop/shoots/prod.yaml:15:12 SHOOT-NET-RESERVED"],
+        ),
+        (
+            "addon",
+            &[("  region: eu", "  purpose: testing\n  addons: {kubernetesDashboard: {enabled: true}}\n  region: eu")],
+            &["projects/shop/shoots/prod.yaml:9:43 SHOOT-ADDON the addon `kubernetesDashboard` is only for evaluation"],
+        ),
+        (
+            "duration",
+            &[("    version: 1.34.6", "    version: 1.34.6\n    clusterAutoscaler: {scanInterval: 10x}")],
+            &["projects/shop/shoots/prod.yaml:12:39 SHOOT-DURATION `10x` is no duration"],
+        ),
+        (
             "toleration",
             &[("  region: eu", "  tolerations: [{key: special}]\n  region: eu")],
             &["projects/shop/shoots/prod.yaml:8:23 SHOOT-TOLERATION the project does not allow the toleration `special`"],

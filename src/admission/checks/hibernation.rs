@@ -8,8 +8,6 @@ rules! {
     "SHOOT-HIBERNATION-SCHEDULE", "a hibernation schedule cannot be read", Shoot, schedules;
     /// The location of a schedule is a time zone of the tz database, such as `Europe/Berlin` (V-180).
     "SHOOT-HIBERNATION-LOCATION", "a time zone is unknown", Shoot, locations;
-    /// Credentials are not rotated in a hibernated cluster: nobody there could take up the new ones (V-181).
-    "SHOOT-HIBERNATION-ROTATION", "a rotation is asked for in a hibernated cluster", Shoot, rotation;
     /// A control plane becomes highly available only while it is awake (V-228).
     "SHOOT-HIBERNATION-HA", "high availability is asked for in a hibernated cluster", Shoot, availability;
 }
@@ -39,21 +37,6 @@ fn locations(cx: &Cx<'_>, out: &mut Out) {
         let node = schedule.get("location");
         if !node.is_empty() && !syntax::is_zone(node.str()) {
             out.error(&node, format!("{} is no time zone", node.shown())).help("for example `Europe/Berlin` or `UTC`");
-        }
-    }
-}
-
-fn rotation(cx: &Cx<'_>, out: &mut Out) {
-    if cx.new.at("spec/hibernation/enabled").flag() != Some(true) {
-        return;
-    }
-    for annotation in ["gardener.cloud/operation", "maintenance.gardener.cloud/operation"] {
-        let node = cx.new.at("metadata/annotations").get(annotation);
-        let asked = node.str().split(';').find(|o| o.starts_with("rotate-") && !o.starts_with("rotate-ssh") && !o.starts_with("rotate-observability"));
-        if let Some(operation) = asked {
-            out.error(&node, format!("`{operation}` is not possible while the cluster is hibernated"))
-                .and(&cx.new.at("spec/hibernation/enabled"), "it is hibernated")
-                .help("wake it up first");
         }
     }
 }

@@ -21,7 +21,7 @@ rules! {
     "SHOOT-RUNTIME-NOT-OFFERED", "a container runtime is not on offer", Shoot, runtimes;
     /// The volume type is offered, usable and available in every zone of the pool, and the volume is large enough (V-345, V-346).
     "SHOOT-VOLUME-NOT-OFFERED", "the volume is not on offer", Shoot, volumes;
-    /// What is reserved for the node's own programs is less than what a machine has (V-347).
+    /// What a pool reserves for its nodes' own programs is less than what a machine has (V-347).
     "SHOOT-RESERVED-TOO-MUCH", "more is reserved than a machine has", Shoot, reserved;
     /// The pools' minimum sizes together stay within the cloud profile's limit of nodes (V-354).
     "SHOOT-TOO-MANY-NODES", "more nodes than the cloud profile allows", Shoot, nodes;
@@ -213,36 +213,32 @@ fn volumes(cx: &Cx<'_>, out: &mut Out) {
     let Some(offered) = offered(cx) else { return };
     let types = offered.spec.get("volumeTypes");
     for (pool, old) in pools(cx) {
-        if !changed(&pool, old.as_ref(), &["volume", "dataVolumes", "machine/type", "zones"]) {
+        if !changed(&pool, old.as_ref(), &["volume", "machine/type", "zones"]) {
             continue;
         }
         let machine = offer::entry(&offered.spec.get("machineTypes"), pool.at("machine/type").str());
         let storage = machine.as_ref().map_or_else(Node::absent, |m| m.get("storage"));
-        for volume in std::iter::once(pool.get("volume")).chain(pool.get("dataVolumes").items()) {
-            let (kind, size) = (volume.get("type"), volume.get("size"));
-            if kind.is_set() {
-                match offer::entry(&types, kind.str()) {
-                    None => {
-                        out.error(&kind, format!("volume type {} is not offered by {}", kind.shown(), offered.owner))
-                            .help(format!("it offers {}", listed(names(&types))))
-                            .beside(&offered.owner, &types, "the volume types on offer");
-                    }
-                    Some(entry) => {
-                        if entry.get("usable").flag() == Some(false) {
-                            out.error(&kind, format!("volume type {} is marked as not usable", kind.shown()));
-                        }
-                        let missing = missing_in(offered.region.as_ref(), &pool, "unavailableVolumeTypes", kind.str());
-                        if !missing.is_empty() {
-                            out.error(&kind, format!("volume type {} is not available in {}", kind.shown(), listed(missing)));
-                        }
-                        at_least(out, &size, &entry.get("minSize"), "the volume type");
-                    }
-                }
-            }
-            if storage.get("type").same(&kind) {
-                at_least(out, &size, &storage.get("minSize"), "the machine type");
-            }
+        let (kind, size) = (pool.at("volume/type"), pool.at("volume/size"));
+        if storage.get("type").same(&kind) {
+            at_least(out, &size, &storage.get("minSize"), "the machine type");
         }
+        if !kind.is_set() {
+            continue;
+        }
+        let Some(entry) = offer::entry(&types, kind.str()) else {
+            out.error(&kind, format!("volume type {} is not offered by {}", kind.shown(), offered.owner))
+                .help(format!("it offers {}", listed(names(&types))))
+                .beside(&offered.owner, &types, "the volume types on offer");
+            continue;
+        };
+        if entry.get("usable").flag() == Some(false) {
+            out.error(&kind, format!("volume type {} is marked as not usable", kind.shown()));
+        }
+        let missing = missing_in(offered.region.as_ref(), &pool, "unavailableVolumeTypes", kind.str());
+        if !missing.is_empty() {
+            out.error(&kind, format!("volume type {} is not available in {}", kind.shown(), listed(missing)));
+        }
+        at_least(out, &size, &entry.get("minSize"), "the volume type");
     }
 }
 
@@ -254,16 +250,15 @@ fn at_least(out: &mut Out, size: &Node<'_>, least: &Node<'_>, who: &str) {
 
 fn reserved(cx: &Cx<'_>, out: &mut Out) {
     let Some(offered) = offered(cx) else { return };
-    let shared = cx.new.at("spec/kubernetes/kubelet/kubeReserved");
     let types = offered.spec.get("machineTypes");
     for (pool, old) in pools(cx) {
-        let own = pool.at("kubernetes/kubelet/kubeReserved");
+        let reserved = pool.at("kubernetes/kubelet/kubeReserved");
         if !changed(&pool, old.as_ref(), &["machine/type", "kubernetes/kubelet/kubeReserved"]) {
             continue;
         }
         let Some(machine) = offer::entry(&types, pool.at("machine/type").str()) else { continue };
         for what in ["cpu", "memory"] {
-            let node = if pool.at("kubernetes/kubelet").is_set() { own.get(what) } else { shared.get(what) };
+            let node = reserved.get(what);
             let capacity = machine.get(what);
             // A type without numbers says nothing about its size.
             if syntax::is_zero(&capacity) {

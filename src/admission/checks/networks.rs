@@ -18,7 +18,7 @@ rules! {
     /// The VPN between them maps IPv4 ranges away, so these may be equal; IPv6 addresses are used as they are.
     "SHOOT-NET-SEED", "a network overlaps with the seed's", Shoot, seed;
     /// Some ranges are taken by the VPN and by the mapping of addresses between seed and shoot (V-269):
-    /// `240.0.0.0/8` to `244.0.0.0/8` and `fd8f:6d53:b97a:1::/96`.
+    /// `240.0.0.0/8` to `244.0.0.0/8` and `fd8f:6d53:b97a:1::/96`. Without a seed it is a warning: the shoot will not get one.
     "SHOOT-NET-RESERVED", "a network lies in a reserved range", Shoot, reserved;
     /// The node mask is in range for its family and leaves every node enough addresses for its pods (V-105, V-106, V-107, V-108).
     "SHOOT-NET-MASK", "the node mask does not fit", Shoot, mask;
@@ -98,11 +98,13 @@ fn seed(cx: &Cx<'_>, out: &mut Out) {
 }
 
 fn reserved(cx: &Cx<'_>, out: &mut Out) {
+    let placed = !cx.new.at("spec/seedName").is_empty();
     for (what, node, net) in parsed(&cx.new.at("spec/networking")) {
         let hit = RESERVED.into_iter().find(|r| r.parse().is_ok_and(|r: Cidr| r.overlaps(&net)));
         if let Some(range) = hit {
-            out.error(&node, format!("{what} `{net}` share addresses with `{range}`, which is taken by the way between seed and shoot"))
-                .help("choose a private range, for example inside `10.0.0.0/8`");
+            let message = format!("{what} `{net}` share addresses with `{range}`, which is taken by the way between seed and shoot");
+            let raised = if placed { out.error(&node, message) } else { out.warning(&node, message) };
+            raised.help("no seed will take it: choose a private range, for example inside `10.0.0.0/8`");
         }
     }
 }

@@ -11,8 +11,10 @@ rules! {
     "PROJECT-SUBJECT", "a person or group cannot be understood", Project, subjects;
     /// Nobody is a member twice, and roles are known ones (V-292, V-293).
     "PROJECT-MEMBER", "a member of a project is not usable", Project, members;
-    /// A project has exactly one owner (V-290, V-294).
-    "PROJECT-OWNER", "a project does not have exactly one owner", Project, owner;
+    /// A project has one owner, who cannot be removed again (V-290, V-294).
+    ///
+    /// Gardener makes whoever creates a project its owner. A file in Git has many authors, so the owner is to be named.
+    "PROJECT-OWNER", "a project does not have one owner", Project, owner;
     /// Description and purpose say something (V-295).
     "PROJECT-TEXT", "a text is empty", Project, texts;
     /// Tolerations that every shoot gets are on the whitelist (V-296).
@@ -100,7 +102,12 @@ fn members(cx: &Cx<'_>, out: &mut Out) {
 fn owner(cx: &Cx<'_>, out: &mut Out) {
     let node = cx.new.at("spec/owner");
     if !node.is_set() {
-        out.error(&node, "the project has no owner").help("add `owner: {kind: User, name: …}`, or a member with the role `owner`");
+        let help = "add `owner: {kind: User, name: …}`, or a member with the role `owner`";
+        if cx.before("spec/owner").is_set() {
+            out.error(&node, "the owner of a project cannot be removed").help(help);
+        } else {
+            out.warning(&node, "the project has no owner").help(help);
+        }
     }
     let members = cx.new.at("spec/members").items();
     let owners: Vec<&Node<'_>> = members.iter().filter(|m| roles(m).iter().any(|r| r.str() == "owner")).collect();

@@ -13,7 +13,7 @@ rules! {
     "SHOOT-BINDING", "the binding of credentials cannot be used", Shoot, binding;
     /// The project that a shoot lies in is described in the landscape.
     "SHOOT-PROJECT", "the project is unknown", Shoot, project;
-    /// A seed named by hand exists and tolerates the shoot's pin (V-012, V-324, V-369).
+    /// A seed named by hand exists, its taints are tolerated, and it has enough zones (V-012, V-324, V-328, V-369).
     "SHOOT-SEED", "the seed cannot be used", Shoot, seed;
     /// The exposure class exists (V-018, V-364, V-369).
     "SHOOT-EXPOSURE-CLASS", "the exposure class is unknown", Shoot, exposure;
@@ -88,12 +88,16 @@ fn provider(cx: &Cx<'_>, out: &mut Out) {
 }
 
 fn binding(cx: &Cx<'_>, out: &mut Out) {
-    if cx.new.at("spec/provider/workers").is_empty() {
+    let workers = cx.new.at("spec/provider/workers").items();
+    // A shoot that hosts its own control plane brings its machines along, and needs no credentials.
+    let own = workers.iter().any(|pool| pool.get("controlPlane").is_set());
+    if workers.is_empty() {
         return;
     }
     let (older, newer) = (cx.new.at("spec/secretBindingName"), cx.new.at("spec/credentialsBindingName"));
     let minor = offer::version(cx.new.at("spec/kubernetes/version").str()).map(|v| v.minor);
     match (older.is_empty(), newer.is_empty()) {
+        (true, true) if own => return,
         (true, true) => {
             let bindings = cx.names(Kind::CredentialsBinding, &cx.owner.project);
             out.error(&newer, "a shoot with workers needs credentials").help(format!("write `credentialsBindingName: …`; the project has {}", listed(bindings)));
@@ -141,7 +145,20 @@ fn seed(cx: &Cx<'_>, out: &mut Out) {
         return;
     }
     let owner = Owner::cluster(Kind::Seed, node.str());
-    absent(cx, out, &node, &owner, cx.object(&owner));
+    let seen = cx.object(&owner);
+    absent(cx, out, &node, &owner, seen);
+    let (Some(seed), false) = (seen.manifest().map(Node::root), node.same(&cx.before("spec/seedName"))) else { return };
+    let tolerations = cx.new.at("spec/tolerations").items();
+    for taint in seed.at("spec/taints").items() {
+        let tolerates = |t: &Node<'_>| t.get("key").same(&taint.get("key")) && (!t.get("value").is_set() || t.get("value").same(&taint.get("value")));
+        if !tolerations.iter().any(tolerates) {
+            out.error(&node, format!("{owner} has the taint {}, which the shoot does not tolerate", taint.get("key").shown())).beside(&owner, &taint, "the taint");
+        }
+    }
+    let zones = seed.at("spec/provider/zones");
+    if cx.new.at("spec/controlPlane/highAvailability/failureTolerance/type").str() == "zone" && zones.items().len() < 3 {
+        out.error(&node, format!("{owner} has {} zones, a control plane that tolerates the failure of a zone needs 3", zones.items().len())).beside(&owner, &zones, "its zones");
+    }
 }
 
 fn exposure(cx: &Cx<'_>, out: &mut Out) {

@@ -91,7 +91,7 @@ fn control_plane(shoot: &mut Value, workers: bool) {
     if families == ["IPv6"] {
         fill(shoot, &format!("{manager}/nodeCIDRMaskSize"), 64);
     } else {
-        let mask = mask_size(most_pods(shoot));
+        let mask = mask_size(most_pods(shoot).max(PODS_PER_NODE));
         fill(shoot, &format!("{manager}/nodeCIDRMaskSize"), mask);
     }
     if families.len() > 1 {
@@ -113,13 +113,13 @@ fn families(shoot: &Value) -> Vec<String> {
     Node::root(shoot).at("spec/networking/ipFamilies").items().iter().map(|f| f.str().to_owned()).collect()
 }
 
-/// The highest number of pods that any node of a shoot may run.
+/// The highest number of pods that any node of a shoot may run: what kubelets are told, else their default.
 pub(in crate::admission) fn most_pods(shoot: &Value) -> i64 {
     let root = Node::root(shoot);
     let cluster = root.at("spec/kubernetes/kubelet/maxPods").int();
     let pools = root.at("spec/provider/workers").items();
     let all = cluster.into_iter().chain(pools.iter().filter_map(|p| p.at("kubernetes/kubelet/maxPods").int()));
-    all.max().unwrap_or(PODS_PER_NODE).max(PODS_PER_NODE)
+    all.max().unwrap_or(PODS_PER_NODE)
 }
 
 /// The mask that leaves a node twice as many addresses as it may run pods.
