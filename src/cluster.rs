@@ -28,7 +28,7 @@ pub use connect::{Access, connect};
 pub use error::ClusterError;
 pub use guard::running_gardener;
 pub use kinds::KindRef;
-pub use lease::{Fence, Lease};
+pub use lease::{Fence, Lease, LeaseSettings};
 pub use observe::{bodies, get_many, observe};
 pub use reduce::{Interner, reduce};
 pub use request::Counters;

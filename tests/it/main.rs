@@ -4,6 +4,7 @@ mod admission;
 mod apply;
 mod cluster;
 mod document;
+mod edges;
 mod edits;
 mod generate;
 mod git;

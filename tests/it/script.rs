@@ -17,11 +17,14 @@ pub(crate) struct Seen {
     pub(crate) body: Value,
 }
 
+/// From method, path with query, and body to status and text.
+type Answer = dyn Fn(&str, &str, &Value) -> (u16, String) + Send + Sync;
+
 /// Answers requests from a function; remembers them.
 #[derive(Clone)]
 pub(crate) struct Server {
     pub(crate) seen: Arc<Mutex<Vec<Seen>>>,
-    answer: Arc<dyn Fn(&str, &str, &Value) -> (u16, String) + Send + Sync>,
+    answer: Arc<Answer>,
 }
 
 impl Server {
