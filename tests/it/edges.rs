@@ -72,7 +72,9 @@ async fn run(clusters: &Clusters, steps: Vec<Step>, generate: Vec<Generate>) -> 
 }
 
 fn config_map(name: &str, data: Value) -> Value {
-    stamped(json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name, "namespace": "default" }, "data": data }))
+    stamped(
+        json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name, "namespace": "default" }, "data": data }),
+    )
 }
 
 fn create(object: &Value, once: Option<Value>) -> Step {
@@ -121,9 +123,7 @@ async fn a_field_that_is_set_once_survives_updates_and_its_controller() {
             "spec": { "selector": { "matchLabels": { "a": "b" } }, "template": { "metadata": { "labels": { "a": "b" } },
                 "spec": { "containers": [{ "name": "c", "image": image }] } } } }))
     };
-    let once = |replicas: i64| {
-        json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "d", "namespace": "default" }, "spec": { "replicas": replicas } })
-    };
+    let once = |replicas: i64| json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "d", "namespace": "default" }, "spec": { "replicas": replicas } });
     let results = run(&clusters, vec![create(&deployment("one"), Some(once(3)))], Vec::new()).await;
     let object = results[0].object.clone().expect("created");
     assert_eq!(object.get("/spec/replicas"), Some(&json!(3)));
@@ -212,9 +212,8 @@ async fn a_leaf_follows_its_authority_and_bytes_stay() {
     let second = run(&clusters, Vec::new(), vec![ca(), bundle()]).await;
     assert_eq!((&second[0].result, &second[1].result), (&Ok(false), &Ok(true)), "made once, read back afterwards");
     let (after, _) = cluster::bodies(&clusters, &wanted).await;
-    let certificate = |bodies: &espalier::secrets::Bodies, name: &str, key: &str| {
-        bodies.0[&secret(name)].as_ref().map(|b| b[key].to_vec())
-    };
+    let certificate =
+        |bodies: &espalier::secrets::Bodies, name: &str, key: &str| bodies.0[&secret(name)].as_ref().map(|b| b[key].to_vec());
     assert_eq!(certificate(&before, "ca", "ca.crt"), certificate(&after, "ca", "ca.crt"));
     assert_eq!(certificate(&after, "ca-bundle", "bundle.crt"), certificate(&after, "ca", "ca.crt"));
     let seen = see(&clusters, &key("", "Secret", "ca")).await.expect("observed");
@@ -233,11 +232,16 @@ async fn a_view_follows_through_lost_watches_and_cut_lists() {
     }
     for round in 0..4 {
         if round == 2 {
-            sim.faults().add(Fault::Fail { of: Matching { verb: Some("watch".into()), ..Matching::default() }, status: 410, times: 4 });
+            sim.faults().add(Fault::Fail {
+                of: Matching { verb: Some("watch".into()), ..Matching::default() },
+                status: 410,
+                times: 4,
+            });
         }
         sim.faults().drop_watches();
         let name = format!("m{round}");
-        let made = run(&clusters, vec![create(&config_map(&name, json!({ "round": round.to_string() })), None)], Vec::new()).await;
+        let made =
+            run(&clusters, vec![create(&config_map(&name, json!({ "round": round.to_string() })), None)], Vec::new()).await;
         assert_eq!(made[0].result, Ok(true));
         while view.observed.get(&Target::Garden, &key("", "ConfigMap", &name)).is_none() {
             view.fold(signals.recv().await.expect("a signal"));
