@@ -166,6 +166,16 @@ impl Cx<'_> {
         })
     }
 
+    /// Remembers an object as a write has left it.
+    fn keep(&self, object: Value) -> Arc<Value> {
+        let version = super::object::text(&object, "/metadata/resourceVersion").parse();
+        let object = Arc::new(object);
+        if let (Some(key), Ok(version)) = (ObjectKey::of(&object), version) {
+            self.parsed.put(&key, version, &object);
+        }
+        object
+    }
+
     /// Whether an object is there, without reading it.
     pub(super) fn exists(&self, key: &ObjectKey) -> bool {
         self.cluster.peek(key).is_some()
@@ -210,12 +220,12 @@ impl Cx<'_> {
 
     /// Creates an object.
     pub(super) fn create(&self, object: Value) -> Result<Arc<Value>, Refused> {
-        Ok(Arc::new(self.cluster.create(object)?))
+        Ok(self.keep(self.cluster.create(object)?))
     }
 
     /// Merge-patches an object.
     pub(super) fn patch(&self, key: &ObjectKey, patch: &Value) -> Result<Arc<Value>, Refused> {
-        Ok(Arc::new(self.cluster.merge(key, "", patch)?))
+        Ok(self.keep(self.cluster.merge(key, "", patch)?))
     }
 
     /// Merge-patches the metadata of an object, provided that it is still the one that was read.
@@ -241,7 +251,7 @@ impl Cx<'_> {
 
     fn write_status(&self, key: &ObjectKey, patch: Option<Value>) -> Result<(), Refused> {
         if let Some(patch) = patch {
-            self.cluster.merge(key, "status", &json!({"status": patch}))?;
+            self.keep(self.cluster.merge(key, "status", &json!({"status": patch}))?);
         }
         Ok(())
     }
