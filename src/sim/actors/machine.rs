@@ -148,7 +148,7 @@ fn machine_set(cx: &Cx<'_>, key: &ObjectKey, deployment: &Value, hash: &str) -> 
 fn create(cx: &Cx<'_>, key: &ObjectKey, deployment: &Value, set: &Value, hash: &str) -> Result<Arc<Value>, Refused> {
     let set_name = text(set, "/metadata/name");
     let free = |name: &String| cx.get(&ObjectKey::new(MACHINES, "Machine", &key.namespace, name)).is_none();
-    let name = (0..).map(|n: u32| format!("{set_name}-{}", cx.suffix(&format!("machine-{n}"), 5))).find(free);
+    let name = (0..=u32::MAX).map(|n| format!("{set_name}-{}", cx.suffix(&format!("machine-{n}"), 5))).find(free);
     let name = name.expect("there are more names than machines");
     cx.create(json!({
         "apiVersion": format!("{MACHINES}/v1alpha1"), "kind": "Machine",

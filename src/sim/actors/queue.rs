@@ -18,7 +18,7 @@ use crate::sim::cluster::Cluster;
 /// How many objects are reconciled before other tasks get a turn.
 const TURN: usize = 32;
 /// The longest pause after failures.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// An actor by its place in the list, and an object.
 type Item = (usize, ObjectKey);
