@@ -12,7 +12,8 @@ pub(super) const FAIL: &str = "sim.espalier.dev/fail";
 /// How an actor fails, as asked for by [`FAIL`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fail {
-    /// `error:<CODE>`: the operation ends in an error with this code. For rollouts the code is the reason of the condition.
+    /// `error:<CODE>`: the operation ends in an error with this code, such as `ERR_INFRA_QUOTA_EXCEEDED`. For rollouts the code is
+    /// the reason of the condition `Progressing`, such as `ProgressDeadlineExceeded`, and no pod is ready.
     Error(String),
     /// `stuck`: begins, and never ends.
     Stuck,
