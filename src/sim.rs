@@ -101,12 +101,14 @@ const USER: &str = "espalier";
 #[derive(Debug, Clone)]
 pub struct Sim {
     shared: Arc<Shared>,
+    actors: Arc<std::sync::Mutex<Option<actors::Running>>>,
 }
 
 impl Sim {
-    /// Opens a cluster: as its file left it, or new, with the namespaces that every cluster has.
+    /// Opens a cluster: as its file left it, or new, with the namespaces that every cluster has. With simulated controllers it
+    /// must be called in a tokio runtime; they run as long as anybody holds the cluster or a client of it.
     pub fn open(options: Options) -> Result<Self, SimError> {
-        let Options { name, state, seed, actors: _, garden: _, delays: _, start } = options;
+        let Options { name, state, seed, actors, garden, delays, start } = options;
         let clock = Clock::starting(start);
         let mut server = Server::new(&name, seed);
         let journal = match &state {
@@ -122,8 +124,11 @@ impl Sim {
             faults: Faults::default(),
             tally: Tally::default(),
         });
-        let sim = Self { shared };
+        let sim = Self { shared, actors: Arc::default() };
         sim.furnish();
+        if actors {
+            *sim.running() = Some(actors::start(&sim.cluster(), garden, delays));
+        }
         Ok(sim)
     }
 
@@ -136,6 +141,10 @@ impl Sim {
                 debug_assert!(error.is_conflict(), "a namespace can be created or is there: {error}");
             }
         }
+    }
+
+    fn running(&self) -> std::sync::MutexGuard<'_, Option<actors::Running>> {
+        self.actors.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// The handle for simulated controllers.
@@ -199,6 +208,10 @@ impl Sim {
 
     /// Writes what is still to be written and lets go of the file. Writes that come later are not kept.
     pub async fn close(self) {
+        let running = self.running().take();
+        if let Some(running) = running {
+            running.stop().await;
+        }
         self.shared.server().store.close();
         let shared = Arc::clone(&self.shared);
         let joined = tokio::task::spawn_blocking(move || {

@@ -140,8 +140,9 @@ impl Running {
     }
 }
 
-/// Starts the controllers of a cluster: in a garden only the built-in ones. They begin with whatever is there.
-pub(crate) fn start(cluster: Cluster, garden: bool, delays: Delays) -> Running {
+/// Starts the controllers of a cluster: in a garden only the built-in ones. They begin with whatever is there, and end when
+/// nobody else holds the cluster any more.
+pub(crate) fn start(cluster: &Cluster, garden: bool, delays: Delays) -> Running {
     let mut actors = builtin();
     if !garden {
         actors.extend(engines());

@@ -20,6 +20,7 @@ mod schedule;
 mod schemas;
 mod script;
 mod secrets;
+mod sim_actors;
 mod sim_api;
 mod templates;
 mod tidy;

@@ -1,11 +1,13 @@
 //! The runner: one queue per cluster of (actor, object), earliest first, fed by the cluster's events and by the actors' own
 //! requests to look again.
 
-use std::collections::{BTreeMap, HashMap};
+use std::any::Any;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::sync::mpsc::error::TryRecvError;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -13,7 +15,7 @@ use super::cx::{Parsed, Waits};
 use super::{Actor, Again, Cx};
 use crate::observed::ObjectKey;
 use crate::sim::Delays;
-use crate::sim::cluster::Cluster;
+use crate::sim::cluster::{Change, Cluster, Shared};
 
 /// How many objects are reconciled before other tasks get a turn.
 const TURN: usize = 32;
@@ -61,9 +63,6 @@ impl Queue {
 }
 
 struct Runner {
-    cluster: Cluster,
-    /// The cluster under the name of each actor.
-    handles: Vec<Cluster>,
     actors: Vec<Box<dyn Actor>>,
     watchers: HashMap<(&'static str, &'static str), Vec<usize>>,
     seed: u64,
@@ -74,39 +73,49 @@ struct Runner {
     parsed: Parsed,
 }
 
-/// Runs actors over a cluster until told to stop. Begins with every object that is there.
-pub(super) async fn run(cluster: Cluster, actors: Vec<Box<dyn Actor>>, delays: Delays, stop: CancellationToken) {
-    let seed = cluster.seed();
-    let mut events = cluster.subscribe();
+/// Runs actors over a cluster until told to stop, or until nobody else holds the cluster. Begins with every object that is there.
+pub(super) fn run(
+    cluster: &Cluster,
+    actors: Vec<Box<dyn Actor>>,
+    delays: Delays,
+    stop: CancellationToken,
+) -> impl Future<Output = ()> + Send + 'static {
+    let events = cluster.subscribe();
     let mut watchers: HashMap<_, Vec<usize>> = HashMap::new();
     for (index, actor) in actors.iter().enumerate() {
         for watched in actor.watches() {
             watchers.entry(*watched).or_default().push(index);
         }
     }
-    let handles = actors.iter().map(|actor| cluster.with_manager(actor.name())).collect();
     let mut runner = Runner {
-        cluster,
-        handles,
+        seed: cluster.seed(),
         actors,
         watchers,
-        seed,
         delays,
         queue: Queue::default(),
         waits: HashMap::new(),
         failures: HashMap::new(),
         parsed: Parsed::default(),
     };
-    runner.relist();
+    runner.list(cluster);
+    drive(runner, Arc::downgrade(&cluster.shared), events, stop)
+}
+
+async fn drive(mut runner: Runner, cluster: Weak<Shared>, mut events: UnboundedReceiver<Change>, stop: CancellationToken) {
+    let mut heard = Vec::new();
     while !stop.is_cancelled() {
-        loop {
-            match events.try_recv() {
-                Ok(change) => runner.hear(&change.key),
-                Err(TryRecvError::Empty) => break,
-                Err(TryRecvError::Disconnected) => return,
-            }
+        // Held only while there is something to do, so that the cluster ends with its last user.
+        let Some(shared) = cluster.upgrade() else { return };
+        let cluster = Cluster::new(shared);
+        for key in heard.drain(..) {
+            runner.hear(&cluster, &key);
         }
-        if runner.turn() {
+        while let Ok(change) = events.try_recv() {
+            runner.hear(&cluster, &change.key);
+        }
+        let worked = runner.turn(&cluster);
+        drop(cluster);
+        if worked {
             tokio::task::yield_now().await;
             continue;
         }
@@ -114,7 +123,7 @@ pub(super) async fn run(cluster: Cluster, actors: Vec<Box<dyn Actor>>, delays: D
         tokio::select! {
             () = stop.cancelled() => return,
             change = events.recv() => match change {
-                Some(change) => runner.hear(&change.key),
+                Some(change) => heard.push(change.key),
                 None => return,
             },
             () = tokio::time::sleep_until(timer.unwrap_or_else(Instant::now)), if timer.is_some() => {}
@@ -124,45 +133,48 @@ pub(super) async fn run(cluster: Cluster, actors: Vec<Box<dyn Actor>>, delays: D
 
 impl Runner {
     /// Queues whatever an event concerns.
-    fn hear(&mut self, key: &ObjectKey) {
+    fn hear(&mut self, cluster: &Cluster, key: &ObjectKey) {
         let Some(indices) = self.watchers.get(&(key.group.as_str(), key.kind.as_str())).cloned() else { return };
         let now = Instant::now();
         for index in indices {
-            let cx = context(&self.handles[index], self.actors[index].as_ref(), key, self.seed, self.delays, &self.parsed);
-            for concerned in self.actors[index].concerns(&cx, key) {
-                self.queue.add((index, concerned), now);
+            let actor = self.actors[index].as_ref();
+            let cx = context(cluster, actor, key, self.seed, self.delays, &self.parsed);
+            match catch_unwind(AssertUnwindSafe(|| actor.concerns(&cx, key))) {
+                Ok(concerned) => concerned.into_iter().for_each(|key| self.queue.add((index, key), now)),
+                Err(panic) => log_panic(actor, key, panic.as_ref()),
             }
         }
     }
 
     /// Queues everything that is there.
-    fn relist(&mut self) {
-        let kinds: std::collections::BTreeSet<_> = self.watchers.keys().copied().collect();
+    fn list(&mut self, cluster: &Cluster) {
+        let kinds: BTreeSet<_> = self.watchers.keys().copied().collect();
         for (group, kind) in kinds {
-            for key in self.cluster.keys(group, kind, None) {
-                self.hear(&key);
+            for key in cluster.keys(group, kind, None) {
+                self.hear(cluster, &key);
             }
         }
     }
 
     /// Reconciles what is due, up to a turn; whether anything was.
-    fn turn(&mut self) -> bool {
+    fn turn(&mut self, cluster: &Cluster) -> bool {
         let now = Instant::now();
         let mut worked = false;
         for _ in 0..TURN {
             let Some(item) = self.queue.pop(now) else { break };
             worked = true;
-            if let Again::After(pause) = self.reconcile(&item) {
+            if let Again::After(pause) = self.reconcile(cluster, &item) {
                 self.queue.add(item, Instant::now() + pause);
             }
         }
         worked
     }
 
-    fn reconcile(&mut self, item: &Item) -> Again {
+    fn reconcile(&mut self, cluster: &Cluster, item: &Item) -> Again {
         let (index, key) = item;
         let actor = self.actors[*index].as_mut();
-        let mut cx = context(&self.handles[*index], actor, key, self.seed, self.delays, &self.parsed);
+        let cluster = cluster.with_manager(actor.name());
+        let mut cx = context(&cluster, actor, key, self.seed, self.delays, &self.parsed);
         cx.begun = self.waits.remove(item).unwrap_or_default();
         let result = catch_unwind(AssertUnwindSafe(|| actor.reconcile(&mut cx, key)));
         let waiting = std::mem::take(&mut cx.waiting);
@@ -178,17 +190,19 @@ impl Runner {
             // Somebody else wrote in between: read again.
             Ok(Err(refused)) if refused.code == 409 => tracing::trace!(actor = name, object = %key, %refused, "conflict"),
             Ok(Err(refused)) => tracing::debug!(actor = name, object = %key, %refused, "request refused"),
-            Err(panic) => {
-                let message = panic.downcast_ref::<String>().map(String::as_str);
-                let message = message.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-                tracing::error!(actor = name, object = %key, message, "simulated controller panicked");
-            }
+            Err(panic) => log_panic(actor, key, panic.as_ref()),
         }
         let failures = self.failures.entry(item.clone()).or_default();
         *failures += 1;
         let pause = Duration::from_millis(5) * 2_u32.saturating_pow((*failures).min(16));
         Again::After(pause.min(LONGEST_PAUSE))
     }
+}
+
+fn log_panic(actor: &dyn Actor, key: &ObjectKey, panic: &(dyn Any + Send)) {
+    let message = panic.downcast_ref::<String>().map(String::as_str);
+    let message = message.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+    tracing::error!(actor = actor.name(), object = %key, message, "simulated controller panicked");
 }
 
 fn context<'a>(
