@@ -5,6 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use espalier::admission::policy::Policies;
+use espalier::admission::{Accepted, Admitted, Memory, admit};
+use espalier::finding::{Findings, Severity};
 use espalier::landscape::{FileMemo, Kind, Landscape, Owner, load};
 use espalier::snapshot::{Blob, BlobId, EntryKind, RepoPath, Revision, Snapshot, Verdict};
 
@@ -46,6 +49,15 @@ pub(crate) fn folder(root: &Path) -> Snapshot {
     let mut files = BTreeMap::new();
     walk(root, root, &mut files);
     of(files)
+}
+
+/// Admits a whole landscape for the first time. Returns what is more than a note.
+pub(crate) fn admitted(landscape: &Landscape) -> (Admitted, Findings) {
+    let (policies, findings) = Policies::compile(&landscape.overlays);
+    assert!(findings.is_empty(), "{findings:#?}");
+    let now = 1_795_219_200;
+    let (admitted, findings) = admit(landscape, &Accepted::default(), &policies, now, &mut Memory::default());
+    (admitted, Findings(findings.into_iter().filter(|f| f.severity != Severity::Note).collect()))
 }
 
 fn local() -> Landscape {
@@ -107,4 +119,12 @@ fn what_local_shoots_use_is_registered() {
         assert!(has("BackupBucket", &spec.backup.as_ref().expect("backups are taken").provider), "{owner}");
         assert!(spec.dns.defaults.iter().all(|dns| has("DNSRecord", &dns.kind)), "{owner}");
     }
+}
+
+#[test]
+fn the_local_landscape_is_admitted_without_a_warning() {
+    let landscape = local();
+    let (admitted, findings) = admitted(&landscape);
+    assert!(findings.is_empty(), "{findings:#?}");
+    assert_eq!(admitted.fresh.len(), landscape.objects().count());
 }

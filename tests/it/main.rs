@@ -10,6 +10,7 @@ mod generate;
 mod git;
 mod git_http;
 mod landscapes;
+mod large;
 mod library;
 mod load;
 mod model;
