@@ -585,6 +585,46 @@ fn a_shoot_without_an_identity_says_what_is_missing() {
     assert!(missing.to_string().contains("uid"), "{missing}");
 }
 
+/// What a CustomResourceDefinition's schema must be for an API server to take it: the first place where it is not.
+fn unstructural(schema: &Value, path: &str) -> Option<String> {
+    const KNOWN: [&str; 21] = [
+        "type", "description", "title", "format", "properties", "additionalProperties", "items", "required", "enum", "nullable", "default", "pattern",
+        "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "x-kubernetes-int-or-string", "x-kubernetes-preserve-unknown-fields", "maxProperties",
+    ];
+    let map = schema.as_object()?;
+    if let Some(keyword) = map.keys().find(|key| !KNOWN.contains(&key.as_str())) {
+        return Some(format!("{path}: {keyword}"));
+    }
+    let open = ["x-kubernetes-int-or-string", "x-kubernetes-preserve-unknown-fields"].iter().any(|k| map.get(*k) == Some(&json!(true)));
+    let kind = map.get("type").and_then(Value::as_str);
+    if kind.is_none() && !open {
+        return Some(format!("{path}: no type"));
+    }
+    if map.contains_key("properties") && map.contains_key("additionalProperties") {
+        return Some(format!("{path}: properties and additionalProperties"));
+    }
+    if kind == Some("array") && !map.get("items").is_some_and(Value::is_object) {
+        return Some(format!("{path}: no items"));
+    }
+    let properties = map.get("properties").and_then(Value::as_object).into_iter().flatten().map(|(name, sub)| (format!("{path}/{name}"), sub));
+    let others = ["items", "additionalProperties"].into_iter().filter_map(|k| map.get(k).map(|sub| (format!("{path}/{k}"), sub)));
+    properties.chain(others).find_map(|(path, sub)| unstructural(sub, &path))
+}
+
+#[test]
+fn definitions_of_the_landscape_kinds_are_structural() {
+    for kind in Kind::ALL {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas").join(format!("{}.json", kind.name().to_ascii_lowercase()));
+        let text = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+        let schema: Value = serde_json::from_str(&text).expect("JSON");
+        let definition = render::crd::definition(*kind, Some(&schema));
+        let structural = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+        assert_eq!(unstructural(structural, ""), None, "{kind}");
+        assert_eq!(misfit(&definition), None, "{kind}");
+        assert!(structural["properties"].as_object().expect("an object").len() > 3, "{kind}");
+    }
+}
+
 #[test]
 fn gardens_projects_and_seeds_render() {
     let objects = objects(standard());
