@@ -234,7 +234,7 @@ fn flags(pool: &Pool<'_>) -> Vec<String> {
 pub(super) fn unit(pool: &Pool<'_>) -> String {
     let health = timeouts(pool.shoot);
     let number = |pointer: &str| plain(at(&health, pointer));
-    let flags: String = flags(pool).into_iter().map(|flag| format!("    {flag} \\\n")).collect();
+    let flags = flags(pool).into_iter().map(|flag| format!("    {flag} \\\n")).collect::<Vec<_>>().concat();
     format!(
         "[Unit]\n\
          Description=kubelet daemon\n\
@@ -332,7 +332,7 @@ pub(super) fn sysctls(pool: &Pool<'_>) -> String {
         set.extend(protected.map(|(k, v)| (k.to_owned(), v.to_owned())));
     }
     set.extend(entries(pool.worker, "/sysctls").map(|(k, v)| (k.clone(), plain(v))));
-    set.into_iter().map(|(k, v)| format!("{k} = {v}\n")).collect()
+    set.into_iter().map(|(k, v)| format!("{k} = {v}\n")).collect::<Vec<_>>().concat()
 }
 
 #[cfg(test)]

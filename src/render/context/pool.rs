@@ -112,7 +112,7 @@ pub(super) fn key(shared: &Shared<'_>, worker: &Value) -> String {
 
 /// Lower-case hexadecimal SHA-256.
 fn hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
 /// An RFC 3339 time in UTC as Go prints it: `2026-01-02 15:04:05 +0000 UTC`.
