@@ -588,14 +588,34 @@ fn a_shoot_without_an_identity_says_what_is_missing() {
 /// What a CustomResourceDefinition's schema must be for an API server to take it: the first place where it is not.
 fn unstructural(schema: &Value, path: &str) -> Option<String> {
     const KNOWN: [&str; 21] = [
-        "type", "description", "title", "format", "properties", "additionalProperties", "items", "required", "enum", "nullable", "default", "pattern",
-        "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "x-kubernetes-int-or-string", "x-kubernetes-preserve-unknown-fields", "maxProperties",
+        "type",
+        "description",
+        "title",
+        "format",
+        "properties",
+        "additionalProperties",
+        "items",
+        "required",
+        "enum",
+        "nullable",
+        "default",
+        "pattern",
+        "minimum",
+        "maximum",
+        "minLength",
+        "maxLength",
+        "minItems",
+        "maxItems",
+        "x-kubernetes-int-or-string",
+        "x-kubernetes-preserve-unknown-fields",
+        "maxProperties",
     ];
     let map = schema.as_object()?;
     if let Some(keyword) = map.keys().find(|key| !KNOWN.contains(&key.as_str())) {
         return Some(format!("{path}: {keyword}"));
     }
-    let open = ["x-kubernetes-int-or-string", "x-kubernetes-preserve-unknown-fields"].iter().any(|k| map.get(*k) == Some(&json!(true)));
+    let open =
+        ["x-kubernetes-int-or-string", "x-kubernetes-preserve-unknown-fields"].iter().any(|k| map.get(*k) == Some(&json!(true)));
     let kind = map.get("type").and_then(Value::as_str);
     if kind.is_none() && !open {
         return Some(format!("{path}: no type"));
@@ -606,7 +626,8 @@ fn unstructural(schema: &Value, path: &str) -> Option<String> {
     if kind == Some("array") && !map.get("items").is_some_and(Value::is_object) {
         return Some(format!("{path}: no items"));
     }
-    let properties = map.get("properties").and_then(Value::as_object).into_iter().flatten().map(|(name, sub)| (format!("{path}/{name}"), sub));
+    let properties =
+        map.get("properties").and_then(Value::as_object).into_iter().flatten().map(|(name, sub)| (format!("{path}/{name}"), sub));
     let others = ["items", "additionalProperties"].into_iter().filter_map(|k| map.get(k).map(|sub| (format!("{path}/{k}"), sub)));
     properties.chain(others).find_map(|(path, sub)| unstructural(sub, &path))
 }
@@ -614,7 +635,8 @@ fn unstructural(schema: &Value, path: &str) -> Option<String> {
 #[test]
 fn definitions_of_the_landscape_kinds_are_structural() {
     for kind in Kind::ALL {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas").join(format!("{}.json", kind.name().to_ascii_lowercase()));
+        let file =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas").join(format!("{}.json", kind.name().to_ascii_lowercase()));
         let text = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
         let schema: Value = serde_json::from_str(&text).expect("JSON");
         let definition = render::crd::definition(*kind, Some(&schema));
