@@ -28,7 +28,7 @@ mod when;
 pub use component::{Component, ComponentId, DeletePhase, Hibernate, Ready, Scope, Trigger};
 pub use engine::Known;
 pub use image::Images;
-pub use load::{Compiled, Components, compile};
+pub use load::{CODES, Compiled, Components, compile};
 pub use object::object;
 pub use post::namespaced;
 pub use release::{Outcome, components};

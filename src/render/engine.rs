@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
-use handlebars::template::Template;
+use handlebars::template::{Template, TemplateElement};
 use handlebars::{
     Context, Handlebars, Helper, HelperDef, HelperResult, Output, RenderContext, RenderError, Renderable, ScopedJson,
 };
@@ -109,7 +109,7 @@ pub(crate) struct Notes {
 /// Rendered text, with the places in the template that its parts came from.
 pub(crate) struct Text {
     pub(crate) text: String,
-    marks: Vec<(usize, u32, u32)>,
+    marks: Vec<Mark>,
 }
 
 /// Why a template could not be rendered, at a line and column of its file.
@@ -120,18 +120,26 @@ pub(crate) struct Failure {
     pub(crate) column: u32,
 }
 
+/// Where in the template the text from an offset on came from.
+struct Mark {
+    offset: usize,
+    line: u32,
+    column: u32,
+    /// Whether the template says this text itself, line by line.
+    literal: bool,
+}
+
 impl Text {
-    /// The template's line and column that a byte of the text came from.
+    /// The template's line and column that a byte of the text came from; for what an expression wrote, the expression's.
     pub(crate) fn origin(&self, offset: usize) -> (u32, u32) {
-        let at = self.marks.partition_point(|(start, ..)| *start <= offset);
-        let Some((start, line, column)) = at.checked_sub(1).and_then(|i| self.marks.get(i)).copied() else { return (1, 1) };
-        let before = &self.text[start..offset.min(self.text.len())];
-        let from_template = self.marks.get(at - 1).is_some_and(|_| before.is_char_boundary(before.len()));
+        let after = self.marks.partition_point(|mark| mark.offset <= offset);
+        let Some(mark) = after.checked_sub(1).and_then(|at| self.marks.get(at)) else { return (1, 1) };
+        let before = self.text.get(mark.offset..offset.min(self.text.len())).unwrap_or_default();
         match before.rfind('\n') {
-            Some(newline) if from_template => {
-                (line + small(before.matches('\n').count()), small(before[newline + 1..].chars().count()) + 1)
+            Some(newline) if mark.literal => {
+                (mark.line + small(before.matches('\n').count()), small(before[newline + 1..].chars().count()) + 1)
             }
-            _ => (line, column),
+            _ => (mark.line, mark.column),
         }
     }
 }
@@ -147,7 +155,8 @@ pub(crate) fn run(template: &Template, context: &Context, known: &Known<'_>, not
     let mut marks = Vec::with_capacity(template.elements.len());
     for (index, element) in template.elements.iter().enumerate() {
         let (line, column) = template.mapping.get(index).map_or((1, 1), |at| (small(at.0), small(at.1)));
-        marks.push((sink.0.len(), line, column));
+        let literal = matches!(element, TemplateElement::RawString(_));
+        marks.push(Mark { offset: sink.0.len(), line, column, literal });
         element.render(registry, context, &mut scope, &mut sink).map_err(|error| Failure {
             line: error.line_no.map_or(line, small),
             column: error.column_no.map_or(column, small),
@@ -160,7 +169,7 @@ pub(crate) fn run(template: &Template, context: &Context, known: &Known<'_>, not
         Some(at) => {
             let (line, column) = text.origin(at);
             let rest: String = text.text[at..].split('\0').nth(1).unwrap_or_default().chars().take(60).collect();
-            let shown = if !locked(notes).secret { format!(" `{}`", rest.escape_debug()) } else { String::new() };
+            let shown = if locked(notes).secret { String::new() } else { format!(" `{}`", rest.escape_debug()) };
             Err(Failure {
                 message: format!(
                     "a value{shown} could change the manifest's structure; write it with `{{{{json …}}}}` or `{{{{yaml … indent}}}}`"

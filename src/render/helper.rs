@@ -376,7 +376,7 @@ fn secret_data(arguments: &[&Value], known: &Known<'_>, notes: &mut Notes) -> Re
         None => text,
     };
     // What is public by nature may be shown.
-    let public = names.public || key.ends_with(".pub") || matches!(key, "bundle.crt" | "ca.crt" | "tls.crt");
+    let public = names.public || matches!(key, "bundle.crt" | "ca.crt" | "tls.crt" | "id_rsa.pub");
     Ok(if public { text.into() } else { handed_out(text, notes).into() })
 }
 

@@ -25,12 +25,37 @@ const NAME: Code = Code::new("TEMPLATE-NAME");
 const NEEDS: Code = Code::new("TEMPLATE-NEEDS");
 const FACT: Code = Code::new("TEMPLATE-FACT");
 
+/// Codes of findings about templates: code, title, explanation.
+pub const CODES: &[(&str, &str, &str)] = &[
+    (
+        "TEMPLATE-SYNTAX",
+        "a template cannot be compiled",
+        "The text is not valid, calls something that is not a helper, or goes round the escape with triple braces, partials or decorators.",
+    ),
+    ("TEMPLATE-FRONT-MATTER", "front matter is wrong", "A template begins with `---`, the component's keys, and `---`. Unknown keys are refused."),
+    ("TEMPLATE-NAME", "a component's name is not its file's", "A component is found by its file: `component: x` belongs in `x.yaml`."),
+    ("TEMPLATE-NEEDS", "needs do not form a graph", "A component needs components of its own scope, and never itself by way of others."),
+    ("TEMPLATE-FACT", "a fact has no exporter", "A template may read only what a component exports in its front matter."),
+    ("TEMPLATE-SECRET", "a secret is not known", "A template may name only the secrets that its scope can have."),
+    ("TEMPLATE-WHEN", "a condition does not compile", "`when` is CEL over the variables that templates see."),
+    ("TEMPLATE-EXPORT", "an export has no address", "An export reads `Kind/name#/json/pointer`; the name may contain expressions."),
+    ("TEMPLATE-IMAGES", "the image table is wrong", "`templates/images.yaml` maps names to lists of repository, tag and versions."),
+    (
+        "TEMPLATE-RENDER",
+        "a component cannot be rendered",
+        "A variable is missing, a value would change the manifest's structure, or the result is not a manifest. The component is kept as it is.",
+    ),
+    ("LANDSCAPE-IMAGES", "a landscape's images are wrong", "`spec.images` maps names of the image table to image references."),
+    ("LIBRARY-SCHEMA", "a schema is not JSON", "Files in `schemas/` are JSON Schemas."),
+];
+
 /// One compiled template file.
 pub struct Compiled {
     /// Its front matter and what the template reads.
     pub component: Arc<Component>,
     /// The file.
     pub path: RepoPath,
+    pub(crate) text: Arc<str>,
     pub(crate) template: Template,
     pub(crate) when: Option<When>,
     pub(crate) exports: Vec<CompiledExport>,
@@ -166,7 +191,7 @@ struct Front {
     writes: Vec<String>,
 }
 
-fn component(path: &RepoPath, scope: Scope, stem: &str, text: &str) -> Result<Compiled, Vec<Finding>> {
+fn component(path: &RepoPath, scope: Scope, stem: &str, text: &Arc<str>) -> Result<Compiled, Vec<Finding>> {
     let at = |line: u32, column: u32| place(path, text, line, column);
     let Some((front_text, front_line, body)) = split(text) else {
         return Err(vec![
@@ -197,9 +222,8 @@ fn component(path: &RepoPath, scope: Scope, stem: &str, text: &str) -> Result<Co
         Ready::Exists
     });
     let in_garden = match (front.target.as_deref(), scope) {
-        (None | Some("seed"), Scope::Seed | Scope::Shoot) => false,
         (Some("garden"), Scope::Seed | Scope::Shoot) => true,
-        (None | Some("garden"), Scope::Garden | Scope::Project) => false,
+        (None | Some("seed"), Scope::Seed | Scope::Shoot) | (None | Some("garden"), Scope::Garden | Scope::Project) => false,
         (Some(other), _) => {
             complain(FRONT_MATTER, "target", format!("`{other}` is not a target of this scope"));
             false
@@ -275,7 +299,7 @@ fn component(path: &RepoPath, scope: Scope, stem: &str, text: &str) -> Result<Co
         reads: reads.facts,
         secrets: reads.secrets,
     };
-    Ok(Compiled { component: Arc::new(component), path: path.clone(), template, when, exports, roots: reads.roots, kinds })
+    Ok(Compiled { component: Arc::new(component), path: path.clone(), text: Arc::clone(text), template, when, exports, roots: reads.roots, kinds })
 }
 
 /// serde's message without its own position, which refers to the front matter alone.
@@ -287,9 +311,8 @@ fn front_message(message: &str) -> String {
 /// Front matter, the line it begins on, and the rest of the file.
 fn split(text: &str) -> Option<(&str, u32, &str)> {
     let mut offset = 0;
-    let mut line = 1;
     let mut begin = None;
-    for raw in text.split_inclusive('\n') {
+    for (line, raw) in (1..).zip(text.split_inclusive('\n')) {
         let trimmed = raw.trim_end();
         match begin {
             None if trimmed == "---" => begin = Some((offset + raw.len(), line + 1)),
@@ -299,7 +322,6 @@ fn split(text: &str) -> Option<(&str, u32, &str)> {
             Some(_) => {}
         }
         offset += raw.len();
-        line += 1;
     }
     begin.map(|(start, first)| (&text[start..], first, ""))
 }
@@ -452,12 +474,6 @@ pub(crate) fn place(path: &RepoPath, text: &str, line: u32, column: u32) -> Plac
         start += raw.len();
     }
     let span = Span { start: text.len(), end: text.len(), line, column };
-    Place { path: path.clone(), span: Some(span), pointer: Pointer::root(), note: String::new() }
-}
-
-/// A place of which only line and column are known.
-pub(crate) fn at(path: &RepoPath, line: u32, column: u32) -> Place {
-    let span = Span { start: 0, end: 0, line, column };
     Place { path: path.clone(), span: Some(span), pointer: Pointer::root(), note: String::new() }
 }
 

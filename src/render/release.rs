@@ -67,7 +67,11 @@ pub(crate) fn wishes(components: &Components, scope: Scope, context: &Value) -> 
 /// Renders every component of a scope with a context: the whole of rendering short of where the context comes from.
 #[must_use]
 pub fn components(components: &Components, scope: Scope, context: &Value, known: &Known<'_>) -> Outcome {
-    let wishes = wishes(components, scope, context);
+    wished(components, scope, &wishes(components, scope, context), context, known)
+}
+
+/// The same where it is known already what is wanted.
+pub(crate) fn wished(components: &Components, scope: Scope, wishes: &[Wish], context: &Value, known: &Known<'_>) -> Outcome {
     let wrapped = match Context::wraps(context) {
         Ok(wrapped) => wrapped,
         Err(error) => {
@@ -79,10 +83,10 @@ pub fn components(components: &Components, scope: Scope, context: &Value, known:
     let mut outcome = Outcome::default();
     for (compiled, wish) in components.scope(scope).iter().zip(wishes) {
         let (state, objects) = match wish {
-            Wish::Skipped(why) => (RenderState::Skipped(why.to_owned()), Vec::new()),
+            Wish::Skipped(why) => (RenderState::Skipped((*why).to_owned()), Vec::new()),
             Wish::Broken(error) => {
-                outcome.findings.push(finding(compiled, known, &error, 1, 1));
-                (RenderState::Failed(error), Vec::new())
+                outcome.findings.push(finding(compiled, known, error, 1, 1));
+                (RenderState::Failed(error.clone()), Vec::new())
             }
             Wish::Wanted => one(compiled, context, &wrapped, known, &mut outcome),
         };
@@ -199,7 +203,7 @@ fn parse(compiled: &Compiled, text: Text, secret: bool) -> Result<(Text, Vec<(us
 
 fn finding(compiled: &Compiled, known: &Known<'_>, message: &str, line: u32, column: u32) -> Finding {
     Finding::error(RENDER, format!("component `{}`: {message}", compiled.component.id))
-        .at(load::at(&compiled.path, line, column))
+        .at(load::place(&compiled.path, &compiled.text, line, column))
         .of(known.owner)
 }
 
@@ -211,6 +215,7 @@ fn flag(context: &Value, name: &str) -> bool {
 pub(crate) fn exports(
     components: &Components,
     scope: Scope,
+    wishes: &[Wish],
     context: &Value,
     owner: &Owner,
     target: &Target,
@@ -218,8 +223,8 @@ pub(crate) fn exports(
     let mut findings = Findings::default();
     let mut out = Vec::new();
     let Ok(wrapped) = Context::wraps(context) else { return (out, findings) };
-    for (compiled, wish) in components.scope(scope).iter().zip(wishes(components, scope, context)) {
-        if wish != Wish::Wanted {
+    for (compiled, wish) in components.scope(scope).iter().zip(wishes) {
+        if *wish != Wish::Wanted {
             continue;
         }
         for export in &compiled.exports {
@@ -235,7 +240,7 @@ pub(crate) fn exports(
                 }),
                 Err(error) => findings.push(
                     Finding::error(RENDER, format!("export `{}.{}`: {error}", compiled.component.id, export.fact))
-                        .at(load::at(&compiled.path, 1, 1))
+                        .at(load::place(&compiled.path, &compiled.text, 1, 1))
                         .of(owner),
                 ),
             }

@@ -45,6 +45,7 @@ pub struct Prepared {
     /// What is wrong with templates or settings.
     pub findings: Findings,
     images: Images,
+    wishes: Vec<Wish>,
 }
 
 /// Everything that an owner's releases are made from.
@@ -127,7 +128,7 @@ pub fn prepare(objects: &Objects, owner: &Owner, identity: &Identity, library: &
     // A hibernated component comes back: its secrets stay.
     let asleep = components.scope(scope).iter().zip(&wishes).filter(|(_, wish)| **wish == release::HIBERNATED);
     let named: BTreeSet<String> = wanted.chain(asleep).flat_map(|(c, _)| c.component.secrets.iter().cloned()).collect();
-    let (exports, mut findings) = release::exports(components, scope, &context, owner, &target);
+    let (exports, mut findings) = release::exports(components, scope, &wishes, &context, owner, &target);
     let images = match context.pointer("/landscape/spec/images").filter(|table| !table.is_null()) {
         None => library.images().clone(),
         Some(table) => library.images().overridden(table).unwrap_or_else(|message| {
@@ -149,6 +150,7 @@ pub fn prepare(objects: &Objects, owner: &Owner, identity: &Identity, library: &
         exports,
         findings,
         images,
+        wishes,
     }))
 }
 
@@ -200,7 +202,7 @@ pub fn render(inputs: &Inputs<'_>) -> Rendering {
         digest_key: inputs.digest_key,
         offline: inputs.offline,
     };
-    let outcome = release::components(inputs.library.components(), prepared.scope, &prepared.context, &known);
+    let outcome = release::wished(inputs.library.components(), prepared.scope, &prepared.wishes, &prepared.context, &known);
     let digest = input(inputs);
     let mut releases: Vec<Release> = release::by_target(outcome.components, &prepared.target)
         .into_iter()

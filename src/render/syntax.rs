@@ -126,12 +126,8 @@ impl Walk<'_> {
         }
         for parameter in helper.params.iter().chain(helper.hash.values()) {
             match parameter {
-                Parameter::Path(_) => {
-                    // `default` is how a template says that something may be missing.
-                    if name != "default" {
-                        self.path(parameter.as_name().unwrap_or_default());
-                    }
-                }
+                // `default` is how a template says that something may be missing.
+                Parameter::Path(_) if name != "default" => self.path(parameter.as_name().unwrap_or_default()),
                 Parameter::Subexpression(inner) => self.element(inner.as_element()),
                 _ => {}
             }

@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use espalier::facts::Facts;
+use espalier::digest::DigestKey;
+use espalier::facts::{Exported, Facts};
 use espalier::finding::Severity;
 use espalier::landscape::{Kind, Owner, Target};
 use espalier::library::{self, Library};
 use espalier::render::context::Identity;
-use espalier::render::{self, Inputs, RenderState, Rendering};
-use espalier::secrets::Bodies;
+use espalier::observed::{OWNER_LABEL, Object, ObjectKey, Observed, TRACKING_ANNOTATION};
+use espalier::render::{self, Inputs, Ready, RenderState, Rendering, Scope};
+use espalier::secrets::{Bodies, Ensured, Names};
 use espalier::snapshot::{RepoPath, Revision};
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 fn built_in() -> Library {
     let (library, findings) = Library::compile(&BTreeMap::new());
@@ -203,6 +206,60 @@ fn a_shoot_waits_for_what_is_not_there_yet() {
     assert!(unknown.is_err());
 }
 
+/// The shoot with everything that it waits for made up.
+fn online(library: &Library, landscape: &BTreeMap<Owner, Arc<Value>>) -> Rendering {
+    let prepared = render::prepare(landscape, &shoot(), &identity(), library).expect("known").expect("templates");
+    let mut facts = Facts::default();
+    for compiled in library.components().iter() {
+        for fact in &compiled.component.reads {
+            facts.insert(fact.clone(), json!("10.0.0.0/16"));
+        }
+    }
+    let names = prepared.wants.iter().map(|w| {
+        let public = matches!(&w.recipe, espalier::secrets::Recipe::Bundle { of } if of.starts_with("ca"));
+        let names = Names { current: format!("{}-0", w.config), old: None, checksum: "c0ffee".into(), public };
+        (w.config.clone(), names)
+    });
+    let ensured = Ensured { names: names.collect(), ..Ensured::default() };
+    let key = DigestKey(Zeroizing::new(b"key".to_vec()));
+    let mut bodies = Bodies::default();
+    loop {
+        let inputs = Inputs { prepared: &prepared, library, ensured: Some(&ensured), facts: &facts, bodies: &bodies, digest_key: Some(&key), offline: false };
+        let rendering = render::render(&inputs);
+        if rendering.needs_bodies.is_empty() {
+            return rendering;
+        }
+        for address in rendering.needs_bodies {
+            let data = ["bundle.crt", "id_rsa.pub", "tls.crt", "ca.crt", "kubeconfig", "static_tokens.csv", "ca.key", "secret", "id_rsa"];
+            let body = data.map(|key| (key.to_owned(), Zeroizing::new(format!("{}-{key}-t0psecret,health,check\n", address.name).into_bytes())));
+            bodies.0.insert(address, Some(body.into_iter().collect()));
+        }
+    }
+}
+
+#[test]
+fn every_component_renders_once_everything_is_there_and_secrets_are_marked() {
+    let library = built_in();
+    let rendering = online(&library, &landscape());
+    assert!(rendering.findings.is_empty(), "{:#?}", rendering.findings);
+    for rendered in rendering.releases.iter().flat_map(|r| &r.components) {
+        assert!(matches!(rendered.state, RenderState::Wanted | RenderState::Skipped(_)), "{}: {:?}", rendered.component.id, rendered.state);
+        for object in &rendered.objects {
+            // Names of bundles are in their bodies here, so anything else that shows the marker came out of a secret.
+            let text = object.body.to_string();
+            let public = ["-bundle-0-bundle.crt-t0psecret", "-0-id_rsa.pub-t0psecret"];
+            let shown = text.matches("t0psecret").count() > public.iter().map(|p| text.matches(p).count()).sum::<usize>();
+            assert!(!shown || object.sensitive, "{} shows a secret", object.key);
+        }
+    }
+    let sensitive: Vec<String> =
+        rendering.releases.iter().flat_map(|r| &r.components).flat_map(|c| &c.objects).filter(|o| o.sensitive).map(|o| o.key.to_string()).collect();
+    assert!(sensitive.iter().any(|key| key.ends_with("/cloudprovider")), "{sensitive:?}");
+    // The health check's token stands in the API server's probes.
+    assert!(sensitive.iter().any(|key| key.ends_with("/kube-apiserver")), "{sensitive:?}");
+    assert!(!sensitive.iter().any(|key| key.contains("kube-scheduler")), "{sensitive:?}");
+}
+
 #[test]
 fn a_repository_lays_its_files_over_the_built_in_ones() {
     let before = built_in();
@@ -259,4 +316,48 @@ fn the_landscape_object_carries_what_was_accepted() {
 #[test]
 fn the_example_landscape_is_embedded() {
     assert!(library::example("no-such").is_empty());
+}
+
+#[test]
+fn facts_come_from_ready_objects_of_our_own_only() {
+    let owner = shoot();
+    let export = Exported {
+        fact: "infrastructure.nodes".into(),
+        owner: owner.label(),
+        target: Target::Garden,
+        kind: "Service".into(),
+        name: "s".into(),
+        pointer: "/status/nodes".into(),
+        ready: Ready::Exists,
+    };
+    let key = ObjectKey::new("", "Service", "ns", "s");
+    let object = Object {
+        key: key.clone(),
+        api_version: "v1".into(),
+        uid: "u".into(),
+        resource_version: "1".into(),
+        generation: 0,
+        deleting: false,
+        finalizers: Vec::new(),
+        labels: BTreeMap::from([(OWNER_LABEL.to_owned(), owner.label())]),
+        annotations: BTreeMap::from([(TRACKING_ANNOTATION.to_owned(), format!("{};{}", owner.label(), key.path()))]),
+        controlled: false,
+        fields: None,
+        kept: Arc::new(json!({"status": {"nodes": "10.0.0.0/8"}})),
+    };
+    let collect = |object: Object| {
+        let mut observed = Observed::default();
+        observed.targets.entry(Target::Garden).or_default().insert(Arc::new(object));
+        Facts::collect(&observed, std::slice::from_ref(&export)).get("infrastructure.nodes").cloned()
+    };
+    assert_eq!(collect(object.clone()), Some(json!("10.0.0.0/8")));
+    assert_eq!(collect(Object { deleting: true, ..object.clone() }), None);
+    assert_eq!(collect(Object { annotations: BTreeMap::new(), ..object.clone() }), None);
+    assert_eq!(collect(Object { kept: Arc::new(json!({"status": {"nodes": null}})), ..object }), None);
+
+    let mut seed = Facts::default();
+    seed.insert("ingress.address", json!("1.2.3.4"));
+    let facts = Facts::default().with(Scope::Seed, &seed);
+    assert_eq!(facts.get("seed:ingress.address"), Some(&json!("1.2.3.4")));
+    assert_eq!(facts.get("ingress.address"), None);
 }

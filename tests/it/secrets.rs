@@ -172,7 +172,7 @@ fn certificates_are_renewed_once_and_authorities_never() {
     assert_ne!(renewed.names["kube-apiserver"].current, old);
     assert_eq!(renewed.unwanted, [old]);
     // Nothing is due at once for a short life.
-    let short: Vec<Object> = have.iter().map(|o| o.clone()).filter(|o| o.labels["name"] == "ca").collect();
+    let short: Vec<Object> = have.iter().filter(|o| o.labels["name"] == "ca").cloned().collect();
     let generate = pass(&wanted, &short, START).generate;
     let mut short_lived = short.clone();
     short_lived.push(made(&generate[0], START, Some(5 * DAY)));
