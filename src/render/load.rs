@@ -32,14 +32,34 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "a template cannot be compiled",
         "The text is not valid, calls something that is not a helper, or goes round the escape with triple braces, partials or decorators.",
     ),
-    ("TEMPLATE-FRONT-MATTER", "front matter is wrong", "A template begins with `---`, the component's keys, and `---`. Unknown keys are refused."),
-    ("TEMPLATE-NAME", "a component's name is not its file's", "A component is found by its file: `component: x` belongs in `x.yaml`."),
-    ("TEMPLATE-NEEDS", "needs do not form a graph", "A component needs components of its own scope, and never itself by way of others."),
+    (
+        "TEMPLATE-FRONT-MATTER",
+        "front matter is wrong",
+        "A template begins with `---`, the component's keys, and `---`. Unknown keys are refused.",
+    ),
+    (
+        "TEMPLATE-NAME",
+        "a component's name is not its file's",
+        "A component is found by its file: `component: x` belongs in `x.yaml`.",
+    ),
+    (
+        "TEMPLATE-NEEDS",
+        "needs do not form a graph",
+        "A component needs components of its own scope, and never itself by way of others.",
+    ),
     ("TEMPLATE-FACT", "a fact has no exporter", "A template may read only what a component exports in its front matter."),
     ("TEMPLATE-SECRET", "a secret is not known", "A template may name only the secrets that its scope can have."),
     ("TEMPLATE-WHEN", "a condition does not compile", "`when` is CEL over the variables that templates see."),
-    ("TEMPLATE-EXPORT", "an export has no address", "An export reads `Kind/name#/json/pointer`; the name may contain expressions."),
-    ("TEMPLATE-IMAGES", "the image table is wrong", "`templates/images.yaml` maps names to lists of repository, tag and versions."),
+    (
+        "TEMPLATE-EXPORT",
+        "an export has no address",
+        "An export reads `Kind/name#/json/pointer`; the name may contain expressions.",
+    ),
+    (
+        "TEMPLATE-IMAGES",
+        "the image table is wrong",
+        "`templates/images.yaml` maps names to lists of repository, tag and versions.",
+    ),
     (
         "TEMPLATE-RENDER",
         "a component cannot be rendered",
@@ -299,7 +319,16 @@ fn component(path: &RepoPath, scope: Scope, stem: &str, text: &Arc<str>) -> Resu
         reads: reads.facts,
         secrets: reads.secrets,
     };
-    Ok(Compiled { component: Arc::new(component), path: path.clone(), text: Arc::clone(text), template, when, exports, roots: reads.roots, kinds })
+    Ok(Compiled {
+        component: Arc::new(component),
+        path: path.clone(),
+        text: Arc::clone(text),
+        template,
+        when,
+        exports,
+        roots: reads.roots,
+        kinds,
+    })
 }
 
 /// serde's message without its own position, which refers to the front matter alone.

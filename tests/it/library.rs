@@ -8,8 +8,8 @@ use espalier::facts::{Exported, Facts};
 use espalier::finding::Severity;
 use espalier::landscape::{Kind, Owner, Target};
 use espalier::library::{self, Library};
-use espalier::render::context::Identity;
 use espalier::observed::{OWNER_LABEL, Object, ObjectKey, Observed, TRACKING_ANNOTATION};
+use espalier::render::context::Identity;
 use espalier::render::{self, Inputs, Ready, RenderState, Rendering, Scope};
 use espalier::secrets::{Bodies, Ensured, Names};
 use espalier::snapshot::{RepoPath, Revision};
@@ -224,14 +224,34 @@ fn online(library: &Library, landscape: &BTreeMap<Owner, Arc<Value>>) -> Renderi
     let key = DigestKey(Zeroizing::new(b"key".to_vec()));
     let mut bodies = Bodies::default();
     loop {
-        let inputs = Inputs { prepared: &prepared, library, ensured: Some(&ensured), facts: &facts, bodies: &bodies, digest_key: Some(&key), offline: false };
+        let inputs = Inputs {
+            prepared: &prepared,
+            library,
+            ensured: Some(&ensured),
+            facts: &facts,
+            bodies: &bodies,
+            digest_key: Some(&key),
+            offline: false,
+        };
         let rendering = render::render(&inputs);
         if rendering.needs_bodies.is_empty() {
             return rendering;
         }
         for address in rendering.needs_bodies {
-            let data = ["bundle.crt", "id_rsa.pub", "tls.crt", "ca.crt", "kubeconfig", "static_tokens.csv", "ca.key", "secret", "id_rsa"];
-            let body = data.map(|key| (key.to_owned(), Zeroizing::new(format!("{}-{key}-t0psecret,health,check\n", address.name).into_bytes())));
+            let data = [
+                "bundle.crt",
+                "id_rsa.pub",
+                "tls.crt",
+                "ca.crt",
+                "kubeconfig",
+                "static_tokens.csv",
+                "ca.key",
+                "secret",
+                "id_rsa",
+            ];
+            let body = data.map(|key| {
+                (key.to_owned(), Zeroizing::new(format!("{}-{key}-t0psecret,health,check\n", address.name).into_bytes()))
+            });
             bodies.0.insert(address, Some(body.into_iter().collect()));
         }
     }
@@ -243,7 +263,12 @@ fn every_component_renders_once_everything_is_there_and_secrets_are_marked() {
     let rendering = online(&library, &landscape());
     assert!(rendering.findings.is_empty(), "{:#?}", rendering.findings);
     for rendered in rendering.releases.iter().flat_map(|r| &r.components) {
-        assert!(matches!(rendered.state, RenderState::Wanted | RenderState::Skipped(_)), "{}: {:?}", rendered.component.id, rendered.state);
+        assert!(
+            matches!(rendered.state, RenderState::Wanted | RenderState::Skipped(_)),
+            "{}: {:?}",
+            rendered.component.id,
+            rendered.state
+        );
         for object in &rendered.objects {
             // Names of bundles are in their bodies here, so anything else that shows the marker came out of a secret.
             let text = object.body.to_string();
@@ -252,8 +277,14 @@ fn every_component_renders_once_everything_is_there_and_secrets_are_marked() {
             assert!(!shown || object.sensitive, "{} shows a secret", object.key);
         }
     }
-    let sensitive: Vec<String> =
-        rendering.releases.iter().flat_map(|r| &r.components).flat_map(|c| &c.objects).filter(|o| o.sensitive).map(|o| o.key.to_string()).collect();
+    let sensitive: Vec<String> = rendering
+        .releases
+        .iter()
+        .flat_map(|r| &r.components)
+        .flat_map(|c| &c.objects)
+        .filter(|o| o.sensitive)
+        .map(|o| o.key.to_string())
+        .collect();
     assert!(sensitive.iter().any(|key| key.ends_with("/cloudprovider")), "{sensitive:?}");
     // The health check's token stands in the API server's probes.
     assert!(sensitive.iter().any(|key| key.ends_with("/kube-apiserver")), "{sensitive:?}");
