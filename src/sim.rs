@@ -17,6 +17,7 @@ pub use clock::Clock;
 pub use counters::{Counters, Request};
 pub use error::ApiError;
 pub use fault::{Fault, Faults, Matching};
+pub use serve::{Serving, serve};
 
 mod actors;
 mod builtin;
@@ -40,6 +41,7 @@ mod persist;
 mod rest;
 mod review;
 mod select;
+mod serve;
 mod shape;
 mod store;
 mod structure;

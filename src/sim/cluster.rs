@@ -25,6 +25,7 @@ pub(crate) struct Shared {
     pub(crate) name: String,
     pub(crate) seed: u64,
     pub(crate) clock: Clock,
+    /// Before the journal: the writer ends when the store has let go of it.
     pub(crate) server: Mutex<Server>,
     pub(crate) journal: Option<Journal>,
     pub(crate) faults: Faults,

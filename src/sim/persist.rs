@@ -65,6 +65,12 @@ impl Journal {
     }
 }
 
+impl Drop for Journal {
+    fn drop(&mut self) {
+        self.join();
+    }
+}
+
 fn failed(path: &Path, error: impl std::fmt::Display) -> SimError {
     SimError::State { path: path.to_owned(), why: error.to_string() }
 }

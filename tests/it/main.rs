@@ -23,6 +23,7 @@ mod script;
 mod secrets;
 mod sim_actors;
 mod sim_api;
+mod sim_serve;
 mod templates;
 mod tidy;
 mod values;
