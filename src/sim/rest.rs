@@ -340,7 +340,14 @@ impl Ask {
         if self.method != Method::POST {
             return Err(ApiError::method_not_allowed());
         }
-        Ok(Some(value(StatusCode::CREATED, &review::answer(&target.plural, self.parse()?, &self.user))))
+        // Typed clients ask in protobuf; what they ask makes no difference to the answer.
+        let question = if self.content_type().contains("protobuf") {
+            let kind = discovery::REVIEWS.iter().find(|(_, _, plural, _)| *plural == target.plural).map_or("", |(_, _, _, kind)| kind);
+            json!({"kind": kind, "apiVersion": format!("{}/{}", target.group, target.version), "spec": {}})
+        } else {
+            self.parse()?
+        };
+        Ok(Some(value(StatusCode::CREATED, &review::answer(&target.plural, question, &self.user))))
     }
 
     fn get(&self, kind: &Kind, version: &Version, target: &Target) -> Result<Response<Body>, ApiError> {
