@@ -342,7 +342,8 @@ impl Ask {
         }
         // Typed clients ask in protobuf; what they ask makes no difference to the answer.
         let question = if self.content_type().contains("protobuf") {
-            let kind = discovery::REVIEWS.iter().find(|(_, _, plural, _)| *plural == target.plural).map_or("", |(_, _, _, kind)| kind);
+            let kind =
+                discovery::REVIEWS.iter().find(|(_, _, plural, _)| *plural == target.plural).map_or("", |(_, _, _, kind)| kind);
             json!({"kind": kind, "apiVersion": format!("{}/{}", target.group, target.version), "spec": {}})
         } else {
             self.parse()?

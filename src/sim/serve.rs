@@ -134,11 +134,13 @@ async fn accept(
 async fn enter(doors: &BTreeMap<String, Door>, request: Request<Incoming>) -> Response<rest::Body> {
     let (mut parts, body) = request.into_parts();
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    let Some((name, rest)) = path.strip_prefix("/clusters/").map(|rest| rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len())))
+    let Some((name, rest)) =
+        path.strip_prefix("/clusters/").map(|rest| rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len())))
     else {
         return rest::refuse(&ApiError::no_such_resource());
     };
-    let given = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|v| v.strip_prefix("Bearer "));
+    let given =
+        parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|v| v.strip_prefix("Bearer "));
     let unauthorized = ApiError::new(401, "Unauthorized", "Unauthorized");
     let Some(door) = doors.get(name).filter(|door| given.is_some_and(|given| same(given, &door.token))) else {
         return rest::refuse(&unauthorized);
@@ -235,7 +237,8 @@ fn acceptor(identity: &Identity, address: SocketAddr) -> Result<TlsAcceptor, Sim
     params.distinguished_name.push(DnType::CommonName, "simulated API server");
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let certificate = params.signed_by(&key, &issuer).map_err(wrong)?;
-    let authority = CertificateDer::from_pem_slice(identity.authority.as_bytes()).map_err(|error| SimError::Serve(error.to_string()))?;
+    let authority =
+        CertificateDer::from_pem_slice(identity.authority.as_bytes()).map_err(|error| SimError::Serve(error.to_string()))?;
     let private = PrivateKeyDer::try_from(key.serialize_der()).map_err(|error| SimError::Serve(error.to_owned()))?;
     let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()

@@ -117,7 +117,8 @@ spec:
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kubectl_works() {
-    let found = std::process::Command::new("kubectl").args(["version", "--client"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let found =
+        std::process::Command::new("kubectl").args(["version", "--client"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
     if !found.is_ok_and(|status| status.success()) {
         eprintln!("skipped: kubectl is not installed");
         return;
@@ -147,7 +148,11 @@ async fn kubectl_works() {
         ("explain widgets.spec", "", &["How large."]),
         ("auth can-i delete pods", "", &["yes"]),
         ("wait --for=condition=Established crd/widgets.example.org --timeout=5s", "", &["condition met"]),
-        ("create -f - --validate=strict", "apiVersion: example.org/v1\nkind: Widget\nmetadata: {name: two}\nspec: {sizes: 3}\n", &["unknown field \"spec.sizes\""]),
+        (
+            "create -f - --validate=strict",
+            "apiVersion: example.org/v1\nkind: Widget\nmetadata: {name: two}\nspec: {sizes: 3}\n",
+            &["unknown field \"spec.sizes\""],
+        ),
         ("get pods", "", &["No resources found in default namespace."]),
         ("get nonsense", "", &["the server doesn't have a resource type \"nonsense\""]),
         ("get cm absent", "", &["Error from server (NotFound): configmaps \"absent\" not found"]),
