@@ -724,3 +724,51 @@ fn shapes_can_be_written_out() {
         }
     }
 }
+
+/// The objects of `landscapes/local`, as they are written: without defaults, so templates get less than admission would give them.
+fn local() -> Objects {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("landscapes/local");
+    let mut folders = vec![root.clone()];
+    let mut out = Objects::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            if path.extension().is_none_or(|e| e != "yaml") {
+                continue;
+            }
+            let name = path.strip_prefix(&root).expect("below").to_string_lossy().into_owned();
+            let project = name.strip_prefix("projects/").and_then(|rest| rest.split('/').next()).unwrap_or_default().to_owned();
+            let bytes = std::fs::read(&path).expect("readable");
+            let parsed = espalier::document::parse(&RepoPath::from(name.as_str()), &bytes, &espalier::document::Budget::default());
+            for document in &parsed.documents {
+                let value = document.value();
+                let text = |field: &str| value[field].as_str().unwrap_or_default();
+                let Some(kind) = Kind::of(text("apiVersion"), text("kind")) else { continue };
+                let object = value["metadata"]["name"].as_str().unwrap_or_default();
+                let owner = if kind.namespaced() { Owner::project(kind, project.clone(), object) } else { Owner::cluster(kind, object) };
+                out.insert(owner, Arc::new(value.clone()));
+            }
+        }
+    }
+    out
+}
+
+#[test]
+fn every_shoot_of_the_local_landscape_renders() {
+    let objects = local();
+    let seed = objects.keys().find(|o| o.kind == Kind::Seed).expect("a seed").name.clone();
+    let shoots: Vec<&Owner> = objects.keys().filter(|o| o.kind == Kind::Shoot).collect();
+    assert!(shoots.len() >= 6);
+    for owner in shoots {
+        let technical_id = format!("shoot--{}--{}", owner.project, owner.name);
+        let identity = Identity { technical_id: Some(technical_id.clone()), seed: Some(seed.clone()), ..identity() };
+        let context = context::shoot(&Sources { objects: &objects, owner, identity: &identity }).expect("everything is known");
+        for rendered in offline(Scope::Shoot, owner, &context, &technical_id) {
+            assert!(!matches!(rendered.state, RenderState::Waiting(_) | RenderState::Failed(_)), "{owner}/{}: {:?}", rendered.component.id, rendered.state);
+        }
+    }
+}
