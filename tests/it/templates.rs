@@ -743,13 +743,15 @@ fn local() -> Objects {
             let name = path.strip_prefix(&root).expect("below").to_string_lossy().into_owned();
             let project = name.strip_prefix("projects/").and_then(|rest| rest.split('/').next()).unwrap_or_default().to_owned();
             let bytes = std::fs::read(&path).expect("readable");
-            let parsed = espalier::document::parse(&RepoPath::from(name.as_str()), &bytes, &espalier::document::Budget::default());
+            let parsed =
+                espalier::document::parse(&RepoPath::from(name.as_str()), &bytes, &espalier::document::Budget::default());
             for document in &parsed.documents {
                 let value = document.value();
                 let text = |field: &str| value[field].as_str().unwrap_or_default();
                 let Some(kind) = Kind::of(text("apiVersion"), text("kind")) else { continue };
                 let object = value["metadata"]["name"].as_str().unwrap_or_default();
-                let owner = if kind.namespaced() { Owner::project(kind, project.clone(), object) } else { Owner::cluster(kind, object) };
+                let owner =
+                    if kind.namespaced() { Owner::project(kind, project.clone(), object) } else { Owner::cluster(kind, object) };
                 out.insert(owner, Arc::new(value.clone()));
             }
         }
@@ -768,7 +770,12 @@ fn every_shoot_of_the_local_landscape_renders() {
         let identity = Identity { technical_id: Some(technical_id.clone()), seed: Some(seed.clone()), ..identity() };
         let context = context::shoot(&Sources { objects: &objects, owner, identity: &identity }).expect("everything is known");
         for rendered in offline(Scope::Shoot, owner, &context, &technical_id) {
-            assert!(!matches!(rendered.state, RenderState::Waiting(_) | RenderState::Failed(_)), "{owner}/{}: {:?}", rendered.component.id, rendered.state);
+            assert!(
+                !matches!(rendered.state, RenderState::Waiting(_) | RenderState::Failed(_)),
+                "{owner}/{}: {:?}",
+                rendered.component.id,
+                rendered.state
+            );
         }
     }
 }
