@@ -1,8 +1,55 @@
 //! The only writer to stdout and stderr. Results go to stdout; progress, notes and errors to stderr; colour is only an addition.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal as _, Write as _};
 
 use crate::config::{Colour, Settings};
+use crate::digest;
+use crate::finding::{Finding, Findings};
+use crate::landscape::{Kind, Owner};
+
+pub mod forge;
+pub mod json;
+pub mod junit;
+pub mod sarif;
+pub mod snippet;
+pub mod table;
+
+/// What was checked of one landscape, and what was found.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// The landscape's name; empty if it does not say.
+    pub landscape: String,
+    /// Where it was read: a folder or a revision.
+    pub from: String,
+    /// What was found, with paths as the reader knows them.
+    pub findings: Findings,
+    /// The objects.
+    pub owners: BTreeSet<Owner>,
+}
+
+impl Checked {
+    /// How many objects there are of each kind.
+    #[must_use]
+    pub fn kinds(&self) -> BTreeMap<Kind, usize> {
+        let mut kinds = BTreeMap::new();
+        for owner in &self.owners {
+            *kinds.entry(owner.kind).or_default() += 1;
+        }
+        kinds
+    }
+}
+
+/// What stays the same of a finding when lines above it come and go.
+#[must_use]
+pub fn fingerprint(finding: &Finding) -> String {
+    let place = finding.places.first();
+    let path = place.map_or("", |p| p.path.as_str());
+    let pointer = place.map_or("", |p| p.pointer.as_str());
+    let about = if finding.owner.is_empty() { path } else { finding.owner.as_str() };
+    let text = [finding.code.as_str(), about, pointer, finding.message.as_str()].join("\0");
+    digest::of_bytes(text.as_bytes()).as_str().to_owned()
+}
 
 /// Whether to use colour on stderr.
 #[must_use]

@@ -1,0 +1,312 @@
+//! Where commands read a landscape from: a folder on disk that is at no revision, or a commit of a repository.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use jiff::Timestamp;
+use zeroize::Zeroizing;
+
+use super::Context;
+use crate::admission::{self, Accepted, Admitted};
+use crate::config::{self, Settings};
+use crate::digest;
+use crate::finding::{Findings, Severity};
+use crate::git::{Credentials, Location, Repo};
+use crate::landscape::{self, FileMemo, Landscape};
+use crate::library::Library;
+use crate::print::Checked;
+use crate::snapshot::{Blob, BlobId, EntryKind, RepoPath, Revision, Snapshot, Verdict};
+
+/// The word for files on disk where a revision is expected.
+pub(super) const WORKTREE: &str = "WORKTREE";
+
+/// The file that makes a folder a landscape.
+const MARK: &str = "landscape.yaml";
+/// Folders of a landscape that are read; nothing else in a work tree is looked at.
+const CLAIMED: &[&str] =
+    &["cloudprofiles", "extensions", "operations", "policies", "projects", "schemas", "seeds", "templates"];
+/// As in commits, a longer file is cut; the reader of documents refuses far smaller ones, with a place.
+const MAX_FILE_BYTES: usize = 16 << 20;
+
+/// The files of a landscape and how to speak of them.
+pub(super) struct Source {
+    pub(super) snapshot: Snapshot,
+    /// `9e07d31`, or the folder.
+    pub(super) from: String,
+    /// What to put before paths so that the reader can open them; empty or ending in `/`.
+    pub(super) prefix: String,
+}
+
+/// A landscape that was read, with the library that its overlays make.
+pub(super) struct Reading {
+    pub(super) snapshot: Snapshot,
+    pub(super) from: String,
+    pub(super) prefix: String,
+    pub(super) landscape: Landscape,
+    pub(super) library: Arc<Library>,
+    /// What loading and compiling found.
+    pub(super) findings: Findings,
+}
+
+/// Loads a landscape and compiles its overlays.
+pub(super) fn read(source: Source) -> Reading {
+    let Source { snapshot, from, prefix } = source;
+    let (landscape, mut findings) = landscape::load(&snapshot, &mut FileMemo::default());
+    let (library, compiled) = Library::compile(&landscape.overlays);
+    findings.extend(compiled);
+    Reading { snapshot, from, prefix, landscape, library: Arc::new(library), findings }
+}
+
+impl Reading {
+    /// Admits what was read.
+    pub(super) fn admit(&self, accepted: &Accepted, now: Timestamp) -> (Admitted, Findings) {
+        let mut memory = admission::Memory::default();
+        let (admitted, mut findings) =
+            admission::admit(&self.landscape, accepted, self.library.policies(), now.as_second(), &mut memory);
+        findings.extend(self.findings.clone());
+        (admitted, findings.sorted())
+    }
+
+    /// What was checked, with paths that the reader can open.
+    pub(super) fn checked(&self, findings: Findings) -> Checked {
+        let findings = Findings(
+            findings
+                .into_iter()
+                .map(|mut finding| {
+                    for place in &mut finding.places {
+                        place.path = self.shown(&place.path);
+                    }
+                    finding
+                })
+                .collect(),
+        );
+        let mut owners: std::collections::BTreeSet<_> = self.landscape.objects().map(|(owner, _, _)| owner).collect();
+        owners.extend(self.landscape.broken.keys().cloned());
+        Checked { landscape: self.landscape.name.clone(), from: self.from.clone(), findings, owners }
+    }
+
+    /// A path of the landscape as the reader can open it. Files of the program itself are in no repository.
+    pub(super) fn shown(&self, path: &RepoPath) -> RepoPath {
+        let built_in = path.as_str().starts_with("templates/") || path.as_str().starts_with("policies/");
+        if built_in && !self.snapshot.files.contains_key(path) {
+            return path.clone();
+        }
+        format!("{}{path}", self.prefix).into()
+    }
+
+    /// The text of a file by the path that it is shown with.
+    pub(super) fn text(&self, shown: &RepoPath) -> Option<Arc<str>> {
+        let path = shown.as_str().strip_prefix(&self.prefix)?;
+        let blob = self.snapshot.files.get(path)?;
+        std::str::from_utf8(&blob.bytes).ok().map(Arc::from)
+    }
+
+    /// Says on stderr what keeps objects of this revision from being used.
+    pub(super) fn complain(&self, context: &Context, findings: &Findings) {
+        let errors = findings.count(Severity::Error);
+        if errors > 0 {
+            let problems = crate::print::table::count(errors, "error");
+            context.printer.note(&format!("{problems} in {}; `espalier validate` shows them", self.from));
+        }
+    }
+}
+
+/// The time that a command takes as now: what was said, what the environment says, else `otherwise`.
+pub(super) fn now(settings: &Settings, said: Option<Timestamp>, otherwise: Option<i64>) -> anyhow::Result<Timestamp> {
+    if let Some(said) = said {
+        return Ok(said);
+    }
+    if let Some(text) = &settings.now {
+        return text.parse().with_context(|| format!("ESPALIER_NOW is not an RFC 3339 time: `{text}`"));
+    }
+    Ok(otherwise.and_then(|seconds| Timestamp::from_second(seconds).ok()).unwrap_or_else(config::now))
+}
+
+/// Whether flags or the environment name a commit to read.
+pub(super) fn names_commit(settings: &Settings) -> bool {
+    let global = &settings.global;
+    global.rev.as_deref().is_some_and(|rev| rev != WORKTREE) || global.repo.is_some() || global.landscape.is_some()
+}
+
+/// The landscape that the global flags mean: a commit where they name one, else the folder around the working directory, else the
+/// checked-out commit of the repository around it.
+pub(super) async fn source(context: &Context) -> anyhow::Result<Source> {
+    let global = &context.settings.global;
+    match global.rev.as_deref() {
+        Some(rev) => revision(context, rev).await,
+        None if names_commit(&context.settings) => revision(context, &default_revision(&context.settings)).await,
+        None => match around(Path::new("."), &global.path) {
+            Some(root) => work_tree(&root),
+            None => revision(context, "HEAD").await,
+        },
+    }
+}
+
+/// The landscape at a revision, or in the work tree if the revision is [`WORKTREE`].
+pub(super) async fn revision(context: &Context, said: &str) -> anyhow::Result<Source> {
+    if said == WORKTREE {
+        let global = &context.settings.global;
+        let base = PathBuf::from(global.repo.as_deref().unwrap_or("."));
+        let root = around(&base, &global.path).unwrap_or_else(|| base.join(&global.path));
+        return work_tree(&root);
+    }
+    let repo = repository(&context.settings).await?;
+    commit(context, &repo, said).await
+}
+
+/// The landscape at a revision of an open repository.
+pub(super) async fn commit(context: &Context, repo: &Repo, said: &str) -> anyhow::Result<Source> {
+    let root = context.settings.global.path.trim_matches('/').to_owned();
+    let revision = resolve(repo, said).await?;
+    let snapshot = repo.snapshot(&revision, &root).await?;
+    let prefix = if root.is_empty() { String::new() } else { format!("{root}/") };
+    Ok(Source { from: revision.short().to_owned(), snapshot, prefix })
+}
+
+/// The commit that is meant: a revision expression, or the name of a landscape.
+pub(super) async fn resolve(repo: &Repo, said: &str) -> anyhow::Result<Revision> {
+    for name in [said.to_owned(), format!("refs/heads/landscape/{said}")] {
+        if let Some(revision) = repo.resolve(&name).await? {
+            return Ok(revision);
+        }
+    }
+    let shown = said.strip_prefix("refs/heads/").unwrap_or(said);
+    bail!("there is no revision `{shown}` in {}", repo.location())
+}
+
+/// The revision to read when none is said: the landscape's branch, else what is checked out.
+pub(super) fn default_revision(settings: &Settings) -> String {
+    match &settings.global.landscape {
+        Some(name) => format!("refs/heads/landscape/{name}"),
+        None => "HEAD".to_owned(),
+    }
+}
+
+/// Opens the repository that `--repo` names, or the one around the working directory; a remote one is brought up to date.
+pub(super) async fn repository(settings: &Settings) -> anyhow::Result<Repo> {
+    let location = match &settings.global.repo {
+        Some(text) => match text.parse()? {
+            Location::Path(path) => Location::Path(enclosing(&path).unwrap_or(path)),
+            remote @ Location::Url { .. } => remote,
+        },
+        None => match enclosing(Path::new(".")) {
+            Some(path) => Location::Path(path),
+            None => bail!("this folder is in no Git repository: say --repo PATH|URL"),
+        },
+    };
+    let credentials = Credentials {
+        token: settings.git_token.clone().map(Zeroizing::new),
+        agent: settings.ssh_agent,
+        ..Credentials::default()
+    };
+    let cache = settings.home.as_ref().map_or_else(std::env::temp_dir, |home| home.join(".cache")).join("espalier");
+    let repo = Repo::open(location, &cache, credentials).await?;
+    if repo.location().is_remote() {
+        repo.fetch().await?;
+    }
+    Ok(repo)
+}
+
+/// The repository around a folder.
+fn enclosing(start: &Path) -> Option<PathBuf> {
+    let start = start.canonicalize().ok()?;
+    let is_repository =
+        |dir: &Path| dir.join(".git").exists() || (dir.join("HEAD").is_file() && dir.join("objects").is_dir());
+    start.ancestors().find(|dir| is_repository(dir)).map(Path::to_owned)
+}
+
+/// The landscape folder that a path is in: itself, one above, or `path` below the repository around it.
+pub(super) fn around(start: &Path, path: &str) -> Option<PathBuf> {
+    let direct = start.join(path.trim_matches('/'));
+    if direct.join(MARK).is_file() {
+        return Some(if path.trim_matches('/').is_empty() { start.to_owned() } else { direct });
+    }
+    let absolute = start.canonicalize().ok()?;
+    let mut up = PathBuf::from(start);
+    if start.is_file() {
+        up.pop();
+    }
+    // Relative paths stay relative, so that what is shown is what a person would type.
+    for dir in absolute.ancestors().skip(usize::from(!start.is_file())) {
+        if start.is_file() && up.join(MARK).is_file() {
+            return Some(up);
+        }
+        if dir.join(MARK).is_file() {
+            return Some(dir.to_owned());
+        }
+        if dir.join(".git").exists() {
+            return None;
+        }
+    }
+    None
+}
+
+/// Landscapes in the folders below, for a hint.
+pub(super) fn nearby(start: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![(start.to_owned(), 0)];
+    while let Some((folder, depth)) = folders.pop() {
+        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+        for entry in entries.flatten().filter(|e| e.file_type().is_ok_and(|t| t.is_dir())) {
+            let path = entry.path();
+            if path.join(MARK).is_file() {
+                found.push(path);
+            } else if depth < 2 && !entry.file_name().to_string_lossy().starts_with('.') {
+                folders.push((path, depth + 1));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The claimed files of a folder on disk.
+pub(super) fn work_tree(root: &Path) -> anyhow::Result<Source> {
+    let mut files = BTreeMap::new();
+    let entries = std::fs::read_dir(root).with_context(|| format!("failed to read {}", root.display()))?;
+    for entry in entries {
+        let entry = entry.with_context(|| format!("failed to read {}", root.display()))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if CLAIMED.contains(&name.as_str()) || name.to_lowercase().starts_with("landscape.") {
+            collect(&entry.path(), name, &mut files)?;
+        }
+    }
+    let shown = root.display().to_string();
+    let shown = shown.trim_start_matches("./").trim_end_matches('/');
+    let prefix = if shown.is_empty() || shown == "." { String::new() } else { format!("{shown}/") };
+    let snapshot = Snapshot {
+        revision: Revision(WORKTREE.to_owned()),
+        committed: config::now().as_second(),
+        author: String::new(),
+        subject: String::new(),
+        verdict: Verdict::Unchecked,
+        files,
+    };
+    Ok(Source { snapshot, from: if prefix.is_empty() { ".".to_owned() } else { shown.to_owned() }, prefix })
+}
+
+/// Takes a file, or everything below a folder; links are noted and not followed.
+fn collect(path: &Path, name: String, files: &mut BTreeMap<RepoPath, Blob>) -> anyhow::Result<()> {
+    let failed = || format!("failed to read {}", path.display());
+    let kind = std::fs::symlink_metadata(path).with_context(failed)?.file_type();
+    if kind.is_dir() {
+        for entry in std::fs::read_dir(path).with_context(failed)? {
+            let entry = entry.with_context(failed)?;
+            collect(&entry.path(), format!("{name}/{}", entry.file_name().to_string_lossy()), files)?;
+        }
+        return Ok(());
+    }
+    let (kind, mut bytes) = if kind.is_symlink() {
+        (EntryKind::Symlink, Vec::new())
+    } else if kind.is_file() {
+        (EntryKind::File, std::fs::read(path).with_context(failed)?)
+    } else {
+        return Ok(());
+    };
+    bytes.truncate(MAX_FILE_BYTES);
+    let id = BlobId(Arc::from(digest::of_bytes(&bytes).as_str()));
+    files.insert(name.into(), Blob { id, kind, bytes: Arc::from(bytes) });
+    Ok(())
+}

@@ -1,0 +1,232 @@
+//! `validate`: everything that can be known to be wrong without a cluster.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::output::{self, Format, formats};
+use super::read::{self, Reading, Source};
+use super::{Context, Exit, explain};
+use crate::admission::{Accepted, policy};
+use crate::finding::{Code, Finding, Findings, Place, Severity};
+use crate::print::table::count;
+use crate::print::{Checked, forge, json, junit, sarif, snippet};
+use crate::snapshot::RepoPath;
+
+/// Check a landscape without a cluster: files, fields, references, rules, policies.
+///
+/// Reads the landscape folder PATH (default: the one around the working directory), or a commit if --rev, --repo or --landscape
+/// says so. Ends with 1 if there are errors.
+///
+/// Examples:
+///   espalier validate
+///   espalier validate landscapes/local -o json
+///   espalier validate --against origin/landscape/live --strict
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(super) struct Args {
+    /// Landscape folder, or a file or folder within one
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Judge changes against this revision too: what is immutable, what may not go back
+    #[arg(long, value_name = "REV")]
+    against: Option<String>,
+    /// Warnings count as errors
+    #[arg(long, conflicts_with = "fail_on")]
+    strict: bool,
+    /// The least severity that ends with 1
+    #[arg(long, value_name = "SEVERITY", default_value = "error", value_parser = ["error", "warning"])]
+    fail_on: String,
+    /// Run the test cases that lie in policy files
+    #[arg(long)]
+    policy_tests: bool,
+    /// The time to judge at, such as 2026-08-24T22:00:00Z
+    #[arg(long, value_name = "TIME")]
+    now: Option<Timestamp>,
+    /// Format of the result
+    #[arg(short, long, value_name = "FORMAT", default_value = "table",
+        value_parser = formats(&[Format::Table, Format::Json, Format::Yaml, Format::Sarif, Format::Junit, Format::Github, Format::Gitlab]))]
+    output: Format,
+}
+
+pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
+    let now = read::now(&context.settings, args.now, None)?;
+    let accepted = match &args.against {
+        Some(rev) => accepted(context, rev, now).await?,
+        None => Accepted::default(),
+    };
+    let mut readings = Vec::new();
+    for (source, within) in sources(context, &args.paths).await? {
+        readings.push((read::read(source), within));
+    }
+    let mut checked = Vec::new();
+    for (reading, within) in &readings {
+        let (_, mut findings) = reading.admit(&accepted, now);
+        if args.policy_tests {
+            findings.extend(policy_tests(reading));
+            findings = findings.sorted();
+        }
+        let mut one = reading.checked(findings);
+        if let Some(within) = within {
+            one.findings.0.retain(|f| f.places.first().is_none_or(|p| inside(&p.path, within)));
+        }
+        checked.push(one);
+    }
+    show(context, args.output, &readings, &checked);
+    let bad = checked.iter().any(|c| {
+        c.findings.has_errors() || ((args.strict || args.fail_on == "warning") && c.findings.count(Severity::Warning) > 0)
+    });
+    Ok(if bad { Exit::Something } else { Exit::Done })
+}
+
+/// What a revision had accepted: everything that it admits by itself.
+async fn accepted(context: &Context, rev: &str, now: Timestamp) -> anyhow::Result<Accepted> {
+    let base = read::read(read::revision(context, rev).await?);
+    let (admitted, _) = base.admit(&Accepted::default(), now);
+    Ok(Accepted(admitted.objects))
+}
+
+/// What to check, and the part of it that was asked about.
+async fn sources(context: &Context, paths: &[PathBuf]) -> anyhow::Result<Vec<(Source, Option<String>)>> {
+    let settings = &context.settings;
+    if paths.is_empty() {
+        if read::names_commit(settings) || settings.global.rev.is_some() {
+            return Ok(vec![(read::source(context).await?, None)]);
+        }
+        let root = read::around(Path::new("."), &settings.global.path);
+        if root.is_none() {
+            hint(context, Path::new("."));
+        }
+        return Ok(vec![(read::work_tree(&root.unwrap_or_else(|| PathBuf::from(".")))?, None)]);
+    }
+    let mut out: Vec<(Source, Option<String>)> = Vec::new();
+    for path in paths {
+        match read::around(path, "") {
+            Some(root) if root == *path => out.push((read::work_tree(&root)?, None)),
+            Some(root) => {
+                // The whole landscape is checked, since objects refer to each other; only this part is shown.
+                let source = read::work_tree(&root)?;
+                let relative = path.canonicalize().ok().zip(root.canonicalize().ok());
+                let relative = relative.and_then(|(p, r)| p.strip_prefix(r).ok().map(|p| p.display().to_string()));
+                let within = relative.filter(|r| !r.is_empty()).map(|r| format!("{}{r}", source.prefix));
+                out.push((source, within));
+            }
+            None => {
+                hint(context, path);
+                out.push((read::work_tree(path)?, None));
+            }
+        }
+    }
+    Ok(out)
+}
+
+fn hint(context: &Context, path: &Path) {
+    let near = read::nearby(path);
+    if let Some(first) = near.first() {
+        let names: Vec<String> = near.iter().map(|p| p.display().to_string().trim_start_matches("./").to_owned()).collect();
+        let first = first.display().to_string();
+        context.printer.note(&format!(
+            "{} has no landscape.yaml; below it are {}\nhint: espalier validate {}\n",
+            path.display(),
+            names.join(", "),
+            first.trim_start_matches("./")
+        ));
+    }
+}
+
+fn inside(path: &RepoPath, within: &str) -> bool {
+    path.as_str().strip_prefix(within).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Runs the test cases of every policy file in force; a failing one is a finding.
+fn policy_tests(reading: &Reading) -> Findings {
+    let mut files: BTreeMap<RepoPath, std::sync::Arc<str>> = policy::builtin();
+    let own = reading.landscape.overlays.iter().filter(|(path, _)| path.as_str().starts_with("policies/"));
+    files.extend(own.map(|(path, text)| (path.clone(), text.clone())));
+    let mut findings = Findings::default();
+    for (path, text) in &files {
+        let (outcomes, _) = policy::test(path, text);
+        for outcome in outcomes {
+            if let Some(failure) = outcome.failure {
+                findings.push(
+                    Finding::error(Code::new("POLICY-TEST"), format!("test case `{}`: {failure}", outcome.name))
+                        .at(Place::file(path.clone()))
+                        .help("mend the policy or what the case expects"),
+                );
+            }
+        }
+    }
+    findings
+}
+
+fn show(context: &Context, format: Format, readings: &[(Reading, Option<String>)], checked: &[Checked]) {
+    let printer = &context.printer;
+    match format {
+        Format::Json | Format::Yaml => output::answer(context, format, &json::checked(checked)),
+        Format::Sarif => output::answer(context, Format::Json, &sarif::sarif(checked, &explain::code)),
+        Format::Junit => printer.result(&junit::junit(checked)),
+        Format::Github => printer.result(&forge::github(checked)),
+        Format::Gitlab => output::answer(context, Format::Json, &forge::gitlab(checked)),
+        _ => {
+            for ((reading, _), one) in readings.iter().zip(checked) {
+                let mut findings = one.findings.clone();
+                if context.settings.global.quiet {
+                    findings.0.retain(|f| f.severity != Severity::Note);
+                }
+                let text = snippet::findings(&findings, &|path| reading.text(path), context.printer.width());
+                if !text.is_empty() {
+                    printer.result(&text);
+                    printer.line("");
+                }
+            }
+            printer.line(&summary(checked));
+        }
+    }
+}
+
+/// `6 problems in 4 files (4 errors, 2 warnings). Checked 214 shoots, 6 seeds.`
+fn summary(checked: &[Checked]) -> String {
+    let n = |severity| checked.iter().map(|c| c.findings.count(severity)).sum::<usize>();
+    let (errors, warnings, notes) = (n(Severity::Error), n(Severity::Warning), n(Severity::Note));
+    let problems = checked.iter().flat_map(|c| &c.findings).filter(|f| f.severity != Severity::Note);
+    let files: BTreeSet<&RepoPath> = problems.filter_map(|f| f.places.first().map(|p| &p.path)).collect();
+    let mut kinds = BTreeMap::new();
+    for one in checked {
+        for (kind, n) in one.kinds() {
+            *kinds.entry(kind).or_insert(0) += n;
+        }
+    }
+    // What people count first comes first.
+    let mut kinds: Vec<_> = kinds.into_iter().collect();
+    kinds.sort_by_key(|(kind, _)| {
+        use crate::landscape::Kind;
+        let first = [Kind::Shoot, Kind::Seed, Kind::Project, Kind::CloudProfile];
+        (first.iter().position(|k| k == kind).unwrap_or(first.len()), *kind)
+    });
+    let objects: Vec<String> = kinds.iter().map(|(kind, n)| count(*n, &words(kind.name()))).collect();
+    let objects = if objects.is_empty() { "nothing".to_owned() } else { objects.join(", ") };
+    let remarks = if notes > 0 { format!(", {}", count(notes, "note")) } else { String::new() };
+    if errors + warnings == 0 {
+        return format!("No problems{remarks}. Checked {objects}.");
+    }
+    format!(
+        "{} in {} ({}, {}{remarks}). Checked {objects}.",
+        count(errors + warnings, "problem"),
+        count(files.len(), "file"),
+        count(errors, "error"),
+        count(warnings, "warning"),
+    )
+}
+
+/// `CloudProfile` → `cloud profile`.
+fn words(kind: &str) -> String {
+    let mut out = String::new();
+    for c in kind.chars() {
+        if c.is_ascii_uppercase() && !out.is_empty() {
+            out.push(' ');
+        }
+        out.push(c.to_ascii_lowercase());
+    }
+    out
+}
