@@ -21,6 +21,7 @@ use crate::landscape::{Distances, Kind, Landscape, Owner};
 
 mod check;
 mod checks;
+mod codes;
 mod default;
 mod evaluate;
 mod gone;
@@ -29,6 +30,7 @@ mod offer;
 pub mod policy;
 mod syntax;
 
+pub use codes::CODES;
 pub use evaluate::Memory;
 pub(crate) use node::Node;
 pub(crate) use offer::profile_of;

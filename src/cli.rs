@@ -3,12 +3,19 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::config::{Global, Settings};
 use crate::print::Printer;
 use crate::telemetry;
 
+mod completion;
+mod explain;
+mod graph;
+mod output;
+mod read;
+mod schema;
+mod validate;
 mod version;
 
 /// Runs a Gardener landscape from a Git repository.
@@ -23,8 +30,54 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Print the program's version
+    Validate(validate::Args),
+    Explain(explain::Args),
+    Schema(schema::Args),
+    Graph(graph::Args),
+    Completion(completion::Args),
     Version(version::Args),
+}
+
+/// The order in which `--help` shows the commands; a command that is in no group comes last.
+const GROUPS: &[(&str, &[&str])] = &[
+    ("Begin", &["demo", "run"]),
+    ("Check and preview a change", &["validate", "plan", "render"]),
+    ("Look at a landscape", &["get", "status"]),
+    ("Learn", &["explain", "schema", "graph"]),
+    ("Other", &["completion", "version"]),
+];
+
+/// The command line as clap knows it, with its commands in groups.
+fn command() -> clap::Command {
+    let command = Cli::command();
+    let about = |name: &str| {
+        let found = command.get_subcommands().find(|c| c.get_name() == name && !c.is_hide_set())?;
+        let about = found.get_about().map(ToString::to_string).unwrap_or_default();
+        Some(format!("  {name:12} {}\n", about.trim_end_matches('.')))
+    };
+    let mut text = String::new();
+    let mut grouped = Vec::new();
+    for (title, names) in GROUPS {
+        let lines: String = names.iter().filter_map(|name| about(name)).collect();
+        if !lines.is_empty() {
+            text.push_str(&format!("\n{title}:\n{lines}"));
+        }
+        grouped.extend(names.iter().copied());
+    }
+    let others = command.get_subcommands().map(clap::Command::get_name).filter(|name| !grouped.contains(&name));
+    let others: String = others.filter_map(about).collect();
+    if !others.is_empty() {
+        text.push_str(&format!("\nMore:\n{others}"));
+    }
+    let template = format!("{{about}}\n\n{{usage-heading}} {{usage}}\n{text}\n{{options}}\n\n{{after-help}}");
+    // One page: what a single option means at length is said by each command.
+    let help = clap::Arg::new("help").short('h').long("help").action(clap::ArgAction::HelpShort).help("Print help");
+    command.disable_help_flag(true).arg(help).help_template(template).after_help(
+        "Examples:\n  espalier demo                                    a landscape on this machine, in one command\n  \
+         espalier validate landscapes/local               check manifests without a cluster\n  \
+         espalier plan --from landscape/live --to HEAD    what a change would do\n\n\
+         `espalier <COMMAND> --help` shows a command's own options and examples.",
+    )
 }
 
 /// How a command ended (`reference/ux/cli.md` §5).
@@ -59,7 +112,7 @@ impl From<Exit> for ExitCode {
 /// Parses the arguments, runs the command and gives its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(e) => return usage(&e).into(),
     };
@@ -100,6 +153,11 @@ pub(crate) struct Context {
 
 async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
     match command {
+        Command::Validate(args) => validate::run(context, args).await,
+        Command::Explain(args) => explain::run(context, args).await,
+        Command::Schema(args) => schema::run(context, args).await,
+        Command::Graph(args) => graph::run(context, args).await,
+        Command::Completion(args) => completion::run(context, args).await,
         Command::Version(args) => version::run(context, args).await,
     }
 }

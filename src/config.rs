@@ -69,6 +69,8 @@ pub struct Settings {
     pub git_token: Option<String>,
     /// Whether an ssh agent is there.
     pub ssh_agent: bool,
+    /// How wide the terminal is, from `COLUMNS`.
+    pub columns: Option<usize>,
     /// The user's home.
     pub home: Option<PathBuf>,
     /// The host's name, for the identity of a lease.
@@ -85,6 +87,7 @@ impl Settings {
             now: variable("ESPALIER_NOW"),
             git_token: variable("ESPALIER_GIT_TOKEN"),
             ssh_agent: variable("SSH_AUTH_SOCK").is_some(),
+            columns: variable("COLUMNS").and_then(|text| text.parse().ok()).filter(|columns| *columns >= 40),
             home: variable("HOME").map(PathBuf::from),
             host: variable("HOSTNAME"),
         }

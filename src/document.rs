@@ -5,6 +5,7 @@
 //! tags, merge keys, duplicate keys and keys that are not strings are refused; so is text that shows a reviewer something else
 //! than it says. Knows nothing about Kubernetes beyond the four fields of an [`Identity`].
 
+mod codes;
 mod edit;
 mod emit;
 mod identity;
@@ -20,6 +21,7 @@ use serde_json::Value;
 use crate::finding::{Findings, On, Place, Pointer, Span};
 use crate::snapshot::RepoPath;
 
+pub use codes::CODES;
 pub use edit::{Edit, EditError};
 pub use emit::to_yaml;
 

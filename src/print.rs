@@ -66,13 +66,21 @@ pub fn colours(wish: Colour) -> bool {
 pub struct Printer {
     quiet: bool,
     colour: Colour,
+    width: usize,
 }
 
 impl Printer {
     /// A printer for these settings.
     #[must_use]
     pub const fn new(settings: &Settings) -> Self {
-        Self { quiet: settings.global.quiet, colour: settings.global.color }
+        Self {
+            quiet: settings.global.quiet,
+            colour: settings.global.color,
+            width: match settings.columns {
+                Some(columns) => columns,
+                None => 120,
+            },
+        }
     }
 
     fn choice(&self) -> anstream::ColorChoice {
@@ -121,6 +129,12 @@ impl Printer {
             }
         }
         self.error(&text, None);
+    }
+
+    /// Columns that results may fill; long lines of quoted files are shown in part beyond it.
+    #[must_use]
+    pub const fn width(&self) -> usize {
+        self.width
     }
 
     /// Whether stderr is a terminal that progress may be drawn on.

@@ -11,6 +11,7 @@ use crate::digest::Digest;
 use crate::landscape::{Owner, Target};
 use crate::observed::ObjectKey;
 
+mod codes;
 pub mod component;
 pub mod context;
 pub mod crd;
@@ -25,6 +26,7 @@ mod stage;
 mod syntax;
 mod when;
 
+pub use codes::CODES;
 pub use component::{Component, ComponentId, DeletePhase, Hibernate, Ready, Scope, Trigger};
 pub use engine::Known;
 pub use image::Images;

@@ -8,8 +8,8 @@ use super::output::{self, Format, formats};
 use super::{Context, Exit};
 use crate::landscape::nearest::nearest;
 use crate::landscape::{self, Kind, schema};
-use crate::{admission, document, pipeline, render};
 use crate::print::json;
+use crate::{admission, document, render};
 
 /// Explain the code of a finding, or a field of a manifest.
 ///
@@ -76,7 +76,7 @@ pub(super) fn code(code: &str) -> Option<(String, String)> {
 
 /// Codes of findings outside the rules of admission.
 fn registered() -> impl Iterator<Item = &'static (&'static str, &'static str, &'static str)> {
-    [document::CODES, landscape::CODES, admission::CODES, render::CODES, pipeline::CODES].into_iter().flatten()
+    [document::CODES, landscape::CODES, admission::CODES, render::CODES].into_iter().flatten()
 }
 
 fn codes() -> Vec<(&'static str, &'static str)> {
@@ -120,7 +120,9 @@ fn field(subject: &str) -> Result<Field, Unknown> {
         let near = nearest(subject, words).or_else(|| nearest(first, kinds.iter().map(String::as_str)));
         return Err(Unknown {
             message: format!("`{subject}` is neither a code nor a field"),
-            hint: near.map(|near| format!("did you mean `{near}`?")).or_else(|| Some("`espalier explain --codes` lists the codes".into())),
+            hint: near
+                .map(|near| format!("did you mean `{near}`?"))
+                .or_else(|| Some("`espalier explain --codes` lists the codes".into())),
         });
     };
     let root = schema::json_schema(kind);
@@ -184,7 +186,9 @@ fn type_of(schema: &Value, definitions: &Value) -> String {
         return names.join(" or ");
     }
     match schema.get("type").and_then(Value::as_str) {
-        Some("array") => format!("[]{}", schema.get("items").map_or_else(|| "any".to_owned(), |items| type_of(items, definitions))),
+        Some("array") => {
+            format!("[]{}", schema.get("items").map_or_else(|| "any".to_owned(), |items| type_of(items, definitions)))
+        }
         Some("object") => match schema.get("additionalProperties") {
             Some(inner @ Value::Object(_)) => format!("map of {}", type_of(inner, definitions)),
             _ => "object".to_owned(),

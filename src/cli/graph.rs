@@ -44,12 +44,8 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         "seed" => Scope::Seed,
         _ => Scope::Shoot,
     };
-    let needs: BTreeMap<String, Vec<String>> = library
-        .components()
-        .scope(scope)
-        .iter()
-        .map(|c| (c.component.id.name.clone(), c.component.needs.clone()))
-        .collect();
+    let needs: BTreeMap<String, Vec<String>> =
+        library.components().scope(scope).iter().map(|c| (c.component.id.name.clone(), c.component.needs.clone())).collect();
     let dag = Dag::new(needs.keys().cloned(), &needs)?;
     context.printer.result(&match args.output {
         Format::Dot => dag.to_dot(),

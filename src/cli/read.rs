@@ -25,8 +25,7 @@ pub(super) const WORKTREE: &str = "WORKTREE";
 /// The file that makes a folder a landscape.
 const MARK: &str = "landscape.yaml";
 /// Folders of a landscape that are read; nothing else in a work tree is looked at.
-const CLAIMED: &[&str] =
-    &["cloudprofiles", "extensions", "operations", "policies", "projects", "schemas", "seeds", "templates"];
+const CLAIMED: &[&str] = &["cloudprofiles", "extensions", "operations", "policies", "projects", "schemas", "seeds", "templates"];
 /// As in commits, a longer file is cut; the reader of documents refuses far smaller ones, with a place.
 const MAX_FILE_BYTES: usize = 16 << 20;
 
@@ -212,8 +211,7 @@ pub(super) async fn repository(settings: &Settings) -> anyhow::Result<Repo> {
 /// The repository around a folder.
 fn enclosing(start: &Path) -> Option<PathBuf> {
     let start = start.canonicalize().ok()?;
-    let is_repository =
-        |dir: &Path| dir.join(".git").exists() || (dir.join("HEAD").is_file() && dir.join("objects").is_dir());
+    let is_repository = |dir: &Path| dir.join(".git").exists() || (dir.join("HEAD").is_file() && dir.join("objects").is_dir());
     start.ancestors().find(|dir| is_repository(dir)).map(Path::to_owned)
 }
 

@@ -27,6 +27,7 @@ pub(super) struct Args {
     out: Option<PathBuf>,
 }
 
+#[expect(clippy::unused_async, reason = "every command has this form")]
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let kind = match &args.kind {
         None => None,
@@ -34,7 +35,8 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             let Some(kind) = kind_of(word) else {
                 let names: Vec<String> = Kind::ALL.iter().map(|k| k.name().to_lowercase()).collect();
                 let near = nearest(word, names.iter().map(String::as_str));
-                let hint = near.map_or_else(|| "`espalier schema` lists the kinds".to_owned(), |near| format!("did you mean `{near}`?"));
+                let hint =
+                    near.map_or_else(|| "`espalier schema` lists the kinds".to_owned(), |near| format!("did you mean `{near}`?"));
                 context.printer.error(&format!("there is no kind `{word}` in a landscape"), Some(&hint));
                 return Ok(Exit::Usage);
             };
@@ -51,11 +53,11 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             context.printer.result(&table::table(&["KIND", "APIVERSION", "FILE"], &rows, true));
         }
         (Some(dir), kind) => {
-            tokio::fs::create_dir_all(dir).await.with_context(|| format!("failed to create {}", dir.display()))?;
+            std::fs::create_dir_all(dir).with_context(|| format!("failed to create {}", dir.display()))?;
             for kind in kind.map_or_else(|| Kind::ALL.to_vec(), |kind| vec![kind]) {
                 let path = dir.join(schema::file_name(kind));
                 let text = json::json(&schema::json_schema(kind));
-                tokio::fs::write(&path, text).await.with_context(|| format!("failed to write {}", path.display()))?;
+                std::fs::write(&path, text).with_context(|| format!("failed to write {}", path.display()))?;
                 context.printer.note(&format!("wrote {}", path.display()));
             }
         }
