@@ -11,7 +11,6 @@ use crate::digest::Digest;
 use crate::landscape::{Owner, Target};
 use crate::observed::ObjectKey;
 
-mod codes;
 pub mod component;
 pub mod context;
 pub mod crd;
@@ -26,7 +25,6 @@ mod stage;
 mod syntax;
 mod when;
 
-pub use codes::CODES;
 pub use component::{Component, ComponentId, DeletePhase, Hibernate, Ready, Scope, Trigger};
 pub use engine::Known;
 pub use image::Images;
