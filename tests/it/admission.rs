@@ -741,3 +741,28 @@ fn every_code_is_explained() {
     assert!(seen.len() > 60);
     assert_eq!(admission::explain("NO-SUCH-CODE"), None);
 }
+
+#[test]
+fn the_shipped_landscape_says_nothing() {
+    fn walk(dir: &std::path::Path, root: &std::path::Path, out: &mut Vec<(String, String)>) {
+        for entry in std::fs::read_dir(dir).expect("the folder is in the repository") {
+            let path = entry.expect("it can be listed").path();
+            if path.is_dir() {
+                walk(&path, root, out);
+            } else if let Ok(text) = std::fs::read_to_string(&path) {
+                out.push((path.strip_prefix(root).expect("it is below").display().to_string(), text));
+            }
+        }
+    }
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("landscapes/local");
+    let mut found = Vec::new();
+    walk(&root, &root, &mut found);
+    let files: Files = found.into_iter().map(|(path, text)| (&*path.leak(), text)).collect();
+    let (admitted, findings) = run(&files, &Accepted::default());
+    assert_eq!(shown(&findings), "");
+    assert!(admitted.of_kind(Kind::Shoot).count() >= 6);
+    // What was accepted is accepted again, and is the same.
+    let (again, findings) = run(&files, &Accepted(admitted.objects.clone()));
+    assert_eq!(shown(&findings), "");
+    assert_eq!(again.objects, admitted.objects);
+}

@@ -1,7 +1,7 @@
 //! The border to the CEL interpreter: JSON values in, verdicts out.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use kube_cel::KubeCelExt;
 use kube_cel::cel::objects::{Key, Map};
@@ -11,9 +11,12 @@ use serde_json::Value;
 use super::{GIT_USER, Request};
 use crate::observed::project_namespace;
 
+/// The functions of Kubernetes' CEL. Registering them costs more than most expressions, so it is done once.
+static FUNCTIONS: LazyLock<Context<'static>> = LazyLock::new(|| Context::default().with_all());
+
 /// A request with its values converted once, for every policy that looks at it.
 pub(super) struct Bound {
-    variables: Vec<(&'static str, Cel)>,
+    root: Context<'static>,
 }
 
 impl Bound {
@@ -43,22 +46,22 @@ impl Bound {
             "" => Cel::Null,
             name => to_cel(&serde_json::json!({"metadata": {"name": name, "labels": super::matching::namespace_labels(owner)}})),
         };
-        let variables = vec![
+        let variables = [
             ("object", whole(request.object)),
             ("oldObject", whole(request.old)),
             ("request", to_cel(&admission)),
             ("namespaceObject", around),
         ];
-        Self { variables }
+        let mut root = FUNCTIONS.new_inner_scope();
+        for (name, value) in variables {
+            root.add_variable_from_value(name, value);
+        }
+        Self { root }
     }
 
-    /// A context in which expressions can be evaluated.
-    pub(super) fn context(&self) -> Context<'static> {
-        let mut context = Context::default().with_all();
-        for (name, value) in &self.variables {
-            context.add_variable_from_value(*name, value.clone());
-        }
-        context
+    /// A context in which expressions can be evaluated, and `variables` be bound.
+    pub(super) fn context(&self) -> Context<'_> {
+        self.root.new_inner_scope()
     }
 }
 
