@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::document::Document;
-use crate::finding::{Findings, On, Place, Pointer};
+use crate::finding::{Finding, Findings, On, Place, Pointer};
 use crate::snapshot::RepoPath;
 
 pub mod bindings;
@@ -130,7 +130,7 @@ macro_rules! kinds {
 
         impl Object {
             /// Decodes a value that passed the check of its shape.
-            fn decode(owner: &Owner, value: &Arc<Value>, document: &Arc<Document>) -> Result<Self, crate::finding::Finding> {
+            fn decode(owner: &Owner, value: &Arc<Value>, document: &Arc<Document>) -> Result<Self, Box<Finding>> {
                 match owner.kind {
                     Kind::Landscape => Ok(Self::Landscape(sourced(owner, value, document)?)),
                     $(Kind::$kind => Ok(Self::$kind(sourced(owner, value, document)?)),)*
@@ -219,7 +219,7 @@ fn sourced<T: serde::de::DeserializeOwned>(
     owner: &Owner,
     value: &Arc<Value>,
     document: &Arc<Document>,
-) -> Result<Sourced<T>, crate::finding::Finding> {
+) -> Result<Sourced<T>, Box<Finding>> {
     let spec = decode::typed(owner, value, document)?;
     Ok(Sourced { spec: Arc::new(spec), value: Arc::clone(value), document: Arc::clone(document) })
 }

@@ -19,16 +19,15 @@ pub(super) fn check(kind: Kind, owner: &Owner, value: &mut Value, document: &Doc
 }
 
 /// The typed form of a value that passed [`check`].
-pub(super) fn typed<T: DeserializeOwned>(owner: &Owner, value: &Value, document: &Document) -> Result<T, Finding> {
+pub(super) fn typed<T: DeserializeOwned>(owner: &Owner, value: &Value, document: &Document) -> Result<T, Box<Finding>> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let pointer = error.path().iter().fold(Pointer::root(), |at, segment| match segment {
             serde_path_to_error::Segment::Seq { index } => at.index(*index),
             serde_path_to_error::Segment::Map { key } => at.key(key),
             _ => at,
         });
-        Finding::error(Code::new("FIELD-TYPE"), format!("`{}` cannot be read: {}", pointer.field(), error.inner()))
-            .at(document.place(&pointer, On::Value))
-            .of(owner)
+        let message = format!("`{}` cannot be read: {}", pointer.field(), error.inner());
+        Box::new(Finding::error(Code::new("FIELD-TYPE"), message).at(document.place(&pointer, On::Value)).of(owner))
     })
 }
 

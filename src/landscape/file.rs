@@ -30,9 +30,26 @@ pub struct File {
 /// One document.
 #[derive(Debug)]
 pub(super) struct Entry {
-    pub place: Place,
+    pub spot: Spot,
     pub content: Content,
     pub findings: Findings,
+}
+
+/// Where a document is. Resolving a place reads the text again, which sound documents should not cost.
+#[derive(Debug, Clone)]
+pub(super) enum Spot {
+    Place(Place),
+    Document(Arc<Document>),
+}
+
+impl Spot {
+    /// The place of the document's first line.
+    pub(super) fn place(&self) -> Place {
+        match self {
+            Self::Place(place) => place.clone(),
+            Self::Document(document) => document.place(&Pointer::root(), On::Key),
+        }
+    }
 }
 
 /// What became of a document.
@@ -84,7 +101,7 @@ pub(super) fn read(path: &RepoPath, sorted: &Path, bytes: &[u8]) -> File {
             file.findings.0.retain(|finding| !own.0.contains(finding));
         }
         let content = if owners.is_empty() { Content::Unknown } else { Content::Broken(owners) };
-        file.entries.push(Entry { place, content, findings: own });
+        file.entries.push(Entry { spot: Spot::Place(place), content, findings: own });
     }
     for document in parsed.documents {
         file.entries.push(entry(&document, sorted));
@@ -118,15 +135,15 @@ fn project_of(namespace: &str) -> Option<String> {
 }
 
 fn entry(document: &Arc<Document>, path: &Path) -> Entry {
-    let place = document.place(&Pointer::root(), On::Key);
-    let refuse = |content: Content, finding: Finding| Entry { place: place.clone(), content, findings: Findings(vec![finding]) };
+    let spot = Spot::Document(Arc::clone(document));
+    let refuse = |content: Content, finding: Finding| Entry { spot: spot.clone(), content, findings: Findings(vec![finding]) };
     let value = document.value();
     let text = |key: &str| value.get(key).and_then(Value::as_str);
     if text("kind") == Some("Secret") {
-        return secret_entry(document, path, place);
+        return secret_entry(document, path, spot);
     }
     if text("apiVersion") == Some("v1") && text("kind") == Some("ConfigMap") && *path == Path::Folder(Folder::Seeds) {
-        return distances_entry(document, place);
+        return distances_entry(document, spot);
     }
     let Some(identity) = document.identity() else { return refuse(Content::Unknown, no_identity(document)) };
     let Some(kind) = Kind::of(&identity.api_version, &identity.kind) else {
@@ -147,13 +164,13 @@ fn entry(document: &Arc<Document>, path: &Path) -> Entry {
     findings.extend(paste::clean(&owner, &mut value, document));
     findings.extend(decode::check(kind, &owner, &mut value, document));
     if findings.has_errors() {
-        return Entry { place, content: Content::Broken(owners), findings };
+        return Entry { spot, content: Content::Broken(owners), findings };
     }
     match Object::decode(&owner, &Arc::new(value), document) {
-        Ok(object) => Entry { place, content: Content::Object(owner, object), findings },
+        Ok(object) => Entry { spot, content: Content::Object(owner, object), findings },
         Err(finding) => {
-            findings.push(finding);
-            Entry { place, content: Content::Broken(owners), findings }
+            findings.push(*finding);
+            Entry { spot, content: Content::Broken(owners), findings }
         }
     }
 }
@@ -232,11 +249,11 @@ fn unknown_kind(document: &Document, identity: &Identity) -> Finding {
 }
 
 /// A Secret. Its findings point at `kind`, never at its content, which a printer would show.
-fn secret_entry(document: &Document, path: &Path, place: Place) -> Entry {
+fn secret_entry(document: &Document, path: &Path, spot: Spot) -> Entry {
     let at = document.place(&"/kind".into(), On::Value);
     let value = document.value();
     let name = value.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let here = |finding: Finding, content: Content| Entry { place: place.clone(), content, findings: Findings(vec![finding]) };
+    let here = |finding: Finding, content: Content| Entry { spot: spot.clone(), content, findings: Findings(vec![finding]) };
     let Path::Project { project, part } = path else {
         let finding = Finding::error(Code::new("LOAD-PLACE"), format!("a Secret does not belong in {}", document.path()))
             .at(at)
@@ -266,10 +283,10 @@ fn secret_entry(document: &Document, path: &Path, place: Place) -> Entry {
 }
 
 /// A ConfigMap with region distances.
-fn distances_entry(document: &Document, place: Place) -> Entry {
+fn distances_entry(document: &Document, spot: Spot) -> Entry {
     let value = document.value();
     let refuse = |message: String, pointer: &Pointer, help: &str| Entry {
-        place: place.clone(),
+        spot: spot.clone(),
         content: Content::Refused,
         findings: Findings(vec![
             Finding::error(Code::new("LOAD-DISTANCES"), message).at(document.place(pointer, On::Value)).help(help),
@@ -306,5 +323,5 @@ fn distances_entry(document: &Document, place: Place) -> Entry {
     }
     let by_profile =
         profiles.split(',').map(str::trim).filter(|p| !p.is_empty()).map(|p| (p.to_owned(), distances.clone())).collect();
-    Entry { place, content: Content::Distances(by_profile), findings: Findings::default() }
+    Entry { spot, content: Content::Distances(by_profile), findings: Findings::default() }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::file::{self, Content, File};
+use super::file::{self, Content, File, Spot};
 use super::paths::{self, Path};
 use super::{Kind, Landscape, Owner, link};
 use crate::finding::{Code, Finding, Findings, Place, Severity};
@@ -18,7 +18,7 @@ pub type FileMemo = Memo<(RepoPath, BlobId), Arc<File>>;
 pub fn load(snapshot: &Snapshot, memo: &mut FileMemo) -> (Landscape, Findings) {
     let mut landscape = Landscape::default();
     let mut findings = Findings::default();
-    let mut seen: BTreeMap<Owner, Vec<Place>> = BTreeMap::new();
+    let mut seen: BTreeMap<Owner, Vec<Spot>> = BTreeMap::new();
     let mut folded: BTreeMap<String, &RepoPath> = BTreeMap::new();
     for (path, blob) in &snapshot.files {
         let sorted = paths::sort(path.as_str());
@@ -32,11 +32,10 @@ pub fn load(snapshot: &Snapshot, memo: &mut FileMemo) -> (Landscape, Findings) {
             continue;
         }
         if sorted == Path::Overlay {
-            match std::str::from_utf8(&blob.bytes) {
-                Ok(text) => drop(landscape.overlays.insert(path.clone(), Arc::from(text))),
-                Err(_) => {
-                    findings.push(Finding::error(Code::new("LOAD-TEXT"), "the file is not UTF-8").at(Place::file(path.clone())))
-                }
+            if let Ok(text) = std::str::from_utf8(&blob.bytes) {
+                landscape.overlays.insert(path.clone(), Arc::from(text));
+            } else {
+                findings.push(Finding::error(Code::new("LOAD-TEXT"), "the file is not UTF-8").at(Place::file(path.clone())));
             }
             continue;
         }
@@ -54,12 +53,12 @@ pub fn load(snapshot: &Snapshot, memo: &mut FileMemo) -> (Landscape, Findings) {
 }
 
 /// Puts the entries of a file where they belong.
-fn take(file: &File, landscape: &mut Landscape, findings: &mut Findings, seen: &mut BTreeMap<Owner, Vec<Place>>) {
+fn take(file: &File, landscape: &mut Landscape, findings: &mut Findings, seen: &mut BTreeMap<Owner, Vec<Spot>>) {
     for entry in &file.entries {
         findings.extend(entry.findings.clone());
         match &entry.content {
             Content::Object(owner, object) => {
-                seen.entry(owner.clone()).or_default().push(entry.place.clone());
+                seen.entry(owner.clone()).or_default().push(entry.spot.clone());
                 landscape.put(owner.clone(), object.clone());
             }
             Content::Broken(owners) => {
@@ -68,13 +67,13 @@ fn take(file: &File, landscape: &mut Landscape, findings: &mut Findings, seen: &
                     if owner.kind == Kind::Landscape && landscape.name.is_empty() {
                         landscape.name.clone_from(&owner.name);
                     }
-                    seen.entry(owner.clone()).or_default().push(entry.place.clone());
+                    seen.entry(owner.clone()).or_default().push(entry.spot.clone());
                     landscape.broken.entry(owner.clone()).or_default().0.extend(errors.clone().cloned());
                 }
             }
-            Content::Unknown => landscape.unknown.push(entry.place.clone()),
+            Content::Unknown => landscape.unknown.push(entry.spot.place()),
             Content::Credential { project, name } => {
-                landscape.credentials.insert((project.clone(), name.clone()), entry.place.clone());
+                landscape.credentials.insert((project.clone(), name.clone()), entry.spot.place());
             }
             Content::Distances(distances) => landscape.distances.extend(distances.clone()),
             Content::Refused => {}
@@ -83,21 +82,21 @@ fn take(file: &File, landscape: &mut Landscape, findings: &mut Findings, seen: &
 }
 
 /// Two documents about the same object: neither wins. Broken objects are in no map.
-fn settle_duplicates(landscape: &mut Landscape, findings: &mut Findings, seen: BTreeMap<Owner, Vec<Place>>) {
-    for (owner, places) in seen {
-        let [first, others @ ..] = places.as_slice() else { continue };
+fn settle_duplicates(landscape: &mut Landscape, findings: &mut Findings, seen: BTreeMap<Owner, Vec<Spot>>) {
+    for (owner, spots) in seen {
+        let [first, others @ ..] = spots.as_slice() else { continue };
         if others.is_empty() {
             if landscape.broken.contains_key(&owner) {
                 landscape.remove(&owner);
             }
             continue;
         }
-        let mut finding = Finding::error(Code::new("LOAD-DUPLICATE"), format!("{owner} is defined {} times", places.len()))
-            .at(first.clone())
+        let mut finding = Finding::error(Code::new("LOAD-DUPLICATE"), format!("{owner} is defined {} times", spots.len()))
+            .at(first.place())
             .help("keep one of them; until then the object stays as it was")
             .of(&owner);
         for other in others {
-            finding = finding.at(other.clone().noted("and here"));
+            finding = finding.at(other.place().noted("and here"));
         }
         landscape.remove(&owner);
         landscape.broken.entry(owner).or_default().push(finding.clone());

@@ -128,12 +128,11 @@ fn merge_images(images: &mut Vec<MachineImage>, others: &[MachineImage]) {
 fn merge_named<T: Clone>(own: &mut Vec<T>, others: &[T], name: impl Fn(&T) -> &String) {
     let mut places: BTreeMap<String, usize> = own.iter().enumerate().map(|(at, item)| (name(item).clone(), at)).collect();
     for other in others {
-        match places.get(name(other)) {
-            Some(&at) => own[at] = other.clone(),
-            None => {
-                places.insert(name(other).clone(), own.len());
-                own.push(other.clone());
-            }
+        if let Some(&at) = places.get(name(other)) {
+            own[at] = other.clone();
+        } else {
+            places.insert(name(other).clone(), own.len());
+            own.push(other.clone());
         }
     }
 }

@@ -34,10 +34,10 @@ fn committed_schemas_are_those_of_the_types() {
 #[test]
 fn there_is_no_schema_without_a_kind() {
     for entry in fs::read_dir(folder()).expect("schemas/ is committed").flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if !name.ends_with(".json") {
+        if entry.path().extension().is_none_or(|extension| extension != "json") {
             continue;
         }
+        let name = entry.file_name().to_string_lossy().into_owned();
         assert!(Kind::ALL.iter().any(|kind| schema::file_name(*kind) == name), "schemas/{name} belongs to no kind");
     }
 }

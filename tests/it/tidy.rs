@@ -161,7 +161,8 @@ fn uses(line: &str, name: &str) -> bool {
         let before = rest[..at].chars().next_back();
         let after = rest[at + name.len()..].chars().next();
         let word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
-        if !word(before) && !(word(after) && word(name.chars().next_back())) {
+        let ends = !word(after) || !word(name.chars().next_back());
+        if !word(before) && ends {
             return true;
         }
         rest = &rest[at + name.len()..];
@@ -309,6 +310,26 @@ fn long_files_say_why() {
         .filter(|s| s.text.lines().count() > LONGEST && !s.text.lines().take(12).any(|line| line.starts_with("//! Long: ")))
         .map(|s| format!("src/{}: {} lines; split it, or say why with a `//! Long: …` line", s.path, s.text.lines().count()))
         .collect();
+    report(&problems);
+}
+
+#[test]
+fn every_code_of_the_model_is_explained() {
+    let mut problems = Vec::new();
+    for source in sources().iter().filter(|s| s.module == "landscape") {
+        for (number, line) in source.text.lines().enumerate() {
+            let raised = line.split('"').skip(1).step_by(2).filter(|word| {
+                let upper = |c: char| c.is_ascii_uppercase() || c == '-';
+                ["FIELD-", "LOAD-", "SECRET-", "PASTE-", "REF-"].iter().any(|prefix| word.starts_with(prefix))
+                    && word.chars().all(upper)
+            });
+            for code in raised {
+                if !espalier::landscape::CODES.iter().any(|(known, ..)| *known == code) {
+                    problems.push(format!("src/{}:{}: `{code}` is not in CODES", source.path, number + 1));
+                }
+            }
+        }
+    }
     report(&problems);
 }
 
