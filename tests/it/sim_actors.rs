@@ -16,8 +16,10 @@ struct Seed {
 impl Seed {
     /// A seed with the engines' kinds and the namespace, Cluster and credentials of one shoot.
     async fn open(delays: Delays) -> Self {
-        let start = "2026-11-21T10:00:00Z".parse().expect("a timestamp");
-        let options = Options { name: "seed".into(), state: None, seed: 7, actors: true, garden: false, delays, start };
+        Self::furnished(options(delays, None)).await
+    }
+
+    async fn furnished(options: Options) -> Self {
         let seed = Self { sim: Sim::open(options).expect("an empty cluster opens") };
         for (group, kind, plural, scope) in [
             ("extensions.gardener.cloud", "Cluster", "clusters", "Cluster"),
@@ -143,6 +145,11 @@ impl Seed {
     async fn rest(&self, seconds: u64) {
         tokio::time::sleep(Duration::from_secs(seconds)).await;
     }
+}
+
+fn options(delays: Delays, state: Option<std::path::PathBuf>) -> Options {
+    let start = "2026-11-21T10:00:00Z".parse().expect("a timestamp");
+    Options { name: "seed".into(), state, seed: 7, actors: true, garden: false, delays, start }
 }
 
 fn manifest(api_version: &str, kind: &str, name: &str, spec: Value) -> Value {
@@ -535,4 +542,31 @@ async fn autoscalers_addresses_records_and_backups() {
     let backup = seed.get(&secret("etcd-backup", json!({}))).await.expect("written by the entry");
     assert_eq!(text(&backup, "/data/bucketName"), base64("bucket"));
     assert_eq!(text(&backup, "/data/key"), "c2VjcmV0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn controllers_that_start_again_find_nothing_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let state = Some(folder.path().join("seed.redb"));
+    let seed = Seed::furnished(options(Delays::Short, state.clone())).await;
+    let etcd = manifest("druid.gardener.cloud/v1alpha1", "Etcd", "etcd-events", json!({"replicas": 1}));
+    let infrastructure = extension("Infrastructure", json!({"region": "north"}));
+    let scheduler = deployment("kube-scheduler", 2);
+    for manifest in [&etcd, &infrastructure, &scheduler] {
+        seed.create(manifest.clone()).await;
+        seed.ask(manifest).await;
+    }
+    seed.until(&etcd, "ready", |e| e.pointer("/status/ready") == Some(&json!(true))).await;
+    // Asked while it was created or afterwards: either way it ends with an operation that succeeded.
+    seed.until(&infrastructure, "settled", |i| text(i, "/status/lastOperation/state") == "Succeeded").await;
+    seed.until(&scheduler, "rolled out", rolled_out(2)).await;
+    seed.rest(60).await;
+    seed.sim.close().await;
+
+    let again = Seed { sim: Sim::open(options(Delays::Short, state)).expect("a kept cluster opens") };
+    let before = again.sim.counters().commits;
+    again.rest(600).await;
+    assert_eq!(again.sim.counters().commits, before);
+    again.until(&scheduler, "still there", rolled_out(2)).await;
+    again.sim.close().await;
 }
