@@ -106,6 +106,9 @@ pub enum DaemonError {
     },
 }
 
+/// Milliseconds between two pictures while things move.
+const PICTURE_EVERY: Millis = 100;
+
 /// Where and how the shell stands.
 struct Shell {
     options: Options,
@@ -116,10 +119,12 @@ struct Shell {
     watching: Option<Watching>,
     signals: mpsc::Sender<cluster::Signal>,
     following: Kinds,
-    documents: landscape::Memory,
+    documents: landscape::FileMemo,
     library: Option<(BTreeMap<RepoPath, Arc<str>>, Arc<Library>)>,
     head: Option<Revision>,
     status: Option<Revision>,
+    limits: apply::Limits,
+    published: Option<Millis>,
 }
 
 /// Runs until `stop` turns true, or until all is settled if that was asked for.
@@ -135,10 +140,12 @@ pub async fn run(options: Options, mut stop: watch::Receiver<bool>) -> Result<En
         watching: None,
         signals,
         following: Kinds::default(),
-        documents: landscape::Memory::default(),
+        documents: landscape::FileMemo::default(),
         library: None,
         head: None,
         status: None,
+        limits: apply::Limits::default(),
+        published: None,
         options,
     };
     shell.read_status().await?;
@@ -218,14 +225,20 @@ impl Shell {
     }
 
     fn step(&mut self, event: Event) {
-        if let Event::Committed(Ok(revision)) = &event {
-            self.status = Some(revision.clone());
+        match &event {
+            Event::Committed(Ok(revision)) => self.status = Some(revision.clone()),
+            Event::StatusTree(tip, _) => self.status.clone_from(tip),
+            _ => {}
         }
         let (now, at) = (self.now(), self.at());
         for effect in self.state.step(event, now, at) {
             self.perform(effect);
         }
-        self.publish();
+        // A picture costs a look at every owner: often enough for people is often enough.
+        if self.published.is_none_or(|last| at >= last + PICTURE_EVERY) || self.state.is_settled(at) {
+            self.published = Some(at);
+            self.publish();
+        }
     }
 
     fn publish(&mut self) -> Arc<View> {
@@ -261,13 +274,16 @@ impl Shell {
                 }
             }),
             Effect::Execute(plan) => {
-                let owner = plan.owner.clone();
+                let (owner, limits) = (plan.owner.clone(), self.limits.clone());
                 self.spawn(async move {
-                    let results = apply::execute(&plan, &clusters, &apply::Limits::default()).await;
+                    let results = apply::execute(&plan, &clusters, &limits).await;
                     Event::Done(owner, results)
                 });
             }
-            Effect::PatchStatus(patches) => self.spawn(async move { Event::StatusDone(patch(&clusters, patches).await) }),
+            Effect::PatchStatus(patches) => {
+                let limits = self.limits.clone();
+                self.spawn(async move { Event::StatusDone(patch(&clusters, &limits, patches).await) });
+            }
             Effect::Commit { changes, subject, trailers } => self.commit(changes, subject, trailers),
             Effect::ReadStatus => self.reread_status(),
         }
@@ -303,7 +319,6 @@ impl Shell {
         let reference = git::status_reference(&self.options.landscape);
         let tip = self.options.repo.resolve(&reference).await?;
         let files = self.options.repo.read_tree(&reference).await?;
-        self.status = tip.clone();
         self.step(Event::StatusTree(tip, files));
         Ok(())
     }
@@ -418,7 +433,11 @@ impl Shell {
         self.step(Event::Expect(kinds.clone()));
         match &mut self.watching {
             Some(watching) => watching.ensure(&kinds),
-            None => self.watching = Some(cluster::watch(&self.options.clusters, &kinds, keep(library), self.signals.clone())),
+            None => {
+                let keep = keep(library);
+                self.limits.keep = Arc::new(keep.clone());
+                self.watching = Some(cluster::watch(&self.options.clusters, &kinds, keep, self.signals.clone()));
+            }
         }
     }
 
@@ -452,12 +471,11 @@ fn keep(library: &Library) -> Keep {
     keep
 }
 
-async fn patch(clusters: &Clusters, patches: Vec<(Owner, Step)>) -> Vec<(Owner, StepResult)> {
-    let limits = apply::Limits::default();
+async fn patch(clusters: &Clusters, limits: &apply::Limits, patches: Vec<(Owner, Step)>) -> Vec<(Owner, StepResult)> {
     let mut out = Vec::new();
     for (owner, step) in patches {
         let plan = OwnerPlan::status(owner.clone(), step);
-        out.extend(apply::execute(&plan, clusters, &limits).await.into_iter().map(|result| (owner.clone(), result)));
+        out.extend(apply::execute(&plan, clusters, limits).await.into_iter().map(|result| (owner.clone(), result)));
     }
     out
 }

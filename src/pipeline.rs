@@ -10,17 +10,17 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::admission::{self, Accepted, Admitted, Gone};
-use crate::digest::{self, Digest, DigestKey};
-use crate::facts::Facts;
+use crate::digest::{Digest, DigestKey};
+use crate::facts::{Exported, Facts};
 use crate::finding::{Finding, Findings, Severity};
 use crate::landscape::{Kind, Landscape, Owner, Target};
 use crate::library::Library;
-use crate::observed::{ACCEPTED_ANNOTATION, ACCEPTED_REVISION_ANNOTATION, Object, ObjectKey, Observed, garden_key};
+use crate::observed::{ACCEPTED_ANNOTATION, ACCEPTED_REVISION_ANNOTATION, OWNER_LABEL, Object, ObjectKey, Observed, garden_key};
 use crate::plan::{self, Action, ComponentState, OwnerPlan, Step, settled};
-use crate::render::context::Identity;
-use crate::render::{self, DesiredObject, Release, RenderState};
+use crate::render::context::{Identity, Objects};
+use crate::render::{self, DesiredObject, Release, Scope};
 use crate::schedule::{self, Placements, SeedState, Usage};
-use crate::secrets::{self, Bodies, SecretRef, Wanted};
+use crate::secrets::{self, Bodies, SecretRef};
 use crate::snapshot::{RepoPath, Revision};
 
 /// What one commit means at garden scope.
@@ -50,9 +50,20 @@ pub struct World {
 pub struct Memory {
     /// Admission's memo.
     pub admission: admission::Memory,
-    rendered: BTreeMap<Owner, (Digest, Arc<Vec<Arc<Release>>>)>,
-    /// Releases rendered since the counter was last read.
+    rendered: BTreeMap<Owner, Kept>,
+    exports: BTreeMap<Owner, (Arc<Value>, Vec<Exported>)>,
+    /// How often an owner was rendered.
     pub renders: u64,
+}
+
+/// A rendering that is kept while its owner is not as wanted yet.
+struct Kept {
+    /// Digest of its inputs short of secret bodies.
+    input: Digest,
+    /// The secrets whose bodies went in, at which version.
+    secrets: BTreeMap<SecretRef, Option<String>>,
+    releases: Arc<Vec<Arc<Release>>>,
+    findings: Findings,
 }
 
 impl Memory {
@@ -330,8 +341,13 @@ impl World {
         let mut releases: Arc<Vec<Arc<Release>>> = Arc::default();
         let mut generate = Vec::new();
         let mut again = None;
-        if manifest.is_some() && (live.is_some() || owner.kind == Kind::Landscape) && (owner.kind != Kind::Shoot || known(&identity)) {
-            let made = self.render(owner, &identity, look, memory);
+        let mut missing = None;
+        if let Some(manifest) = &manifest
+            && (live.is_some() || owner.kind == Kind::Landscape)
+            && (owner.kind != Kind::Shoot || known(&identity))
+        {
+            let made = self.render(owner, manifest, &identity, look, memory);
+            missing = made.missing;
             releases = made.releases;
             needs = made.needs;
             findings = made.findings;
@@ -356,6 +372,14 @@ impl World {
             contested: look.contested,
             again,
         });
+        if let Some(why) = missing {
+            // Something that every component needs is not known yet.
+            if let Some(first) = plan.components.first_mut()
+                && first.state == ComponentState::Ready
+            {
+                first.state = ComponentState::Waiting(why);
+            }
+        }
         if let Some(why) = &unplaced {
             // An unplaced shoot is written down, and waits.
             if let Some(first) = plan.components.first_mut()
@@ -494,12 +518,124 @@ impl World {
     }
 }
 
+/// What rendering an owner came to.
+#[derive(Default)]
 struct Made {
     releases: Arc<Vec<Arc<Release>>>,
     needs: BTreeSet<SecretRef>,
     findings: Findings,
     generate: Vec<secrets::Generate>,
     again: Option<i64>,
+    missing: Option<String>,
+}
+
+impl World {
+    /// Renders an owner, or takes what was rendered before from the same inputs.
+    fn render(&self, owner: &Owner, manifest: &Value, identity: &Identity, look: &Look<'_>, memory: &mut Memory) -> Made {
+        let objects = self.objects_for(owner, manifest, identity.seed.as_deref());
+        let prepared = match render::prepare(&objects, owner, identity, look.library) {
+            Ok(Some(prepared)) => prepared,
+            Ok(None) => return Made::default(),
+            Err(missing) => return Made { missing: Some(missing.to_string()), ..Made::default() },
+        };
+        memory.exports.insert(owner.clone(), (Arc::new(manifest.clone()), prepared.exports.clone()));
+        let have = managed_secrets(look.observed, &prepared.target, &prepared.secret_namespace);
+        let ensured = secrets::ensure(&prepared.wants, &prepared.secret_namespace, &prepared.target, &have, look.now.as_second());
+        let mut generate = ensured.generate.clone();
+        for secret in &mut generate {
+            // Selects it for this owner; it carries no tracking, so it is never pruned by us.
+            secret.labels.insert(OWNER_LABEL.to_owned(), owner.label());
+        }
+        let mut facts = Facts::collect(look.observed, &prepared.exports);
+        if let Some(seed) = &identity.seed {
+            let seed = Owner::cluster(Kind::Seed, seed.clone());
+            facts = facts.with(Scope::Seed, &Facts::collect(look.observed, &self.exports_of(&seed, look, memory)));
+        }
+        if owner.kind != Kind::Landscape {
+            facts = facts.with(Scope::Garden, &Facts::collect(look.observed, &self.exports_of(&self.root, look, memory)));
+        }
+        let none = Bodies::default();
+        let inputs = render::Inputs {
+            prepared: &prepared,
+            library: look.library,
+            ensured: Some(&ensured),
+            facts: &facts,
+            bodies: &none,
+            digest_key: look.digest_key,
+            offline: false,
+        };
+        let input = render::input(&inputs);
+        let version = |secret: &SecretRef| {
+            let key = ObjectKey::new("", "Secret", &secret.namespace, &secret.name);
+            look.observed.get(&secret.target, &key).map(|o| o.resource_version.clone())
+        };
+        let again = ensured.again;
+        if let Some(kept) = memory.rendered.get(owner)
+            && kept.input == input
+            && kept.secrets.iter().all(|(secret, at)| version(secret) == *at)
+        {
+            return Made {
+                releases: kept.releases.clone(),
+                findings: kept.findings.clone(),
+                generate,
+                again,
+                ..Made::default()
+            };
+        }
+        memory.renders += 1;
+        let made = render::render(&render::Inputs { bodies: look.bodies, ..inputs });
+        let releases: Arc<Vec<Arc<Release>>> = Arc::new(made.releases.into_iter().map(Arc::new).collect());
+        if made.needs_bodies.is_empty() {
+            let secrets = look.bodies.0.keys().map(|secret| (secret.clone(), version(secret))).collect();
+            let kept = Kept { input, secrets, releases: releases.clone(), findings: made.findings.clone() };
+            memory.rendered.insert(owner.clone(), kept);
+        }
+        Made { releases, needs: made.needs_bodies, findings: made.findings, generate, again, missing: None }
+    }
+
+    /// The manifests that an owner's context is made from.
+    fn objects_for(&self, owner: &Owner, manifest: &Value, seed: Option<&str>) -> Objects {
+        let mut objects: Objects = sources(self, owner, seed)
+            .into_iter()
+            .filter_map(|source| self.manifest(&source).map(|value| (source, value.clone())))
+            .collect();
+        objects.insert(owner.clone(), Arc::new(manifest.clone()));
+        objects
+    }
+
+    /// Where the facts of another scope are found; as of that owner's latest look, or prepared now.
+    fn exports_of(&self, owner: &Owner, look: &Look<'_>, memory: &Memory) -> Vec<Exported> {
+        let Some(manifest) = self.manifest(owner) else { return Vec::new() };
+        if let Some((known, exports)) = memory.exports.get(owner)
+            && known == manifest
+        {
+            return exports.clone();
+        }
+        let live = look.observed.garden(owner).filter(|o| o.is_tracked());
+        let identity = identity(owner, live.map(Arc::as_ref), look.observed);
+        let objects = self.objects_for(owner, manifest, None);
+        render::prepare(&objects, owner, &identity, look.library).ok().flatten().map(|p| p.exports).unwrap_or_default()
+    }
+}
+
+/// The Secrets of a namespace that the secrets manager's labels mark.
+fn managed_secrets<'a>(observed: &'a Observed, target: &Target, namespace: &str) -> Vec<&'a Object> {
+    let Some(live) = observed.targets.get(target) else { return Vec::new() };
+    let first = ObjectKey::new("", "Secret", namespace, "");
+    live.objects
+        .range(first..)
+        .take_while(|(key, _)| key.group.is_empty() && key.kind == "Secret" && key.namespace == namespace)
+        .map(|(_, object)| object.as_ref())
+        .filter(|object| object.labels.get("managed-by").is_some_and(|m| m == "secrets-manager"))
+        .collect()
+}
+
+/// Where the key for digests of secret content is, once it was made.
+#[must_use]
+pub fn digest_key_ref(observed: &Observed) -> Option<SecretRef> {
+    let named = managed_secrets(observed, &Target::Garden, "garden").into_iter().filter(|s| s.labels.get("name").is_some_and(|n| n == secrets::DIGEST_KEY));
+    let newest = named.max_by_key(|s| s.key.name.clone())?;
+    Some(SecretRef { target: Target::Garden, namespace: "garden".into(), name: newest.key.name.clone() })
 }
 
 /// `shoot--<project>--<name>` (`control-plane-objects.md` §1). Once in the garden's status it is reused as it is.
@@ -572,7 +708,7 @@ fn set(value: &mut Value, pointer: &str, new: Value) {
 
 /// Landscape objects whose manifests enter an owner's context: a change of one is a change for the other.
 #[must_use]
-pub fn sources(world: &World, owner: &Owner) -> BTreeSet<Owner> {
+pub fn sources(world: &World, owner: &Owner, placed: Option<&str>) -> BTreeSet<Owner> {
     let mut out = BTreeSet::new();
     if owner.kind != Kind::Landscape {
         out.insert(world.root.clone());
@@ -609,8 +745,19 @@ pub fn sources(world: &World, owner: &Owner) -> BTreeSet<Owner> {
         if let Some(name) = text("/spec/exposureClassName") {
             out.insert(Owner::cluster(Kind::ExposureClass, name));
         }
-        if let Some(seed) = text("/spec/seedName") {
+        if let Some(seed) = placed.or_else(|| text("/spec/seedName")) {
             out.insert(Owner::cluster(Kind::Seed, seed));
+        }
+        // Registrations say which extensions are switched on without being asked for.
+        out.extend(world.admitted.of_kind(Kind::ControllerRegistration).map(|(registration, _)| registration.clone()));
+        let binding = text("/spec/credentialsBindingName").map(|name| Owner::project(Kind::CredentialsBinding, owner.project.clone(), name));
+        if let Some(reference) = binding.and_then(|b| world.manifest(&b)).and_then(|b| b.pointer("/credentialsRef"))
+            && reference.get("kind").and_then(Value::as_str) == Some("WorkloadIdentity")
+            && let Some(name) = reference.get("name").and_then(Value::as_str)
+        {
+            let namespace = reference.get("namespace").and_then(Value::as_str).unwrap_or_default();
+            let project = if namespace == "garden" { "garden" } else { namespace.strip_prefix("garden-").unwrap_or(&owner.project) };
+            out.insert(Owner::project(Kind::WorkloadIdentity, project, name));
         }
     }
     out

@@ -19,7 +19,7 @@ mod delete;
 pub mod outcome;
 pub mod owner;
 
-pub use delete::FINALIZER;
+pub use delete::{FINALIZER, gone};
 pub use outcome::{ErrorClass, Outcome, StepError, StepResult};
 pub use owner::{MANIFEST, Request, plan, settled};
 
@@ -47,6 +47,21 @@ pub struct OwnerPlan {
     pub progress: u8,
     /// When to look again although nothing changed, as seconds since the epoch.
     pub again: Option<i64>,
+}
+
+impl OwnerPlan {
+    /// A plan that is one status to write.
+    #[must_use]
+    pub fn status(owner: Owner, step: Step) -> Self {
+        let component = ComponentPlan {
+            id: ComponentId { scope: crate::render::Scope::Garden, name: MANIFEST.into() },
+            target: step.target.clone(),
+            state: ComponentState::Ready,
+            steps: vec![step],
+            later: Vec::new(),
+        };
+        Self { owner, operation: Operation::Reconcile, components: vec![component], generate: Vec::new(), progress: 100, again: None }
+    }
 }
 
 /// Gardener's operation types as far as they apply to any owner.

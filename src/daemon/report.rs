@@ -36,6 +36,7 @@ pub struct Report {
     committing: Option<BTreeMap<RepoPath, Option<Digest>>>,
     patching: BTreeSet<Owner>,
     removed: BTreeSet<RepoPath>,
+    unread: bool,
 }
 
 impl Report {
@@ -152,6 +153,12 @@ impl Report {
         self.schedule(at);
     }
 
+    /// The branch could not be read: it is asked for again when the next report is due.
+    pub fn retry(&mut self, at: Millis) {
+        self.unread = true;
+        self.schedule(at);
+    }
+
     /// A status subresource was written, or not.
     pub fn patched(&mut self, owner: &Owner, ok: bool, at: Millis) {
         self.patching.remove(owner);
@@ -167,6 +174,12 @@ impl Report {
             return;
         }
         let Some(world) = state.world() else { return };
+        if self.unread && self.due.is_some_and(|due| due <= at) {
+            self.unread = false;
+            self.due = None;
+            effects.push(Effect::ReadStatus);
+            return;
+        }
         let Some(branch) = &self.branch else { return };
         if self.committing.is_some() {
             return;

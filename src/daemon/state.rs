@@ -40,14 +40,18 @@ pub enum Event {
     Bodies(Owner, Result<Bodies, String>),
     /// The key for digests of secret content was read back.
     DigestKey(DigestKey),
+    /// The key for digests of secret content is not there yet.
+    NoDigestKey,
     /// An owner's steps were carried out.
     Done(Owner, Vec<StepResult>),
     /// Status subresources were written.
     StatusDone(Vec<(Owner, StepResult)>),
     /// The status branch moved to what we wanted, or not.
     Committed(Result<Revision, String>),
-    /// The status branch as it is: read at the start, and again after a lost race.
-    StatusTree(BTreeMap<RepoPath, String>),
+    /// The status branch as it is, with its tip: read at the start, and again after a lost race.
+    StatusTree(Option<Revision>, BTreeMap<RepoPath, String>),
+    /// The status branch cannot be read at the moment.
+    StatusUnreadable(String),
     /// Whether we hold the lease.
     Lease(bool),
     /// Time passed.
@@ -227,6 +231,7 @@ impl State {
                 self.digest_key = Some(key);
                 self.touch_all(at);
             }
+            Event::NoDigestKey => self.key_asked = false,
             Event::Done(owner, results) => self.done(&owner, results, at),
             Event::StatusDone(results) => {
                 for (owner, result) in results {
@@ -247,7 +252,11 @@ impl State {
                     effects.push(Effect::ReadStatus);
                 }
             },
-            Event::StatusTree(files) => self.report.present(files, at),
+            Event::StatusTree(_, files) => self.report.present(files, at),
+            Event::StatusUnreadable(why) => {
+                tracing::warn!(%why, "the status branch cannot be read");
+                self.report.retry(at);
+            }
             Event::Lease(held) => {
                 if held && !self.lease {
                     self.touch_all(at);
@@ -331,7 +340,7 @@ impl State {
                         && before.held(&owner) == world.held(&owner)
                         && before.going.contains(&owner) == world.going.contains(&owner)
                         && before.remarks(&owner) == world.remarks(&owner)
-                        && !inherits_change(before, &world, &owner)
+                        && !inherits_change(before, &world, &owner, self.shown.get(&owner).and_then(|s| s.seed.as_deref()))
                 });
             if !untouched {
                 self.queue.add(&owner, at);
@@ -580,7 +589,12 @@ impl State {
         }
         self.queue.done(owner, at, None);
         if plan::gone(&plan) && self.world.as_ref().is_some_and(|w| w.going.contains(owner)) {
-            self.report.forget(owner);
+            // Nothing is left of it in the garden: it is no more.
+            self.readmit(now);
+            if self.world.as_ref().is_some_and(|w| !w.owners().contains(owner)) {
+                self.forget(owner);
+            }
+            self.placements_stale = true;
         }
     }
 
@@ -620,8 +634,8 @@ impl State {
 }
 
 /// Whether something that an owner inherits from changed between two worlds: its profile, seed, project or bindings.
-fn inherits_change(before: &World, after: &World, owner: &Owner) -> bool {
-    pipeline::sources(after, owner).iter().any(|source| before.manifest(source) != after.manifest(source))
+fn inherits_change(before: &World, after: &World, owner: &Owner, seed: Option<&str>) -> bool {
+    pipeline::sources(after, owner, seed).iter().any(|source| before.manifest(source) != after.manifest(source))
 }
 
 /// Nothing to do and nothing under way, yet not ready: something outside must happen first.

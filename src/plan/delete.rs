@@ -123,6 +123,12 @@ fn scope(components: &BTreeMap<&str, (&Component, &RenderState)>) -> Scope {
     components.values().next().map_or(Scope::Garden, |(c, _)| c.id.scope)
 }
 
+/// Whether nothing is left of an owner that goes.
+#[must_use]
+pub fn gone(plan: &OwnerPlan) -> bool {
+    plan.operation == Operation::Delete && plan.components.is_empty()
+}
+
 /// The plan of an owner that goes: components in reversed order, those marked `late` after all others, the landscape object last.
 pub(super) fn plan(request: &Request<'_>) -> OwnerPlan {
     let components = components(request);
