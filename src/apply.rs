@@ -10,8 +10,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt as _;
-use futures::stream;
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, StreamExt as _, stream};
 
 use crate::cluster::{ClusterError, Clusters};
 use crate::landscape::Target;
@@ -52,10 +52,14 @@ pub async fn execute(plan: &OwnerPlan, clusters: &Clusters, limits: &Limits) -> 
 
     let mut failed = vec![false; plan.components.len()];
     for phase in [Phase::Write, Phase::Delete] {
-        let runs = plan.components.iter().enumerate().map(|(at, component)| {
-            let stop = failed[at];
-            async move { (at, if stop { Vec::new() } else { run(component, phase, clusters, limits).await }) }
-        });
+        // Boxed, or the compiler cannot see that this is `Send` for every lifetime.
+        let runs: Vec<BoxFuture<'_, (usize, Vec<StepResult>)>> = plan
+            .components
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| !failed[*at])
+            .map(|(at, component)| run(component, phase, clusters, limits).map(move |steps| (at, steps)).boxed())
+            .collect();
         let done: Vec<(usize, Vec<StepResult>)> = stream::iter(runs).buffered(limits.components.max(1)).collect().await;
         for (at, steps) in done {
             failed[at] |= steps.iter().any(|step| step.result.is_err());

@@ -10,11 +10,15 @@ use crate::print::Printer;
 use crate::telemetry;
 
 mod completion;
+mod demo;
 mod explain;
 mod graph;
 mod output;
+mod progress;
 mod read;
+mod run;
 mod schema;
+mod simulated;
 mod validate;
 mod version;
 
@@ -30,6 +34,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Demo(demo::Args),
+    Run(run::Args),
     Validate(validate::Args),
     Explain(explain::Args),
     Schema(schema::Args),
@@ -158,6 +164,28 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Schema(args) => schema::run(context, args).await,
         Command::Graph(args) => graph::run(context, args).await,
         Command::Completion(args) => completion::run(context, args).await,
+        Command::Demo(args) => demo::run(context, args).await,
+        Command::Run(args) => run::run(context, args).await,
         Command::Version(args) => version::run(context, args).await,
     }
+}
+
+/// Turns true when the process is asked to end, by SIGINT or SIGTERM.
+pub(crate) fn stop_signal() -> anyhow::Result<(tokio::sync::watch::Receiver<bool>, std::sync::Arc<std::sync::OnceLock<Exit>>)> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (tell, told) = tokio::sync::watch::channel(false);
+    let why = std::sync::Arc::new(std::sync::OnceLock::new());
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let by = why.clone();
+    tokio::spawn(async move {
+        let exit = tokio::select! {
+            _ = interrupt.recv() => Exit::Interrupted,
+            _ = terminate.recv() => Exit::Terminated,
+        };
+        by.get_or_init(|| exit);
+        tell.send_replace(true);
+        // Keeps the channel open: a dropped sender would read as another wish to stop.
+        std::future::pending::<()>().await;
+    });
+    Ok((told, why))
 }

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::apply;
-use crate::cluster::{self, ClusterError, Clusters, KindRef, Kinds, Lease, LeaseSettings, Watching};
+use crate::cluster::{self, ClusterError, Clusters, KindRef, Kinds, Lease, Watching, lease::LeaseSettings};
 use crate::digest::DigestKey;
 use crate::finding::Findings;
 use crate::git::{self, GitError, Message, Repo};
@@ -434,9 +434,7 @@ impl Shell {
         match &mut self.watching {
             Some(watching) => watching.ensure(&kinds),
             None => {
-                let keep = keep(library);
-                self.limits.keep = Arc::new(keep.clone());
-                self.watching = Some(cluster::watch(&self.options.clusters, &kinds, keep, self.signals.clone()));
+                self.watching = Some(cluster::watch(&self.options.clusters, &kinds, keep(library), self.signals.clone()));
             }
         }
     }

@@ -362,6 +362,7 @@ impl World {
             owner,
             releases: &releases,
             manifest: own.as_ref(),
+            manifest_after: (owner.kind == Kind::Landscape).then_some("crds"),
             decisions,
             generate,
             observed: look.observed,

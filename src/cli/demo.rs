@@ -58,13 +58,13 @@ enum Speed {
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let printer = &context.printer;
     let dir = args.dir.clone();
-    tokio::fs::create_dir_all(&dir).await.with_context(|| format!("failed to create {}", dir.display()))?;
-    let dir = tokio::fs::canonicalize(&dir).await.with_context(|| format!("failed to find {}", dir.display()))?;
+    std::fs::create_dir_all(&dir).with_context(|| format!("failed to create {}", dir.display()))?;
+    let dir = std::fs::canonicalize(&dir).with_context(|| format!("failed to find {}", dir.display()))?;
     let repo_dir = dir.join("repo");
-    if tokio::fs::try_exists(repo_dir.join(".git")).await.unwrap_or(false) {
+    if repo_dir.join(".git").exists() {
         printer.note(&format!("Going on with {}", repo_dir.display()));
     } else {
-        let files = crate::library::example(LANDSCAPE);
+        let files = crate::library::example(LANDSCAPE).into_iter().map(|(path, text)| (path, text.as_bytes().to_vec())).collect();
         let message = Message { subject: "Describe a landscape of two seeds and seven clusters".into(), ..Message::default() };
         git::create(&repo_dir, &format!("landscape/{LANDSCAPE}"), files, message, config::now().as_second()).await?;
         printer.note(&format!("Made {} (branch landscape/{LANDSCAPE})", repo_dir.display()));
@@ -83,9 +83,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         clusters.insert(seed);
     }
     let listener = TcpListener::bind("127.0.0.1:0").await.context("failed to listen on loopback")?;
-    let serving = sim::serve(park.sims(), listener, Some(&state)).await?;
-    let kubeconfig = dir.join("kubeconfig");
-    write_private(&kubeconfig, &serving.kubeconfig).await?;
+    /*SERVE*/drop(listener);
 
     let credentials = tokio::spawn(hand_in_credentials(garden, repo.clone()));
     let (view, seen) = watch::channel(Arc::new(View::default()));
@@ -94,7 +92,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         branch: run::branch(LANDSCAPE, None),
         root: String::new(),
         landscape: LANDSCAPE.to_owned(),
-        clusters: Clusters::new(BTreeMap::new(), config::now),
+        clusters: Clusters::new(BTreeMap::new(), Arc::new(config::now)),
         connect: park.connect(),
         poll: Duration::from_secs(30),
         once,
@@ -129,7 +127,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     };
     narrator.abort();
     credentials.abort();
-    serving.stop().await;
+    /*STOP*/
     for (_, sim) in park.sims() {
         sim.close().await;
     }
@@ -235,12 +233,11 @@ fn collect(value: &Value, own: &str, out: &mut BTreeMap<String, BTreeSet<String>
 }
 
 /// Writes a file that only its owner may read: it holds tokens.
-async fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
-    use tokio::io::AsyncWriteExt as _;
-    let mut options = tokio::fs::OpenOptions::new();
+fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
-    let mut file = options.open(path).await.with_context(|| format!("failed to write {}", path.display()))?;
-    file.write_all(text.as_bytes()).await?;
-    file.flush().await?;
-    Ok(())
+    let mut file = options.open(path).with_context(|| format!("failed to write {}", path.display()))?;
+    file.write_all(text.as_bytes()).with_context(|| format!("failed to write {}", path.display()))
 }

@@ -63,7 +63,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     };
     let repo = open(&context.settings, args.state_dir.as_ref()).await?;
     let (connect, park) = reach(context, &args, &repo, &landscape).await?;
-    let clusters = Clusters::new(BTreeMap::new(), config::now);
+    let clusters = Clusters::new(BTreeMap::new(), Arc::new(config::now));
     let (view, mut seen) = watch::channel(Arc::new(View::default()));
     let options = Options {
         repo,
@@ -174,10 +174,10 @@ fn kubeconfig(file: Option<PathBuf>) -> Connect {
             } else {
                 let said = clusters.get("kubeconfig").and_then(Value::as_str).map(PathBuf::from);
                 let Some(path) = said.or(file) else { return Err("there is no kubeconfig: say --kubeconfig FILE".to_owned()) };
-                let text = tokio::fs::read_to_string(&path).await.map_err(|e| format!("failed to read {}: {e}", path.display()))?;
+                let text = std::fs::read_to_string(&path).map_err(|e| format!("failed to read {}: {e}", path.display()))?;
                 Access::Kubeconfig { text: Zeroizing::new(text), context: Some(name.to_owned()) }
             };
-            cluster::client(&target, access).await.map_err(|e| e.to_string())
+            cluster::connect::client(&target, access).await.map_err(|e| e.to_string())
         }
         .boxed()
     })

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::state::{Counts, State};
 use crate::landscape::{Kind, Owner, Target};
+use crate::plan::ComponentState;
 use crate::snapshot::Revision;
 use crate::status::{self, Standing};
 
@@ -102,10 +103,12 @@ impl State {
                 let failures = self.failures.get(owner).map_or(&[][..], Vec::as_slice);
                 let shown = self.shown.get(owner).cloned().unwrap_or_default();
                 let held = world.held(owner);
-                let note = match (held.first(), shown.unplaced) {
-                    (Some(finding), _) => finding.message.clone(),
-                    (None, Some(why)) => format!("not scheduled: {why}"),
-                    (None, None) => status::unsettled(plan).unwrap_or_default(),
+                let failure = failures.iter().find_map(|f| f.result.as_ref().err().map(|e| format!("{} {}: {}", f.verb, f.key, e.message)));
+                let note = match (held.first(), shown.unplaced, failure) {
+                    (Some(finding), ..) => finding.message.clone(),
+                    (None, Some(why), _) => format!("not scheduled: {why}"),
+                    (None, None, Some(why)) => why,
+                    (None, None, None) => troubled(plan).or_else(|| status::unsettled(plan)).unwrap_or_default(),
                 };
                 let row = Row {
                     standing: status::standing(plan, held, failures),
@@ -117,4 +120,12 @@ impl State {
             })
             .collect()
     }
+}
+
+/// The words of the first component that fails.
+fn troubled(plan: &crate::plan::OwnerPlan) -> Option<String> {
+    plan.components.iter().find_map(|c| match &c.state {
+        ComponentState::Failed(why) | ComponentState::Held(why) => Some(format!("{}: {why}", c.id.name)),
+        _ => None,
+    })
 }

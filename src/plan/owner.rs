@@ -21,6 +21,9 @@ use crate::secrets::Generate;
 /// a spec is accepted in the garden before it is acted upon.
 pub const MANIFEST: &str = "manifest";
 
+/// The annotation of objects that are ours only where nobody else brought them (the engines' CustomResourceDefinitions).
+const ONLY_IF_ABSENT: &str = "/metadata/annotations/render.espalier.dev~1only-if-absent";
+
 /// Fields that an API server refuses to change: a difference means delete and create.
 const IMMUTABLE: &[(&str, &str, &[&str])] = &[
     ("extensions.gardener.cloud", "DNSRecord", &["/spec/name", "/spec/recordType"]),
@@ -43,6 +46,9 @@ pub struct Request<'a> {
     pub releases: &'a [Arc<Release>],
     /// The landscape object as it should stand in the garden; `None` if this owner has none (or is being deleted).
     pub manifest: Option<&'a DesiredObject>,
+    /// The component that must be ready before the landscape object itself can be written, instead of after it: for the Landscape,
+    /// the definition of its own kind.
+    pub manifest_after: Option<&'a str>,
     /// Decisions to write into the garden's object before they are acted upon.
     pub decisions: Vec<Step>,
     /// Secrets that are missing.
@@ -78,13 +84,13 @@ pub fn plan(request: Request<'_>) -> OwnerPlan {
         again: request.again,
     };
     let accepted = match request.manifest {
-        Some(manifest) => {
-            let component = manifest_plan(&request, manifest);
+        Some(manifest) if request.manifest_after.is_none() => {
+            let component = manifest_plan(&request, manifest, Vec::new());
             let accepted = component.state == ComponentState::Ready;
             plan.components.push(component);
             accepted
         }
-        None => true,
+        Some(_) | None => true,
     };
     let open = accepted && request.gates.is_empty();
     if open && request.releases.iter().all(|r| request.observed.complete(&r.target)) {
@@ -98,6 +104,11 @@ pub fn plan(request: Request<'_>) -> OwnerPlan {
         let component = component_plan(&request, release, rendered, open, accepted, unmet);
         settled
             .insert(&rendered.component.id.name, matches!(component.state, ComponentState::Ready | ComponentState::Skipped(_)));
+        plan.components.push(component);
+    }
+    if let (Some(manifest), Some(after)) = (request.manifest, request.manifest_after) {
+        let unmet = if settled.get(after) == Some(&true) { Vec::new() } else { vec![after.to_owned()] };
+        let component = manifest_plan(&request, manifest, unmet);
         plan.components.push(component);
     }
     delete::prune(&request, &mut plan);
@@ -145,7 +156,7 @@ fn in_graph_order(releases: &[Arc<Release>]) -> Vec<(&Release, &Rendered)> {
     }
 }
 
-fn manifest_plan(request: &Request<'_>, manifest: &DesiredObject) -> ComponentPlan {
+fn manifest_plan(request: &Request<'_>, manifest: &DesiredObject, unmet: Vec<String>) -> ComponentPlan {
     let mut plan = ComponentPlan {
         id: crate::render::ComponentId { scope: crate::render::Scope::Garden, name: MANIFEST.into() },
         target: Target::Garden,
@@ -167,7 +178,10 @@ fn manifest_plan(request: &Request<'_>, manifest: &DesiredObject) -> ComponentPl
         Verdict::Foreign(why) => plan.state = ComponentState::Held(why),
         Verdict::Step(step) => {
             let drift = matches!(step.action, Action::Update { drift: true, .. });
-            if request.gates.is_empty() || drift {
+            if !unmet.is_empty() {
+                plan.state = ComponentState::Blocked(unmet);
+                plan.later.push(step);
+            } else if request.gates.is_empty() || drift {
                 plan.state = ComponentState::Progressing("writing it into the garden".into());
                 plan.steps.push(step);
             } else {
@@ -217,6 +231,9 @@ fn compare(request: &Request<'_>, target: &Target, desired: &DesiredObject, trig
         return step(action, "does not exist".into(), digest);
     };
     if !live.is_tracked() {
+        if desired.body.pointer(ONLY_IF_ABSENT).is_some() {
+            return Verdict::Keep;
+        }
         if request.adopt.contains(&live.key.to_string()) {
             return step(Action::Adopt { body: desired.body.clone() }, "named for adoption".into(), digest);
         }

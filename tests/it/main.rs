@@ -27,3 +27,4 @@ mod sim_serve;
 mod templates;
 mod tidy;
 mod values;
+mod daemon;

@@ -120,6 +120,7 @@ fn run(case: Case) -> OwnerPlan {
         owner: &owner,
         releases: &[Arc::new(release)],
         manifest: None,
+        manifest_after: None,
         decisions: Vec::new(),
         generate: Vec::new(),
         observed: &observed,
