@@ -144,10 +144,16 @@ impl Fleet {
     }
 
     async fn pass(&self) -> Ended {
-        let (view, _seen) = watch::channel(Arc::default());
+        let (view, seen) = watch::channel(Arc::<View>::default());
         let (_stop, told) = watch::channel(false);
         let run = daemon::run(self.options(true, view), told);
-        tokio::time::timeout(Duration::from_secs(120), run).await.expect("a pass ends").expect("a pass works")
+        match tokio::time::timeout(Duration::from_secs(45), run).await {
+            Ok(ended) => ended.expect("a pass works"),
+            Err(_) => {
+                let view = seen.borrow().clone();
+                panic!("the pass did not end: {:?} {:?}\n{}", view.incomplete, view.counts, rows(&view));
+            }
+        }
     }
 
     fn writes(&self) -> u64 {
@@ -201,15 +207,12 @@ fn dynamic(client: &kube::Client, api: &str, kind: &str, plural: &str, namespace
     }
 }
 
-fn standing(ended: &Ended, kind: Kind, project: &str, name: &str) -> Standing {
-    let owner = if project.is_empty() { Owner::cluster(kind, name) } else { Owner::project(kind, project, name) };
-    ended.view.owners.get(&owner).unwrap_or_else(|| panic!("{owner} is not there: {:?}", ended.view.owners.keys())).standing
+fn explain(ended: &Ended) -> String {
+    rows(&ended.view)
 }
 
-fn explain(ended: &Ended) -> String {
-    ended
-        .view
-        .owners
+fn rows(view: &View) -> String {
+    view.owners
         .iter()
         .filter(|(_, row)| row.standing != Standing::Ready)
         .map(|(owner, row)| format!("{owner}: {} {}% {}\n", row.standing.word(), row.progress, row.note))
