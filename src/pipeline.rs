@@ -250,7 +250,9 @@ impl World {
                     let target = Target::Seed(owner.name.clone());
                     let ready = plans.get(&owner).is_some_and(|p| settled(p)) && observed.complete(&target);
                     let reason = (!ready).then(|| match plans.get(&owner) {
-                        Some(plan) => crate::status::unsettled(plan).unwrap_or_else(|| format!("{target} was not listed completely")),
+                        Some(plan) => {
+                            crate::status::unsettled(plan).unwrap_or_else(|| format!("{target} was not listed completely"))
+                        }
                         None => "not evaluated yet".into(),
                     });
                     let state = SeedState { ready, deleting: self.going.contains(&owner), reason };
@@ -355,8 +357,10 @@ impl World {
             again = made.again;
         }
 
-        let own = self.admitted.objects.get(owner).filter(|_| !going).map(|value| self.own_object(owner, value, live.map(Arc::as_ref)));
-        let (decisions, unplaced) = if going { (Vec::new(), None) } else { self.decide(owner, live.map(Arc::as_ref), manifest.as_ref(), look) };
+        let own =
+            self.admitted.objects.get(owner).filter(|_| !going).map(|value| self.own_object(owner, value, live.map(Arc::as_ref)));
+        let (decisions, unplaced) =
+            if going { (Vec::new(), None) } else { self.decide(owner, live.map(Arc::as_ref), manifest.as_ref(), look) };
         let gates = if going { self.users(owner, look.observed) } else { self.gates(owner, look, seed.as_deref()) };
         let mut plan = plan::plan(plan::Request {
             owner,
@@ -414,7 +418,13 @@ impl World {
         render::object(owner, value, &revision)
     }
 
-    fn decide(&self, owner: &Owner, live: Option<&Object>, manifest: Option<&Value>, look: &Look<'_>) -> (Vec<Step>, Option<String>) {
+    fn decide(
+        &self,
+        owner: &Owner,
+        live: Option<&Object>,
+        manifest: Option<&Value>,
+        look: &Look<'_>,
+    ) -> (Vec<Step>, Option<String>) {
         if owner.kind != Kind::Shoot {
             return (Vec::new(), None);
         }
@@ -429,7 +439,11 @@ impl World {
                     steps.push(self.decision(owner, live, manifest, &placement.seed, placement.why.clone()));
                 }
                 None => {
-                    let why = look.placements.failures.get(owner).map_or_else(|| "no seed is ready yet".to_owned(), ToString::to_string);
+                    let why = look
+                        .placements
+                        .failures
+                        .get(owner)
+                        .map_or_else(|| "no seed is ready yet".to_owned(), ToString::to_string);
                     return (Vec::new(), Some(why));
                 }
             }
@@ -503,8 +517,11 @@ impl World {
             let live = look.observed.get(&Target::Seed(seed.clone()), &key);
             shown.networking = live.and_then(|l| l.get("/status/networking")).cloned();
             for (name, suffix) in [("internal", "internal"), ("external", "external")] {
-                let key = ObjectKey::new("extensions.gardener.cloud", "DNSRecord", namespace, &format!("{}-{suffix}", owner.name));
-                if let Some(host) = look.observed.get(&Target::Seed(seed.clone()), &key).and_then(|l| l.get("/spec/name")).and_then(Value::as_str) {
+                let key =
+                    ObjectKey::new("extensions.gardener.cloud", "DNSRecord", namespace, &format!("{}-{suffix}", owner.name));
+                if let Some(host) =
+                    look.observed.get(&Target::Seed(seed.clone()), &key).and_then(|l| l.get("/spec/name")).and_then(Value::as_str)
+                {
                     shown.addresses.push((name.to_owned(), format!("https://{host}")));
                 }
             }
@@ -575,13 +592,7 @@ impl World {
             && kept.input == input
             && kept.secrets.iter().all(|(secret, at)| version(secret) == *at)
         {
-            return Made {
-                releases: kept.releases.clone(),
-                findings: kept.findings.clone(),
-                generate,
-                again,
-                ..Made::default()
-            };
+            return Made { releases: kept.releases.clone(), findings: kept.findings.clone(), generate, again, ..Made::default() };
         }
         memory.renders += 1;
         let made = render::render(&render::Inputs { bodies: look.bodies, ..inputs });
@@ -634,7 +645,9 @@ fn managed_secrets<'a>(observed: &'a Observed, target: &Target, namespace: &str)
 /// Where the key for digests of secret content is, once it was made.
 #[must_use]
 pub fn digest_key_ref(observed: &Observed) -> Option<SecretRef> {
-    let named = managed_secrets(observed, &Target::Garden, "garden").into_iter().filter(|s| s.labels.get("name").is_some_and(|n| n == secrets::DIGEST_KEY));
+    let named = managed_secrets(observed, &Target::Garden, "garden")
+        .into_iter()
+        .filter(|s| s.labels.get("name").is_some_and(|n| n == secrets::DIGEST_KEY));
     let newest = named.max_by_key(|s| s.key.name.clone())?;
     Some(SecretRef { target: Target::Garden, namespace: "garden".into(), name: newest.key.name.clone() })
 }
@@ -724,7 +737,9 @@ pub fn sources(world: &World, owner: &Owner, placed: Option<&str>) -> BTreeSet<O
             Some("NamespacedCloudProfile") => {
                 let name = text("/spec/cloudProfile/name").unwrap_or_default();
                 let namespaced = Owner::project(Kind::NamespacedCloudProfile, owner.project.clone(), name);
-                if let Some(parent) = world.manifest(&namespaced).and_then(|m| m.pointer("/spec/parent/name")).and_then(Value::as_str) {
+                if let Some(parent) =
+                    world.manifest(&namespaced).and_then(|m| m.pointer("/spec/parent/name")).and_then(Value::as_str)
+                {
                     out.insert(Owner::cluster(Kind::CloudProfile, parent));
                 }
                 out.insert(namespaced);
@@ -735,10 +750,9 @@ pub fn sources(world: &World, owner: &Owner, placed: Option<&str>) -> BTreeSet<O
                 }
             }
         }
-        for (pointer, kind) in [
-            ("/spec/credentialsBindingName", Kind::CredentialsBinding),
-            ("/spec/secretBindingName", Kind::SecretBinding),
-        ] {
+        for (pointer, kind) in
+            [("/spec/credentialsBindingName", Kind::CredentialsBinding), ("/spec/secretBindingName", Kind::SecretBinding)]
+        {
             if let Some(name) = text(pointer) {
                 out.insert(Owner::project(kind, owner.project.clone(), name));
             }
@@ -751,13 +765,15 @@ pub fn sources(world: &World, owner: &Owner, placed: Option<&str>) -> BTreeSet<O
         }
         // Registrations say which extensions are switched on without being asked for.
         out.extend(world.admitted.of_kind(Kind::ControllerRegistration).map(|(registration, _)| registration.clone()));
-        let binding = text("/spec/credentialsBindingName").map(|name| Owner::project(Kind::CredentialsBinding, owner.project.clone(), name));
+        let binding = text("/spec/credentialsBindingName")
+            .map(|name| Owner::project(Kind::CredentialsBinding, owner.project.clone(), name));
         if let Some(reference) = binding.and_then(|b| world.manifest(&b)).and_then(|b| b.pointer("/credentialsRef"))
             && reference.get("kind").and_then(Value::as_str) == Some("WorkloadIdentity")
             && let Some(name) = reference.get("name").and_then(Value::as_str)
         {
             let namespace = reference.get("namespace").and_then(Value::as_str).unwrap_or_default();
-            let project = if namespace == "garden" { "garden" } else { namespace.strip_prefix("garden-").unwrap_or(&owner.project) };
+            let project =
+                if namespace == "garden" { "garden" } else { namespace.strip_prefix("garden-").unwrap_or(&owner.project) };
             out.insert(Owner::project(Kind::WorkloadIdentity, project, name));
         }
     }

@@ -60,7 +60,14 @@ impl OwnerPlan {
             steps: vec![step],
             later: Vec::new(),
         };
-        Self { owner, operation: Operation::Reconcile, components: vec![component], generate: Vec::new(), progress: 100, again: None }
+        Self {
+            owner,
+            operation: Operation::Reconcile,
+            components: vec![component],
+            generate: Vec::new(),
+            progress: 100,
+            again: None,
+        }
     }
 }
 

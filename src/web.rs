@@ -68,7 +68,12 @@ pub fn text(view: &View) -> String {
     let counts = &view.counts;
     metric("espalier_commits_taken_up_total", "counter", "Commits of the landscape taken up.", &[(String::new(), counts.heads)]);
     metric("espalier_evaluations_total", "counter", "Owners evaluated.", &[(String::new(), counts.evaluated)]);
-    metric("espalier_executions_total", "counter", "Owners for which something was carried out.", &[(String::new(), counts.executed)]);
+    metric(
+        "espalier_executions_total",
+        "counter",
+        "Owners for which something was carried out.",
+        &[(String::new(), counts.executed)],
+    );
     metric("espalier_steps_total", "counter", "Steps carried out.", &[(String::new(), counts.steps)]);
     metric("espalier_steps_failed_total", "counter", "Steps that failed.", &[(String::new(), counts.failed)]);
     metric("espalier_status_commits_total", "counter", "Commits on the status branch.", &[(String::new(), counts.commits)]);

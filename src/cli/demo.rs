@@ -83,7 +83,8 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         clusters.insert(seed);
     }
     let listener = TcpListener::bind("127.0.0.1:0").await.context("failed to listen on loopback")?;
-    /*SERVE*/drop(listener);
+    /*SERVE*/
+    drop(listener);
 
     let credentials = tokio::spawn(hand_in_credentials(garden, repo.clone()));
     let (view, seen) = watch::channel(Arc::new(View::default()));

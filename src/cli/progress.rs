@@ -66,7 +66,11 @@ impl Bars {
             bar
         });
         bar.set_position(u64::from(row.progress));
-        bar.set_message(if row.standing == Standing::Ready { "ready".to_owned() } else { format!("{} {}", row.standing.word(), row.note) });
+        bar.set_message(if row.standing == Standing::Ready {
+            "ready".to_owned()
+        } else {
+            format!("{} {}", row.standing.word(), row.note)
+        });
     }
 }
 
@@ -83,7 +87,13 @@ pub(super) fn table(view: &View) -> String {
         ]);
     }
     for (owner, row) in view.owners.iter().filter(|(o, r)| o.kind != Kind::Shoot && r.standing != Standing::Ready) {
-        rows.push([owner.to_string(), String::new(), row.standing.word().to_owned(), format!("{}%", row.progress), row.note.clone()]);
+        rows.push([
+            owner.to_string(),
+            String::new(),
+            row.standing.word().to_owned(),
+            format!("{}%", row.progress),
+            row.note.clone(),
+        ]);
     }
     crate::print::columns(&rows)
 }

@@ -143,7 +143,8 @@ async fn reach(context: &Context, args: &Args, repo: &Repo, landscape: &str) -> 
         let park = Park::new(args.state_dir.as_ref().map(|dir| dir.join("clusters")), 1, Delays::None);
         return Ok((park.connect(), Some(park)));
     }
-    let file = context.settings.global.kubeconfig.clone().or_else(|| context.settings.home.as_ref().map(|h| h.join(".kube/config")));
+    let file =
+        context.settings.global.kubeconfig.clone().or_else(|| context.settings.home.as_ref().map(|h| h.join(".kube/config")));
     Ok((kubeconfig(file), None))
 }
 
@@ -167,7 +168,9 @@ fn kubeconfig(file: Option<PathBuf>) -> Connect {
                 Target::Seed(seed) => clusters.pointer("/seeds").and_then(|s| s.get(seed)).and_then(Value::as_str),
             };
             let Some(name) = name else {
-                return Err(format!("landscape.yaml names no context for {target} (spec.clusters), and does not say `clusters: sim`"));
+                return Err(format!(
+                    "landscape.yaml names no context for {target} (spec.clusters), and does not say `clusters: sim`"
+                ));
             };
             let access = if name == "in-cluster" {
                 Access::InCluster

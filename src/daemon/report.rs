@@ -274,7 +274,8 @@ impl Report {
 }
 
 fn line(input: &status::Input<'_>) -> Line {
-    let text = |pointer: &str| input.manifest.and_then(|m| m.pointer(pointer)).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text =
+        |pointer: &str| input.manifest.and_then(|m| m.pointer(pointer)).and_then(Value::as_str).unwrap_or_default().to_owned();
     let note = if let Some(finding) = input.held.first() {
         told(finding)
     } else if let Some(Err(error)) = input.failures.first().map(|f| &f.result) {

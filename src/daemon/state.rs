@@ -11,11 +11,11 @@ use jiff::Timestamp;
 
 use super::queue::{Millis, Queue};
 use super::report::Report;
+use crate::cluster::{Kinds, Signal, View};
 use crate::digest::DigestKey;
 use crate::finding::Findings;
 use crate::landscape::{Kind, Landscape, Owner, Target};
 use crate::library::Library;
-use crate::cluster::{Kinds, Signal, View};
 use crate::observed::{Delta, Object, ObjectKey, Observed};
 use crate::pipeline::{self, Evaluation, Look, Memory, Shown, World};
 use crate::plan::{self, ComponentState, ErrorClass, OwnerPlan, Step, StepResult, settled};
@@ -278,7 +278,10 @@ impl State {
             && self.report.is_quiet()
             && world.owners().iter().all(|owner| {
                 self.plans.get(owner).is_some_and(|plan| {
-                    settled(plan) || !self.failures.get(owner).is_none_or(Vec::is_empty) || stuck(plan) || !world.held(owner).is_empty()
+                    settled(plan)
+                        || !self.failures.get(owner).is_none_or(Vec::is_empty)
+                        || stuck(plan)
+                        || !world.held(owner).is_empty()
                 })
             })
     }
@@ -325,8 +328,7 @@ impl State {
         self.library = Some(head.library.clone());
         let before = self.world.take();
         let accepted = pipeline::accepted(&self.view.observed);
-        let world =
-            pipeline::world(head.revision, head.landscape, head.findings, accepted, &head.library, now, &mut self.memory);
+        let world = pipeline::world(head.revision, head.landscape, head.findings, accepted, &head.library, now, &mut self.memory);
         self.counts.heads += 1;
         self.counts.evaluated_since_head.clear();
         self.counts.written_since_head.clear();
@@ -376,7 +378,9 @@ impl State {
                 continue;
             }
             let target = match &signal {
-                Signal::Changed { target, .. } | Signal::Relisted { target, .. } | Signal::Incomplete { target, .. } => target.clone(),
+                Signal::Changed { target, .. } | Signal::Relisted { target, .. } | Signal::Incomplete { target, .. } => {
+                    target.clone()
+                }
             };
             let touched = self.view.fold(signal);
             owners.extend(touched.owners);
@@ -642,5 +646,8 @@ fn inherits_change(before: &World, after: &World, owner: &Owner, seed: Option<&s
 fn stuck(plan: &OwnerPlan) -> bool {
     plan.components.iter().any(|c| matches!(c.state, ComponentState::Failed(_) | ComponentState::Held(_)))
         && plan.generate.is_empty()
-        && plan.components.iter().all(|c| c.steps.is_empty() && !matches!(c.state, ComponentState::Progressing(_) | ComponentState::Removing(_)))
+        && plan
+            .components
+            .iter()
+            .all(|c| c.steps.is_empty() && !matches!(c.state, ComponentState::Progressing(_) | ComponentState::Removing(_)))
 }

@@ -49,7 +49,13 @@ impl View {
     #[must_use]
     pub fn of(state: &State, status: Option<Revision>, requests: BTreeMap<(Target, &'static str), u64>) -> Self {
         let Some(world) = state.world() else {
-            return Self { status, requests, git_trouble: state.git_trouble.clone(), counts: state.counts.clone(), ..Self::default() };
+            return Self {
+                status,
+                requests,
+                git_trouble: state.git_trouble.clone(),
+                counts: state.counts.clone(),
+                ..Self::default()
+            };
         };
         let count = |severity| world.findings.count(severity);
         Self {
@@ -103,7 +109,8 @@ impl State {
                 let failures = self.failures.get(owner).map_or(&[][..], Vec::as_slice);
                 let shown = self.shown.get(owner).cloned().unwrap_or_default();
                 let held = world.held(owner);
-                let failure = failures.iter().find_map(|f| f.result.as_ref().err().map(|e| format!("{} {}: {}", f.verb, f.key, e.message)));
+                let failure =
+                    failures.iter().find_map(|f| f.result.as_ref().err().map(|e| format!("{} {}: {}", f.verb, f.key, e.message)));
                 let note = match (held.first(), shown.unplaced, failure) {
                     (Some(finding), ..) => finding.message.clone(),
                     (None, Some(why), _) => format!("not scheduled: {why}"),

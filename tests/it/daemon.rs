@@ -42,7 +42,8 @@ impl Fleet {
         let mut files = example();
         if !shoots.is_empty() {
             files.retain(|path, _| {
-                !path.as_str().contains("/shoots/") || shoots.iter().any(|s| path.as_str().ends_with(&format!("/shoots/{s}.yaml")))
+                !path.as_str().contains("/shoots/")
+                    || shoots.iter().any(|s| path.as_str().ends_with(&format!("/shoots/{s}.yaml")))
             });
         }
         Self::of(files).await
@@ -233,7 +234,8 @@ async fn a_commit_becomes_clusters_and_a_status_commit() {
     assert!(tree.contains_key("STATUS.md"));
     for (owner, _) in &ended.view.owners {
         let name = format!("{}.status.yaml", owner.name);
-        let found = tree.keys().any(|p| p.as_str().ends_with(&name)) || tree.values().any(|t| t.contains(&format!("for: {owner}")));
+        let found =
+            tree.keys().any(|p| p.as_str().ends_with(&name)) || tree.values().any(|t| t.contains(&format!("for: {owner}")));
         assert!(found, "{owner} has no status file among {:?}", tree.keys());
     }
     let tip = fleet.status_tip().await.expect("there is a status branch");
@@ -264,13 +266,24 @@ async fn a_change_of_one_shoot_touches_that_shoot_only() {
     let (view, mut seen) = watch::channel(Arc::<View>::default());
     let (stop, told) = watch::channel(false);
     let running = tokio::spawn(daemon::run(fleet.options(false, view), told));
-    let ready = |view: &View| view.revision.is_some() && view.owners.len() > 10 && view.owners.values().all(|row| row.standing == Standing::Ready);
+    let ready = |view: &View| {
+        view.revision.is_some() && view.owners.len() > 10 && view.owners.values().all(|row| row.standing == Standing::Ready)
+    };
     tokio::time::timeout(Duration::from_secs(60), seen.wait_for(|v| ready(v))).await.expect("in time").expect("running");
     let before = seen.borrow().status.clone();
     let shoot = Owner::project(Kind::Shoot, "shop", "mini");
     let commit = fleet.edit("projects/shop/shoots/mini.yaml", "1.34.3", "1.34.4").await;
-    let done = |view: &View| view.revision.as_ref() == Some(&commit) && ready(view) && view.status != before && !view.counts.written_since_head.is_empty();
-    let view = tokio::time::timeout(Duration::from_secs(60), seen.wait_for(|v| done(v))).await.expect("in time").expect("running").clone();
+    let done = |view: &View| {
+        view.revision.as_ref() == Some(&commit)
+            && ready(view)
+            && view.status != before
+            && !view.counts.written_since_head.is_empty()
+    };
+    let view = tokio::time::timeout(Duration::from_secs(60), seen.wait_for(|v| done(v)))
+        .await
+        .expect("in time")
+        .expect("running")
+        .clone();
     assert_eq!(view.counts.evaluated_since_head, BTreeSet::from([shoot.clone()]));
     assert_eq!(view.counts.written_since_head, BTreeSet::from([shoot]));
     stop.send_replace(true);

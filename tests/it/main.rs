@@ -3,6 +3,7 @@
 mod admission;
 mod apply;
 mod cluster;
+mod daemon;
 mod document;
 mod edges;
 mod edits;
@@ -27,4 +28,3 @@ mod sim_serve;
 mod templates;
 mod tidy;
 mod values;
-mod daemon;
