@@ -123,7 +123,7 @@ fn references(owner: &Owner, manifest: &Value) -> Vec<Owner> {
             out.extend(named("spec/exposureClassName").map(|name| Owner::cluster(Kind::ExposureClass, name)));
         }
         Kind::NamespacedCloudProfile => {
-            out.extend(named("spec/parent/name").map(|name| Owner::cluster(Kind::CloudProfile, name)))
+            out.extend(named("spec/parent/name").map(|name| Owner::cluster(Kind::CloudProfile, name)));
         }
         Kind::ManagedSeed => out.extend(named("spec/shoot/name").map(|name| Owner::project(Kind::Shoot, &owner.project, name))),
         Kind::SecretBinding | Kind::CredentialsBinding => {

@@ -88,8 +88,9 @@ pub(crate) fn offers<'a>(versions: &Node<'a>, cx: &Cx<'_>) -> Vec<Offer<'a>> {
 fn class(entry: &Node<'_>, cx: &Cx<'_>) -> Class {
     let stages = entry.get("lifecycle").items();
     if !stages.is_empty() {
-        let begun = stages.iter().filter(|stage| stage.get("startTime").text().and_then(moment).is_none_or(|at| cx.is_past(at)));
-        return begun.last().map_or(Class::Unavailable, |stage| named(stage.get("classification").str()));
+        let mut begun =
+            stages.iter().filter(|stage| stage.get("startTime").text().and_then(moment).is_none_or(|at| cx.is_past(at)));
+        return begun.next_back().map_or(Class::Unavailable, |stage| named(stage.get("classification").str()));
     }
     if entry.get("expirationDate").text().and_then(moment).is_some_and(|at| cx.is_past(at)) {
         return Class::Expired;

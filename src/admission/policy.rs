@@ -130,7 +130,7 @@ impl Policies {
 }
 
 fn is_yaml(path: &RepoPath) -> bool {
-    path.as_str().ends_with(".yaml") || path.as_str().ends_with(".yml")
+    matches!(path.as_str().rsplit_once('.'), Some((_, "yaml" | "yml")))
 }
 
 /// The policies of one file, with what cannot be understood in it.

@@ -392,8 +392,8 @@ fn new_shoots_are_checked() {
         ),
         (
             "duration",
-            &[("    version: 1.34.6", "    version: 1.34.6\n    clusterAutoscaler: {scanInterval: 10x}")],
-            &["projects/shop/shoots/prod.yaml:12:39 SHOOT-DURATION `10x` is no duration"],
+            &[("    version: 1.34.6", "    version: 1.34.6\n    clusterAutoscaler: {scanInterval: -10s}")],
+            &["projects/shop/shoots/prod.yaml:12:39 SHOOT-DURATION `-10s` is negative"],
         ),
         (
             "toleration",

@@ -61,7 +61,7 @@ fn ranges(cx: &Cx<'_>, out: &mut Out) {
                 out.error(&node, format!("`{text}` has bits set behind its prefix")).help(format!("write `{}`", net.canonical()));
             }
             Ok(net) => {
-                let family = if !net.is_ipv4() { "IPv6" } else { "IPv4" };
+                let family = if net.is_ipv4() { "IPv4" } else { "IPv6" };
                 if families.len() == 1 && families[0].str() != family {
                     out.error(&node, format!("`{text}` is {family}, the shoot is {}", families[0].str()))
                         .and(&networking.get("ipFamilies"), "the shoot's family");

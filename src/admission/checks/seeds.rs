@@ -63,7 +63,7 @@ fn ranges(cx: &Cx<'_>, out: &mut Out) {
             Err(_) => {
                 out.error(&node, format!("`{text}` is no range of addresses")).help("write it as address/prefix, for example `10.0.0.0/16`");
             }
-            Ok(net) if families.len() == 1 && (families[0].str() == "IPv6") != !net.is_ipv4() => {
+            Ok(net) if families.len() == 1 && (families[0].str() == "IPv6") == net.is_ipv4() => {
                 out.error(&node, format!("`{text}` is not {}, as the seed is", families[0].str()));
             }
             Ok(net) if what == "services" && net.is_ipv4() && net.prefix() < 8 => {
@@ -80,8 +80,8 @@ fn overlap(cx: &Cx<'_>, out: &mut Out) {
         for (earlier, other, a) in &found[..i] {
             let defaults = |what: &str| what.starts_with("shootDefaults");
             // IPv4 ranges of shoots and seed may be equal: the way between them maps addresses.
-            let apart = defaults(later) != defaults(earlier) && !!b.is_ipv4();
-            if !apart && a.overlaps(b) {
+            let mapped = defaults(later) != defaults(earlier) && b.is_ipv4();
+            if !mapped && a.overlaps(b) {
                 out.error(node, format!("{later} `{b}` overlap with {earlier} `{a}`")).and(other, format!("{earlier} are here"));
             }
         }

@@ -148,25 +148,21 @@ fn owner_is_member(project: &mut Value) {
     let same = |m: &Value| ["kind", "name", "namespace"].iter().all(|k| Node::root(m).get(k).same(&owner.get(k)));
     let index = root.at("spec/members").items().iter().position(|m| m.value().is_some_and(same));
     let mut member = subject(&owner);
-    match index {
-        Some(index) => {
-            let listed = list(project, "spec/members");
-            let Some(member) = listed.get_mut(index) else { return };
-            if !has_role(&Node::root(member), "owner") {
-                let mut roles: Vec<Value> =
-                    Node::root(member).get("roles").items().iter().filter_map(Node::value).cloned().collect();
-                roles.push("owner".into());
-                super::super::node::put(member, "roles", roles);
-            }
+    if let Some(index) = index {
+        let listed = list(project, "spec/members");
+        let Some(member) = listed.get_mut(index) else { return };
+        if !has_role(&Node::root(member), "owner") {
+            let mut roles: Vec<Value> = Node::root(member).get("roles").items().iter().filter_map(Node::value).cloned().collect();
+            roles.push("owner".into());
+            super::super::node::put(member, "roles", roles);
         }
-        None => {
-            fill(&mut member, "role", "admin");
-            fill(&mut member, "roles", json!(["owner"]));
-            if let Some(spec) = section(project, "spec")
-                && let Value::Array(members) = spec.entry("members").or_insert_with(|| json!([]))
-            {
-                members.push(member);
-            }
+    } else {
+        fill(&mut member, "role", "admin");
+        fill(&mut member, "roles", json!(["owner"]));
+        if let Some(spec) = section(project, "spec")
+            && let Value::Array(members) = spec.entry("members").or_insert_with(|| json!([]))
+        {
+            members.push(member);
         }
     }
 }

@@ -116,13 +116,12 @@ fn versions(cx: &Cx<'_>, shoot: &mut Value, profile: &Node<'_>, out: &mut Out) {
     let wanted = Node::root(shoot).at("spec/kubernetes/version").str().to_owned();
     if !offer::is_full(&wanted) {
         let node = cx.new.at("spec/kubernetes/version");
-        match resolve(&wanted, cx.before("spec/kubernetes/version")) {
-            Some(version) => put(shoot, "spec/kubernetes/version", version),
-            None => {
-                let supported = offers.iter().filter(|o| o.class == Class::Supported).map(|o| o.text);
-                out.error(&node, format!("no supported Kubernetes version begins with `{wanted}`"))
-                    .help(format!("supported are {}", super::super::check::listed(supported)));
-            }
+        if let Some(version) = resolve(&wanted, cx.before("spec/kubernetes/version")) {
+            put(shoot, "spec/kubernetes/version", version);
+        } else {
+            let supported = offers.iter().filter(|o| o.class == Class::Supported).map(|o| o.text);
+            out.error(&node, format!("no supported Kubernetes version begins with `{wanted}`"))
+                .help(format!("supported are {}", super::super::check::listed(supported)));
         }
     }
     let before = cx.before("spec/provider/workers").items();
@@ -134,15 +133,12 @@ fn versions(cx: &Cx<'_>, shoot: &mut Value, profile: &Node<'_>, out: &mut Out) {
         }
         let name = root.get("name").str().to_owned();
         let old = before.iter().find(|b| b.get("name").str() == name).map_or_else(Node::absent, |b| b.at("kubernetes/version"));
-        match resolve(&wanted, old) {
-            Some(version) => put(pool, "kubernetes/version", version),
-            None => {
-                let node = cx.new.at("spec/provider/workers").items().get(i).map(|p| p.at("kubernetes/version"));
-                out.error(
-                    &node.unwrap_or_else(|| cx.new.clone()),
-                    format!("no supported Kubernetes version begins with `{wanted}`"),
-                );
-            }
+        if let Some(version) = resolve(&wanted, old) {
+            put(pool, "kubernetes/version", version);
+        } else {
+            let node = cx.new.at("spec/provider/workers").items().get(i).map(|p| p.at("kubernetes/version"));
+            let message = format!("no supported Kubernetes version begins with `{wanted}`");
+            out.error(&node.unwrap_or_else(|| cx.new.clone()), message);
         }
     }
 }
@@ -185,9 +181,8 @@ fn images(cx: &Cx<'_>, shoot: &mut Value, profile: &Node<'_>, out: &mut Out) {
             continue;
         }
         let images = profile.at("spec/machineImages").items();
-        let candidates = images.iter().filter(|image| name.is_empty() || image.get("name").str() == name);
-        let best =
-            candidates.filter_map(|image| Some((image.get("name").str(), newest(image, &prefix, &architecture, cx)?))).next();
+        let mut candidates = images.iter().filter(|image| name.is_empty() || image.get("name").str() == name);
+        let best = candidates.find_map(|image| Some((image.get("name").str(), newest(image, &prefix, &architecture, cx)?)));
         if let Some((name, version)) = best {
             put(pool, "machine/image/name", name);
             put(pool, "machine/image/version", version);

@@ -97,7 +97,7 @@ pub(super) fn policies(documents: &[Arc<Document>], findings: &mut Findings) -> 
             "ValidatingAdmissionPolicyBinding" => bindings.extend(binding(document, findings)),
             "PolicyTest" => {}
             other => {
-                problem(findings, document, &Pointer::from("/kind"), format!("`{other}` does not belong into a policy file"))
+                problem(findings, document, &Pointer::from("/kind"), format!("`{other}` does not belong into a policy file"));
             }
         }
     }
@@ -108,7 +108,7 @@ pub(super) fn policies(documents: &[Arc<Document>], findings: &mut Findings) -> 
                 policy.source.push_str(&source);
             }
             None => {
-                problem(findings, &document, &Pointer::from("/spec/policyName"), format!("no policy `{name}` is in this file"))
+                problem(findings, &document, &Pointer::from("/spec/policyName"), format!("no policy `{name}` is in this file"));
             }
         }
     }

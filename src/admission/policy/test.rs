@@ -76,13 +76,12 @@ fn judged(policies: &Policies, case: &Case, owner: &Owner) -> Option<String> {
     policies.judge(&Request { owner, object: case.object.as_ref(), old: case.old_object.as_ref() }, &mut out);
     let against: Vec<&str> = out.raised.iter().filter(|r| r.severity != Severity::Note).map(|r| r.message.as_str()).collect();
     match (case.expect, against.is_empty(), &case.message) {
-        (Expect::Allowed, true, _) => None,
         (Expect::Allowed, false, _) => Some(format!("expected to be allowed, but: {}", against.join("; "))),
         (Expect::Denied, true, _) => Some("expected to be denied, but nothing spoke against it".to_owned()),
         (Expect::Denied, false, Some(message)) if !against.iter().any(|a| a.contains(message.as_str())) => {
             Some(format!("denied, but by another message: {}", against.join("; ")))
         }
-        (Expect::Denied, false, _) => None,
+        (Expect::Allowed, true, _) | (Expect::Denied, false, _) => None,
     }
 }
 
