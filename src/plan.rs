@@ -16,6 +16,7 @@ use crate::snapshot::Revision;
 
 pub mod covers;
 mod delete;
+pub mod diff;
 pub mod outcome;
 pub mod owner;
 

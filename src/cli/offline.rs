@@ -1,0 +1,128 @@
+//! Rendering without clusters: symbols stand for what only they know, the same for the same object in every revision.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use crate::admission::Admitted;
+use crate::digest::Digest;
+use crate::facts::Facts;
+use crate::landscape::{Kind, Owner};
+use crate::library::Library;
+use crate::render::context::{Identity, Objects};
+use crate::render::{self, Inputs, Prepared, Rendering};
+use crate::schedule::{self, Placements, SeedState, Usage};
+use crate::secrets::Bodies;
+
+/// What an admitted landscape is rendered from.
+pub(super) struct Offline {
+    objects: Objects,
+    library: Arc<Library>,
+    garden: String,
+    /// Where shoots go.
+    pub(super) placements: Placements,
+}
+
+impl Offline {
+    /// Places the shoots that have no seed, all seeds counted as ready; `placed` is where shoots are known to be.
+    pub(super) fn new(admitted: &Admitted, library: &Arc<Library>, placed: BTreeMap<Owner, String>) -> Self {
+        let ready = |owner: &Owner| (owner.name.clone(), SeedState { ready: true, ..SeedState::default() });
+        let seeds = admitted.of_kind(Kind::Seed).map(|(owner, _)| ready(owner)).collect();
+        let placements = schedule::place(admitted, &Usage { seeds, placed });
+        let mut objects = admitted.objects.clone();
+        for (owner, placement) in &placements.decisions {
+            let seed = objects.get(&Owner::cluster(Kind::Seed, placement.seed.clone())).cloned();
+            if let Some(shoot) = objects.get_mut(owner) {
+                *shoot = Arc::new(decided(shoot, &placement.seed, seed.as_deref()));
+            }
+        }
+        Self { objects, library: Arc::clone(library), garden: admitted.landscape.clone(), placements }
+    }
+
+    /// What the garden would know of an owner.
+    fn identity(&self, owner: &Owner) -> Identity {
+        let shoot = owner.kind == Kind::Shoot;
+        let seed = self.placements.decisions.get(owner).map(|placement| placement.seed.clone());
+        Identity {
+            uid: Some(format!("<uid {}>", owner.key())),
+            technical_id: shoot.then(|| format!("shoot--{}--{}", owner.project, owner.name)),
+            seed_identity: seed.clone(),
+            seed,
+            cluster_identity: None,
+            garden_identity: Some(self.garden.clone()),
+            status: Value::Null,
+        }
+    }
+
+    /// What is known of an owner before rendering; `None` for kinds without templates, an error for what cannot be rendered yet.
+    pub(super) fn prepare(&self, owner: &Owner) -> Result<Option<Prepared>, String> {
+        if !self.objects.contains_key(owner) {
+            return Ok(None);
+        }
+        if let Some(rejections) = self.placements.failures.get(owner) {
+            return Err(format!("no seed: {rejections}"));
+        }
+        render::prepare(&self.objects, owner, &self.identity(owner), &self.library).map_err(|missing| missing.0)
+    }
+
+    /// Renders what was prepared.
+    pub(super) fn render(&self, prepared: &Prepared) -> Rendering {
+        self.with_inputs(prepared, render::render)
+    }
+
+    /// The digest of what it is rendered from.
+    pub(super) fn input(&self, prepared: &Prepared) -> Digest {
+        self.with_inputs(prepared, render::input)
+    }
+
+    fn with_inputs<T>(&self, prepared: &Prepared, work: impl FnOnce(&Inputs<'_>) -> T) -> T {
+        let (facts, bodies) = (Facts::default(), Bodies::default());
+        work(&Inputs {
+            prepared,
+            library: &self.library,
+            ensured: None,
+            facts: &facts,
+            bodies: &bodies,
+            digest_key: None,
+            offline: true,
+        })
+    }
+}
+
+/// A shoot's manifest with what is decided when it is placed: its seed, and the seed's default networks where it names none.
+fn decided(shoot: &Value, seed: &str, manifest: Option<&Value>) -> Value {
+    let mut value = shoot.clone();
+    let workerless = shoot.pointer("/spec/provider/workers").and_then(Value::as_array).is_none_or(Vec::is_empty);
+    let defaults = manifest.and_then(|m| m.pointer("/spec/networks/shootDefaults"));
+    let Some(spec) = value.get_mut("spec").and_then(Value::as_object_mut) else { return value };
+    spec.insert("seedName".into(), seed.into());
+    let networking = spec.entry("networking").or_insert_with(|| Value::Object(Map::new()));
+    for (field, fallback) in [("pods", "100.96.0.0/11"), ("services", "100.64.0.0/13")] {
+        if networking.get(field).is_none_or(Value::is_null) && !(workerless && field == "pods") && networking.is_object() {
+            let said = defaults.and_then(|d| d.get(field)).cloned();
+            networking[field] = said.unwrap_or_else(|| json!(fallback));
+        }
+    }
+    value
+}
+
+/// Works on all items with as many threads as there are processors; results in the order of the items.
+pub(super) fn parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(items.len().max(1));
+    if threads < 2 {
+        return items.iter().map(work).collect();
+    }
+    let share = items.len().div_ceil(threads);
+    std::thread::scope(|scope| {
+        let handles: Vec<_> =
+            items.chunks(share).map(|chunk| scope.spawn(|| chunk.iter().map(&work).collect::<Vec<R>>())).collect();
+        handles
+            .into_iter()
+            .flat_map(|handle| match handle.join() {
+                Ok(results) => results,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+            .collect()
+    })
+}

@@ -1,0 +1,273 @@
+//! `plan`: what one revision would change against another, and what follows from it. Pure and offline: no cluster is asked.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::offline::{Offline, parallel};
+use super::output::{self, Format, formats};
+use super::read::{self, Reading, WORKTREE};
+use super::reported::Reported;
+use super::selector::Selector;
+use super::{Context, Exit};
+use crate::admission::{Accepted, Admitted, Gone};
+use crate::finding::{Finding, On, Severity};
+use crate::landscape::{Owner, Target};
+use crate::observed::ObjectKey;
+use crate::plan::diff;
+use crate::print::json;
+use crate::print::preview::{self, Consequence, Fate, Item, Preview, Touch};
+use crate::render::Rendering;
+
+/// Show what a revision would change, and what follows from it, without a cluster.
+///
+/// Compares two revisions of a landscape: its objects field by field, and the manifests that shoots, seeds, projects and the
+/// garden want because of it. Ends with 3 if something would be refused or stays because its deletion is not confirmed.
+///
+/// Examples:
+///   espalier plan
+///   espalier plan --from landscape/live --to HEAD
+///   espalier plan --from HEAD~1 --to HEAD 'shop/*' -o json
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(super) struct Args {
+    /// Only these: PROJECT/SHOOT, KIND/NAME
+    #[arg(value_name = "SELECTOR")]
+    selectors: Vec<Selector>,
+    /// The revision before [default: the landscape's branch with --landscape, else HEAD]
+    #[arg(long, value_name = "REV")]
+    from: Option<String>,
+    /// The revision after; WORKTREE is what lies on disk
+    #[arg(long, value_name = "REV|WORKTREE", default_value = WORKTREE)]
+    to: String,
+    /// End with 1 if there are changes
+    #[arg(long)]
+    exit_code: bool,
+    /// End with 0 for no changes, 1 for an error, 2 for changes
+    #[arg(long, conflicts_with = "exit_code")]
+    detailed_exitcode: bool,
+    /// The time to judge at [default: when --to was committed]
+    #[arg(long, value_name = "TIME")]
+    now: Option<Timestamp>,
+    /// Format of the result
+    #[arg(short, long, value_name = "FORMAT", default_value = "text",
+        value_parser = formats(&[Format::Text, Format::Json, Format::Yaml]))]
+    output: Format,
+}
+
+pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
+    match preview(context, &args).await {
+        Ok(preview) => {
+            if args.output == Format::Text {
+                context.printer.result(&preview::text(&preview));
+            } else {
+                output::answer(context, args.output, &json::envelope("Plan", preview::json(&preview)));
+            }
+            Ok(match (preview.is_refused(), preview.is_empty()) {
+                (true, _) => Exit::Refused,
+                (false, false) if args.exit_code => Exit::Something,
+                (false, false) if args.detailed_exitcode => Exit::Failed,
+                (false, _) => Exit::Done,
+            })
+        }
+        Err(error) if args.detailed_exitcode => {
+            context.printer.failure(&error);
+            Ok(Exit::Something)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn preview(context: &Context, args: &Args) -> anyhow::Result<Preview> {
+    let from = args.from.clone().or_else(|| context.settings.global.rev.clone());
+    let from = from.unwrap_or_else(|| read::default_revision(&context.settings));
+    let before = read::read(read::revision(context, &from).await?);
+    let after = read::read(read::revision(context, &args.to).await?);
+    let committed = (args.to != WORKTREE).then_some(after.snapshot.committed);
+    let now = read::now(&context.settings, args.now, committed)?;
+    let (old, _) = before.admit(&Accepted::default(), now);
+    let accepted = Accepted(old.objects.clone());
+    let (new, findings) = after.admit(&accepted, now);
+
+    let name = if after.landscape.name.is_empty() { &before.landscape.name } else { &after.landscape.name };
+    let (repo, reported) = Reported::read(context, name).await?;
+    let commits = match &repo {
+        Some(repo) if args.to != WORKTREE => {
+            repo.log(&after.snapshot.revision, Some(&before.snapshot.revision), 1_000).await?
+        }
+        _ => Vec::new(),
+    };
+    // Shoots stay where they are; only the new ones are placed anew.
+    let offline_old = Offline::new(&old, &before.library, reported.placed());
+    let mut placed = reported.placed();
+    placed.extend(offline_old.placements.decisions.iter().map(|(owner, p)| (owner.clone(), p.seed.clone())));
+    let offline_new = Offline::new(&new, &after.library, placed);
+
+    let mut owners: BTreeSet<Owner> = old.objects.keys().chain(new.objects.keys()).chain(new.held.keys()).cloned().collect();
+    owners.retain(|owner| args.selectors.is_empty() || args.selectors.iter().any(|s| s.matches(owner)));
+    let owners: Vec<Owner> = owners.into_iter().collect();
+    let items: Vec<Item> = parallel(&owners, |owner| {
+        let mut item = item(owner, &old, &new, &after);
+        item.consequence = consequence(owner, &item.fate, &offline_old, &offline_new);
+        let manifest = new.objects.get(owner).or_else(|| old.objects.get(owner));
+        let seed = offline_new.placements.decisions.get(owner).map(|p| p.seed.as_str());
+        item.about = manifest.map(|m| about(owner, m, seed)).unwrap_or_default();
+        item
+    })
+    .into_iter()
+    .collect();
+    let unchanged = items.iter().filter(|item| item.is_quiet()).count();
+    let authors: BTreeSet<&str> = commits.iter().map(|c| c.author.split(" <").next().unwrap_or_default()).collect();
+    let about_landscape = findings.iter().filter(|f| f.severity == Severity::Error && f.owner.is_empty()).cloned().collect();
+    Ok(Preview {
+        landscape: name.clone(),
+        from: before.from,
+        to: if args.to == WORKTREE { WORKTREE.to_owned() } else { after.from.clone() },
+        commits: commits.len(),
+        authors: authors.into_iter().map(str::to_owned).collect(),
+        placements: reported.commit.as_ref().map(|commit| commit.short().to_owned()),
+        items: items.into_iter().filter(|item| !item.is_quiet()).collect(),
+        unchanged,
+        troubles: about_landscape,
+        now: now.to_string(),
+    })
+}
+
+/// What becomes of one object of the landscape.
+fn item(owner: &Owner, old: &Admitted, new: &Admitted, after: &Reading) -> Item {
+    let document = after.landscape.document(owner);
+    let path = document.map(|d| after.shown(d.path()).to_string());
+    let mut item = Item {
+        owner: owner.clone(),
+        fate: Fate::Unchanged,
+        about: String::new(),
+        path,
+        fields: Vec::new(),
+        consequence: Consequence::None,
+    };
+    if let Some(gone) = new.gone.get(owner) {
+        item.fate = match (gone, &new.frozen) {
+            (Gone::Confirmed, None) => Fate::Deleted,
+            (Gone::Confirmed, Some(why)) => Fate::Blocked(format!("nothing is deleted: {why}")),
+            (Gone::Unconfirmed, _) => Fate::Blocked(
+                "gone from Git without confirmation.gardener.cloud/deletion=true in the revision before, or still in use; it stays".to_owned(),
+            ),
+        };
+        return item;
+    }
+    if let Some(held) = new.held.get(owner) {
+        let mut findings: Vec<Finding> = held.findings.clone();
+        findings.retain(|f| f.severity == Severity::Error);
+        for place in findings.iter_mut().flat_map(|f| &mut f.places) {
+            place.path = after.shown(&place.path);
+        }
+        item.fate = Fate::Held(findings);
+        return item;
+    }
+    match (old.objects.get(owner), new.objects.get(owner)) {
+        (None, Some(_)) => item.fate = Fate::Created,
+        (Some(before), Some(now)) if before != now => {
+            item.fate = Fate::Updated;
+            item.fields = diff::fields(before, now)
+                .into_iter()
+                .map(|field| {
+                    // A default that changed is written nowhere.
+                    let place = document.filter(|d| d.value().pointer(field.pointer.as_str()).is_some() || field.after.is_none());
+                    let place = place.map(|d| {
+                        let mut place = d.place(&field.pointer, On::Value);
+                        place.path = after.shown(&place.path);
+                        place.to_string()
+                    });
+                    (field, place)
+                })
+                .collect();
+        }
+        _ => {}
+    }
+    item
+}
+
+/// What follows for clusters: only owners whose inputs differ are rendered.
+fn consequence(owner: &Owner, fate: &Fate, old: &Offline, new: &Offline) -> Consequence {
+    let (before, after) = match fate {
+        Fate::Held(_) | Fate::Blocked(_) => return Consequence::None,
+        Fate::Deleted => (old.prepare(owner), Ok(None)),
+        Fate::Created => (Ok(None), new.prepare(owner)),
+        Fate::Updated | Fate::Unchanged => (old.prepare(owner), new.prepare(owner)),
+    };
+    let after = match after {
+        Ok(after) => after,
+        Err(why) => return Consequence::Unknown(why),
+    };
+    // What could not be rendered before is new.
+    let before = before.unwrap_or_default();
+    if let (Some(before), Some(after)) = (&before, &after)
+        && old.input(before) == new.input(after)
+    {
+        return Consequence::None;
+    }
+    let mut before = objects(before.as_ref().map(|prepared| old.render(prepared)));
+    let after = objects(after.as_ref().map(|prepared| new.render(prepared)));
+    let mut touched: BTreeMap<(String, Target), BTreeMap<ObjectKey, Touch>> = BTreeMap::new();
+    for ((component, target, key), digest) in after {
+        let was = before.remove(&(component.clone(), target.clone(), key.clone()));
+        let touch = match was {
+            Some(was) if was == digest => continue,
+            Some(_) => Touch::Changed,
+            None => Touch::Added,
+        };
+        touched.entry((component, target)).or_default().insert(key, touch);
+    }
+    for (component, target, key) in before.into_keys() {
+        touched.entry((component, target)).or_default().insert(key, Touch::Removed);
+    }
+    if touched.is_empty() { Consequence::None } else { Consequence::Rendered(touched) }
+}
+
+/// The rendered objects of an owner with the digests of their content.
+fn objects(rendering: Option<Rendering>) -> BTreeMap<(String, Target, ObjectKey), String> {
+    let mut out = BTreeMap::new();
+    for release in rendering.into_iter().flat_map(|r| r.releases) {
+        for rendered in &release.components {
+            for object in &rendered.objects {
+                let key = (rendered.component.id.name.clone(), release.target.clone(), object.key.clone());
+                out.insert(key, object.digest.as_str().to_owned());
+            }
+        }
+    }
+    out
+}
+
+/// `production · aws eu-west-1 · seed aws-eu1 · HA zone · 1.33.4`.
+fn about(owner: &Owner, manifest: &Value, seed: Option<&str>) -> String {
+    use crate::landscape::Kind;
+    let text = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let parts = match owner.kind {
+        Kind::Shoot => vec![
+            text("/spec/purpose").to_owned(),
+            format!("{} {}", text("/spec/provider/type"), text("/spec/region")),
+            seed.map_or_else(|| "no seed yet".to_owned(), |seed| format!("seed {seed}")),
+            match text("/spec/controlPlane/highAvailability/failureTolerance/type") {
+                "" => String::new(),
+                kind => format!("HA {kind}"),
+            },
+            text("/spec/kubernetes/version").to_owned(),
+        ],
+        Kind::Seed => vec![format!("{} {}", text("/spec/provider/type"), text("/spec/provider/region"))],
+        _ => Vec::new(),
+    };
+    parts.into_iter().filter(|part| !part.trim().is_empty()).collect::<Vec<_>>().join(" · ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shoot_is_told_in_a_line() {
+        let shoot = json!({"spec": {"purpose": "testing", "region": "eu", "provider": {"type": "aws"}, "kubernetes": {"version": "1.33.4"}}});
+        let owner = Owner::project(crate::landscape::Kind::Shoot, "shop", "prod");
+        assert_eq!(about(&owner, &shoot, Some("a")), "testing · aws eu · seed a · 1.33.4");
+    }
+}

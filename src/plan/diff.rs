@@ -1,0 +1,96 @@
+//! Where two manifests differ, field by field, as people speak of it: list items by name where they have one.
+
+use serde_json::Value;
+
+use crate::finding::Pointer;
+
+/// One field that differs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field {
+    /// `kubernetes.version`, `provider.workers[cpu].maximum`; the leading `spec` is left out.
+    pub name: String,
+    /// Where the new value stands; where the old one stood if there is none.
+    pub pointer: Pointer,
+    /// Before; `None` if it was absent.
+    pub before: Option<Value>,
+    /// After; `None` if it goes.
+    pub after: Option<Value>,
+}
+
+/// The fields in which two manifests differ, in the order of their names.
+#[must_use]
+pub fn fields(before: &Value, after: &Value) -> Vec<Field> {
+    let mut out = Vec::new();
+    walk("", &Pointer::root(), Some(before), Some(after), &mut out);
+    out
+}
+
+fn walk(name: &str, at: &Pointer, before: Option<&Value>, after: Option<&Value>, out: &mut Vec<Field>) {
+    if before == after {
+        return;
+    }
+    match (before, after) {
+        (Some(Value::Object(old)), Some(Value::Object(new))) => {
+            let mut keys: Vec<&String> = old.keys().chain(new.keys()).collect();
+            keys.sort();
+            keys.dedup();
+            for key in keys {
+                walk(&below(name, key), &at.key(key), old.get(key), new.get(key), out);
+            }
+        }
+        (Some(Value::Array(old)), Some(Value::Array(new))) if named(old) && named(new) => {
+            for item in old.iter().filter(|item| !new.iter().any(|n| name_of(n) == name_of(item))) {
+                let label = name_of(item).unwrap_or_default();
+                out.push(Field { name: format!("{name}[{label}]"), pointer: at.clone(), before: Some(item.clone()), after: None });
+            }
+            for (i, item) in new.iter().enumerate() {
+                let label = name_of(item).unwrap_or_default();
+                let was = old.iter().find(|o| name_of(o) == name_of(item));
+                walk(&format!("{name}[{label}]"), &at.index(i), was, Some(item), out);
+            }
+        }
+        _ => out.push(Field { name: name.to_owned(), pointer: at.clone(), before: before.cloned(), after: after.cloned() }),
+    }
+}
+
+fn below(name: &str, key: &str) -> String {
+    let key = if key.contains(['.', '/']) { format!("[\"{key}\"]") } else { key.to_owned() };
+    match name {
+        "" if key == "spec" => String::new(),
+        "" => key,
+        _ if key.starts_with('[') => format!("{name}{key}"),
+        _ => format!("{name}.{key}"),
+    }
+}
+
+/// What items of a list go by.
+fn name_of(item: &Value) -> Option<&str> {
+    ["name", "version", "type", "key"].iter().find_map(|key| item.get(key).and_then(Value::as_str))
+}
+
+/// Whether every item has a name of its own.
+fn named(items: &[Value]) -> bool {
+    let mut names: Vec<&str> = items.iter().filter_map(name_of).collect();
+    names.sort_unstable();
+    let all = names.len() == items.len();
+    names.dedup();
+    all && names.len() == items.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn items_are_followed_by_name_and_not_by_place() {
+        let before = json!({"spec": {"workers": [{"name": "a", "max": 1}, {"name": "b", "max": 2}]}});
+        let after = json!({"spec": {"workers": [{"name": "b", "max": 3}, {"name": "c"}]}});
+        let names: Vec<(String, String)> =
+            fields(&before, &after).into_iter().map(|f| (f.name, f.pointer.as_str().to_owned())).collect();
+        let want = [("workers[a]", "/spec/workers"), ("workers[b].max", "/spec/workers/0/max"), ("workers[c]", "/spec/workers/1")];
+        assert_eq!(names, want.map(|(a, b)| (a.to_owned(), b.to_owned())));
+        assert!(fields(&after, &after).is_empty());
+    }
+}

@@ -1,0 +1,363 @@
+//! A plan between two revisions, for people as a tree of 80 columns and for machines as JSON; both from the same values.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::table::count;
+use crate::finding::Finding;
+use crate::landscape::{Owner, Target};
+use crate::observed::ObjectKey;
+use crate::plan::diff::Field;
+
+/// What one revision changes against another.
+#[derive(Debug)]
+pub struct Preview {
+    /// The landscape's name.
+    pub landscape: String,
+    /// The revision before.
+    pub from: String,
+    /// The revision after.
+    pub to: String,
+    /// How many commits lie between them.
+    pub commits: usize,
+    /// Who made them.
+    pub authors: Vec<String>,
+    /// The status commit that says where shoots are; `None` if there is none.
+    pub placements: Option<String>,
+    /// What changes, in the order of owners.
+    pub items: Vec<Item>,
+    /// How many objects stay as they are.
+    pub unchanged: usize,
+    /// Errors that belong to no object.
+    pub troubles: Vec<Finding>,
+    /// The time that was judged at.
+    pub now: String,
+}
+
+/// One object of the landscape.
+#[derive(Debug)]
+pub struct Item {
+    /// Which.
+    pub owner: Owner,
+    /// What becomes of it.
+    pub fate: Fate,
+    /// What it is, in a few words.
+    pub about: String,
+    /// Where it is written.
+    pub path: Option<String>,
+    /// The changed fields, with the place of the new value where it is written down.
+    pub fields: Vec<(Field, Option<String>)>,
+    /// What follows for clusters.
+    pub consequence: Consequence,
+}
+
+/// What becomes of an object of the landscape.
+#[derive(Debug)]
+pub enum Fate {
+    /// It is new.
+    Created,
+    /// It differs.
+    Updated,
+    /// It goes.
+    Deleted,
+    /// It has errors and stays as it was accepted.
+    Held(Vec<Finding>),
+    /// It is gone from Git and stays: why.
+    Blocked(String),
+    /// It is as it was.
+    Unchanged,
+}
+
+/// What follows for the clusters.
+#[derive(Debug)]
+pub enum Consequence {
+    /// Nothing.
+    None,
+    /// It cannot be told: why.
+    Unknown(String),
+    /// Objects by component and cluster.
+    Rendered(BTreeMap<(String, Target), BTreeMap<ObjectKey, Touch>>),
+}
+
+/// What happens to a rendered object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Touch {
+    /// It is new.
+    Added,
+    /// Its content differs.
+    Changed,
+    /// It goes.
+    Removed,
+}
+
+impl Touch {
+    const fn mark(self) -> char {
+        match self {
+            Self::Added => '+',
+            Self::Changed => '~',
+            Self::Removed => '-',
+        }
+    }
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Added => "create",
+            Self::Changed => "update",
+            Self::Removed => "delete",
+        }
+    }
+}
+
+impl Fate {
+    const fn word(&self) -> &'static str {
+        match self {
+            Self::Created => "create",
+            Self::Updated => "update",
+            Self::Deleted => "delete",
+            Self::Held(_) => "held",
+            Self::Blocked(_) => "blocked",
+            Self::Unchanged => "unchanged",
+        }
+    }
+
+    const fn mark(&self) -> char {
+        match self {
+            Self::Created => '+',
+            Self::Updated | Self::Unchanged => '~',
+            Self::Deleted | Self::Blocked(_) => '-',
+            Self::Held(_) => '!',
+        }
+    }
+}
+
+impl Item {
+    /// Whether there is nothing to say about it.
+    #[must_use]
+    pub const fn is_quiet(&self) -> bool {
+        matches!((&self.fate, &self.consequence), (Fate::Unchanged, Consequence::None))
+    }
+}
+
+impl Preview {
+    /// Whether nothing changes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty() && self.troubles.is_empty()
+    }
+
+    /// Whether something is refused or blocked.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        !self.troubles.is_empty() || self.items.iter().any(|i| matches!(i.fate, Fate::Held(_) | Fate::Blocked(_)))
+    }
+
+    fn counted(&self, word: &str) -> usize {
+        self.items.iter().filter(|item| item.fate.word() == word).count()
+    }
+
+    /// How many owners re-render, and how many of their objects are touched.
+    fn rendered(&self) -> (usize, usize) {
+        let touched = self.items.iter().filter_map(|item| match &item.consequence {
+            Consequence::Rendered(components) => Some(components.values().map(BTreeMap::len).sum::<usize>()),
+            Consequence::None | Consequence::Unknown(_) => None,
+        });
+        touched.fold((0, 0), |(owners, objects), n| (owners + 1, objects + n))
+    }
+}
+
+/// What plans do not say yet; named so that nobody takes silence for harmlessness.
+const LEFT_OUT: &str = "Not part of this plan yet: impact marks (nodes rolled, downtime) and what a revert would cost.";
+
+/// The tree.
+#[must_use]
+pub fn text(preview: &Preview) -> String {
+    let mut out = format!("Plan  {}  {} → {}", preview.landscape, preview.from, preview.to);
+    if preview.commits > 0 {
+        let _ = write!(out, "  ({}: {})", count(preview.commits, "commit"), preview.authors.join(", "));
+    }
+    out.push_str("  offline\n");
+    if let Some(commit) = &preview.placements {
+        let _ = writeln!(out, "Placements as of status commit {commit}");
+    }
+    for finding in &preview.troubles {
+        let _ = writeln!(out, "\n{}", super::snippet::headline(finding));
+    }
+    let projects: BTreeSet<&str> = preview.items.iter().map(|item| item.owner.project.as_str()).collect();
+    for project in projects {
+        let items: Vec<&Item> = preview.items.iter().filter(|item| item.owner.project == project).collect();
+        let _ = writeln!(out, "\n{}", if project.is_empty() { preview.landscape.as_str() } else { project });
+        for (i, item) in items.iter().enumerate() {
+            branch(&mut out, item, i + 1 == items.len());
+        }
+    }
+    if preview.is_empty() {
+        let _ = writeln!(out, "\nNo changes: {} as they were.", count(preview.unchanged, "object"));
+        return out;
+    }
+    let n = |word| preview.counted(word);
+    let _ = write!(out, "\nSummary: {} create, {} update, {} delete", n("create"), n("update"), n("delete"));
+    for word in ["blocked", "held"] {
+        if n(word) > 0 {
+            let _ = write!(out, ", {} {word}", n(word));
+        }
+    }
+    let (owners, objects) = preview.rendered();
+    let _ = writeln!(out, " · {} rendered anew, {} touched · {} unchanged", count(owners, "owner"), count(objects, "manifest"), preview.unchanged);
+    let _ = writeln!(out, "{LEFT_OUT}");
+    out
+}
+
+fn branch(out: &mut String, item: &Item, last: bool) {
+    let (knee, bar) = if last { ("└─", "   ") } else { ("├─", "│  ") };
+    let name = format!("{} {} {}", item.fate.mark(), item.owner.kind, item.owner.name);
+    let _ = writeln!(out, "{}", format!("{knee} {name:28}  {}", item.about).trim_end());
+    let mut leaves: Vec<Vec<String>> = Vec::new();
+    match &item.fate {
+        Fate::Held(findings) => {
+            for finding in findings {
+                let at = finding.places.first().map_or_else(String::new, |p| format!("{p}: "));
+                let mut leaf = vec![format!("✗ held: {} [{}]", finding.message, finding.code)];
+                if !at.is_empty() {
+                    leaf.push(at.trim_end_matches(": ").to_owned());
+                }
+                leaves.push(leaf);
+            }
+        }
+        Fate::Blocked(why) => leaves.push(vec![format!("✗ blocked: {why}")]),
+        Fate::Unchanged => leaves.push(vec!["as it was in Git; what it is rendered from changed".to_owned()]),
+        Fate::Created | Fate::Updated | Fate::Deleted => {}
+    }
+    for (field, place) in &item.fields {
+        let mark = match (&field.before, &field.after) {
+            (None, _) => '+',
+            (_, None) => '-',
+            _ => '~',
+        };
+        let values = match (&field.before, &field.after) {
+            (None, after) => shown(after.as_ref()),
+            (before, None) => shown(before.as_ref()),
+            (before, after) => format!("{} → {}", shown(before.as_ref()), shown(after.as_ref())),
+        };
+        let mut leaf = vec![format!("{mark} {:36} {values}", field.name)];
+        leaf.extend(place.clone());
+        leaves.push(leaf);
+    }
+    match &item.consequence {
+        Consequence::None => {}
+        Consequence::Unknown(why) => leaves.push(vec![format!("? cannot be rendered: {why}")]),
+        Consequence::Rendered(components) => leaves.push(rendered(&item.fate, components)),
+    }
+    for (i, leaf) in leaves.iter().enumerate() {
+        let (knee, below) = if i + 1 == leaves.len() { ("└─", "   ") } else { ("├─", "│  ") };
+        for (j, line) in leaf.iter().enumerate() {
+            let lead = if j == 0 { format!("{bar}{knee} ") } else { format!("{bar}{below}   ") };
+            let _ = writeln!(out, "{}", format!("{lead}{line}").trim_end());
+        }
+    }
+}
+
+/// The components that are rendered otherwise, with their objects; in short where all of them are new or go.
+fn rendered(fate: &Fate, components: &BTreeMap<(String, Target), BTreeMap<ObjectKey, Touch>>) -> Vec<String> {
+    let objects: usize = components.values().map(BTreeMap::len).sum();
+    let names: BTreeSet<&str> = components.keys().map(|(name, _)| name.as_str()).collect();
+    let sum = format!("{}, {}", count(names.len(), "component"), count(objects, "manifest"));
+    if matches!(fate, Fate::Created | Fate::Deleted) {
+        return vec![format!("{} {sum}", fate.mark())];
+    }
+    let mut lines = vec![format!("{sum} rendered otherwise")];
+    for ((name, _), objects) in components {
+        let mut line = format!("{name}:");
+        for word in folded(objects) {
+            if line.chars().count() + word.chars().count() > 70 {
+                lines.push(std::mem::replace(&mut line, "   ".to_owned()));
+            }
+            let _ = write!(line, " {word}");
+        }
+        lines.push(line);
+    }
+    lines
+}
+
+/// `~Deployment/kube-apiserver`; an object whose name carries a hash of its content is one object that changed.
+fn folded(objects: &BTreeMap<ObjectKey, Touch>) -> BTreeSet<String> {
+    let mut stems: BTreeMap<(String, String), BTreeSet<char>> = BTreeMap::new();
+    for (key, touch) in objects {
+        let stem = key.name.rsplit_once('-').filter(|(_, hash)| hash.len() == 8 && hash.chars().all(|c| c.is_ascii_hexdigit()));
+        let name = stem.map_or_else(|| key.name.clone(), |(stem, _)| format!("{stem}-*"));
+        stems.entry((key.kind.clone(), name)).or_default().insert(touch.mark());
+    }
+    let mark = |marks: &BTreeSet<char>| if marks.len() == 1 { marks.first().copied().unwrap_or('~') } else { '~' };
+    stems.iter().map(|((kind, name), marks)| format!("{}{kind}/{name}", mark(marks))).collect()
+}
+
+/// A value in a few characters.
+fn shown(value: Option<&Value>) -> String {
+    const MAX: usize = 48;
+    let text = match value {
+        None => "(absent)".to_owned(),
+        Some(Value::String(text)) => text.escape_debug().to_string(),
+        Some(value) => value.to_string(),
+    };
+    if text.chars().count() <= MAX { text } else { text.chars().take(MAX - 1).chain(['…']).collect() }
+}
+
+/// The plan as a machine reads it, without the envelope.
+#[must_use]
+pub fn json(preview: &Preview) -> Value {
+    let items: Vec<Value> = preview.items.iter().map(item).collect();
+    let (owners, objects) = preview.rendered();
+    let n = |word| preview.counted(word);
+    json!({
+        "landscape": preview.landscape,
+        "from": preview.from,
+        "to": preview.to,
+        "now": preview.now,
+        "commits": preview.commits,
+        "placements": preview.placements,
+        "objects": items,
+        "findings": preview.troubles,
+        "summary": {
+            "create": n("create"), "update": n("update"), "delete": n("delete"), "blocked": n("blocked"), "held": n("held"),
+            "unchanged": preview.unchanged, "rendered": owners, "manifests": objects,
+        },
+        "leftOut": ["impact", "revert"],
+    })
+}
+
+fn item(item: &Item) -> Value {
+    let fields: Vec<Value> = item
+        .fields
+        .iter()
+        .map(|(field, place)| {
+            json!({ "field": field.name, "pointer": field.pointer, "before": field.before, "after": field.after, "at": place })
+        })
+        .collect();
+    let mut out = json!({ "owner": item.owner, "action": item.fate.word(), "path": item.path, "changes": fields });
+    match &item.fate {
+        Fate::Held(findings) => out["findings"] = json!(findings),
+        Fate::Blocked(why) => out["why"] = json!(why),
+        Fate::Created | Fate::Updated | Fate::Deleted | Fate::Unchanged => {}
+    }
+    match &item.consequence {
+        Consequence::None => {}
+        Consequence::Unknown(why) => out["unknown"] = json!(why),
+        Consequence::Rendered(components) => {
+            let list: Vec<Value> = components
+                .iter()
+                .map(|((name, target), objects)| {
+                    let objects: Vec<Value> = objects
+                        .iter()
+                        .map(|(key, touch)| {
+                            json!({ "action": touch.word(), "group": key.group, "kind": key.kind, "namespace": key.namespace, "name": key.name })
+                        })
+                        .collect();
+                    json!({ "component": name, "target": target.to_string(), "manifests": objects })
+                })
+                .collect();
+            out["components"] = list.into();
+        }
+    }
+    out
+}
