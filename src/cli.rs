@@ -12,13 +12,20 @@ use crate::telemetry;
 mod completion;
 mod demo;
 mod explain;
+mod get;
 mod graph;
+mod offline;
 mod output;
+mod plan;
 mod progress;
 mod read;
+mod render;
+mod reported;
 mod run;
 mod schema;
+mod selector;
 mod simulated;
+mod status;
 mod validate;
 mod version;
 
@@ -37,6 +44,10 @@ enum Command {
     Demo(demo::Args),
     Run(run::Args),
     Validate(validate::Args),
+    Plan(plan::Args),
+    Render(render::Args),
+    Get(get::Args),
+    Status(status::Args),
     Explain(explain::Args),
     Schema(schema::Args),
     Graph(graph::Args),
@@ -160,6 +171,10 @@ pub(crate) struct Context {
 async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Validate(args) => validate::run(context, args).await,
+        Command::Plan(args) => plan::run(context, args).await,
+        Command::Render(args) => render::run(context, args).await,
+        Command::Get(args) => get::run(context, args).await,
+        Command::Status(args) => status::run(context, args).await,
         Command::Explain(args) => explain::run(context, args).await,
         Command::Schema(args) => schema::run(context, args).await,
         Command::Graph(args) => graph::run(context, args).await,

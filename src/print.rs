@@ -11,6 +11,7 @@ use crate::landscape::{Kind, Owner};
 pub mod forge;
 pub mod json;
 pub mod junit;
+pub mod preview;
 pub mod sarif;
 pub mod snippet;
 pub mod table;

@@ -68,7 +68,8 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let now = read::now(&context.settings, None, None)?;
     let objects: BTreeMap<Owner, Arc<Value>> =
         reading.landscape.objects().map(|(owner, value, _)| (owner, Arc::clone(value))).collect();
-    let mut owners: BTreeSet<Owner> = objects.keys().chain(reading.landscape.broken.keys()).chain(reported.files.keys()).cloned().collect();
+    let mut owners: BTreeSet<Owner> =
+        objects.keys().chain(reading.landscape.broken.keys()).chain(reported.files.keys()).cloned().collect();
     let (project, wanted) = match args.name.as_deref().and_then(|name| name.split_once('/')) {
         Some((project, name)) => (Some(project.to_owned()), Some(name.to_owned())),
         None => (args.project.clone(), args.name.clone()),
@@ -137,7 +138,8 @@ impl Listing<'_> {
 
     fn row(&self, owner: &Owner, wide: bool) -> Vec<String> {
         let manifest = self.objects.get(owner).map(Arc::as_ref);
-        let said = |pointer: &str| manifest.and_then(|m| m.pointer(pointer)).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let said =
+            |pointer: &str| manifest.and_then(|m| m.pointer(pointer)).and_then(Value::as_str).unwrap_or_default().to_owned();
         let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
         let count = |pointer: &str| {
             let list = manifest.and_then(|m| m.pointer(pointer)).and_then(Value::as_array);
@@ -145,8 +147,10 @@ impl Listing<'_> {
         };
         let place = |kind: &str, region: &str| or_dash(format!("{}/{}", said(kind), said(region)).trim_matches('/').to_owned());
         let operation = {
-            let (kind, state) =
-                (self.reported.text(owner, "/status/lastOperation/type"), self.reported.text(owner, "/status/lastOperation/state"));
+            let (kind, state) = (
+                self.reported.text(owner, "/status/lastOperation/type"),
+                self.reported.text(owner, "/status/lastOperation/state"),
+            );
             or_dash(format!("{kind}/{state}").trim_matches('/').to_owned())
         };
         let changed = self.reported.text(owner, "/status/lastOperation/lastUpdateTime").parse::<Timestamp>();

@@ -10,6 +10,7 @@ use crate::digest::Digest;
 use crate::facts::Facts;
 use crate::landscape::{Kind, Owner};
 use crate::library::Library;
+use crate::pipeline;
 use crate::render::context::{Identity, Objects};
 use crate::render::{self, Inputs, Prepared, Rendering};
 use crate::schedule::{self, Placements, SeedState, Usage};
@@ -46,7 +47,7 @@ impl Offline {
         let seed = self.placements.decisions.get(owner).map(|placement| placement.seed.clone());
         Identity {
             uid: Some(format!("<uid {}>", owner.key())),
-            technical_id: shoot.then(|| format!("shoot--{}--{}", owner.project, owner.name)),
+            technical_id: shoot.then(|| pipeline::technical_id(owner)),
             seed_identity: seed.clone(),
             seed,
             cluster_identity: None,

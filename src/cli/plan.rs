@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::offline::{Offline, parallel};
 use super::output::{self, Format, formats};
@@ -16,7 +16,7 @@ use crate::finding::{Finding, On, Severity};
 use crate::landscape::{Owner, Target};
 use crate::observed::ObjectKey;
 use crate::plan::diff;
-use crate::print::json;
+use crate::print::json::envelope;
 use crate::print::preview::{self, Consequence, Fate, Item, Preview, Touch};
 use crate::render::Rendering;
 
@@ -62,7 +62,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             if args.output == Format::Text {
                 context.printer.result(&preview::text(&preview));
             } else {
-                output::answer(context, args.output, &json::envelope("Plan", preview::json(&preview)));
+                output::answer(context, args.output, &envelope("Plan", preview::json(&preview)));
             }
             Ok(match (preview.is_refused(), preview.is_empty()) {
                 (true, _) => Exit::Refused,
@@ -93,9 +93,7 @@ async fn preview(context: &Context, args: &Args) -> anyhow::Result<Preview> {
     let name = if after.landscape.name.is_empty() { &before.landscape.name } else { &after.landscape.name };
     let (repo, reported) = Reported::read(context, name).await?;
     let commits = match &repo {
-        Some(repo) if args.to != WORKTREE => {
-            repo.log(&after.snapshot.revision, Some(&before.snapshot.revision), 1_000).await?
-        }
+        Some(repo) if args.to != WORKTREE => repo.log(&after.snapshot.revision, Some(&before.snapshot.revision), 1_000).await?,
         _ => Vec::new(),
     };
     // Shoots stay where they are; only the new ones are placed anew.
@@ -262,6 +260,8 @@ fn about(owner: &Owner, manifest: &Value, seed: Option<&str>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

@@ -15,8 +15,8 @@ use super::{Context, Exit, read};
 use crate::admission::Accepted;
 use crate::document;
 use crate::finding::{Findings, Severity};
-use crate::landscape::nearest::nearest;
 use crate::landscape::Owner;
+use crate::landscape::nearest::nearest;
 use crate::print::snippet;
 use crate::render::{DesiredObject, RenderState, scope_of};
 
@@ -146,7 +146,9 @@ fn one(offline: &Offline, owner: &Owner) -> Made {
                     made.failed = true;
                     made.remarks.push(format!("{owner}: {} failed: {why}", rendered.component.id.name));
                 }
-                RenderState::Waiting(why) => made.remarks.push(format!("{owner}: {} waits for {why}", rendered.component.id.name)),
+                RenderState::Waiting(why) => {
+                    made.remarks.push(format!("{owner}: {} waits for {why}", rendered.component.id.name))
+                }
                 RenderState::Wanted | RenderState::Skipped(_) => {}
             }
         }

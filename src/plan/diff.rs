@@ -41,7 +41,12 @@ fn walk(name: &str, at: &Pointer, before: Option<&Value>, after: Option<&Value>,
         (Some(Value::Array(old)), Some(Value::Array(new))) if named(old) && named(new) => {
             for item in old.iter().filter(|item| !new.iter().any(|n| name_of(n) == name_of(item))) {
                 let label = name_of(item).unwrap_or_default();
-                out.push(Field { name: format!("{name}[{label}]"), pointer: at.clone(), before: Some(item.clone()), after: None });
+                out.push(Field {
+                    name: format!("{name}[{label}]"),
+                    pointer: at.clone(),
+                    before: Some(item.clone()),
+                    after: None,
+                });
             }
             for (i, item) in new.iter().enumerate() {
                 let label = name_of(item).unwrap_or_default();
@@ -89,7 +94,8 @@ mod tests {
         let after = json!({"spec": {"workers": [{"name": "b", "max": 3}, {"name": "c"}]}});
         let names: Vec<(String, String)> =
             fields(&before, &after).into_iter().map(|f| (f.name, f.pointer.as_str().to_owned())).collect();
-        let want = [("workers[a]", "/spec/workers"), ("workers[b].max", "/spec/workers/0/max"), ("workers[c]", "/spec/workers/1")];
+        let want =
+            [("workers[a]", "/spec/workers"), ("workers[b].max", "/spec/workers/0/max"), ("workers[c]", "/spec/workers/1")];
         assert_eq!(names, want.map(|(a, b)| (a.to_owned(), b.to_owned())));
         assert!(fields(&after, &after).is_empty());
     }

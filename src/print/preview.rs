@@ -204,7 +204,13 @@ pub fn text(preview: &Preview) -> String {
         }
     }
     let (owners, objects) = preview.rendered();
-    let _ = writeln!(out, " · {} rendered anew, {} touched · {} unchanged", count(owners, "owner"), count(objects, "manifest"), preview.unchanged);
+    let _ = writeln!(
+        out,
+        " · {} rendered anew, {} touched · {} unchanged",
+        count(owners, "owner"),
+        count(objects, "manifest"),
+        preview.unchanged
+    );
     let _ = writeln!(out, "{LEFT_OUT}");
     out
 }
