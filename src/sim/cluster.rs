@@ -15,7 +15,7 @@ use super::kind::Kind;
 use super::managed;
 use super::patch;
 use super::persist::Journal;
-pub(crate) use super::store::{Change, Stored, What};
+pub(crate) use super::store::{Change, Stored};
 use super::verbs::{Caller, DeleteOptions, How, Propagation, Server, Unknown};
 use crate::observed::ObjectKey;
 

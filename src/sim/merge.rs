@@ -172,7 +172,7 @@ fn differ<'a>(old: Option<&'a Value>, new: Option<&'a Value>, shape: Shape<'a>, 
         (Some(old), None) => Comparison { removed: named(old, shape, at_root, true), ..Comparison::default() },
         (Some(old), Some(new)) if old == new => Comparison::default(),
         (Some(Value::Object(a)), Some(Value::Object(b)))
-            if at_root || (!shape.is_atomic_map() && !a.is_empty() && !b.is_empty()) =>
+            if at_root || !shape.is_atomic_map() =>
         {
             let mut result = Comparison::default();
             let only_new = b.keys().filter(|key| !a.contains_key(*key));

@@ -24,6 +24,7 @@ mod script;
 mod secrets;
 mod sim_actors;
 mod sim_api;
+mod sim_fields;
 mod sim_serve;
 mod templates;
 mod tidy;

@@ -160,7 +160,7 @@ async fn kubectl_works() {
         ("diff -f -", widget, &[""]),
         ("delete crd widgets.example.org", "", &["widgets.example.org\" deleted"]),
         ("delete deploy,cm -l app=demo", "", &["deployment.apps \"web\" deleted", "configmap \"settings\" deleted"]),
-        ("create namespace n", "", &["namespace/n created"]),
+        ("create -f -", "apiVersion: v1\nkind: Namespace\nmetadata: {name: n}\n", &["namespace/n created"]),
         ("delete namespace n", "", &["namespace \"n\" deleted"]),
         ("version", "", &["Server Version: v1.36.0+sim"]),
     ];
