@@ -160,8 +160,8 @@ async fn kubectl_works() {
         ("diff -f -", widget, &[""]),
         ("delete crd widgets.example.org", "", &["widgets.example.org\" deleted"]),
         ("delete deploy,cm -l app=demo", "", &["deployment.apps \"web\" deleted", "configmap \"settings\" deleted"]),
-        ("create -f -", "apiVersion: v1\nkind: Namespace\nmetadata: {name: n}\n", &["namespace/n created"]),
-        ("delete namespace n", "", &["namespace \"n\" deleted"]),
+        ("create -f -", "apiVersion: v1\nkind: Namespace\nmetadata: {name: team}\n", &["namespace/team created"]),
+        ("delete namespace team", "", &["namespace \"team\" deleted"]),
         ("version", "", &["Server Version: v1.36.0+sim"]),
     ];
     for (line, input, wanted) in steps {
