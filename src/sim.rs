@@ -40,6 +40,7 @@ mod path;
 mod persist;
 mod rest;
 mod review;
+mod rules;
 mod select;
 mod serve;
 mod shape;

@@ -12,11 +12,10 @@ use super::counters::Tally;
 use super::error::ApiError;
 use super::fault::Faults;
 use super::kind::Kind;
-use super::managed;
 use super::patch;
 use super::persist::Journal;
 pub(crate) use super::store::{Change, Stored};
-use super::verbs::{Caller, DeleteOptions, How, Propagation, Server, Unknown};
+use super::verbs::{Caller, DeleteOptions, How, Propagation, Server, Spot, Unknown};
 use crate::observed::ObjectKey;
 
 /// What all handles of one cluster share.
@@ -57,11 +56,6 @@ impl Cluster {
         Self { shared: Arc::clone(&self.shared), manager: manager.into() }
     }
 
-    /// The cluster's name.
-    pub(crate) fn name(&self) -> &str {
-        &self.shared.name
-    }
-
     /// The seed for whatever is drawn at random.
     pub(crate) fn seed(&self) -> u64 {
         self.shared.seed
@@ -75,26 +69,6 @@ impl Cluster {
     /// The changes from now on, in order, none lost.
     pub(crate) fn subscribe(&self) -> mpsc::UnboundedReceiver<Change> {
         self.shared.server().store.subscribe()
-    }
-
-    /// An object, whole.
-    pub(crate) fn get(&self, key: &ObjectKey) -> Option<Value> {
-        let server = self.shared.server();
-        let (_, place) = server.locate(&key.group, &key.kind, &key.namespace, &key.name)?;
-        let stored = Arc::clone(server.store.get(&place)?);
-        drop(server);
-        Some(stored.value())
-    }
-
-    /// Objects of a kind in order of namespace and name, of one namespace or of all; none if the kind does not exist.
-    pub(crate) fn list(&self, group: &str, kind: &str, namespace: Option<&str>) -> Vec<Value> {
-        let server = self.shared.server();
-        let Some(collection) = server.store.kinds.kind(group, kind).and_then(|kind| server.store.of_kind(kind)) else {
-            return Vec::new();
-        };
-        let found: Vec<_> = collection.iter(namespace).cloned().collect();
-        drop(server);
-        found.iter().map(|stored| stored.value()).collect()
     }
 
     /// What is stored of an object: labels and version without reading the body.
@@ -120,19 +94,6 @@ impl Cluster {
         collection.iter(namespace).map(|stored| ObjectKey::new(group, kind, &stored.namespace, &stored.name)).collect()
     }
 
-    /// Identities of the objects that name this uid in an owner reference.
-    pub(crate) fn owned(&self, uid: &str) -> Vec<ObjectKey> {
-        let server = self.shared.server();
-        let places = server.store.dependents(uid);
-        places
-            .into_iter()
-            .filter_map(|place| {
-                let kind = server.store.kinds.plural(&place.group, &place.plural)?;
-                Some(ObjectKey::new(&kind.group, &kind.kind, &place.namespace, &place.name))
-            })
-            .collect()
-    }
-
     /// Whether a kind is known.
     pub(crate) fn has_kind(&self, group: &str, kind: &str) -> bool {
         self.shared.server().store.kinds.kind(group, kind).is_some()
@@ -147,25 +108,6 @@ impl Cluster {
         Ok(written.stored.value())
     }
 
-    /// Replaces an object; its resourceVersion, if given, must be the current one.
-    pub(crate) fn update(&self, object: Value) -> Result<Value, ApiError> {
-        self.replace(object, "")
-    }
-
-    /// Replaces the status of an object; its resourceVersion, if given, must be the current one.
-    pub(crate) fn update_status(&self, object: Value) -> Result<Value, ApiError> {
-        self.replace(object, "status")
-    }
-
-    fn replace(&self, object: Value, subresource: &str) -> Result<Value, ApiError> {
-        let mut server = self.shared.server();
-        let (kind, version, namespace, name) = target(&server, &object)?;
-        let subresource = door(&kind, &version, subresource);
-        let written = server.update(&self.caller(), &kind, &version, subresource, &namespace, &name, object, How::Update)?;
-        drop(server);
-        Ok(written.stored.value())
-    }
-
     /// Applies a JSON merge patch to an object (`subresource`: `""` or `"status"`).
     pub(crate) fn merge(&self, key: &ObjectKey, subresource: &str, change: &Value) -> Result<Value, ApiError> {
         let mut server = self.shared.server();
@@ -174,17 +116,8 @@ impl Cluster {
         let mut object = server.get(&kind, &place.namespace, &place.name)?.value();
         patch::merge(&mut object, change);
         let subresource = door(&kind, &version, subresource);
-        let written =
-            server.update(&self.caller(), &kind, &version, subresource, &place.namespace, &place.name, object, How::Update)?;
-        drop(server);
-        Ok(written.stored.value())
-    }
-
-    /// Server-side apply, with force, as the handle's manager.
-    pub(crate) fn apply(&self, object: &Value) -> Result<Value, ApiError> {
-        let mut server = self.shared.server();
-        let (kind, version, namespace, name) = target(&server, object)?;
-        let written = server.apply(&self.caller(), &kind, &version, "", &namespace, &name, object, true)?;
+        let spot = Spot { kind: &kind, version: &version, subresource, namespace: &place.namespace, name: &place.name };
+        let written = server.update(&self.caller(), spot, object, How::Update)?;
         drop(server);
         Ok(written.stored.value())
     }
@@ -200,56 +133,7 @@ impl Cluster {
     }
 
     fn caller(&self) -> Caller {
-        Caller {
-            user: "sim".into(),
-            manager: self.manager.clone(),
-            dry_run: false,
-            unknown: Unknown::Ignore,
-            now: stamp(self.now()),
-        }
-    }
-}
-
-impl Server {
-    /// Server-side apply through any door.
-    pub(crate) fn apply(
-        &mut self,
-        caller: &Caller,
-        kind: &Arc<Kind>,
-        version: &str,
-        subresource: &str,
-        namespace: &str,
-        name: &str,
-        config: &Value,
-        force: bool,
-    ) -> Result<super::verbs::Written, ApiError> {
-        let at = kind.version(version).ok_or_else(ApiError::no_such_resource)?;
-        let live = self.store.of_kind(kind).and_then(|collection| collection.get(namespace, name)).cloned();
-        let mut config = config.clone();
-        let meta = super::verbs::metadata(&mut config)?;
-        meta.entry("name").or_insert_with(|| name.into());
-        if meta.get("name").and_then(Value::as_str) != Some(name) {
-            let why = format!("the name of the object ({}) does not match the name on the URL ({name})", meta["name"]);
-            return Err(ApiError::bad_request(why));
-        }
-        match live {
-            None if !subresource.is_empty() => Err(ApiError::not_found(kind, name)),
-            None => {
-                if config.pointer("/metadata/uid").and_then(Value::as_str).is_some_and(|uid| !uid.is_empty())
-                    || config.pointer("/metadata/resourceVersion").and_then(Value::as_str).is_some_and(|v| !v.is_empty())
-                {
-                    return Err(ApiError::not_found(kind, name));
-                }
-                let object = managed::apply(kind, at, None, &config, caller, subresource, force)?;
-                self.create(caller, kind, version, namespace, object, How::Applied)
-            }
-            Some(live) => {
-                let mut base = live.value();
-                base["apiVersion"] = kind.api_version(version).into();
-                let object = managed::apply(kind, at, Some(&base), &config, caller, subresource, force)?;
-                self.update(caller, kind, version, subresource, namespace, name, object, How::Applied)
-            }
-        }
+        Caller { manager: self.manager.clone(), dry_run: false, unknown: Unknown::Ignore, now: stamp(self.now()) }
     }
 }
 

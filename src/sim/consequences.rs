@@ -9,8 +9,9 @@ use serde_json::Value;
 use super::builtin::{CRDS, EXTENSIONS};
 use super::crd;
 use super::kind::Kind;
+use super::rules::{finalizers, set_finalizers};
 use super::store::{Place, Stored};
-use super::verbs::{CLEANUP, Caller, DeleteOptions, FOREGROUND, ORPHAN, Propagation, Server, finalizers, set_finalizers};
+use super::verbs::{CLEANUP, Caller, DeleteOptions, FOREGROUND, ORPHAN, Propagation, Server};
 
 /// Something to look at again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,12 +68,7 @@ impl Server {
 
     /// Works off everything that is to follow.
     pub(crate) fn settle(&mut self, caller: &Caller) {
-        let system = Caller {
-            user: "system:kube-controller-manager".into(),
-            manager: "kube-controller-manager".into(),
-            dry_run: false,
-            ..caller.clone()
-        };
+        let system = Caller { manager: "kube-controller-manager".into(), dry_run: false, ..caller.clone() };
         while let Some(task) = self.tasks.pop_front() {
             match task {
                 Task::OwnerGone(uid) => {

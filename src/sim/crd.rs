@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::builtin::{CRDS, EXTENSIONS};
 use super::error::{ApiError, Cause};
 use super::kind::{Column, Kind, Scale, Version};
 use super::structure::Structure;
@@ -137,11 +136,6 @@ pub(crate) fn establish(server: &mut Server, definition: &Value) {
     if accepted && let Some(kind) = kind(definition) {
         server.store.register(Arc::new(kind));
     }
-}
-
-/// Whether this is the kind of definitions itself.
-pub(crate) fn is_definition(group: &str, plural: &str) -> bool {
-    group == EXTENSIONS && plural == CRDS
 }
 
 fn kind(definition: &Value) -> Option<Kind> {

@@ -171,9 +171,7 @@ fn differ<'a>(old: Option<&'a Value>, new: Option<&'a Value>, shape: Shape<'a>, 
         (None, Some(new)) => Comparison { added: named(new, shape, at_root, true), ..Comparison::default() },
         (Some(old), None) => Comparison { removed: named(old, shape, at_root, true), ..Comparison::default() },
         (Some(old), Some(new)) if old == new => Comparison::default(),
-        (Some(Value::Object(a)), Some(Value::Object(b)))
-            if at_root || !shape.is_atomic_map() =>
-        {
+        (Some(Value::Object(a)), Some(Value::Object(b))) if at_root || !shape.is_atomic_map() => {
             let mut result = Comparison::default();
             let only_new = b.keys().filter(|key| !a.contains_key(*key));
             for key in a.keys().chain(only_new) {

@@ -46,11 +46,6 @@ impl Selector {
         Ok(Self { labels, fields: list })
     }
 
-    /// Whether everything matches.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.labels.is_empty() && self.fields.is_empty()
-    }
-
     /// The owner, if exactly one is asked for.
     pub(crate) fn owner(&self) -> Option<&str> {
         self.labels.iter().find_map(|requirement| match requirement {
@@ -87,7 +82,7 @@ impl Selector {
                     match object.pointer(&pointer) {
                         None | Some(Value::Null) => wanted.is_empty() || wanted == "false",
                         Some(Value::String(text)) => text == wanted,
-                        Some(other) => other.to_string() == *wanted,
+                        Some(other) => *wanted == other.to_string(),
                     }
                 }
             };

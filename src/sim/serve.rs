@@ -168,16 +168,15 @@ fn identify<'a>(dir: Option<&Path>, names: impl Iterator<Item = &'a String>) -> 
         None => (None, None, None),
     };
     let wrong = |error: rcgen::Error| SimError::Serve(format!("certificate authority: {error}"));
-    let (authority, key) = match (kept.0, kept.1) {
-        (Some(authority), Some(key)) => (authority, KeyPair::from_pem(&key).map_err(wrong)?),
-        _ => {
-            let key = KeyPair::generate().map_err(wrong)?;
-            let mut params = CertificateParams::default();
-            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-            params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
-            params.distinguished_name.push(DnType::CommonName, "espalier simulated clusters");
-            (params.self_signed(&key).map_err(wrong)?.pem(), key)
-        }
+    let (authority, key) = if let (Some(authority), Some(key)) = (kept.0, kept.1) {
+        (authority, KeyPair::from_pem(&key).map_err(wrong)?)
+    } else {
+        let key = KeyPair::generate().map_err(wrong)?;
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+        params.distinguished_name.push(DnType::CommonName, "espalier simulated clusters");
+        (params.self_signed(&key).map_err(wrong)?.pem(), key)
     };
     let mut tokens: BTreeMap<String, String> = kept.2.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
     for name in names {
@@ -199,7 +198,11 @@ fn token() -> Result<String, SimError> {
         .secure_random
         .fill(&mut bytes)
         .map_err(|_| SimError::Serve("the system has no random numbers".to_owned()))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    let mut token = String::new();
+    for byte in bytes {
+        token.push_str(&format!("{byte:02x}"));
+    }
+    Ok(token)
 }
 
 fn read(path: &Path) -> Result<Option<String>, SimError> {

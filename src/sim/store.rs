@@ -38,8 +38,8 @@ pub(crate) struct Change {
     pub(crate) version: u64,
 }
 
-/// Group and plural.
-pub(crate) type Resource = (String, String);
+/// Namespace and name.
+type Names = (Box<str>, Box<str>);
 
 /// Where an object is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -115,7 +115,7 @@ pub(crate) struct Event {
 pub(crate) struct Collection {
     pub(crate) kind: Arc<Kind>,
     objects: BTreeMap<Box<str>, BTreeMap<Box<str>, Arc<Stored>>>,
-    owned: BTreeMap<Box<str>, BTreeSet<(Box<str>, Box<str>)>>,
+    owned: BTreeMap<Box<str>, BTreeSet<Names>>,
     count: usize,
     log: VecDeque<Event>,
     /// A watch must start at or after this.
@@ -207,17 +207,14 @@ impl Collection {
     ) -> Box<dyn Iterator<Item = &'a Arc<Stored>> + 'a> {
         use std::ops::Bound::{Excluded, Unbounded};
         let Some((last_namespace, last_name)) = after else { return self.iter(namespace) };
-        let rest =
-            |names: &'a BTreeMap<Box<str>, Arc<Stored>>| names.range::<str, _>((Excluded(last_name), Unbounded)).map(|(_, s)| s);
-        match namespace {
-            Some(namespace) => Box::new(self.objects.get(namespace).into_iter().flat_map(rest).collect::<Vec<_>>().into_iter()),
-            None => {
-                let begun = self.objects.get(last_namespace).into_iter().flat_map(rest).collect::<Vec<_>>();
-                let others =
-                    self.objects.range::<str, _>((Excluded(last_namespace), Unbounded)).flat_map(|(_, names)| names.values());
-                Box::new(begun.into_iter().chain(others))
-            }
+        let names = self.objects.get(namespace.unwrap_or(last_namespace));
+        let begun = names.map(|names| names.range::<str, _>((Excluded(last_name), Unbounded)).map(|(_, stored)| stored));
+        let begun = begun.into_iter().flatten();
+        if namespace.is_some() {
+            return Box::new(begun);
         }
+        let others = self.objects.range::<str, _>((Excluded(last_namespace), Unbounded)).flat_map(|(_, names)| names.values());
+        Box::new(begun.chain(others))
     }
 
     /// The events after `version`; `Err` with the oldest possible start if some of them are forgotten.

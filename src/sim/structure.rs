@@ -132,7 +132,7 @@ impl Structure {
                                 below.prune(value, &format!("{path}.{name}"), dropped);
                             }
                         }
-                        None if self.preserve || !(self.is_object || !self.properties.is_empty()) => {}
+                        None if self.preserve || (!self.is_object && self.properties.is_empty()) => {}
                         None => {
                             map.remove(&name);
                             dropped.push(format!("{path}.{name}"));

@@ -19,7 +19,7 @@ use super::select::Selector;
 use super::store::{Stored, What};
 
 /// How often a quiet watch says how far it is.
-const BOOKMARK: Duration = Duration::from_secs(60);
+const BOOKMARK: Duration = Duration::from_mins(1);
 /// Events handed over at once.
 const CHUNK: usize = 256;
 

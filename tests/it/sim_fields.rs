@@ -1,5 +1,7 @@
 //! Field ownership against a model: who owns what, and what a value is, after any sequence of applies and updates.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use espalier::sim::{Delays, Options, Sim};
@@ -24,7 +26,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let key = || prop::sample::select(&KEYS[..]);
     let apply = (manager(), prop::collection::btree_map(key(), 0_u8..3, 0..4), any::<bool>())
         .prop_map(|(manager, data, force)| Step::Apply { manager, data, force });
-    let update = (manager(), key(), prop::option::of(0_u8..3)).prop_map(|(manager, key, value)| Step::Update { manager, key, value });
+    let update =
+        (manager(), key(), prop::option::of(0_u8..3)).prop_map(|(manager, key, value)| Step::Update { manager, key, value });
     prop::collection::vec(prop_oneof![3 => apply, 1 => update], 1..14)
 }
 

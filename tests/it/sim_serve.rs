@@ -1,5 +1,7 @@
 //! Simulated clusters served to others: TLS, tokens, and kubectl itself where it is installed.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Stdio;

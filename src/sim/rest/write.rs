@@ -1,0 +1,218 @@
+//! Writing: create, update, the patches, apply, delete, and the subresources that are not stored.
+
+use std::sync::Arc;
+
+use http::{Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::{Ask, Body, at_version, value};
+use crate::sim::error::ApiError;
+use crate::sim::kind::{Kind, Version};
+use crate::sim::patch;
+use crate::sim::path::Target;
+use crate::sim::review;
+use crate::sim::store::Stored;
+use crate::sim::table;
+use crate::sim::verbs::{Caller, DeleteOptions, How, Propagation, Spot};
+
+impl Ask {
+    pub(super) fn create(&self, kind: &Arc<Kind>, version: &Version, target: &Target) -> Result<Response<Body>, ApiError> {
+        if !target.name.is_empty() {
+            return Err(ApiError::method_not_allowed());
+        }
+        let object = self.object(kind, version)?;
+        let mut namespace = target.namespace.clone();
+        if kind.namespaced && namespace.is_empty() {
+            object.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default().clone_into(&mut namespace);
+            if namespace.is_empty() {
+                return Err(ApiError::bad_request("an empty namespace may not be set during creation"));
+            }
+        }
+        let written = self.shared.server().create(&self.caller(), kind, &version.name, &namespace, object, How::Update)?;
+        Ok(self.written(kind, version, &written))
+    }
+
+    pub(super) fn update(&self, kind: &Arc<Kind>, version: &Version, target: &Target) -> Result<Response<Body>, ApiError> {
+        let object = self.object(kind, version)?;
+        let sub = door(&target.subresource);
+        let written = self.shared.server().update(&self.caller(), spot(kind, version, target, sub), object, How::Update)?;
+        Ok(self.written(kind, version, &written))
+    }
+
+    pub(super) fn patch(&self, kind: &Arc<Kind>, version: &Version, target: &Target) -> Result<Response<Body>, ApiError> {
+        let content = self.content_type().to_owned();
+        let body = self.parse()?;
+        let caller = self.caller();
+        let sub = door(&target.subresource);
+        let mut server = self.shared.server();
+        if content.contains("apply-patch") {
+            if self.query.get("fieldManager").is_empty() {
+                let mut error = ApiError::bad_request(
+                    "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch",
+                );
+                error.code = 422;
+                error.reason = "Invalid".into();
+                return Err(error);
+            }
+            let given = |field: &str| body.get(field).and_then(Value::as_str).unwrap_or_default();
+            if given("kind") != kind.kind || given("apiVersion") != kind.api_version(&version.name) {
+                let why = format!("invalid object type: /{}, Kind={}", given("apiVersion"), given("kind"));
+                return Err(ApiError::bad_request(why));
+            }
+            let force = self.query.is("force");
+            let written = server.apply(&caller, spot(kind, version, target, sub), &body, force)?;
+            drop(server);
+            return Ok(self.written(kind, version, &written));
+        }
+        let stored = Arc::clone(server.get(kind, &target.namespace, &target.name)?);
+        let mut object = at_version(kind, version, &stored);
+        if content.contains("strategic-merge-patch") {
+            if kind.custom {
+                let why = "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
+                return Err(ApiError::new(415, "UnsupportedMediaType", why));
+            }
+            object = patch::strategic(&object, &body, &kind.kind);
+        } else if content.contains("json-patch") {
+            patch::json(&mut object, &body)?;
+        } else if content.contains("merge-patch") {
+            patch::merge(&mut object, &body);
+        } else {
+            let why = format!("the body of the request was in an unknown format: {content}");
+            return Err(ApiError::new(415, "UnsupportedMediaType", why));
+        }
+        let written = server.update(&caller, spot(kind, version, target, sub), object, How::Update)?;
+        drop(server);
+        Ok(self.written(kind, version, &written))
+    }
+
+    fn delete_options(&self) -> Result<(DeleteOptions, bool), ApiError> {
+        let body = if self.body.is_empty() { Value::Null } else { self.parse()? };
+        let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        let policy = text("/propagationPolicy").unwrap_or_else(|| self.query.get("propagationPolicy").to_owned());
+        let propagation = match policy.as_str() {
+            "Background" => Some(Propagation::Background),
+            "Foreground" => Some(Propagation::Foreground),
+            "Orphan" => Some(Propagation::Orphan),
+            "" if body.get("orphanDependents") == Some(&Value::Bool(true)) || self.query.is("orphanDependents") => {
+                Some(Propagation::Orphan)
+            }
+            "" => None,
+            other => {
+                let why = format!("DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: {other:?}");
+                return Err(ApiError::new(422, "Invalid", why));
+            }
+        };
+        let dry_run = body.pointer("/dryRun/0").is_some() || self.query.get("dryRun") == "All";
+        let options =
+            DeleteOptions { uid: text("/preconditions/uid"), version: text("/preconditions/resourceVersion"), propagation };
+        Ok((options, dry_run))
+    }
+
+    pub(super) fn delete(&self, kind: &Arc<Kind>, version: &Version, target: &Target) -> Result<Response<Body>, ApiError> {
+        let (options, dry_run) = self.delete_options()?;
+        let caller = Caller { dry_run, ..self.caller() };
+        let written = self.shared.server().delete(&caller, kind, &target.namespace, &target.name, &options)?;
+        if written.removed {
+            let details = json!({"name": target.name, "group": kind.group, "kind": kind.plural, "uid": &*written.stored.uid});
+            let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details});
+            return Ok(value(StatusCode::OK, &status));
+        }
+        Ok(self.written(kind, version, &written))
+    }
+
+    pub(super) fn delete_all(&self, kind: &Arc<Kind>, version: &Version, target: &Target) -> Result<Response<Body>, ApiError> {
+        let selector = self.selector(kind, target)?;
+        let (options, dry_run) = self.delete_options()?;
+        let caller = Caller { dry_run, ..self.caller() };
+        let namespace = Some(target.namespace.as_str()).filter(|n| !n.is_empty());
+        let mut server = self.shared.server();
+        let collection = server.store.of_kind(kind).ok_or_else(ApiError::no_such_resource)?;
+        let found: Vec<Arc<Stored>> = collection.iter(namespace).filter(|stored| selector.matches(stored)).cloned().collect();
+        for stored in &found {
+            match server.delete(&caller, kind, &stored.namespace, &stored.name, &options) {
+                Ok(_) => {}
+                // It went as a dependent of another.
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let meta = json!({"resourceVersion": server.store.version.to_string()});
+        drop(server);
+        Ok(self.page(kind, version, &meta, &found))
+    }
+
+    pub(super) fn token(&self, kind: &Arc<Kind>, target: &Target) -> Result<Response<Body>, ApiError> {
+        let server = self.shared.server();
+        let account = Arc::clone(server.get(kind, &target.namespace, &target.name)?);
+        drop(server);
+        Ok(value(StatusCode::CREATED, &review::token(self.parse()?, &account, &self.shared.name, self.shared.clock.now())))
+    }
+
+    pub(super) fn scale(
+        &self,
+        kind: &Arc<Kind>,
+        version: &Version,
+        target: &Target,
+        verb: &str,
+    ) -> Result<Response<Body>, ApiError> {
+        let paths = version.scale.as_ref().ok_or_else(ApiError::no_such_resource)?;
+        let mut server = self.shared.server();
+        let stored = Arc::clone(server.get(kind, &target.namespace, &target.name)?);
+        let mut object = at_version(kind, version, &stored);
+        let mut scale = scale_of(kind, version, &object);
+        match verb {
+            "get" => {}
+            "update" => scale = self.parse()?,
+            "patch" if self.content_type().contains("json-patch+json") => patch::json(&mut scale, &self.parse()?)?,
+            "patch" => patch::merge(&mut scale, &self.parse()?),
+            "apply" => return Err(ApiError::not_implemented("apply of the scale subresource")),
+            _ => return Err(ApiError::method_not_allowed()),
+        }
+        if verb == "get" {
+            return Ok(value(StatusCode::OK, &scale));
+        }
+        let replicas = scale.pointer("/spec/replicas").cloned().unwrap_or_else(|| 0.into());
+        table::assign(&mut object, &paths.spec, replicas);
+        if let Some(given) = scale.pointer("/metadata/resourceVersion") {
+            object["metadata"]["resourceVersion"] = given.clone();
+        }
+        let caller = self.caller();
+        let written = server.update(&caller, spot(kind, version, target, ""), object, How::Update)?;
+        drop(server);
+        Ok(value(StatusCode::OK, &scale_of(kind, version, &at_version(kind, version, &written.stored))))
+    }
+}
+
+fn spot<'a>(kind: &'a Arc<Kind>, version: &'a Version, target: &'a Target, subresource: &'a str) -> Spot<'a> {
+    Spot { kind, version: &version.name, subresource, namespace: &target.namespace, name: &target.name }
+}
+
+/// Which part of an object a subresource writes.
+fn door(subresource: &str) -> &str {
+    if subresource == "approval" { "status" } else { subresource }
+}
+
+fn scale_of(kind: &Kind, version: &Version, object: &Value) -> Value {
+    let number = |path: &str| table::select(object, path).first().and_then(|v| v.as_i64()).unwrap_or(0);
+    let (spec, status) = version.scale.as_ref().map_or((0, 0), |paths| (number(&paths.spec), number(&paths.status)));
+    let selector = match object.pointer("/spec/selector/matchLabels").and_then(Value::as_object) {
+        Some(labels) if !kind.custom => {
+            labels.iter().map(|(k, v)| format!("{k}={}", v.as_str().unwrap_or_default())).collect::<Vec<_>>().join(",")
+        }
+        _ => version
+            .scale
+            .as_ref()
+            .and_then(|paths| paths.selector.as_deref())
+            .and_then(|path| table::select(object, path).first().and_then(|v| v.as_str().map(str::to_owned)))
+            .unwrap_or_default(),
+    };
+    let meta = |field: &str| object.pointer(&format!("/metadata/{field}")).cloned().unwrap_or_default();
+    json!({
+        "kind": "Scale", "apiVersion": "autoscaling/v1",
+        "metadata": {
+            "name": meta("name"), "namespace": meta("namespace"), "uid": meta("uid"),
+            "resourceVersion": meta("resourceVersion"), "creationTimestamp": meta("creationTimestamp"),
+        },
+        "spec": {"replicas": spec}, "status": {"replicas": status, "selector": selector},
+    })
+}

@@ -1,0 +1,287 @@
+//! The rules that objects keep, whoever writes them: what is immutable, what is nobody's to set, what metadata may be.
+
+use serde_json::{Map, Value, json};
+
+use super::error::{ApiError, Cause};
+use super::kind::{Kind, Version};
+
+pub(crate) fn check_identity(kind: &Kind, namespace: &str, name: &str, meta: &mut Map<String, Value>) -> Result<(), ApiError> {
+    let text = |field: &str| meta.get(field).and_then(Value::as_str).unwrap_or_default();
+    if text("name") != name && !text("name").is_empty() {
+        let why = format!("the name of the object ({}) does not match the name on the URL ({name})", text("name"));
+        return Err(ApiError::bad_request(why));
+    }
+    if kind.namespaced && !text("namespace").is_empty() && text("namespace") != namespace {
+        let why = "the namespace of the provided object does not match the namespace sent on the request";
+        return Err(ApiError::bad_request(why));
+    }
+    Ok(())
+}
+
+/// What of a body counts: all but the status, or nothing but the status.
+pub(crate) fn separate(at: &Version, old: &Value, mut body: Value, subresource: &str) -> Value {
+    let Some(object) = body.as_object_mut() else { return body };
+    match subresource {
+        "status" => {
+            let mut new = old.clone();
+            match object.remove("status") {
+                Some(status) => new["status"] = status,
+                None => {
+                    if let Some(new) = new.as_object_mut() {
+                        new.remove("status");
+                    }
+                }
+            }
+            if let Some(fields) = body.pointer("/metadata/managedFields") {
+                new["metadata"]["managedFields"] = fields.clone();
+            }
+            new
+        }
+        "finalize" => {
+            let mut new = old.clone();
+            new["spec"]["finalizers"] = body.pointer("/spec/finalizers").cloned().unwrap_or_else(|| json!([]));
+            new
+        }
+        _ => {
+            if at.status {
+                match old.get("status") {
+                    Some(status) => object.insert("status".into(), status.clone()),
+                    None => object.remove("status"),
+                };
+            }
+            if at.structure.is_none()
+                && old.get("kind") == Some(&json!("Namespace"))
+                && let Some(finalizers) = old.pointer("/spec/finalizers")
+            {
+                body["spec"]["finalizers"] = finalizers.clone();
+            }
+            body
+        }
+    }
+}
+
+/// The parts of metadata that no client changes.
+pub(crate) fn keep_metadata(old: &Value, new: &mut Value) {
+    for field in [
+        "uid",
+        "name",
+        "namespace",
+        "generateName",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "generation",
+        "resourceVersion",
+        "selfLink",
+    ] {
+        let value = old.get("metadata").and_then(|m| m.get(field)).cloned();
+        if let Some(meta) = new.get_mut("metadata").and_then(Value::as_object_mut) {
+            match value {
+                Some(value) => meta.insert(field.into(), value),
+                None => meta.remove(field),
+            };
+        }
+    }
+    if let Some(meta) = new.get_mut("metadata").and_then(Value::as_object_mut) {
+        for field in ["labels", "annotations", "ownerReferences", "finalizers"] {
+            let empty = |value: &Value| match value {
+                Value::Null => true,
+                Value::Object(map) => map.is_empty(),
+                Value::Array(list) => list.is_empty(),
+                Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+            };
+            if meta.get(field).is_some_and(empty) {
+                meta.remove(field);
+            }
+        }
+    }
+}
+
+pub(crate) fn check_metadata(kind: &Kind, object: &Value, name: &str) -> Result<(), ApiError> {
+    let mut causes = Vec::new();
+    for field in ["labels", "annotations"] {
+        let pairs = object.pointer(&format!("/metadata/{field}"));
+        for (key, value) in pairs.and_then(Value::as_object).into_iter().flatten() {
+            if !value.is_string() {
+                let text = format!(
+                    "{} in version {:?} cannot be handled as a {}: json: cannot unmarshal {} into Go struct field ObjectMeta.metadata.{field} of type string",
+                    kind.kind,
+                    kind.stored().name,
+                    kind.kind,
+                    if value.is_number() {
+                        "number"
+                    } else if value.is_boolean() {
+                        "bool"
+                    } else {
+                        "object"
+                    },
+                );
+                return Err(ApiError::bad_request(text));
+            }
+            if key.is_empty() || key.rsplit('/').next().is_some_and(|part| part.len() > 63 || part.is_empty()) {
+                causes.push(Cause::invalid(&format!("metadata.{field}"), &json!(key), "name part must be no more than 63 bytes"));
+            }
+            if field == "labels" && value.as_str().is_some_and(|v| !is_label_value(v)) {
+                let why = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+                causes.push(Cause::invalid("metadata.labels", value, why));
+            }
+        }
+    }
+    for (index, owner) in object.pointer("/metadata/ownerReferences").and_then(Value::as_array).into_iter().flatten().enumerate()
+    {
+        for field in ["apiVersion", "kind", "name", "uid"] {
+            if owner.get(field).and_then(Value::as_str).unwrap_or_default().is_empty() {
+                causes.push(Cause::required(&format!("metadata.ownerReferences[{index}].{field}"), "must not be empty"));
+            }
+        }
+    }
+    let size: usize = object
+        .pointer("/metadata/annotations")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .map(|(key, value)| key.len() + value.as_str().map_or(0, str::len))
+        .sum();
+    if size > 256 * 1024 {
+        causes.push(Cause {
+            reason: "FieldValueTooLong",
+            field: "metadata.annotations".into(),
+            message: "Too long: may not be more than 262144 bytes".into(),
+        });
+    }
+    if causes.is_empty() { Ok(()) } else { Err(ApiError::invalid(kind, name, &causes)) }
+}
+
+fn is_label_value(value: &str) -> bool {
+    let edge = |c: Option<char>| c.is_none_or(|c| c.is_ascii_alphanumeric());
+    value.len() <= 63
+        && edge(value.chars().next())
+        && edge(value.chars().last())
+        && value.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+}
+
+pub(crate) fn check_immutable(kind: &Kind, old: &Value, new: &Value, name: &str) -> Result<(), ApiError> {
+    let mut causes = Vec::new();
+    let mut fixed = |pointer: &str, field: &str, why: &str| {
+        if old.pointer(pointer) != new.pointer(pointer) {
+            causes.push(Cause::invalid(field, new.pointer(pointer).unwrap_or(&Value::Null), why));
+        }
+    };
+    match (kind.group.as_str(), kind.kind.as_str()) {
+        ("", "ConfigMap" | "Secret") if old.get("immutable") == Some(&Value::Bool(true)) => {
+            for field in ["data", "binaryData", "immutable"] {
+                if old.get(field) != new.get(field) {
+                    causes.push(Cause::forbidden(field, "field is immutable when `immutable` is set"));
+                }
+            }
+        }
+        ("", "Secret") => fixed("/type", "type", "field is immutable"),
+        ("", "Service") if new.pointer("/spec/type").and_then(Value::as_str) != Some("ExternalName") => {
+            fixed("/spec/clusterIP", "spec.clusterIPs[0]", "may not change once set");
+        }
+        ("apps", "Deployment" | "DaemonSet" | "ReplicaSet") => fixed("/spec/selector", "spec.selector", "field is immutable"),
+        ("apps", "StatefulSet") => {
+            let frozen = |value: &Value| {
+                let mut spec = value.get("spec").and_then(Value::as_object).cloned().unwrap_or_default();
+                for field in [
+                    "replicas",
+                    "ordinals",
+                    "template",
+                    "updateStrategy",
+                    "revisionHistoryLimit",
+                    "persistentVolumeClaimRetentionPolicy",
+                    "minReadySeconds",
+                ] {
+                    spec.remove(field);
+                }
+                spec
+            };
+            if frozen(old) != frozen(new) {
+                let why = "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden";
+                causes.push(Cause::forbidden("spec", why));
+            }
+        }
+        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
+            fixed("/roleRef", "roleRef", "cannot change roleRef")
+        }
+        ("batch", "Job") => {
+            fixed("/spec/template", "spec.template", "field is immutable");
+            fixed("/spec/selector", "spec.selector", "field is immutable");
+        }
+        ("scheduling.k8s.io", "PriorityClass") if old.get("value") != new.get("value") => {
+            causes.push(Cause::forbidden("value", "may not be changed in an update."));
+        }
+        ("storage.k8s.io", "StorageClass") => {
+            for field in ["provisioner", "parameters", "reclaimPolicy", "volumeBindingMode"] {
+                if old.get(field) != new.get(field) {
+                    causes.push(Cause::forbidden(field, "updates to this field are forbidden."));
+                }
+            }
+        }
+        _ => {}
+    }
+    if causes.is_empty() { Ok(()) } else { Err(ApiError::invalid(kind, name, &causes)) }
+}
+
+pub(crate) fn refuse_new_finalizers(kind: &Kind, old: &Value, new: &Value, name: &str) -> Result<(), ApiError> {
+    let had = finalizers(old);
+    let added: Vec<String> = finalizers(new).into_iter().filter(|f| !had.contains(f)).collect();
+    if added.is_empty() {
+        return Ok(());
+    }
+    let why = format!("no new finalizers can be added if the object is being deleted, found new finalizers {added:?}");
+    Err(ApiError::invalid(kind, name, &[Cause::forbidden("metadata.finalizers", &why)]))
+}
+
+/// Whether anything but metadata (and, where it is separate, the status) differs.
+pub(crate) fn differs_in_spec(at: &Version, old: &Value, new: &Value) -> bool {
+    let body = |value: &Value| {
+        let mut object = value.as_object().cloned().unwrap_or_default();
+        for field in ["metadata", "kind", "apiVersion"] {
+            object.remove(field);
+        }
+        if at.status {
+            object.remove("status");
+        }
+        object
+    };
+    if let (Some(a), Some(b)) = (old.as_object(), new.as_object())
+        && a.len() == b.len()
+        && a.iter().zip(b).all(|((k, v), (l, w))| k == l && (k == "metadata" || (at.status && k == "status") || v == w))
+    {
+        return false;
+    }
+    body(old) != body(new)
+}
+
+/// Whether nothing stands in the way of removing an object that is being deleted.
+pub(crate) fn is_released(kind: &Kind, object: &Value) -> bool {
+    finalizers(object).is_empty() && (kind.plural != "namespaces" || !kind.group.is_empty() || is_released_namespace(object))
+}
+
+pub(crate) fn is_released_namespace(object: &Value) -> bool {
+    object.pointer("/spec/finalizers").and_then(Value::as_array).is_none_or(Vec::is_empty)
+}
+
+/// `metadata.finalizers`.
+pub(crate) fn finalizers(object: &Value) -> Vec<String> {
+    let list = object.pointer("/metadata/finalizers").and_then(Value::as_array);
+    list.into_iter().flatten().filter_map(|f| f.as_str().map(str::to_owned)).collect()
+}
+
+/// Writes `metadata.finalizers`; none at all if empty.
+pub(crate) fn set_finalizers(object: &mut Value, finalizers: &[String]) {
+    if let Some(meta) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        if finalizers.is_empty() {
+            meta.remove("finalizers");
+        } else {
+            meta.insert("finalizers".into(), json!(finalizers));
+        }
+    }
+}
+
+pub(crate) fn add(finalizers: &mut Vec<String>, finalizer: &str) {
+    if !finalizers.iter().any(|f| f == finalizer) {
+        finalizers.push(finalizer.to_owned());
+    }
+}
