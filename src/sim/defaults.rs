@@ -98,14 +98,12 @@ pub(crate) fn fill(server: &Server, kind: &Kind, old: Option<&Value>, new: &mut 
             }
         }
         ("admissionregistration.k8s.io", "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration") => webhooks(new),
-        ("apiregistration.k8s.io", "APIService") => {
-            if old.is_none() && new.pointer("/spec/service").is_none() {
-                new["status"] = json!({"conditions": [{
-                    "type": "Available", "status": "True", "reason": "Local",
-                    "message": "Local APIServices are always available",
-                    "lastTransitionTime": new.pointer("/metadata/creationTimestamp").cloned().unwrap_or_default(),
-                }]});
-            }
+        ("apiregistration.k8s.io", "APIService") if old.is_none() && new.pointer("/spec/service").is_none() => {
+            new["status"] = json!({"conditions": [{
+                "type": "Available", "status": "True", "reason": "Local",
+                "message": "Local APIServices are always available",
+                "lastTransitionTime": new.pointer("/metadata/creationTimestamp").cloned().unwrap_or_default(),
+            }]});
         }
         _ => {}
     }
@@ -313,10 +311,10 @@ pub(crate) fn check(kind: &Kind, object: &Value) -> Vec<Cause> {
                 causes.push(Cause::required("spec.template.spec.containers", ""));
             }
         }
-        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
-            if object.pointer("/roleRef/name").and_then(Value::as_str).is_none_or(str::is_empty) {
-                causes.push(Cause::required("roleRef.name", ""));
-            }
+        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding")
+            if object.pointer("/roleRef/name").and_then(Value::as_str).is_none_or(str::is_empty) =>
+        {
+            causes.push(Cause::required("roleRef.name", ""));
         }
         _ => {}
     }

@@ -202,7 +202,7 @@ pub(crate) fn check_immutable(kind: &Kind, old: &Value, new: &Value, name: &str)
             }
         }
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
-            fixed("/roleRef", "roleRef", "cannot change roleRef")
+            fixed("/roleRef", "roleRef", "cannot change roleRef");
         }
         ("batch", "Job") => {
             fixed("/spec/template", "spec.template", "field is immutable");

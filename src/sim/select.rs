@@ -82,7 +82,7 @@ impl Selector {
                     match object.pointer(&pointer) {
                         None | Some(Value::Null) => wanted.is_empty() || wanted == "false",
                         Some(Value::String(text)) => text == wanted,
-                        Some(other) => *wanted == other.to_string(),
+                        Some(other) => serde_json::from_str::<Value>(wanted).is_ok_and(|wanted| wanted == *other),
                     }
                 }
             };

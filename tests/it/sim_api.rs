@@ -320,7 +320,7 @@ async fn kube_watchers_follow_both_ways_of_starting_and_survive_lost_watches() {
         assert!(matches!(events.next().await.unwrap().unwrap(), watcher::Event::Apply(o) if o.name_any() == "one"));
         sim.faults().drop_watches();
         api.create(&PostParams::default(), &map("two", json!({}))).await.unwrap();
-        let found = tokio::time::timeout(Duration::from_secs(60), async {
+        let found = tokio::time::timeout(Duration::from_mins(1), async {
             loop {
                 if let Some(Ok(watcher::Event::Apply(o) | watcher::Event::InitApply(o))) = events.next().await
                     && o.name_any() == "two"
