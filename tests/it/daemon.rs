@@ -14,10 +14,11 @@ use espalier::observed::project_namespace;
 use espalier::sim::{Delays, Options as SimOptions, Sim};
 use espalier::snapshot::{Changes, RepoPath, Revision};
 use espalier::status::Standing;
-use futures::FutureExt as _;
-use k8s_openapi::api::core::v1::Secret;
+use futures::{FutureExt as _, StreamExt as _};
+use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::Api;
-use kube::api::{DynamicObject, PostParams};
+use kube::api::PostParams;
+use kube::runtime::{WatchStreamExt as _, watcher};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -84,26 +85,26 @@ impl Fleet {
         }
     }
 
-    /// Puts the credentials that the landscape refers to into the garden once its namespaces are there.
+    /// Puts the credentials that the landscape refers to into the garden as soon as their namespaces are there.
     async fn credentials(&self) {
-        let garden = self.sims[&Target::Garden].client();
+        let garden = self.sims[&Target::Garden].client_of("people");
         let mut wanted: BTreeSet<(String, String)> = BTreeSet::new();
         for (owner, value, _) in self.landscape().await.objects() {
             let own = if owner.kind.namespaced() { project_namespace(&owner.project) } else { "garden".to_owned() };
             references(value, &own, &mut wanted);
         }
-        for (namespace, name) in wanted {
-            let namespaces: Api<DynamicObject> = dynamic(&garden, "v1", "Namespace", "namespaces", None);
-            if namespaces.get_opt(&namespace).await.expect("a lookup").is_none() {
-                let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
-                let body: DynamicObject = serde_json::from_value(body).expect("a namespace");
-                // Only in the tests: the product makes these; credentials may be there before it first runs.
-                drop(namespaces.create(&PostParams::default(), &body).await);
+        tokio::spawn(async move {
+            let namespaces: Api<Namespace> = Api::all(garden.clone());
+            let mut appearing = watcher(namespaces, watcher::Config::default()).touched_objects().boxed();
+            while let Some(Ok(namespace)) = appearing.next().await {
+                let there = namespace.metadata.name.unwrap_or_default();
+                for (_, name) in wanted.iter().filter(|(namespace, _)| *namespace == there) {
+                    let secret = json!({"metadata": {"name": name}, "stringData": {"key": CANARY}});
+                    let secrets: Api<Secret> = Api::namespaced(garden.clone(), &there);
+                    drop(secrets.create(&PostParams::default(), &serde_json::from_value(secret).expect("a secret")).await);
+                }
             }
-            let secret = json!({"metadata": {"name": name}, "stringData": {"key": CANARY}});
-            let secrets: Api<Secret> = Api::namespaced(garden.clone(), &namespace);
-            drop(secrets.create(&PostParams::default(), &serde_json::from_value(secret).expect("a secret")).await);
-        }
+        });
     }
 
     async fn head(&self) -> Revision {
@@ -190,21 +191,6 @@ fn references(value: &Value, own: &str, out: &mut BTreeSet<(String, String)>) {
         }
         Value::Array(items) => items.iter().for_each(|item| references(item, own, out)),
         _ => {}
-    }
-}
-
-fn dynamic(client: &kube::Client, api: &str, kind: &str, plural: &str, namespace: Option<&str>) -> Api<DynamicObject> {
-    let (group, version) = api.split_once('/').unwrap_or(("", api));
-    let resource = kube::core::ApiResource {
-        group: group.into(),
-        version: version.into(),
-        api_version: api.into(),
-        kind: kind.into(),
-        plural: plural.into(),
-    };
-    match namespace {
-        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
-        None => Api::all_with(client.clone(), &resource),
     }
 }
 
