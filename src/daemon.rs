@@ -275,6 +275,12 @@ impl Shell {
             }),
             Effect::Execute(plan) => {
                 let (owner, limits) = (plan.owner.clone(), self.limits.clone());
+                for secret in &plan.generate {
+                    tracing::info!(%owner, target = %secret.target, secret = %secret.name, reason = %secret.reason, "generate");
+                }
+                for step in plan.components.iter().flat_map(|c| &c.steps) {
+                    tracing::info!(%owner, target = %step.target, object = %step.key, reason = %step.reason, "{}", step.action.verb());
+                }
                 self.spawn(async move {
                     let results = apply::execute(&plan, &clusters, &limits).await;
                     Event::Done(owner, results)

@@ -83,8 +83,9 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         clusters.insert(seed);
     }
     let listener = TcpListener::bind("127.0.0.1:0").await.context("failed to listen on loopback")?;
-    /*SERVE*/
-    drop(listener);
+    let serving = sim::serve(park.sims(), listener, Some(&state)).await?;
+    let kubeconfig = dir.join("kubeconfig");
+    write_private(&kubeconfig, &serving.kubeconfig)?;
 
     let credentials = tokio::spawn(hand_in_credentials(garden, repo.clone()));
     let (view, seen) = watch::channel(Arc::new(View::default()));
@@ -98,7 +99,8 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         poll: Duration::from_secs(30),
         once,
         accept_rewrite: false,
-        identity: run::identity(&context.settings),
+        // The same on every start: a demo that was killed need not wait for its own lease to end.
+        identity: format!("demo in {}", dir.display()),
         settings: Pace { status_every: 1_000, ..Pace::default() },
         view,
     };
@@ -128,7 +130,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     };
     narrator.abort();
     credentials.abort();
-    /*STOP*/
+    serving.stop().await;
     for (_, sim) in park.sims() {
         sim.close().await;
     }

@@ -137,6 +137,8 @@ pub struct State {
     pub(super) world: Option<World>,
     library: Option<Arc<Library>>,
     pub(super) view: View,
+    expected: BTreeSet<Target>,
+    heard: BTreeSet<Target>,
     pub(super) plans: BTreeMap<Owner, Arc<OwnerPlan>>,
     pub(super) shown: BTreeMap<Owner, Shown>,
     pub(super) failures: BTreeMap<Owner, Vec<StepResult>>,
@@ -170,6 +172,8 @@ impl State {
             world: None,
             library: None,
             view: View::default(),
+            expected: BTreeSet::new(),
+            heard: BTreeSet::new(),
             plans: BTreeMap::new(),
             shown: BTreeMap::new(),
             failures: BTreeMap::new(),
@@ -212,6 +216,7 @@ impl State {
             Event::Signals(signals) => self.signals(signals, now, at),
             Event::Expect(kinds) => {
                 self.view.expect(&kinds);
+                self.expected.extend(kinds.into_keys());
                 self.touch_all(at);
             }
             Event::Bodies(owner, result) => {
@@ -382,7 +387,13 @@ impl State {
                     target.clone()
                 }
             };
+            if matches!(signal, Signal::Incomplete { .. }) {
+                self.heard.insert(target.clone());
+            }
             let touched = self.view.fold(signal);
+            if !self.heard.contains(&target) && self.view.observed.complete(&target) {
+                self.heard.insert(target.clone());
+            }
             owners.extend(touched.owners);
             if touched.completeness {
                 completeness.insert(target);
@@ -496,8 +507,8 @@ impl State {
     }
 
     fn work(&mut self, now: Timestamp, at: Millis, effects: &mut Vec<Effect>) {
-        // A cluster that was never listed to the end shows up in the plans as such; the garden must have been looked at once.
-        if self.world.is_some() && self.view.observed.targets.contains_key(&Target::Garden) {
+        // Every cluster was listed, or said why it cannot be: before that there is nothing to say about anything.
+        if self.world.is_some() && !self.expected.is_empty() && self.expected.is_subset(&self.heard) {
             let free = self.settings.parallel.saturating_sub(self.queue.running()).min(self.settings.batch);
             if free > 0 {
                 for owner in self.queue.take(at, free) {
@@ -542,6 +553,14 @@ impl State {
 
     fn take(&mut self, owner: &Owner, evaluation: Evaluation, now: Timestamp, at: Millis, effects: &mut Vec<Effect>) {
         let Evaluation { plan, needs, findings, shown } = evaluation;
+        self.wait_for(owner, &needs);
+        let known = self.bodies.get(owner);
+        if needs.iter().any(|secret| known.is_none_or(|bodies| !bodies.0.contains_key(secret))) && self.fetching.insert(owner.clone()) {
+            // What is half read is neither told nor acted upon.
+            effects.push(Effect::FetchBodies(owner.clone(), needs));
+            self.queue.park(owner);
+            return;
+        }
         let was = self.plans.get(owner).is_some_and(|p| settled(p));
         let is = settled(&plan);
         if findings.is_empty() {
@@ -552,13 +571,6 @@ impl State {
         self.shown.insert(owner.clone(), shown);
         self.plans.insert(owner.clone(), plan.clone());
         self.report.touch(owner, at);
-        for users in self.waiting_for.values_mut() {
-            users.remove(owner);
-        }
-        for secret in &needs {
-            self.waiting_for.entry(secret.clone()).or_default().insert(owner.clone());
-        }
-        self.waiting_for.retain(|_, users| !users.is_empty());
         if was != is {
             self.gate_moved(owner, at);
         }
@@ -568,14 +580,6 @@ impl State {
                 self.key_asked = true;
                 effects.push(Effect::FetchDigestKey(secret));
             }
-        }
-        let known = self.bodies.get(owner);
-        let missing: BTreeSet<SecretRef> =
-            needs.iter().filter(|secret| known.is_none_or(|bodies| !bodies.0.contains_key(*secret))).cloned().collect();
-        if !missing.is_empty() && self.fetching.insert(owner.clone()) {
-            effects.push(Effect::FetchBodies(owner.clone(), needs));
-            self.queue.park(owner);
-            return;
         }
         self.bodies.remove(owner);
         let to_do = !plan.generate.is_empty() || plan.components.iter().any(|c| !c.steps.is_empty());
@@ -600,6 +604,17 @@ impl State {
             }
             self.placements_stale = true;
         }
+    }
+
+    /// Remembers which secrets an owner is to be looked at for again.
+    fn wait_for(&mut self, owner: &Owner, needs: &BTreeSet<SecretRef>) {
+        for users in self.waiting_for.values_mut() {
+            users.remove(owner);
+        }
+        for secret in needs {
+            self.waiting_for.entry(secret.clone()).or_default().insert(owner.clone());
+        }
+        self.waiting_for.retain(|_, users| !users.is_empty());
     }
 
     /// An owner that others wait for became ready, or ceased to be.
