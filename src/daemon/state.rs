@@ -555,11 +555,11 @@ impl State {
         let Evaluation { plan, needs, findings, shown } = evaluation;
         self.wait_for(owner, &needs);
         let known = self.bodies.get(owner);
-        if needs.iter().any(|secret| known.is_none_or(|bodies| !bodies.0.contains_key(secret)))
-            && self.fetching.insert(owner.clone())
-        {
+        if needs.iter().any(|secret| known.is_none_or(|bodies| !bodies.0.contains_key(secret))) {
             // What is half read is neither told nor acted upon.
-            effects.push(Effect::FetchBodies(owner.clone(), needs));
+            if self.fetching.insert(owner.clone()) {
+                effects.push(Effect::FetchBodies(owner.clone(), needs));
+            }
             self.queue.park(owner);
             return;
         }
