@@ -286,16 +286,29 @@ fn rendered(fate: &Fate, components: &BTreeMap<(String, Target), BTreeMap<Object
     lines
 }
 
-/// `~Deployment/kube-apiserver`; an object whose name carries a hash of its content is one object that changed.
-fn folded(objects: &BTreeMap<ObjectKey, Touch>) -> BTreeSet<String> {
-    let mut stems: BTreeMap<(String, String), BTreeSet<char>> = BTreeMap::new();
+/// `~Deployment/kube-apiserver`, `-Secret ×8`; an object whose name carries a hash of its content is one object that changed.
+fn folded(objects: &BTreeMap<ObjectKey, Touch>) -> Vec<String> {
+    const NAMED: usize = 2;
+    let mut stems: BTreeMap<(&str, String), BTreeSet<char>> = BTreeMap::new();
     for (key, touch) in objects {
-        let stem = key.name.rsplit_once('-').filter(|(_, hash)| hash.len() == 8 && hash.chars().all(|c| c.is_ascii_hexdigit()));
+        let is_hash = |text: &str| text.len() == 8 && text.chars().all(|c| c.is_ascii_hexdigit());
+        let stem = key.name.rsplit_once('-').filter(|(_, hash)| is_hash(hash));
         let name = stem.map_or_else(|| key.name.clone(), |(stem, _)| format!("{stem}-*"));
-        stems.entry((key.kind.clone(), name)).or_default().insert(touch.mark());
+        stems.entry((key.kind.as_str(), name)).or_default().insert(touch.mark());
     }
-    let mark = |marks: &BTreeSet<char>| if marks.len() == 1 { marks.first().copied().unwrap_or('~') } else { '~' };
-    stems.iter().map(|((kind, name), marks)| format!("{}{kind}/{name}", mark(marks))).collect()
+    let mut groups: BTreeMap<(&str, char), Vec<String>> = BTreeMap::new();
+    for ((kind, name), marks) in stems {
+        let mark = if marks.len() == 1 { marks.first().copied().unwrap_or('~') } else { '~' };
+        groups.entry((kind, mark)).or_default().push(name);
+    }
+    let words = groups.into_iter().flat_map(|((kind, mark), names)| {
+        if names.len() > NAMED {
+            vec![format!("{mark}{kind} ×{}", names.len())]
+        } else {
+            names.into_iter().map(|name| format!("{mark}{kind}/{name}")).collect()
+        }
+    });
+    words.collect()
 }
 
 /// A value in a few characters.

@@ -2,6 +2,7 @@
 
 mod admission;
 mod apply;
+mod cli;
 mod cluster;
 mod daemon;
 mod document;

@@ -1,0 +1,329 @@
+//! The real program: exit codes, what goes where, and what people see of three broken shoots.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use espalier::git::{self, Credentials, Location, Message, Repo};
+use espalier::snapshot::{Changes, RepoPath};
+use serde_json::Value;
+
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+/// Runs the program in a folder with nothing of this machine's environment.
+fn run(dir: &Path, args: &[&str]) -> Ran {
+    let output = assert_cmd::Command::new(env!("CARGO_BIN_EXE_espalier"))
+        .env_clear()
+        .env("HOME", dir)
+        .env("ESPALIER_NOW", "2026-11-21T09:00:00Z")
+        .current_dir(dir)
+        .args(args)
+        .output()
+        .expect("the program can be started");
+    Ran {
+        code: output.status.code().expect("it ends by itself"),
+        out: String::from_utf8(output.stdout).expect("results are UTF-8"),
+        err: String::from_utf8(output.stderr).expect("messages are UTF-8"),
+    }
+}
+
+fn json(ran: &Ran) -> Value {
+    let value: Value = serde_json::from_str(&ran.out).unwrap_or_else(|e| panic!("{e}: {}\n{}", ran.out, ran.err));
+    assert_eq!(value["apiVersion"], "espalier.dev/cli/v1", "{}", ran.out);
+    value
+}
+
+fn local() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("landscapes/local")
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("a folder").flatten() {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).expect("a file");
+        }
+    }
+}
+
+fn git(dir: &Path, args: &[&str]) {
+    let output = Command::new("git")
+        .args(["-c", "user.name=alice", "-c", "user.email=alice@example.com"])
+        .args(args)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_SYSTEM", "/dev/null")
+        .current_dir(dir)
+        .output()
+        .expect("git can be started");
+    assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A repository with the local landscape on its branch.
+fn repository() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("a folder");
+    copy(&local(), dir.path());
+    git(dir.path(), &["init", "-q", "-b", "landscape/local"]);
+    git(dir.path(), &["add", "-A"]);
+    git(dir.path(), &["commit", "-q", "-m", "Describe the landscape"]);
+    dir
+}
+
+fn edit(dir: &Path, path: &str, from: &str, to: &str) {
+    let file = dir.join(path);
+    let text = std::fs::read_to_string(&file).expect("a file");
+    assert!(text.contains(from), "{path} has no `{from}`");
+    std::fs::write(file, text.replacen(from, to, 1)).expect("a file");
+}
+
+/// Three shoots with three mistakes: a quote that is never closed, networks that overlap, an older Kubernetes.
+fn break_three(dir: &Path) {
+    edit(dir, "projects/lab/shoots/farm.yaml", "region: us-east-1", "region: \"us-east-1");
+    edit(dir, "projects/shop/shoots/pay.yaml", "services: 100.64.0.0/13", "services: 100.96.0.0/13");
+    edit(dir, "projects/shop/shoots/store.yaml", "version: 1.34.2", "version: 1.33.9");
+}
+
+#[test]
+fn the_local_landscape_is_without_a_problem() {
+    let ran = run(&local(), &["validate", "--strict", "--policy-tests"]);
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains("No problems"), "{}", ran.out);
+    assert!(!ran.out.contains('\x1b'), "a pipe gets no escape codes");
+}
+
+#[test]
+fn three_broken_shoots_are_told_at_their_places_and_held() {
+    let dir = repository();
+    break_three(dir.path());
+    let ran = run(dir.path(), &["validate", "--against", "HEAD", "-q"]);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    assert!(!ran.out.contains('\x1b'));
+    let heads: Vec<&str> = ran.out.lines().filter(|line| line.contains(": error[")).collect();
+    assert_eq!(
+        heads,
+        [
+            "projects/lab/shoots/farm.yaml:11:3: error[DOC-SYNTAX]: invalid indentation in multiline quoted scalar",
+            "projects/shop/shoots/pay.yaml:31:15: error[SHOOT-IMMUTABLE]: `spec.networking.services` cannot change from `100.64.0.0/13` to `100.96.0.0/13`",
+            "projects/shop/shoots/pay.yaml:31:15: error[SHOOT-NET-OVERLAP]: services `100.96.0.0/13` overlap with pods `100.96.0.0/11`",
+            "projects/shop/shoots/store.yaml:20:14: error[SHOOT-VERSION-DOWNGRADE]: Kubernetes cannot go back from `1.34.2` to `1.33.9`",
+        ]
+    );
+    let snippet = "\
+   |
+29 |     nodes: 10.181.0.0/16
+30 |     pods: 100.96.0.0/11
+31 |     services: 100.96.0.0/13
+   |               ^^^^^^^^^^^^^
+   |
+  ::: projects/shop/shoots/pay.yaml:30:11
+   |
+28 |     type: calico
+29 |     nodes: 10.181.0.0/16
+30 |     pods: 100.96.0.0/11
+   |           ------------- pods are here
+   = help: choose a range for services that shares no address with the other networks of the shoot
+";
+    assert!(ran.out.contains(snippet), "{}", ran.out);
+    assert!(ran.out.contains("\n4 problems in 3 files (4 errors, 0 warnings"), "{}", ran.out);
+    // Only what was asked about is shown.
+    let part = run(dir.path(), &["validate", "-q", "projects/lab"]);
+    assert_eq!((part.code, part.out.matches("error[").count()), (1, 1), "{}", part.out);
+    // A plan of the same holds them and touches nobody else.
+    let plan = run(dir.path(), &["plan", "-o", "json"]);
+    assert_eq!(plan.code, 3, "{}", plan.err);
+    let plan = json(&plan);
+    assert_eq!(plan["summary"]["held"], 3);
+    assert_eq!(plan["summary"]["rendered"], 0);
+}
+
+#[test]
+fn findings_come_in_every_format() {
+    let dir = repository();
+    break_three(dir.path());
+    let validate = |format: &str| run(dir.path(), &["validate", "--against", "HEAD", "-o", format]);
+    let answer = json(&validate("json"));
+    assert_eq!(answer["summary"]["errors"], 4);
+    let sarif: Value = serde_json::from_str(&validate("sarif").out).expect("SARIF is JSON");
+    let results = sarif.pointer("/runs/0/results").and_then(Value::as_array).expect("results");
+    assert_eq!(results.iter().filter(|r| r["level"] == "error").count(), 4);
+    assert!(sarif.pointer("/runs/0/tool/driver/rules/0/help/text").is_some());
+    let gitlab: Vec<Value> = serde_json::from_str(&validate("gitlab").out).expect("a JSON array");
+    let prints: std::collections::BTreeSet<&str> = gitlab.iter().filter_map(|f| f["fingerprint"].as_str()).collect();
+    assert_eq!(prints.len(), gitlab.len());
+    let junit = validate("junit");
+    assert_eq!((junit.code, junit.out.matches("<failure ").count()), (1, 3), "{}", junit.out);
+    let github = validate("github").out;
+    assert!(github.starts_with("::error file=projects/lab/shoots/farm.yaml,line=11,endLine=11,col=3,title=DOC-SYNTAX::"), "{github}");
+}
+
+#[test]
+fn a_plan_names_fields_places_and_manifests() {
+    let dir = repository();
+    let same = run(dir.path(), &["plan", "--exit-code"]);
+    assert_eq!(same.code, 0, "{}{}", same.out, same.err);
+    assert!(same.out.contains("No changes"), "{}", same.out);
+    edit(dir.path(), "projects/shop/shoots/store.yaml", "maximum: 6", "maximum: 9");
+    std::fs::remove_file(dir.path().join("projects/lab/shoots/api.yaml")).expect("it is there");
+    git(dir.path(), &["add", "-A"]);
+    git(dir.path(), &["commit", "-q", "-m", "More nodes for the shop"]);
+    let one = run(dir.path(), &["plan", "--from", "HEAD~1", "--to", "HEAD", "shop/store", "--exit-code"]);
+    assert_eq!(one.code, 1, "{}{}", one.out, one.err);
+    assert!(one.out.contains("provider.workers[site].maximum       6 → 9\n"), "{}", one.out);
+    assert!(one.out.contains("projects/shop/shoots/store.yaml:49:18\n"), "{}", one.out);
+    assert!(one.out.contains("~Worker/store"), "{}", one.out);
+    assert!(one.out.contains("Not part of this plan yet"), "{}", one.out);
+    let detailed = run(dir.path(), &["plan", "--from", "HEAD~1", "--to", "HEAD", "shop/store", "--detailed-exitcode"]);
+    assert_eq!(detailed.code, 2, "{}", detailed.err);
+    // Absence without confirmation is not deletion.
+    let all = run(dir.path(), &["plan", "--from", "HEAD~1", "--to", "HEAD"]);
+    assert_eq!(all.code, 3, "{}", all.err);
+    assert!(all.out.contains("✗ blocked"), "{}", all.out);
+    let answer = json(&run(dir.path(), &["plan", "--from", "HEAD~1", "--to", "HEAD", "-o", "json"]));
+    assert_eq!((&answer["summary"]["update"], &answer["summary"]["blocked"]), (&1.into(), &1.into()));
+}
+
+#[test]
+fn rendering_is_the_same_each_time_and_shows_no_secret() {
+    let dir = repository();
+    let one = run(dir.path(), &["render", "shop/*", "seed/aws-eu1", "garden", "-q"]);
+    assert_eq!(one.code, 0, "{}", one.err);
+    assert!(one.err.is_empty(), "{}", one.err);
+    assert!(one.out.contains("kind: Etcd") && one.out.contains("# Shoot shop/pay: kube-apiserver, in seed-aws-us1"));
+    assert!(!one.out.contains("PRIVATE KEY"));
+    let two = run(dir.path(), &["render", "shop/*", "seed/aws-eu1", "garden"]);
+    assert!(two.err.contains("Shoot shop/pay: seed aws-us1"), "{}", two.err);
+    assert_eq!(one.out, two.out);
+    let admitted = run(dir.path(), &["render", "--stage", "admitted", "shoot/shop/pay"]);
+    assert!(admitted.out.contains("kind: Shoot") && admitted.out.contains("kubernetes:"), "{}", admitted.out);
+    let out = dir.path().join("out");
+    let split = run(dir.path(), &["render", "shop/mini", "-q", "--split-dir", "out"]);
+    assert_eq!((split.code, split.out.as_str()), (0, ""), "{}", split.err);
+    assert!(out.join("shoot/shop/mini/seed-aws-eu1/kube-apiserver.yaml").is_file());
+    let unknown = run(dir.path(), &["render", "shop/strore"]);
+    assert_eq!(unknown.code, 2);
+    assert!(unknown.err.contains("did you mean `shop/store`?"), "{}", unknown.err);
+}
+
+/// Writes a status branch as the daemon would.
+fn report(dir: &Path, files: BTreeMap<&str, &str>) {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let repo = Repo::open(Location::Path(dir.to_owned()), dir, Credentials::default()).await.expect("a repository");
+        let head = repo.resolve("HEAD").await.expect("it can be read").expect("it is there");
+        let changes: Changes = files.into_iter().map(|(path, text)| (RepoPath::from(path), Some(text.to_owned()))).collect();
+        let message = Message {
+            subject: "Report".into(),
+            trailers: vec![(git::RECONCILED_TRAILER.into(), head.to_string())],
+            ..Message::default()
+        };
+        let reference = git::status_reference("local");
+        repo.commit(&reference, None, changes, message, 1_795_000_000).await.expect("it can be written");
+    });
+}
+
+#[test]
+fn get_and_status_join_the_branch_with_what_was_reported() {
+    let dir = repository();
+    let unknown = run(dir.path(), &["status"]);
+    assert_eq!(unknown.code, 2, "{}", unknown.out);
+    let ready = "apiVersion: espalier.dev/v1alpha1\nkind: Status\nfor: Shoot shop/store\nstanding: ready\nseed: aws-eu1\nstatus:\n  technicalID: shoot--shop--store\n  lastOperation:\n    type: Create\n    state: Succeeded\n    progress: 100\n    lastUpdateTime: \"2026-11-21T08:00:00Z\"\n";
+    let held = "apiVersion: espalier.dev/v1alpha1\nkind: Status\nfor: Shoot shop/pay\nstanding: held\nseed: aws-us1\nfindings:\n- severity: error\n  code: SHOOT-NET-OVERLAP\n  message: services overlap with pods\n  at: projects/shop/shoots/pay.yaml:31:15\n";
+    let files = [("projects/shop/shoots/store.status.yaml", ready), ("projects/shop/shoots/pay.status.yaml", held)];
+    report(dir.path(), files.into());
+    let shoots = run(dir.path(), &["get", "shoots", "-p", "shop"]);
+    assert_eq!(
+        shoots.out,
+        "\
+PROJECT   NAME    PROVIDER/REGION   SEED      VERSION   HA     OPERATION          PROGRESS   STATUS
+shop      mini    aws/eu-west-1     -         1.35.3    -      -                  -          unknown
+shop      pay     aws/us-east-1     aws-us1   1.35.1    zone   -                  -          held
+shop      store   aws/eu-west-1     aws-eu1   1.34.2    node   Create/Succeeded   100%       ready
+"
+    );
+    let names = run(dir.path(), &["get", "shoots", "-l", "team=payments", "-o", "name"]);
+    assert_eq!(names.out, "shoot/shop/pay\n");
+    let one: Value = serde_json::from_str(&run(dir.path(), &["get", "shoot", "shop/store", "-o", "json"]).out).expect("JSON");
+    assert_eq!(one["kind"], "Shoot");
+    assert_eq!(one["status"]["technicalID"], "shoot--shop--store");
+    assert_eq!(json(&run(dir.path(), &["get", "shoots", "-o", "json"]))["items"].as_array().map(Vec::len), Some(7));
+    let status = run(dir.path(), &["status", "shop/*"]);
+    assert_eq!(status.code, 0, "{}", status.err);
+    assert!(status.out.contains("NEEDS ATTENTION"), "{}", status.out);
+    assert!(
+        status.out.contains("Shoot shop/pay   held       projects/shop/shoots/pay.yaml:31:15: services overlap with pods (SHOOT-NET-OVERLAP)"),
+        "{}",
+        status.out
+    );
+    assert_eq!(run(dir.path(), &["status", "--exit-code"]).code, 1);
+    assert_eq!(run(dir.path(), &["status", "--exit-code", "shop/store"]).code, 0);
+    let answer = json(&run(dir.path(), &["status", "-L", "local", "-o", "json"]));
+    assert_eq!(answer["behind"], 0);
+    // A table and its JSON count alike.
+    assert_eq!(answer["counts"]["shoots"]["held"], 1);
+}
+
+#[test]
+fn explain_knows_codes_and_fields_and_suggests() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let field = run(dir.path(), &["explain", "shoot.spec.provider.workers.machine.type"]);
+    assert_eq!(field.code, 0, "{}", field.err);
+    assert!(field.out.contains("TYPE:    string"), "{}", field.out);
+    let near = run(dir.path(), &["explain", "shoot.spec.provder"]);
+    assert_eq!(near.code, 2);
+    assert!(near.err.contains("did you mean `shoot.spec.provider`?"), "{}", near.err);
+    // Every code that there is has words.
+    let codes = json(&run(dir.path(), &["explain", "--codes", "-o", "json"]));
+    let codes = codes["items"].as_array().expect("a list");
+    assert!(codes.len() > 60);
+    for code in ["SHOOT-NET-OVERLAP", "DOC-SYNTAX", "TEMPLATE-RENDER", "DELETE-BUDGET", "FIELD-UNKNOWN"] {
+        assert!(codes.iter().any(|c| c["code"] == code), "{code} is not explained");
+        let ran = run(dir.path(), &["explain", code]);
+        assert_eq!(ran.code, 0, "{code}: {}", ran.err);
+    }
+}
+
+#[test]
+fn exit_codes_and_channels_are_those_promised() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let code = |args: &[&str]| run(dir.path(), args).code;
+    assert_eq!(code(&["--help"]), 0);
+    assert_eq!(code(&["version"]), 0);
+    assert_eq!(code(&["validate"]), 1, "a landscape without landscape.yaml");
+    assert_eq!(code(&["plan"]), 2, "no repository");
+    assert_eq!(code(&["get", "shoots"]), 2, "no landscape");
+    for wrong in [&["valdate"][..], &["validate", "--strcit"], &["plan", "-o", "sarif"], &["get", "shots"], &["render"], &["render", "a//b"], &[]] {
+        let ran = run(dir.path(), wrong);
+        assert_eq!(ran.code, 64, "{wrong:?}: {}{}", ran.out, ran.err);
+        assert_eq!(ran.out, "", "{wrong:?}");
+    }
+    assert!(run(dir.path(), &["valdate"]).err.contains("validate"));
+    let nested = tempfile::tempdir().expect("a folder");
+    copy(&local(), &nested.path().join("landscapes/local"));
+    let ran = run(nested.path(), &["validate"]);
+    assert!(ran.err.contains("espalier validate landscapes/local"), "{}", ran.err);
+    let ran = run(nested.path(), &["validate", "landscapes/local", "-o", "json"]);
+    assert_eq!(ran.code, 0);
+    let finding = json(&ran)["findings"][0]["places"][0]["path"].clone();
+    assert!(finding.as_str().is_some_and(|path| path.starts_with("landscapes/local/")), "{finding}");
+}
+
+#[test]
+fn schemas_graphs_and_completions_are_printed() {
+    let dir = tempfile::tempdir().expect("a folder");
+    assert_eq!(run(dir.path(), &["schema", "--out", "schemas", "-q"]).code, 0);
+    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/shoot.json");
+    let written = std::fs::read_to_string(dir.path().join("schemas/shoot.json")).expect("it was written");
+    assert_eq!(written, std::fs::read_to_string(committed).expect("it is committed"));
+    let graph = run(dir.path(), &["graph", "shoot"]);
+    assert!(graph.out.lines().any(|l| l.starts_with("kube-apiserver ") && l.contains("etcd-main")), "{}", graph.out);
+    assert!(run(dir.path(), &["graph", "seed", "-o", "mermaid"]).out.starts_with("flowchart LR\n"));
+    assert!(run(dir.path(), &["graph", "garden", "-o", "dot"]).out.starts_with("digraph {\n"));
+    assert!(run(dir.path(), &["completion", "bash"]).out.contains("_espalier"));
+    assert_eq!(json(&run(dir.path(), &["version", "-o", "json"]))["version"], env!("CARGO_PKG_VERSION"));
+}
