@@ -159,7 +159,10 @@ fn findings_come_in_every_format() {
     let junit = validate("junit");
     assert_eq!((junit.code, junit.out.matches("<failure ").count()), (1, 3), "{}", junit.out);
     let github = validate("github").out;
-    assert!(github.starts_with("::error file=projects/lab/shoots/farm.yaml,line=11,endLine=11,col=3,title=DOC-SYNTAX::"), "{github}");
+    assert!(
+        github.starts_with("::error file=projects/lab/shoots/farm.yaml,line=11,endLine=11,col=3,title=DOC-SYNTAX::"),
+        "{github}"
+    );
 }
 
 #[test]
@@ -256,7 +259,9 @@ shop      store   aws/eu-west-1     aws-eu1   1.34.2    node   Create/Succeeded 
     assert_eq!(status.code, 0, "{}", status.err);
     assert!(status.out.contains("NEEDS ATTENTION"), "{}", status.out);
     assert!(
-        status.out.contains("Shoot shop/pay   held       projects/shop/shoots/pay.yaml:31:15: services overlap with pods (SHOOT-NET-OVERLAP)"),
+        status.out.contains(
+            "Shoot shop/pay   held       projects/shop/shoots/pay.yaml:31:15: services overlap with pods (SHOOT-NET-OVERLAP)"
+        ),
         "{}",
         status.out
     );
@@ -297,7 +302,15 @@ fn exit_codes_and_channels_are_those_promised() {
     assert_eq!(code(&["validate"]), 1, "a landscape without landscape.yaml");
     assert_eq!(code(&["plan"]), 2, "no repository");
     assert_eq!(code(&["get", "shoots"]), 2, "no landscape");
-    for wrong in [&["valdate"][..], &["validate", "--strcit"], &["plan", "-o", "sarif"], &["get", "shots"], &["render"], &["render", "a//b"], &[]] {
+    for wrong in [
+        &["valdate"][..],
+        &["validate", "--strcit"],
+        &["plan", "-o", "sarif"],
+        &["get", "shots"],
+        &["render"],
+        &["render", "a//b"],
+        &[],
+    ] {
         let ran = run(dir.path(), wrong);
         assert_eq!(ran.code, 64, "{wrong:?}: {}{}", ran.out, ran.err);
         assert_eq!(ran.out, "", "{wrong:?}");
