@@ -280,6 +280,7 @@ impl State {
         let Some(world) = &self.world else { return false };
         !self.queue.is_busy(at)
             && self.fetching.is_empty()
+            && !(self.key_asked && self.digest_key.is_none())
             && self.report.is_quiet()
             && world.owners().iter().all(|owner| {
                 self.plans.get(owner).is_some_and(|plan| {
@@ -647,7 +648,13 @@ impl State {
     }
 
     fn report_now(&mut self, now: Timestamp, at: Millis, effects: &mut Vec<Effect>) {
-        let idle = !self.queue.is_busy(at) && self.fetching.is_empty();
+        let reading = !self.fetching.is_empty() || (self.key_asked && self.digest_key.is_none());
+        let idle = !self.queue.is_busy(at) && !reading;
+        let all_seen = self.world.as_ref().is_some_and(|w| w.owners().iter().all(|owner| self.plans.contains_key(owner)));
+        if !all_seen && !idle {
+            // A report that lacks half the fleet would say that it is gone.
+            return;
+        }
         let mut report = std::mem::take(&mut self.report);
         report.run(self, now, at, idle, effects);
         self.report = report;
