@@ -81,7 +81,7 @@ fn command() -> clap::Command {
         }
         grouped.extend(names.iter().copied());
     }
-    let others = command.get_subcommands().map(clap::Command::get_name).filter(|name| !grouped.contains(&name));
+    let others = command.get_subcommands().map(clap::Command::get_name).filter(|name| !grouped.contains(name));
     let others: String = others.filter_map(about).collect();
     if !others.is_empty() {
         text.push_str(&format!("\nMore:\n{others}"));

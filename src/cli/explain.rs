@@ -1,7 +1,5 @@
 //! `explain`: what a finding's code means, or what a field is for.
 
-use std::fmt::Write as _;
-
 use serde_json::{Value, json};
 
 use super::output::{self, Format, formats};
@@ -71,7 +69,20 @@ pub(super) fn code(code: &str) -> Option<(String, String)> {
         let title = admission::codes().find(|(c, _)| *c == code).map_or("", |(_, title)| title);
         return Some((title.to_owned(), text.to_owned()));
     }
-    registered().find(|(c, _, _)| *c == code).map(own)
+    registered().find(|(c, _, _)| *c == code).map(own).or_else(|| policy(code))
+}
+
+/// A shipped policy by the code of its violations: what its file says at its head.
+fn policy(code: &str) -> Option<(String, String)> {
+    let name = code.strip_prefix("POLICY-")?.to_lowercase();
+    let named = |line: &str| line.trim() == format!("name: {name}");
+    let (path, text) = admission::policy::builtin().into_iter().find(|(_, text)| text.lines().any(named))?;
+    let head: Vec<&str> = text.lines().map_while(|line| line.strip_prefix('#')).map(str::trim).collect();
+    let text = format!(
+        "{}\n\nThe policy `{name}` is shipped as {path}; a file of that path in the repository replaces it.",
+        head.join(" ")
+    );
+    Some((format!("the policy {name} disagrees"), text.trim().to_owned()))
 }
 
 /// Codes of findings outside the rules of admission.
@@ -147,7 +158,7 @@ fn field(subject: &str) -> Result<Field, Unknown> {
                 }),
             });
         }
-        let _ = write!(path, ".{segment}");
+        path.push_str(&format!(".{segment}"));
     }
     Ok(Field { path, kind, schema: at, definitions })
 }
@@ -230,14 +241,14 @@ impl Field {
         let schema = followed(&self.schema, &self.definitions);
         if let Some(values) = schema.get("enum").and_then(Value::as_array) {
             let words: Vec<String> = values.iter().map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)).collect();
-            let _ = writeln!(out, "ONE OF:  {}", words.join(", "));
+            out.push_str(&format!("ONE OF:  {}\n", words.join(", ")));
         }
         if let Some(value) = schema.get("default") {
-            let _ = writeln!(out, "DEFAULT: {value}");
+            out.push_str(&format!("DEFAULT: {value}\n"));
         }
         let description = self.description();
         if !description.is_empty() {
-            let _ = writeln!(out, "\n{}", wrap(&description));
+            out.push_str(&format!("\n{}\n", wrap(&description)));
         }
         let children = self.children();
         if !children.is_empty() {
@@ -247,7 +258,7 @@ impl Field {
             for (name, kind, about) in children {
                 let first = about.lines().next().unwrap_or_default();
                 let line = format!("  {name:width$}   {kind:types$}   {first}");
-                let _ = writeln!(out, "{}", line.trim_end());
+                out.push_str(&format!("{}\n", line.trim_end()));
             }
         }
         out

@@ -62,7 +62,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         context.printer.error(&format!("there is no kind `{}` in a landscape", args.kind), Some(&hint));
         return Ok(Exit::Usage);
     };
-    let reading = read::read(read::source(context).await?);
+    let reading = read::read(read::committed(context).await?).not_empty()?;
     let name = context.settings.global.landscape.clone().unwrap_or_else(|| reading.landscape.name.clone());
     let (_, reported) = Reported::read(context, &name).await?;
     let now = read::now(&context.settings, None, None)?;

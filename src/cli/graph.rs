@@ -1,7 +1,6 @@
 //! `graph`: which component needs which.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use super::output::{Format, formats};
 use super::{Context, Exit, read};
@@ -62,9 +61,9 @@ fn text(dag: &Dag<String>) -> String {
     for name in dag.order() {
         let needs = dag.needs(name);
         if needs.is_empty() {
-            let _ = writeln!(out, "{name}");
+            out.push_str(&format!("{name}\n"));
         } else {
-            let _ = writeln!(out, "{name:width$}   needs {}", needs.join(", "));
+            out.push_str(&format!("{name:width$}   needs {}\n", needs.join(", ")));
         }
     }
     out

@@ -1,6 +1,6 @@
 //! Rendering without clusters: symbols stand for what only they know, the same for the same object in every revision.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -23,6 +23,8 @@ pub(super) struct Offline {
     garden: String,
     /// Where shoots go.
     pub(super) placements: Placements,
+    /// Those of them for which a seed was chosen here.
+    pub(super) chosen: BTreeSet<Owner>,
 }
 
 impl Offline {
@@ -30,6 +32,12 @@ impl Offline {
     pub(super) fn new(admitted: &Admitted, library: &Arc<Library>, placed: BTreeMap<Owner, String>) -> Self {
         let ready = |owner: &Owner| (owner.name.clone(), SeedState { ready: true, ..SeedState::default() });
         let seeds = admitted.of_kind(Kind::Seed).map(|(owner, _)| ready(owner)).collect();
+        let is_open = |owner: &&Owner| {
+            let pinned =
+                admitted.objects.get(*owner).and_then(|m| m.pointer("/spec/seedName")).is_some_and(|seed| !seed.is_null());
+            !pinned && !placed.contains_key(*owner)
+        };
+        let chosen: BTreeSet<Owner> = admitted.of_kind(Kind::Shoot).map(|(owner, _)| owner).filter(is_open).cloned().collect();
         let placements = schedule::place(admitted, &Usage { seeds, placed });
         let mut objects = admitted.objects.clone();
         for (owner, placement) in &placements.decisions {
@@ -38,7 +46,7 @@ impl Offline {
                 *shoot = Arc::new(decided(shoot, &placement.seed, seed.as_deref()));
             }
         }
-        Self { objects, library: Arc::clone(library), garden: admitted.landscape.clone(), placements }
+        Self { objects, library: Arc::clone(library), garden: admitted.landscape.clone(), placements, chosen }
     }
 
     /// What the garden would know of an owner.

@@ -83,7 +83,7 @@ async fn preview(context: &Context, args: &Args) -> anyhow::Result<Preview> {
     let from = args.from.clone().or_else(|| context.settings.global.rev.clone());
     let from = from.unwrap_or_else(|| read::default_revision(&context.settings));
     let before = read::read(read::revision(context, &from).await?);
-    let after = read::read(read::revision(context, &args.to).await?);
+    let after = read::read(read::revision(context, &args.to).await?).not_empty()?;
     let committed = (args.to != WORKTREE).then_some(after.snapshot.committed);
     let now = read::now(&context.settings, args.now, committed)?;
     let (old, _) = before.admit(&Accepted::default(), now);

@@ -1,7 +1,6 @@
 //! What `demo` and `run` say while things move: a line whenever an owner's standing changes, bars on a terminal.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,7 +40,7 @@ fn line(owner: &Owner, row: &Row) -> String {
     let percent = format!("{} %", row.progress);
     let mut line = format!("{:<28} {:<11} {percent:>5}", owner.to_string(), row.standing.word());
     if !row.note.is_empty() && row.standing != Standing::Ready {
-        let _ = write!(line, "  {}", row.note);
+        line.push_str(&format!("  {}", row.note));
     }
     line
 }

@@ -13,7 +13,7 @@ use crate::admission::{self, Accepted, Admitted};
 use crate::config::{self, Settings};
 use crate::digest;
 use crate::finding::{Findings, Severity};
-use crate::git::{Credentials, Location, Repo};
+use crate::git::{Credentials, GitError, Location, Repo};
 use crate::landscape::{self, FileMemo, Landscape};
 use crate::library::Library;
 use crate::print::Checked;
@@ -102,6 +102,17 @@ impl Reading {
         std::str::from_utf8(&blob.bytes).ok().map(Arc::from)
     }
 
+    /// The same, if there is a landscape at all.
+    pub(super) fn not_empty(self) -> anyhow::Result<Self> {
+        if self.landscape.name.is_empty() && self.landscape.objects().next().is_none() {
+            bail!(
+                "there is no landscape in {}: go into its folder, or say --path DIR, or --landscape NAME for its branch",
+                self.from
+            );
+        }
+        Ok(self)
+    }
+
     /// Says on stderr what keeps objects of this revision from being used.
     pub(super) fn complain(&self, context: &Context, findings: &Findings) {
         let errors = findings.count(Severity::Error);
@@ -157,11 +168,47 @@ pub(super) async fn revision(context: &Context, said: &str) -> anyhow::Result<So
 
 /// The landscape at a revision of an open repository.
 pub(super) async fn commit(context: &Context, repo: &Repo, said: &str) -> anyhow::Result<Source> {
-    let root = context.settings.global.path.trim_matches('/').to_owned();
     let revision = resolve(repo, said).await?;
-    let snapshot = repo.snapshot(&revision, &root).await?;
+    let mut root = context.settings.global.path.trim_matches('/').to_owned();
+    // Inside a landscape that is a folder of its repository, that folder is meant, where the revision has it.
+    let snapshot = match folder_in_repository(&context.settings) {
+        Some(folder) if root.is_empty() => match repo.snapshot(&revision, &folder).await {
+            Ok(snapshot) => {
+                root = folder;
+                snapshot
+            }
+            Err(GitError::RootMissing { .. }) => repo.snapshot(&revision, "").await?,
+            Err(error) => return Err(error.into()),
+        },
+        _ => repo.snapshot(&revision, &root).await?,
+    };
     let prefix = if root.is_empty() { String::new() } else { format!("{root}/") };
     Ok(Source { from: revision.short().to_owned(), snapshot, prefix })
+}
+
+/// The landscape around the working directory as a folder of the repository around it; `None` if it is all of it.
+fn folder_in_repository(settings: &Settings) -> Option<String> {
+    if settings.global.repo.is_some() {
+        return None;
+    }
+    let folder = around(Path::new("."), "")?.canonicalize().ok()?;
+    let below = folder.strip_prefix(enclosing(Path::new("."))?).ok()?.to_str()?.to_owned();
+    (!below.is_empty()).then_some(below)
+}
+
+/// The landscape as it was committed, for what is told about commits: as [`source`], but the checked-out commit comes before the
+/// files beside it.
+pub(super) async fn committed(context: &Context) -> anyhow::Result<Source> {
+    let settings = &context.settings;
+    if !names_commit(settings)
+        && settings.global.rev.is_none()
+        && let Ok(repo) = repository(settings).await
+        && let Ok(found) = commit(context, &repo, "HEAD").await
+        && found.snapshot.files.contains_key(MARK)
+    {
+        return Ok(found);
+    }
+    source(context).await
 }
 
 /// The commit that is meant: a revision expression, or the name of a landscape.

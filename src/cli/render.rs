@@ -1,7 +1,6 @@
 //! `render`: the manifests that owners want in their clusters, without a cluster.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -60,7 +59,7 @@ struct Made {
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
-    let reading = read::read(read::source(context).await?);
+    let reading = read::read(read::source(context).await?).not_empty()?;
     let now = read::now(&context.settings, args.now, Some(reading.snapshot.committed))?;
     let (admitted, findings) = reading.admit(&Accepted::default(), now);
     reading.complain(context, &findings);
@@ -118,7 +117,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
 
 fn one(offline: &Offline, owner: &Owner) -> Made {
     let mut made = Made { files: Vec::new(), remarks: Vec::new(), findings: Findings::default(), failed: false };
-    if let Some(placement) = offline.placements.decisions.get(owner) {
+    if let Some(placement) = offline.placements.decisions.get(owner).filter(|_| offline.chosen.contains(owner)) {
         made.remarks.push(format!("{owner}: seed {} ({})", placement.seed, placement.why));
     }
     let prepared = match offline.prepare(owner) {
@@ -138,7 +137,7 @@ fn one(offline: &Offline, owner: &Owner) -> Made {
                     let component = &rendered.component.id.name;
                     let mut text = format!("# {owner}: {component}, in {}\n", release.target);
                     for (i, object) in rendered.objects.iter().enumerate() {
-                        let _ = write!(text, "{}{}", if i > 0 { "---\n" } else { "" }, document::to_yaml(&masked(object)));
+                        text.push_str(&format!("{}{}", if i > 0 { "---\n" } else { "" }, document::to_yaml(&masked(object))));
                     }
                     made.files.push((format!("{}/{}/{component}.yaml", selector::word(owner), release.target), text));
                 }
@@ -147,7 +146,7 @@ fn one(offline: &Offline, owner: &Owner) -> Made {
                     made.remarks.push(format!("{owner}: {} failed: {why}", rendered.component.id.name));
                 }
                 RenderState::Waiting(why) => {
-                    made.remarks.push(format!("{owner}: {} waits for {why}", rendered.component.id.name))
+                    made.remarks.push(format!("{owner}: {} waits for {why}", rendered.component.id.name));
                 }
                 RenderState::Wanted | RenderState::Skipped(_) => {}
             }

@@ -65,8 +65,8 @@ impl Reported {
     pub(super) fn why(&self, owner: &Owner) -> String {
         let Some(file) = self.files.get(owner) else { return String::new() };
         let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let findings = file.get("findings").and_then(Value::as_array).into_iter().flatten();
-        if let Some(error) = findings.filter(|f| f.get("severity").and_then(Value::as_str) == Some("error")).next() {
+        let mut findings = file.get("findings").and_then(Value::as_array).into_iter().flatten();
+        if let Some(error) = findings.find(|f| f.get("severity").and_then(Value::as_str) == Some("error")) {
             let at = text(error, "at");
             let at = if at.is_empty() { at } else { format!("{at}: ") };
             return format!("{at}{} ({})", text(error, "message"), text(error, "code"));

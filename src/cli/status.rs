@@ -1,7 +1,6 @@
 //! `status`: how the fleet stands, and what needs a person.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
@@ -39,7 +38,7 @@ pub(super) struct Args {
 const STANDINGS: [&str; 6] = ["ready", "progressing", "deleting", "held", "failed", "unknown"];
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
-    let reading = read::read(read::source(context).await?);
+    let reading = read::read(read::committed(context).await?).not_empty()?;
     let name = context.settings.global.landscape.clone().unwrap_or_else(|| reading.landscape.name.clone());
     let (repo, reported) = Reported::read(context, &name).await?;
     let Some(commit) = &reported.commit else {
@@ -63,11 +62,11 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
 
     if args.output == Format::Table {
         let mut out = format!("{name}   head {}", if head.0 == read::WORKTREE { head.0.as_str() } else { head.short() });
-        let _ = write!(out, "   reconciled {}", reported.reconciled.as_ref().map_or("unknown", |r| r.short()));
-        let _ = writeln!(out, "   status commit {}", commit.short());
+        out.push_str(&format!("   reconciled {}", reported.reconciled.as_ref().map_or("unknown", |r| r.short())));
+        out.push_str(&format!("   status commit {}\n", commit.short()));
         match behind {
             Some(n) if n > 0 => {
-                let _ = writeln!(out, "{} of the branch not reconciled yet", table::count(n, "commit"));
+                out.push_str(&format!("{} of the branch not reconciled yet\n", table::count(n, "commit")));
             }
             _ => {}
         }

@@ -1,7 +1,6 @@
 //! JUnit XML: one suite per landscape and kind, one case per object; an object without errors is a passing case.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use super::{Checked, snippet};
 use crate::finding::{Finding, Severity};
@@ -16,12 +15,11 @@ pub fn junit(checked: &[Checked]) -> String {
             suites.entry(owner.kind.name().to_owned()).or_default().entry(owner.key()).or_default();
         }
         for finding in &one.findings {
-            let (suite, case) = match finding.owner.split_once(' ') {
-                Some((kind, key)) => (kind.to_owned(), key.to_owned()),
-                None => {
-                    let file = finding.places.first().map_or_else(|| one.landscape.clone(), |p| p.path.to_string());
-                    ("files".to_owned(), file)
-                }
+            let (suite, case) = if let Some((kind, key)) = finding.owner.split_once(' ') {
+                (kind.to_owned(), key.to_owned())
+            } else {
+                let file = finding.places.first().map_or_else(|| one.landscape.clone(), |p| p.path.to_string());
+                ("files".to_owned(), file)
             };
             suites.entry(suite).or_default().entry(case).or_default().push(finding);
         }
@@ -36,35 +34,33 @@ pub fn junit(checked: &[Checked]) -> String {
 fn suite(out: &mut String, name: &str, cases: &BTreeMap<String, Vec<&Finding>>) {
     let failed = |findings: &Vec<&Finding>| findings.iter().any(|f| f.severity == Severity::Error);
     let failures = cases.values().filter(|f| failed(f)).count();
-    let _ = writeln!(
-        out,
-        "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{failures}\" errors=\"0\" skipped=\"0\">",
+    out.push_str(&format!(
+        "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{failures}\" errors=\"0\" skipped=\"0\">\n",
         escape(name),
         cases.len()
-    );
+    ));
     for (case, findings) in cases {
         let head = format!("    <testcase classname=\"{}\" name=\"{}\"", escape(name), escape(case));
         if findings.is_empty() {
-            let _ = writeln!(out, "{head}/>");
+            out.push_str(&format!("{head}/>\n"));
             continue;
         }
-        let _ = writeln!(out, "{head}>");
+        out.push_str(&format!("{head}>\n"));
         let text = |errors: bool| -> String {
             let these = findings.iter().filter(|f| (f.severity == Severity::Error) == errors);
             these.map(|f| anstream::adapter::strip_str(&snippet::headline(f)).to_string() + "\n").collect()
         };
         if let Some(first) = findings.iter().find(|f| f.severity == Severity::Error) {
-            let _ = writeln!(
-                out,
-                "      <failure type=\"{}\" message=\"{}\">{}</failure>",
+            out.push_str(&format!(
+                "      <failure type=\"{}\" message=\"{}\">{}</failure>\n",
                 escape(first.code.as_str()),
                 escape(&first.message),
                 escape(&text(true))
-            );
+            ));
         }
         let rest = text(false);
         if !rest.is_empty() {
-            let _ = writeln!(out, "      <system-out>{}</system-out>", escape(&rest));
+            out.push_str(&format!("      <system-out>{}</system-out>\n", escape(&rest)));
         }
         out.push_str("    </testcase>\n");
     }

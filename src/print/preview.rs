@@ -1,7 +1,6 @@
 //! A plan between two revisions, for people as a tree of 80 columns and for machines as JSON; both from the same values.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
@@ -175,50 +174,49 @@ const LEFT_OUT: &str = "Not part of this plan yet: impact marks (nodes rolled, d
 pub fn text(preview: &Preview) -> String {
     let mut out = format!("Plan  {}  {} → {}", preview.landscape, preview.from, preview.to);
     if preview.commits > 0 {
-        let _ = write!(out, "  ({}: {})", count(preview.commits, "commit"), preview.authors.join(", "));
+        out.push_str(&format!("  ({}: {})", count(preview.commits, "commit"), preview.authors.join(", ")));
     }
     out.push_str("  offline\n");
     if let Some(commit) = &preview.placements {
-        let _ = writeln!(out, "Placements as of status commit {commit}");
+        out.push_str(&format!("Placements as of status commit {commit}\n"));
     }
     for finding in &preview.troubles {
-        let _ = writeln!(out, "\n{}", super::snippet::headline(finding));
+        out.push_str(&format!("\n{}\n", super::snippet::headline(finding)));
     }
     let projects: BTreeSet<&str> = preview.items.iter().map(|item| item.owner.project.as_str()).collect();
     for project in projects {
         let items: Vec<&Item> = preview.items.iter().filter(|item| item.owner.project == project).collect();
-        let _ = writeln!(out, "\n{}", if project.is_empty() { preview.landscape.as_str() } else { project });
+        out.push_str(&format!("\n{}\n", if project.is_empty() { preview.landscape.as_str() } else { project }));
         for (i, item) in items.iter().enumerate() {
             branch(&mut out, item, i + 1 == items.len());
         }
     }
     if preview.is_empty() {
-        let _ = writeln!(out, "\nNo changes: {} as they were.", count(preview.unchanged, "object"));
+        out.push_str(&format!("\nNo changes: {} as they were.\n", count(preview.unchanged, "object")));
         return out;
     }
     let n = |word| preview.counted(word);
-    let _ = write!(out, "\nSummary: {} create, {} update, {} delete", n("create"), n("update"), n("delete"));
+    out.push_str(&format!("\nSummary: {} create, {} update, {} delete", n("create"), n("update"), n("delete")));
     for word in ["blocked", "held"] {
         if n(word) > 0 {
-            let _ = write!(out, ", {} {word}", n(word));
+            out.push_str(&format!(", {} {word}", n(word)));
         }
     }
     let (owners, objects) = preview.rendered();
-    let _ = writeln!(
-        out,
-        " · {} rendered anew, {} touched · {} unchanged",
+    out.push_str(&format!(
+        " · {} rendered anew, {} touched · {} unchanged\n",
         count(owners, "owner"),
         count(objects, "manifest"),
         preview.unchanged
-    );
-    let _ = writeln!(out, "{LEFT_OUT}");
+    ));
+    out.push_str(&format!("{LEFT_OUT}\n"));
     out
 }
 
 fn branch(out: &mut String, item: &Item, last: bool) {
     let (knee, bar) = if last { ("└─", "   ") } else { ("├─", "│  ") };
     let name = format!("{} {} {}", item.fate.mark(), item.owner.kind, item.owner.name);
-    let _ = writeln!(out, "{}", format!("{knee} {name:28}  {}", item.about).trim_end());
+    out.push_str(&format!("{}\n", format!("{knee} {name:28}  {}", item.about).trim_end()));
     let mut leaves: Vec<Vec<String>> = Vec::new();
     match &item.fate {
         Fate::Held(findings) => {
@@ -259,7 +257,7 @@ fn branch(out: &mut String, item: &Item, last: bool) {
         let (knee, below) = if i + 1 == leaves.len() { ("└─", "   ") } else { ("├─", "│  ") };
         for (j, line) in leaf.iter().enumerate() {
             let lead = if j == 0 { format!("{bar}{knee} ") } else { format!("{bar}{below}   ") };
-            let _ = writeln!(out, "{}", format!("{lead}{line}").trim_end());
+            out.push_str(&format!("{}\n", format!("{lead}{line}").trim_end()));
         }
     }
 }
@@ -279,7 +277,7 @@ fn rendered(fate: &Fate, components: &BTreeMap<(String, Target), BTreeMap<Object
             if line.chars().count() + word.chars().count() > 70 {
                 lines.push(std::mem::replace(&mut line, "   ".to_owned()));
             }
-            let _ = write!(line, " {word}");
+            line.push_str(&format!(" {word}"));
         }
         lines.push(line);
     }

@@ -1,6 +1,5 @@
 //! Findings as people read them: a line that `grep` and editors understand, the text that it is about, and what to do.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
@@ -56,13 +55,13 @@ fn one(finding: &Finding, text: &dyn Fn(&RepoPath) -> Option<Arc<str>>, renderer
     }
     for place in elsewhere {
         let note = if place.note.is_empty() { "see also" } else { place.note.as_str() };
-        let _ = writeln!(out, "   = note: {place}: {note}");
+        out.push_str(&format!("   = note: {place}: {note}\n"));
     }
     if let Some(help) = &finding.help {
         let mut lines = help.lines();
-        let _ = writeln!(out, "   = \x1b[1;36mhelp\x1b[0m: {}", lines.next().unwrap_or_default());
+        out.push_str(&format!("   = \x1b[1;36mhelp\x1b[0m: {}\n", lines.next().unwrap_or_default()));
         for line in lines {
-            let _ = writeln!(out, "{}", if line.is_empty() { String::new() } else { format!("           {line}") });
+            out.push_str(&format!("{}\n", if line.is_empty() { String::new() } else { format!("           {line}") }));
         }
     }
     out
