@@ -84,6 +84,7 @@ fn phase(action: &Action) -> Phase {
         | Action::Trigger
         | Action::Adopt { .. }
         | Action::Decide { .. }
+        | Action::Mark { .. }
         | Action::Status { .. }
         | Action::Hold => Phase::Write,
     }

@@ -30,6 +30,8 @@ pub const MANAGER: &str = "espalier";
 pub const MANAGER_ONCE: &str = "espalier-once";
 /// Field manager of decisions that stand beside Git's spec, such as `spec.seedName`.
 pub const MANAGER_DECISIONS: &str = "espalier-decisions";
+/// Field manager of labels that tell how a landscape object stands.
+pub const MANAGER_STATUS: &str = "espalier-status";
 
 /// The identity of an object within one cluster; the version is not part of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

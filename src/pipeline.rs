@@ -31,7 +31,7 @@ pub struct World {
     pub landscape: Arc<Landscape>,
     /// What may be acted upon.
     pub admitted: Admitted,
-    /// What was accepted before.
+    /// What was accepted before, together with what was decided beside it.
     pub accepted: Accepted,
     /// What loading found, to admit the same commit again.
     pub loaded: Findings,
@@ -52,6 +52,7 @@ pub struct Memory {
     pub admission: admission::Memory,
     rendered: BTreeMap<Owner, Kept>,
     exports: BTreeMap<Owner, (Arc<Value>, Vec<Exported>)>,
+    intents: BTreeMap<Owner, (Arc<Value>, Arc<Value>)>,
     /// How often an owner was rendered.
     pub renders: u64,
 }
@@ -122,20 +123,68 @@ pub struct Look<'a> {
     pub now: Timestamp,
 }
 
-/// The last accepted manifests, from the garden's objects.
+/// The last accepted manifests, from the garden's objects: as written, and with the decisions that stand beside them.
 #[must_use]
-pub fn accepted(observed: &Observed) -> Accepted {
-    let mut out = BTreeMap::new();
+pub fn accepted(observed: &Observed) -> (Accepted, Accepted) {
+    let (mut written, mut whole) = (BTreeMap::new(), BTreeMap::new());
     for object in observed.targets.get(&Target::Garden).into_iter().flat_map(|live| live.objects.values()) {
         if let Some(owner) = owner_of(object)
             && object.is_tracked()
             && let Some(text) = object.annotations.get(ACCEPTED_ANNOTATION)
             && let Ok(value) = serde_json::from_str::<Value>(text)
         {
-            out.insert(owner, Arc::new(value));
+            let value = Arc::new(value);
+            let decided = if owner.kind == Kind::Shoot { Arc::new(with_decisions(&value, Some(object))) } else { value.clone() };
+            written.insert(owner.clone(), value);
+            whole.insert(owner, decided);
         }
     }
-    Accepted(out)
+    (Accepted(written), Accepted(whole))
+}
+
+/// What of a shoot is decided by us where Git does not say it. A manager of its own writes it into the garden's object.
+const DECIDED: &[&str] =
+    &["/spec/seedName", "/spec/networking/pods", "/spec/networking/services", "/spec/networking/nodes", "/spec/dns/domain"];
+
+/// Admitted manifests carry what was decided earlier, for the rules' sake. Intent is without it: what is written down as accepted
+/// and compared between commits is what Git says.
+fn intend(admitted: &mut Admitted, landscape: &Landscape, written: &Accepted, memory: &mut Memory) {
+    for (owner, value) in &mut admitted.objects {
+        if !admitted.fresh.contains(owner) {
+            if let Some(accepted) = written.0.get(owner) {
+                *value = accepted.clone();
+            }
+            continue;
+        }
+        if owner.kind != Kind::Shoot {
+            continue;
+        }
+        if let Some((carried, intent)) = memory.intents.get(owner)
+            && Arc::ptr_eq(carried, value)
+        {
+            *value = intent.clone();
+            continue;
+        }
+        let said = landscape.value(owner);
+        let mut intent = (**value).clone();
+        for pointer in DECIDED {
+            if said.and_then(|s| s.pointer(pointer)).is_none() {
+                remove(&mut intent, pointer);
+            }
+        }
+        let intent = Arc::new(intent);
+        memory.intents.insert(owner.clone(), (value.clone(), intent.clone()));
+        *value = intent;
+    }
+    memory.intents.retain(|owner, _| admitted.objects.contains_key(owner));
+}
+
+fn remove(value: &mut Value, pointer: &str) {
+    if let Some((above, last)) = pointer.rsplit_once('/')
+        && let Some(map) = value.pointer_mut(above).and_then(Value::as_object_mut)
+    {
+        map.remove(last);
+    }
 }
 
 /// The landscape object that a live object of the garden is, if it is one.
@@ -158,13 +207,14 @@ pub fn world(
     revision: Revision,
     landscape: Arc<Landscape>,
     loaded: Findings,
-    accepted: Accepted,
+    (written, accepted): (Accepted, Accepted),
     library: &Library,
     now: Timestamp,
     memory: &mut Memory,
 ) -> World {
-    let (admitted, mut findings) =
+    let (mut admitted, mut findings) =
         admission::admit(&landscape, &accepted, library.policies(), now.as_second(), &mut memory.admission);
+    intend(&mut admitted, &landscape, &written, memory);
     findings.extend(loaded.clone());
     let root = Owner::cluster(Kind::Landscape, landscape.name.clone());
     // Settings that guard are read from the last accepted landscape.yaml where there is one (design §5: from the base).
@@ -412,7 +462,8 @@ impl World {
     /// that it was accepted from.
     fn own_object(&self, owner: &Owner, value: &Arc<Value>, live: Option<&Object>) -> DesiredObject {
         // An unchanged manifest keeps the revision under which it was accepted: a new commit does not rewrite the fleet.
-        let unchanged = self.accepted.0.get(owner).is_some_and(|old| old == value);
+        let written = live.and_then(|l| l.annotations.get(ACCEPTED_ANNOTATION));
+        let unchanged = written.is_some_and(|old| *old == crate::digest::canonical(value));
         let accepted_revision = live.and_then(|l| l.annotations.get(ACCEPTED_REVISION_ANNOTATION)).filter(|_| unchanged);
         let revision = accepted_revision.map_or_else(|| self.revision.clone(), |r| Revision(r.clone()));
         render::object(owner, value, &revision)
@@ -468,18 +519,30 @@ impl World {
     }
 
     fn decision(&self, owner: &Owner, live: &Object, manifest: &Value, seed: &str, why: String) -> Step {
-        let mut spec = json!({ "seedName": seed });
-        let defaults = self
-            .manifest(&Owner::cluster(Kind::Seed, seed))
-            .and_then(|s| s.pointer("/spec/networks/shootDefaults").cloned())
-            .unwrap_or_else(|| json!({}));
-        let workerless = manifest.pointer("/spec/provider/workers").and_then(Value::as_array).is_none_or(Vec::is_empty);
-        for (field, fallback) in [("pods", "100.96.0.0/11"), ("services", "100.64.0.0/13")] {
-            if manifest.pointer(&format!("/spec/networking/{field}")).is_none() && !(workerless && field == "pods") {
-                let value = defaults.get(field).and_then(Value::as_str).unwrap_or(fallback);
-                spec["networking"][field] = json!(value);
+        let mut placed = manifest.clone();
+        set(&mut placed, "/spec/seedName", json!(seed));
+        let owner_of_seed = Owner::cluster(Kind::Seed, seed);
+        if let Some(seed) = self.manifest(&owner_of_seed) {
+            admission::for_seed(&mut placed, owner, seed, self.manifest(&self.root).map(Arc::as_ref));
+        }
+        let workers = manifest.pointer("/spec/provider/workers").and_then(Value::as_array).is_some_and(|w| !w.is_empty());
+        // What the documentation of seeds gives as reference values, where neither shoot nor seed says anything.
+        for (pointer, fallback, wanted) in
+            [("/spec/networking/pods", "100.96.0.0/11", workers), ("/spec/networking/services", "100.64.0.0/13", true)]
+        {
+            if wanted && placed.pointer(pointer).is_none() {
+                set(&mut placed, pointer, json!(fallback));
             }
         }
+        let mut decided = json!({});
+        for pointer in DECIDED {
+            if manifest.pointer(pointer).is_none()
+                && let Some(value) = placed.pointer(pointer)
+            {
+                set(&mut decided, pointer, value.clone());
+            }
+        }
+        let spec = decided.get("spec").cloned().unwrap_or_else(|| json!({}));
         let key = garden_key(owner);
         let body = json!({
             "apiVersion": live.api_version,
@@ -698,7 +761,7 @@ fn decided(status: &Value) -> Value {
 fn with_decisions(manifest: &Value, live: Option<&Object>) -> Value {
     let mut value = manifest.clone();
     if let Some(live) = live {
-        for pointer in ["/spec/seedName", "/spec/networking/pods", "/spec/networking/services", "/spec/networking/nodes"] {
+        for pointer in DECIDED {
             if value.pointer(pointer).is_none_or(Value::is_null)
                 && let Some(decided) = live.get(pointer).filter(|v| !v.is_null())
             {

@@ -213,6 +213,12 @@ pub enum Action {
         /// resourceVersion precondition.
         resource_version: String,
     },
+    /// Labels that tell other readers how an object stands (`shoot.gardener.cloud/status`): applied by a manager of their own.
+    Mark {
+        /// The sparse manifest.
+        #[serde(skip)]
+        body: Arc<Value>,
+    },
     /// The status subresource of a landscape object in the garden: merge patch.
     Status {
         /// The patch.
@@ -242,6 +248,7 @@ impl Action {
             Self::Delete { .. } => "delete",
             Self::Adopt { .. } => "adopt",
             Self::Decide { .. } => "decide",
+            Self::Mark { .. } => "mark",
             Self::Status { .. } => "status",
             Self::Hold => "hold",
         }

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::Written;
 use crate::cluster::{Cluster, ClusterError, Clusters, KindRef, Write};
-use crate::observed::{Keep, MANAGER, MANAGER_DECISIONS, MANAGER_ONCE, Object};
+use crate::observed::{Keep, MANAGER, MANAGER_DECISIONS, MANAGER_ONCE, MANAGER_STATUS, Object};
 use crate::plan::{Action, Step};
 
 /// Gardener's annotations, as its extensions read them.
@@ -30,6 +30,7 @@ const CREATED: u16 = 201;
 
 const APPLY: Write = Write::Apply { manager: MANAGER, force: true };
 const APPLY_NEW: Write = Write::Apply { manager: MANAGER, force: false };
+const APPLY_MARK: Write = Write::Apply { manager: MANAGER_STATUS, force: true };
 const APPLY_DECISION: Write = Write::Apply { manager: MANAGER_DECISIONS, force: true };
 /// Without force: a field that its controller has taken over meanwhile is its controller's.
 const APPLY_ONCE: Write = Write::Apply { manager: MANAGER_ONCE, force: false };
@@ -63,6 +64,7 @@ pub(super) async fn perform(step: &Step, clusters: &Clusters) -> Result<Written,
             place.confirm_and_delete(uid, resource_version, *confirm, *release).await
         }
         Action::Decide { body, resource_version } => place.decide(body, resource_version).await,
+        Action::Mark { body } => place.mark(body).await,
         Action::Status { patch } => place.status(patch).await,
         Action::Hold => Ok(Written { changed: false, object: None }),
     }
@@ -142,6 +144,10 @@ impl Place<'_> {
             metadata.insert("resourceVersion".to_owned(), Value::String(resource_version.to_owned()));
         }
         self.send(APPLY_DECISION, &body).await.map(|object| self.written(object))
+    }
+
+    async fn mark(&self, body: &Value) -> Result<Written, ClusterError> {
+        self.send(APPLY_MARK, body).await.map(|object| self.written(object))
     }
 
     async fn status(&self, patch: &Value) -> Result<Written, ClusterError> {

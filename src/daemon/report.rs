@@ -219,11 +219,11 @@ impl Report {
                 path: None,
                 now,
             };
-            if let Some(live) = live.filter(|l| l.is_tracked() && !l.deleting)
-                && let Some(step) = patch(live, &status::garden(&input))
-            {
-                self.patching.insert(owner.clone());
-                patches.push((owner.clone(), step));
+            if let Some(live) = live.filter(|l| l.is_tracked() && !l.deleting) {
+                for step in [patch(live, &status::garden(&input)), mark(&input, live)].into_iter().flatten() {
+                    self.patching.insert(owner.clone());
+                    patches.push((owner.clone(), step));
+                }
             }
             wanted.insert(path.clone(), status::file(&input));
             self.lines.insert(owner.clone(), line(&input));
@@ -318,6 +318,36 @@ fn patch(live: &Object, wanted: &Value) -> Option<Step> {
         api_version: live.api_version.clone(),
         action: Action::Status { patch: Arc::new(json!({ "status": patch })) },
         reason: "its status changed".into(),
+        changes: Vec::new(),
+        digest: None,
+    })
+}
+
+/// The label by which Gardener's readers tell how a shoot is; `None` if it is as it should be.
+fn mark(input: &status::Input<'_>, live: &Object) -> Option<Step> {
+    const LABEL: &str = "shoot.gardener.cloud/status";
+    if input.owner.kind != Kind::Shoot {
+        return None;
+    }
+    let word = match status::standing(input.plan, &[], input.failures) {
+        Standing::Ready => "healthy",
+        Standing::Progressing | Standing::Deleting => "progressing",
+        Standing::Failed | Standing::Held => "unhealthy",
+    };
+    if live.labels.get(LABEL).is_some_and(|l| l == word) {
+        return None;
+    }
+    let body = json!({
+        "apiVersion": live.api_version,
+        "kind": live.key.kind,
+        "metadata": { "name": live.key.name, "namespace": live.key.namespace, "labels": { LABEL: word } },
+    });
+    Some(Step {
+        target: Target::Garden,
+        key: live.key.clone(),
+        api_version: live.api_version.clone(),
+        action: Action::Mark { body: Arc::new(body) },
+        reason: "how it stands changed".into(),
         changes: Vec::new(),
         digest: None,
     })

@@ -508,6 +508,13 @@ impl State {
     }
 
     fn work(&mut self, now: Timestamp, at: Millis, effects: &mut Vec<Effect>) {
+        if self.digest_key.is_none() && !self.key_asked {
+            // Made with the garden's own components, and needed by everything that carries a secret.
+            if let Some(secret) = pipeline::digest_key_ref(&self.view.observed) {
+                self.key_asked = true;
+                effects.push(Effect::FetchDigestKey(secret));
+            }
+        }
         // Every cluster was listed, or said why it cannot be: before that there is nothing to say about anything.
         if self.world.is_some() && !self.expected.is_empty() && self.expected.is_subset(&self.heard) {
             let free = self.settings.parallel.saturating_sub(self.queue.running()).min(self.settings.batch);
@@ -524,6 +531,11 @@ impl State {
 
     fn evaluate(&mut self, owner: &Owner, now: Timestamp, at: Millis, effects: &mut Vec<Effect>) {
         let (Some(world), Some(library)) = (self.world.as_ref(), self.library.as_ref()) else { return };
+        if owner.kind != Kind::Landscape && self.key_asked && self.digest_key.is_none() {
+            // Nothing that carries a secret can be judged before the key is read; everyone is looked at again then.
+            self.queue.park(owner);
+            return;
+        }
         if owner.kind == Kind::Shoot && self.placements_stale {
             self.placements = world.place(&self.view.observed, &self.plans);
             self.placements_stale = false;
@@ -576,13 +588,6 @@ impl State {
         self.report.touch(owner, at);
         if was != is {
             self.gate_moved(owner, at);
-        }
-        if owner.kind == Kind::Landscape && self.digest_key.is_none() && !self.key_asked {
-            // The key is made with the garden's own components and needed by everything after them.
-            if let Some(secret) = self.library.as_ref().and_then(|_| pipeline::digest_key_ref(&self.view.observed)) {
-                self.key_asked = true;
-                effects.push(Effect::FetchDigestKey(secret));
-            }
         }
         self.bodies.remove(owner);
         let to_do = !plan.generate.is_empty() || plan.components.iter().any(|c| !c.steps.is_empty());
