@@ -1,7 +1,7 @@
 //! The edge to clusters: connect, discover, observe, watch, read secret bodies, hold the lease.
 //!
 //! The port is [`kube::Client`]: a real API server and `sim` both provide one. Objects are reduced on arrival
-//! ([`reduce`]); a target that could not be listed to the end is marked so. Every request goes through [`request`], which counts
+//! ([`reduce`]); a target that could not be listed to the end is marked so. Every request goes through `request`, which counts
 //! it, bounds its time, and refuses writes after the lease's deadline. Nothing here decides what to write: that is `plan`, and
 //! `apply` does it.
 

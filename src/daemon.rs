@@ -120,12 +120,15 @@ struct Shell {
     signals: mpsc::Sender<cluster::Signal>,
     following: Kinds,
     documents: landscape::FileMemo,
-    library: Option<(BTreeMap<RepoPath, Arc<str>>, Arc<Library>)>,
+    library: Option<(Overlays, Arc<Library>)>,
     head: Option<Revision>,
     status: Option<Revision>,
     limits: apply::Limits,
     published: Option<Millis>,
 }
+
+/// What a repository lays over the built-in templates, policies and images.
+type Overlays = BTreeMap<RepoPath, Arc<str>>;
 
 /// Runs until `stop` turns true, or until all is settled if that was asked for.
 pub async fn run(options: Options, mut stop: watch::Receiver<bool>) -> Result<Ended, DaemonError> {
@@ -374,7 +377,7 @@ impl Shell {
     }
 
     /// The library with the repository's overlays. A broken overlay is held: the last good one serves on.
-    fn library(&mut self, overlays: &BTreeMap<RepoPath, Arc<str>>, findings: &mut Findings) -> Arc<Library> {
+    fn library(&mut self, overlays: &Overlays, findings: &mut Findings) -> Arc<Library> {
         if let Some((known, library)) = &self.library
             && known == overlays
         {

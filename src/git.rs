@@ -2,7 +2,7 @@
 //!
 //! A repository is either a local one, whose object database and refs are used directly, or a remote one behind a bare mirror in
 //! a cache folder. Files are read as blobs by id and written as blobs, trees and commits; branches move by compare-and-swap only.
-//! libgit2 runs on one thread per repository ([`thread`]), so nothing here blocks the runtime. Knows nothing of what the files
+//! libgit2 runs on one thread per repository (`thread`), so nothing here blocks the runtime. Knows nothing of what the files
 //! mean; what crosses the border are the types of [`crate::snapshot`].
 
 use std::collections::BTreeMap;

@@ -47,7 +47,6 @@ pub fn health(object: &Object, ready: &Ready) -> Health {
     }
     let (group, kind) = (object.key.group.as_str(), object.key.kind.as_str());
     match ready {
-        Ready::Exists => Health::Ready,
         Ready::Rollout => match (group, kind) {
             ("apps", "Deployment") => deployment(object),
             ("apps", "StatefulSet") => stateful_set(object),
@@ -60,7 +59,7 @@ pub fn health(object: &Object, ready: &Ready) -> Health {
         Ready::ManagedResource if group == "resources.gardener.cloud" => managed_resource(object),
         Ready::Job if group == "batch" && kind == "Job" => job(object),
         Ready::Address if group.is_empty() && kind == "Service" => address(object),
-        Ready::Extension | Ready::Etcd | Ready::ManagedResource | Ready::Job | Ready::Address => Health::Ready,
+        Ready::Exists | Ready::Extension | Ready::Etcd | Ready::ManagedResource | Ready::Job | Ready::Address => Health::Ready,
     }
 }
 

@@ -33,7 +33,7 @@
 //! * **2, the stages**, pure (no async, clock, randomness or I/O): [`library`], [`admission`], [`schedule`], [`secrets`],
 //!   [`facts`], [`render`], [`health`], [`plan`], [`status`], and [`pipeline`] over them.
 //! * **3, the edges**, the only modules with I/O: [`git`], [`cluster`], [`apply`], [`sim`].
-//! * **4, the shells**: [`daemon`], [`web`], [`cli`], [`print`], [`config`], [`telemetry`].
+//! * **4, the shells**: [`daemon`], [`web`], [`cli`], [`mod@print`], [`config`], [`telemetry`].
 //!
 //! Data that crosses a border is defined on its inner side: [`snapshot::Snapshot`] and [`snapshot::Changes`] towards Git,
 //! [`observed::Observed`] and [`plan::StepResult`] towards clusters. The port to a cluster is [`kube::Client`] itself; a real API
@@ -53,7 +53,7 @@
 //! # Invariants
 //!
 //! 1. *The core cannot fail.* Rings 0–2 have no async, no I/O crate, no clock.
-//! 2. *One door.* Only [`document`] reads tenants' YAML; only [`print`] writes to the terminal; only [`render`] stamps ownership;
+//! 2. *One door.* Only [`document`] reads tenants' YAML; only [`mod@print`] writes to the terminal; only [`render`] stamps ownership;
 //!    only [`git`] moves refs; only [`apply`] mutates clusters.
 //! 3. *Held freezes intent.* A held owner's last accepted spec goes on being repaired; nothing of it is extended or deleted.
 //! 4. *Absence is not deletion.* An owner goes when it is gone from Git *and* its last accepted object confirms it, within the

@@ -1,5 +1,7 @@
 //! The one place where the stages are chained: admit → place → render → plan, per owner.
 //!
+//! Long: the stages read top to bottom as one story; each stage has its own module.
+//!
 //! Pure. [`World`] is what one commit means at garden scope; [`World::evaluate`] is what one owner needs right now, from the world
 //! and from what is observed. Evaluating one owner gives the same answer as evaluating all of them.
 
@@ -358,7 +360,7 @@ impl World {
     }
 
     /// What still uses an owner that is to go: it waits for that.
-    fn users(&self, owner: &Owner, observed: &Observed) -> Vec<(String, String)> {
+    fn users(owner: &Owner, observed: &Observed) -> Vec<(String, String)> {
         let Some(garden) = observed.targets.get(&Target::Garden) else { return Vec::new() };
         let users: Vec<String> = garden
             .objects
@@ -411,7 +413,7 @@ impl World {
             self.admitted.objects.get(owner).filter(|_| !going).map(|value| self.own_object(owner, value, live.map(Arc::as_ref)));
         let (decisions, unplaced) =
             if going { (Vec::new(), None) } else { self.decide(owner, live.map(Arc::as_ref), manifest.as_ref(), look) };
-        let gates = if going { self.users(owner, look.observed) } else { self.gates(owner, look, seed.as_deref()) };
+        let gates = if going { Self::users(owner, look.observed) } else { self.gates(owner, look, seed.as_deref()) };
         let mut plan = plan::plan(plan::Request {
             owner,
             releases: &releases,
@@ -484,19 +486,13 @@ impl World {
         let mut steps = Vec::new();
         let mut seed = placed.map(str::to_owned);
         if placed.is_none() {
-            match look.placements.decisions.get(owner) {
-                Some(placement) => {
-                    seed = Some(placement.seed.clone());
-                    steps.push(self.decision(owner, live, manifest, &placement.seed, placement.why.clone()));
-                }
-                None => {
-                    let why = look
-                        .placements
-                        .failures
-                        .get(owner)
-                        .map_or_else(|| "no seed is ready yet".to_owned(), ToString::to_string);
-                    return (Vec::new(), Some(why));
-                }
+            if let Some(placement) = look.placements.decisions.get(owner) {
+                seed = Some(placement.seed.clone());
+                steps.push(self.decision(owner, live, manifest, &placement.seed, placement.why.clone()));
+            } else {
+                let why =
+                    look.placements.failures.get(owner).map_or_else(|| "no seed is ready yet".to_owned(), ToString::to_string);
+                return (Vec::new(), Some(why));
             }
         }
         if live.get("/status/technicalID").is_none() || live.get("/status/uid").is_none() {
@@ -743,7 +739,7 @@ fn identity(owner: &Owner, live: Option<&Object>, observed: &Observed) -> Identi
         cluster_identity: text("/status/clusterIdentity"),
         seed_identity,
         garden_identity: None,
-        status: live.and_then(|l| l.get("/status")).map(decided).unwrap_or(Value::Null),
+        status: live.and_then(|l| l.get("/status")).map_or(Value::Null, decided),
     }
 }
 

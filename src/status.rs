@@ -5,7 +5,6 @@
 //! change.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -319,17 +318,17 @@ pub fn unsettled(plan: &OwnerPlan) -> Option<String> {
             ComponentState::Blocked(needs) => Some(needs.join(", ")),
             _ => None,
         }) {
-            let _ = write!(line, "Waiting for {blocked}");
+            line.push_str(&format!("Waiting for {blocked}"));
         } else if let Some(c) = plan.components.iter().find(|c| matches!(c.state, ComponentState::Waiting(_))) {
-            let _ = write!(line, "{} waits for {}", c.id.name, describe(&c.state).unwrap_or_default());
+            line.push_str(&format!("{} waits for {}", c.id.name, describe(&c.state).unwrap_or_default()));
         } else {
             line.push_str("Waiting");
         }
     } else {
         let shown = doing.len().min(4);
-        let _ = write!(line, "{}", doing[..shown].join(", "));
+        line.push_str(&doing[..shown].join(", "));
         if doing.len() > shown {
-            let _ = write!(line, " and {} more", doing.len() - shown);
+            line.push_str(&format!(" and {} more", doing.len() - shown));
         }
     }
     Some(line)

@@ -1,6 +1,5 @@
 //! What the daemon serves: `/healthz`, `/readyz` and `/metrics`. Reads the published picture and nothing else.
 
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -59,9 +58,9 @@ async fn metrics(State(view): State<watch::Receiver<Arc<View>>>) -> impl IntoRes
 pub fn text(view: &View) -> String {
     let mut out = String::new();
     let mut metric = |name: &str, kind: &str, help: &str, samples: &[(String, u64)]| {
-        let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        out.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
         for (labels, value) in samples {
-            let _ = writeln!(out, "{name}{labels} {value}");
+            out.push_str(&format!("{name}{labels} {value}\n"));
         }
     };
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);

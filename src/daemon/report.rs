@@ -23,7 +23,7 @@ const PAGE: &str = "STATUS.md";
 
 /// What has been reported and what has not.
 #[derive(Debug, Default)]
-pub struct Report {
+pub(super) struct Report {
     every: Millis,
     due: Option<Millis>,
     dirty: BTreeSet<Owner>,
@@ -42,18 +42,18 @@ pub struct Report {
 impl Report {
     /// A reporter that reports at most every so many milliseconds while things move.
     #[must_use]
-    pub fn new(every: Millis) -> Self {
+    pub(super) fn new(every: Millis) -> Self {
         Self { every, ..Self::default() }
     }
 
     /// An owner may have something new to say.
-    pub fn touch(&mut self, owner: &Owner, at: Millis) {
+    pub(super) fn touch(&mut self, owner: &Owner, at: Millis) {
         self.dirty.insert(owner.clone());
         self.schedule(at);
     }
 
     /// The landscape as a whole has something new to say.
-    pub fn touch_summary(&mut self, at: Millis) {
+    pub(super) fn touch_summary(&mut self, at: Millis) {
         self.summary = true;
         self.schedule(at);
     }
@@ -65,18 +65,18 @@ impl Report {
 
     /// When to report next.
     #[must_use]
-    pub const fn due(&self) -> Option<Millis> {
+    pub(super) const fn due(&self) -> Option<Millis> {
         self.due
     }
 
     /// Whether everything was said and every answer came.
     #[must_use]
-    pub fn is_quiet(&self) -> bool {
+    pub(super) fn is_quiet(&self) -> bool {
         self.dirty.is_empty() && !self.summary && self.committing.is_none() && self.patching.is_empty() && self.branch.is_some()
     }
 
     /// A commit was taken up: paths may have moved.
-    pub fn head(&mut self, world: &World, at: Millis) {
+    pub(super) fn head(&mut self, world: &World, at: Millis) {
         let owners = world.owners();
         let mut uses: BTreeMap<RepoPath, usize> = BTreeMap::new();
         for owner in &owners {
@@ -111,7 +111,7 @@ impl Report {
     }
 
     /// An owner is no more: its file goes.
-    pub fn forget(&mut self, owner: &Owner) {
+    pub(super) fn forget(&mut self, owner: &Owner) {
         if let Some(path) = self.paths.remove(owner) {
             self.removed.insert(path);
         }
@@ -121,7 +121,7 @@ impl Report {
     }
 
     /// The branch was read.
-    pub fn present(&mut self, files: BTreeMap<RepoPath, String>, at: Millis) {
+    pub(super) fn present(&mut self, files: BTreeMap<RepoPath, String>, at: Millis) {
         let wanted: BTreeSet<&RepoPath> = self.paths.values().collect();
         for path in files.keys() {
             if path.as_str() != PAGE && !wanted.contains(path) && !self.paths.is_empty() {
@@ -135,7 +135,7 @@ impl Report {
     }
 
     /// The commit that was asked for is there.
-    pub fn committed(&mut self) {
+    pub(super) fn committed(&mut self) {
         if let (Some(branch), Some(files)) = (&mut self.branch, self.committing.take()) {
             for (path, digest) in files {
                 match digest {
@@ -147,20 +147,20 @@ impl Report {
     }
 
     /// Somebody else moved the branch, or it could not be moved: it is read again first.
-    pub fn raced(&mut self, at: Millis) {
+    pub(super) fn raced(&mut self, at: Millis) {
         self.committing = None;
         self.branch = None;
         self.schedule(at);
     }
 
     /// The branch could not be read: it is asked for again when the next report is due.
-    pub fn retry(&mut self, at: Millis) {
+    pub(super) fn retry(&mut self, at: Millis) {
         self.unread = true;
         self.schedule(at);
     }
 
     /// A status subresource was written, or not.
-    pub fn patched(&mut self, owner: &Owner, ok: bool, at: Millis) {
+    pub(super) fn patched(&mut self, owner: &Owner, ok: bool, at: Millis) {
         self.patching.remove(owner);
         if !ok {
             self.touch(owner, at);

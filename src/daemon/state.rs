@@ -1,6 +1,8 @@
 //! What the daemon decides: a pure state machine, events in, effects out. The shell performs the effects and feeds back what came
 //! of them.
 //!
+//! Long: one state machine; its transitions are only to be understood side by side.
+//!
 //! Nothing in here is needed to continue after a crash: every decision is either in Git or in the clusters.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -95,7 +95,7 @@ shapes! {
 
     /// Where and how often status is reported.
     struct StatusReporting {
-        /// The branch; absent means espalier/status/<name>.
+        /// The branch; absent means `espalier/status/<name>`.
         branch: Option<String>,
         /// The shortest time between two status commits, such as 30s.
         interval: Option<Duration>,

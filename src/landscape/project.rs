@@ -64,7 +64,7 @@ shapes! {
         namespace: Option<String>,
         /// The first role; use roles.
         role: String,
-        /// owner, admin, viewer, uam, serviceaccountmanager or extension:<name>.
+        /// owner, admin, viewer, uam, serviceaccountmanager or `extension:<name>`.
         roles: Vec<String>,
     }
 

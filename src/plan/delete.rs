@@ -79,18 +79,17 @@ pub(super) fn prune(request: &Request<'_>, plan: &mut OwnerPlan) {
             Vec::new()
         };
         let entry = plan.components.iter_mut().find(|c| c.id.name == *name && c.target == *target);
-        let entry = match entry {
-            Some(entry) => entry,
-            None => {
-                plan.components.push(ComponentPlan {
-                    id: ComponentId { scope: scope(&components), name: name.clone() },
-                    target: target.clone(),
-                    state: ComponentState::Ready,
-                    steps: Vec::new(),
-                    later: Vec::new(),
-                });
-                plan.components.last_mut().expect("just pushed")
-            }
+        let entry = if let Some(entry) = entry {
+            entry
+        } else {
+            plan.components.push(ComponentPlan {
+                id: ComponentId { scope: scope(&components), name: name.clone() },
+                target: target.clone(),
+                state: ComponentState::Ready,
+                steps: Vec::new(),
+                later: Vec::new(),
+            });
+            plan.components.last_mut().expect("just pushed")
         };
         let unfinished = !skipped && (!entry.steps.is_empty() || !entry.later.is_empty());
         let reason = if skipped { "its component is not wanted" } else { "its component no longer has it" };

@@ -180,13 +180,13 @@ fn manifest_plan(request: &Request<'_>, manifest: &DesiredObject, unmet: Vec<Str
             let drift = matches!(step.action, Action::Update { drift: true, .. });
             if !unmet.is_empty() {
                 plan.state = ComponentState::Blocked(unmet);
-                plan.later.push(step);
+                plan.later.push(*step);
             } else if request.gates.is_empty() || drift {
                 plan.state = ComponentState::Progressing("writing it into the garden".into());
-                plan.steps.push(step);
+                plan.steps.push(*step);
             } else {
                 plan.state = ComponentState::Blocked(request.gates.iter().map(|(name, why)| gate(name, why)).collect());
-                plan.later.push(step);
+                plan.later.push(*step);
             }
         }
     }
@@ -209,12 +209,12 @@ fn incomplete(observed: &Observed, target: &Target) -> String {
 enum Verdict {
     Keep,
     Foreign(String),
-    Step(Step),
+    Step(Box<Step>),
 }
 
 fn compare(request: &Request<'_>, target: &Target, desired: &DesiredObject, trigger: Trigger) -> Verdict {
     let step = |action: Action, reason: String, digest: Option<Digest>| {
-        Verdict::Step(Step {
+        Verdict::Step(Box::new(Step {
             target: target.clone(),
             key: desired.key.clone(),
             api_version: desired.api_version.clone(),
@@ -222,7 +222,7 @@ fn compare(request: &Request<'_>, target: &Target, desired: &DesiredObject, trig
             reason,
             changes: Vec::new(),
             digest,
-        })
+        }))
     };
     let trigger = trigger == Trigger::Reconcile && triggered(&desired.key);
     let digest = Some(desired.digest.clone());
@@ -337,9 +337,9 @@ fn component_plan(
             Verdict::Step(step) => {
                 let repair = matches!(step.action, Action::Update { drift: true, .. } | Action::Trigger);
                 if repair || (open && unmet.is_empty() && complete) {
-                    plan.steps.push(step);
+                    plan.steps.push(*step);
                 } else {
-                    plan.later.push(step);
+                    plan.later.push(*step);
                 }
             }
         }

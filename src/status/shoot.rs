@@ -34,11 +34,14 @@ fn flag(input: &Input<'_>, pointer: &str) -> bool {
     input.manifest.and_then(|m| m.pointer(pointer)).and_then(Value::as_bool).unwrap_or(false)
 }
 
+/// A condition's type, what it is about, and which components stand for it.
+type Group = (&'static str, &'static str, fn(&str) -> bool);
+
 /// The conditions that can be told from what is rendered (`shoot-flow.md` §7): a type appears once a component stands for it.
 fn conditions(input: &Input<'_>, previous: &Value, hibernated: bool) -> Value {
     let now = input.now;
     let mut out = Vec::new();
-    let groups: [(&str, &str, fn(&str) -> bool); 4] = [
+    let groups: [Group; 4] = [
         ("APIServerAvailable", "API server", |name| name == "kube-apiserver"),
         ("ControlPlaneHealthy", "control plane", |name| {
             !matches!(name, "manifest" | "worker" | "network" | "coredns" | "kube-proxy") && !name.starts_with("shoot-core")

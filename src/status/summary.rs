@@ -1,7 +1,6 @@
 //! `STATUS.md`: the page that a forge renders for the status branch.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use super::Standing;
 use crate::landscape::{Kind, Owner};
@@ -25,7 +24,7 @@ pub struct Line {
 pub fn summary(landscape: &str, revision: &Revision, note: Option<&str>, lines: &BTreeMap<Owner, Line>) -> String {
     let mut out = format!("# {landscape}\n\nReconciled commit `{revision}`.\n\n");
     if let Some(note) = note {
-        let _ = writeln!(out, "> {}\n", escape(note));
+        out.push_str(&format!("> {}\n\n", escape(note)));
     }
     let mut kinds: BTreeMap<Kind, BTreeMap<Standing, usize>> = BTreeMap::new();
     for (owner, line) in lines {
@@ -34,37 +33,35 @@ pub fn summary(landscape: &str, revision: &Revision, note: Option<&str>, lines: 
     out.push_str("| Kind | Ready | Progressing | Deleting | Held | Failed |\n|---|--:|--:|--:|--:|--:|\n");
     for (kind, counts) in &kinds {
         let n = |standing| counts.get(&standing).copied().unwrap_or(0);
-        let _ = writeln!(
-            out,
-            "| {kind} | {} | {} | {} | {} | {} |",
+        out.push_str(&format!(
+            "| {kind} | {} | {} | {} | {} | {} |\n",
             n(Standing::Ready),
             n(Standing::Progressing),
             n(Standing::Deleting),
             n(Standing::Held),
             n(Standing::Failed)
-        );
+        ));
     }
     let attention: Vec<(&Owner, &Line)> =
         lines.iter().filter(|(_, l)| matches!(l.standing, Standing::Failed | Standing::Held)).collect();
     if !attention.is_empty() {
         out.push_str("\n## Needs attention\n\n| Object | Standing | Why |\n|---|---|---|\n");
         for (owner, line) in attention {
-            let _ = writeln!(out, "| {owner} | {} | {} |", line.standing.word(), escape(&line.note));
+            out.push_str(&format!("| {owner} | {} | {} |\n", line.standing.word(), escape(&line.note)));
         }
     }
     let shoots: Vec<(&Owner, &Line)> = lines.iter().filter(|(o, _)| o.kind == Kind::Shoot).collect();
     if !shoots.is_empty() {
         out.push_str("\n## Shoots\n\n| Shoot | Standing | Seed | Kubernetes | |\n|---|---|---|---|---|\n");
         for (owner, line) in shoots {
-            let _ = writeln!(
-                out,
-                "| {} | {} | {} | {} | {} |",
+            out.push_str(&format!(
+                "| {} | {} | {} | {} | {} |\n",
                 owner.key(),
                 line.standing.word(),
                 line.seed,
                 line.version,
                 escape(&line.note)
-            );
+            ));
         }
     }
     out

@@ -85,6 +85,8 @@ fn sources() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     collect(&root, &mut files);
+    // The build script is no part of the crate.
+    files.retain(|file| *file != root.join("build.rs"));
     files.sort();
     files
         .into_iter()

@@ -1,0 +1,250 @@
+//! Minimal definitions of the kinds that belong to engines (extensions, etcd-druid, machine-controller-manager, …): what a seed
+//! needs so that objects of these kinds can be written before the engine has brought its own definition.
+
+use serde_json::{Value, json};
+
+use super::{AGE, Column, Names, crd, open};
+
+/// Definitions of the engines' kinds: identity, scope, subresources and an open schema, nothing more.
+#[must_use]
+pub fn engines() -> Vec<Value> {
+    const STATE: Column = ("Status", "string", ".status.lastOperation.state", false);
+    const TYPE: Column = ("Type", "string", ".spec.type", false);
+    const REGION: Column = ("Region", "string", ".spec.region", false);
+    let extension = |kind, plural, short, namespaced| Names {
+        group: "extensions.gardener.cloud",
+        version: "v1alpha1",
+        kind,
+        plural,
+        short,
+        namespaced,
+    };
+    let druid =
+        |kind, plural| Names { group: "druid.gardener.cloud", version: "v1alpha1", kind, plural, short: &[], namespaced: true };
+    let machine =
+        |kind, plural, short| Names { group: "machine.sapcloud.io", version: "v1alpha1", kind, plural, short, namespaced: true };
+    let status = || Some(json!({}));
+    let scale = || Some(json!({"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}));
+    let selected = Some(
+        json!({"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas", "labelSelectorPath": ".status.selector"}),
+    );
+    let mut all = vec![
+        crd(
+            &extension("BackupBucket", "backupbuckets", &["bb"], false),
+            open(),
+            &[TYPE, REGION, ("State", "string", ".status.lastOperation.state", false), AGE],
+            status(),
+            None,
+        ),
+        crd(
+            &extension("BackupEntry", "backupentries", &["be"], false),
+            open(),
+            &[
+                TYPE,
+                REGION,
+                ("Bucket", "string", ".spec.bucketName", false),
+                ("State", "string", ".status.lastOperation.state", false),
+                AGE,
+            ],
+            status(),
+            None,
+        ),
+        crd(
+            &extension("Bastion", "bastions", &[], true),
+            open(),
+            &[("IP", "string", ".status.ingress.ip", false), ("Hostname", "string", ".status.ingress.hostname", false), AGE],
+            status(),
+            None,
+        ),
+        crd(&extension("Cluster", "clusters", &[], false), open(), &[AGE], status(), None),
+        crd(&extension("ContainerRuntime", "containerruntimes", &["cr"], true), open(), &[TYPE, STATE, AGE], status(), None),
+        crd(
+            &extension("ControlPlane", "controlplanes", &["cp"], true),
+            open(),
+            &[TYPE, ("Purpose", "string", ".spec.purpose", false), STATE, AGE],
+            status(),
+            None,
+        ),
+        crd(
+            &extension("DNSRecord", "dnsrecords", &["dns"], true),
+            open(),
+            &[
+                TYPE,
+                ("Domain Name", "string", ".spec.name", false),
+                ("Record Type", "string", ".spec.recordType", false),
+                STATE,
+                AGE,
+            ],
+            status(),
+            None,
+        ),
+        crd(&extension("Extension", "extensions", &["ext"], true), open(), &[TYPE, STATE, AGE], status(), None),
+        crd(
+            &extension("Infrastructure", "infrastructures", &["infra"], true),
+            open(),
+            &[TYPE, REGION, STATE, AGE],
+            status(),
+            None,
+        ),
+        crd(
+            &extension("Network", "networks", &[], true),
+            open(),
+            &[
+                TYPE,
+                ("Pod CIDR", "string", ".spec.podCIDR", false),
+                ("Service CIDR", "string", ".spec.serviceCIDR", false),
+                STATE,
+                AGE,
+            ],
+            status(),
+            None,
+        ),
+        crd(
+            &extension("OperatingSystemConfig", "operatingsystemconfigs", &["osc"], true),
+            open(),
+            &[TYPE, ("Purpose", "string", ".spec.purpose", false), STATE, AGE],
+            status(),
+            None,
+        ),
+        crd(
+            &extension("SelfHostedShootExposure", "selfhostedshootexposures", &["exp"], true),
+            open(),
+            &[TYPE, STATE, AGE],
+            status(),
+            None,
+        ),
+        crd(&extension("Worker", "workers", &[], true), open(), &[TYPE, REGION, STATE, AGE], status(), None),
+        crd(
+            &druid("Etcd", "etcds"),
+            open(),
+            &[
+                ("Ready", "string", ".status.ready", false),
+                ("Quorate", "string", ".status.conditions[?(@.type==\"Ready\")].status", false),
+                ("All Members Ready", "string", ".status.conditions[?(@.type==\"AllMembersReady\")].status", false),
+                ("Backup Ready", "string", ".status.conditions[?(@.type==\"BackupReady\")].status", false),
+                AGE,
+                ("Cluster Size", "integer", ".spec.replicas", true),
+                ("Current Replicas", "integer", ".status.currentReplicas", true),
+                ("Ready Replicas", "integer", ".status.readyReplicas", true),
+            ],
+            status(),
+            selected,
+        ),
+        crd(&druid("EtcdCopyBackupsTask", "etcdcopybackupstasks"), open(), &[AGE], status(), None),
+        crd(&machine("MachineClass", "machineclasses", &["mcc"]), open(), &[AGE], None, None),
+        crd(
+            &machine("MachineDeployment", "machinedeployments", &["mcd"]),
+            open(),
+            &[
+                ("Ready", "integer", ".status.readyReplicas", false),
+                ("Desired", "integer", ".spec.replicas", false),
+                ("Up-to-date", "integer", ".status.updatedReplicas", false),
+                ("Available", "integer", ".status.availableReplicas", false),
+                AGE,
+            ],
+            status(),
+            scale(),
+        ),
+        crd(
+            &machine("MachineSet", "machinesets", &["mcs"]),
+            open(),
+            &[
+                ("Desired", "integer", ".spec.replicas", false),
+                ("Current", "integer", ".status.replicas", false),
+                ("Ready", "integer", ".status.readyReplicas", false),
+                AGE,
+            ],
+            status(),
+            scale(),
+        ),
+        crd(
+            &machine("Machine", "machines", &["mc"]),
+            open(),
+            &[
+                ("Status", "string", ".status.currentStatus.phase", false),
+                AGE,
+                ("Node", "string", ".metadata.labels.node", false),
+            ],
+            status(),
+            None,
+        ),
+        crd(
+            &Names {
+                group: "resources.gardener.cloud",
+                version: "v1alpha1",
+                kind: "ManagedResource",
+                plural: "managedresources",
+                short: &["mr"],
+                namespaced: true,
+            },
+            open(),
+            &[
+                ("Class", "string", ".spec.class", false),
+                ("Applied", "string", ".status.conditions[?(@.type==\"ResourcesApplied\")].status", false),
+                ("Healthy", "string", ".status.conditions[?(@.type==\"ResourcesHealthy\")].status", false),
+                ("Progressing", "string", ".status.conditions[?(@.type==\"ResourcesProgressing\")].status", false),
+                AGE,
+            ],
+            status(),
+            None,
+        ),
+        crd(
+            &Names {
+                group: "autoscaling.k8s.io",
+                version: "v1",
+                kind: "VerticalPodAutoscaler",
+                plural: "verticalpodautoscalers",
+                short: &["vpa"],
+                namespaced: true,
+            },
+            open(),
+            &[
+                ("Mode", "string", ".spec.updatePolicy.updateMode", false),
+                ("CPU", "string", ".status.recommendation.containerRecommendations[0].target.cpu", false),
+                ("Mem", "string", ".status.recommendation.containerRecommendations[0].target.memory", false),
+                AGE,
+            ],
+            status(),
+            None,
+        ),
+        crd(
+            &Names {
+                group: "autoscaling.k8s.io",
+                version: "v1",
+                kind: "VerticalPodAutoscalerCheckpoint",
+                plural: "verticalpodautoscalercheckpoints",
+                short: &["vpacheckpoint"],
+                namespaced: true,
+            },
+            open(),
+            &[AGE],
+            None,
+            None,
+        ),
+    ];
+    for definition in &mut all {
+        definition["metadata"]["annotations"]["render.espalier.dev/only-if-absent"] = "true".into();
+        let group = definition["spec"]["group"].as_str().unwrap_or_default();
+        if group == "autoscaling.k8s.io" {
+            definition["metadata"]["annotations"]["api-approved.kubernetes.io"] =
+                "https://github.com/kubernetes/kubernetes/pull/63797".into();
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_engine_kind_is_open_and_only_if_absent() {
+        for definition in engines() {
+            assert_eq!(definition["metadata"]["annotations"]["render.espalier.dev/only-if-absent"], "true");
+            assert_eq!(
+                definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["x-kubernetes-preserve-unknown-fields"],
+                true
+            );
+        }
+    }
+}
