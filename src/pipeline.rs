@@ -172,6 +172,13 @@ fn intend(admitted: &mut Admitted, landscape: &Landscape, written: &Accepted, me
         for pointer in DECIDED {
             if said.and_then(|s| s.pointer(pointer)).is_none() {
                 remove(&mut intent, pointer);
+                // A map that was made only for what was decided goes with it.
+                if let Some((above, _)) = pointer.rsplit_once('/')
+                    && said.and_then(|s| s.pointer(above)).is_none()
+                    && intent.pointer(above).and_then(Value::as_object).is_some_and(serde_json::Map::is_empty)
+                {
+                    remove(&mut intent, above);
+                }
             }
         }
         let intent = Arc::new(intent);
