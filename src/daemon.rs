@@ -124,6 +124,7 @@ struct Shell {
     head: Option<Revision>,
     status: Option<Revision>,
     limits: apply::Limits,
+    /// When the next picture is due.
     published: Option<Millis>,
 }
 
@@ -238,9 +239,12 @@ impl Shell {
             self.perform(effect);
         }
         // A picture costs a look at every owner: often enough for people is often enough.
-        if self.published.is_none_or(|last| at >= last + PICTURE_EVERY) || self.state.is_settled(at) {
-            self.published = Some(at);
+        if self.published.is_none_or(|due| at >= due) || self.state.is_settled(at) {
+            let began = Instant::now();
             self.publish();
+            // Of a large landscape the more seldom.
+            let took = Millis::try_from(began.elapsed().as_millis()).unwrap_or(Millis::MAX);
+            self.published = Some(at.saturating_add(PICTURE_EVERY.max(took.saturating_mul(30))));
         }
     }
 

@@ -45,6 +45,8 @@ pub struct World {
     pub going: BTreeSet<Owner>,
     /// Objects named for adoption.
     pub adopt: BTreeSet<String>,
+    owners: BTreeSet<Owner>,
+    remarks: BTreeMap<String, Vec<Finding>>,
 }
 
 /// What is kept between evaluations so that cost follows change.
@@ -236,7 +238,16 @@ pub fn world(
         .and_then(Value::as_array)
         .map(|names| names.iter().filter_map(Value::as_str).map(str::to_owned).collect())
         .unwrap_or_default();
-    World { revision, landscape, admitted, accepted, loaded, findings: findings.sorted(), root, going, adopt }
+    let mut owners: BTreeSet<Owner> = admitted.objects.keys().cloned().collect();
+    owners.extend(admitted.held.keys().cloned());
+    owners.extend(admitted.gone.keys().cloned());
+    owners.insert(root.clone());
+    let findings = findings.sorted();
+    let mut remarks: BTreeMap<String, Vec<Finding>> = BTreeMap::new();
+    for finding in findings.iter().filter(|f| f.severity != Severity::Error) {
+        remarks.entry(finding.owner.clone()).or_default().push(finding.clone());
+    }
+    World { revision, landscape, admitted, accepted, loaded, findings, root, going, adopt, owners, remarks }
 }
 
 /// Code of the finding for deletions beyond the budget.
@@ -266,12 +277,8 @@ fn budget(admitted: &Admitted, settings: Option<&Value>) -> (BTreeSet<Owner>, Fi
 impl World {
     /// Every owner that exists in Git or in the garden, in the order of scopes: garden, projects and seeds, shoots.
     #[must_use]
-    pub fn owners(&self) -> BTreeSet<Owner> {
-        let mut owners: BTreeSet<Owner> = self.admitted.objects.keys().cloned().collect();
-        owners.extend(self.admitted.held.keys().cloned());
-        owners.extend(self.admitted.gone.keys().cloned());
-        owners.insert(self.root.clone());
-        owners
+    pub const fn owners(&self) -> &BTreeSet<Owner> {
+        &self.owners
     }
 
     /// Why an owner is held; empty if it is not.
@@ -282,9 +289,8 @@ impl World {
 
     /// Warnings and notes about an owner.
     #[must_use]
-    pub fn remarks(&self, owner: &Owner) -> Vec<Finding> {
-        let name = owner.to_string();
-        self.findings.iter().filter(|f| f.owner == name && f.severity != Severity::Error).cloned().collect()
+    pub fn remarks(&self, owner: &Owner) -> &[Finding] {
+        self.remarks.get(&owner.to_string()).map_or(&[], Vec::as_slice)
     }
 
     /// The path that an owner is written at.
@@ -307,18 +313,18 @@ impl World {
             match owner.kind {
                 Kind::Seed => {
                     let target = Target::Seed(owner.name.clone());
-                    let ready = plans.get(&owner).is_some_and(|p| settled(p)) && observed.complete(&target);
-                    let reason = (!ready).then(|| match plans.get(&owner) {
+                    let ready = plans.get(owner).is_some_and(|p| settled(p)) && observed.complete(&target);
+                    let reason = (!ready).then(|| match plans.get(owner) {
                         Some(plan) => {
                             crate::status::unsettled(plan).unwrap_or_else(|| format!("{target} was not listed completely"))
                         }
                         None => "not evaluated yet".into(),
                     });
-                    let state = SeedState { ready, deleting: self.going.contains(&owner), reason };
+                    let state = SeedState { ready, deleting: self.going.contains(owner), reason };
                     usage.seeds.insert(owner.name.clone(), state);
                 }
                 Kind::Shoot => {
-                    if let Some(seed) = observed.garden(&owner).and_then(|o| o.get("/spec/seedName")).and_then(Value::as_str) {
+                    if let Some(seed) = observed.garden(owner).and_then(|o| o.get("/spec/seedName")).and_then(Value::as_str) {
                         usage.placed.insert(owner.clone(), seed.to_owned());
                     }
                 }

@@ -6,16 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use futures::StreamExt as _;
-use k8s_openapi::api::core::v1::{Namespace, Secret};
-use kube::Api;
-use kube::api::PostParams;
-use kube::runtime::{WatchStreamExt as _, watcher};
-use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::simulated::Park;
+use super::simulated::{Park, hand_in_credentials};
 use super::{Context, Exit, run, stop_signal};
 use crate::cluster::Clusters;
 use crate::config;
@@ -87,7 +81,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let kubeconfig = dir.join("kubeconfig");
     write_private(&kubeconfig, &serving.kubeconfig)?;
 
-    let credentials = tokio::spawn(hand_in_credentials(garden, repo.clone()));
+    let credentials = tokio::spawn(hand_in_credentials(garden, load(&repo).await?));
     let (view, seen) = watch::channel(Arc::new(View::default()));
     let options = |once: bool, view: watch::Sender<Arc<View>>| Options {
         repo: repo.clone(),
@@ -168,71 +162,6 @@ async fn load(repo: &Repo) -> anyhow::Result<crate::landscape::Landscape> {
     let Some(revision) = repo.resolve(&branch).await? else { anyhow::bail!("there is no branch `{branch}`") };
     let snapshot = repo.snapshot(&revision, "").await?;
     Ok(crate::landscape::load(&snapshot, &mut crate::landscape::FileMemo::default()).0)
-}
-
-/// Puts credentials into the garden, as the people of the projects would: wherever something refers to a Secret that Git must not
-/// hold, one appears as soon as its namespace does. They open nothing.
-async fn hand_in_credentials(garden: kube::Client, repo: Repo) {
-    let wanted = match load(&repo).await {
-        Ok(landscape) => referenced(&landscape),
-        Err(error) => {
-            tracing::warn!(%error, "no credentials are handed in");
-            return;
-        }
-    };
-    let namespaces: Api<Namespace> = Api::all(garden.clone());
-    let mut appearing = watcher(namespaces, watcher::Config::default()).default_backoff().touched_objects().boxed();
-    while let Some(namespace) = appearing.next().await {
-        let Some(namespace) = namespace.ok().and_then(|n| n.metadata.name) else { continue };
-        let secrets: Api<Secret> = Api::namespaced(garden.clone(), &namespace);
-        for name in wanted.get(&namespace).into_iter().flatten() {
-            let body = json!({
-                "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
-                "metadata": { "name": name, "namespace": namespace },
-                "stringData": {
-                    "accessKeyID": "demo", "secretAccessKey": format!("opens-nothing-{name}"),
-                    "serviceaccount.json": "{\"type\":\"service_account\",\"project_id\":\"demo\"}",
-                },
-            });
-            let Ok(secret) = serde_json::from_value::<Secret>(body) else { continue };
-            match secrets.create(&PostParams::default(), &secret).await {
-                Ok(_) => tracing::info!(%namespace, %name, "credentials handed in"),
-                Err(kube::Error::Api(status)) if status.code == 409 => {}
-                Err(error) => tracing::warn!(%namespace, %name, %error, "credentials could not be handed in"),
-            }
-        }
-    }
-}
-
-/// Secrets of the garden that a landscape refers to: namespace to names.
-fn referenced(landscape: &crate::landscape::Landscape) -> BTreeMap<String, BTreeSet<String>> {
-    let mut out: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (owner, value, _) in landscape.objects() {
-        let own = if owner.kind.namespaced() { crate::observed::project_namespace(&owner.project) } else { "garden".to_owned() };
-        collect(value, &own, &mut out);
-    }
-    out
-}
-
-fn collect(value: &Value, own: &str, out: &mut BTreeMap<String, BTreeSet<String>>) {
-    match value {
-        Value::Object(map) => {
-            for (key, value) in map {
-                let kind = value.get("kind").and_then(Value::as_str).unwrap_or("Secret");
-                if matches!(key.as_str(), "secretRef" | "credentialsRef")
-                    && kind == "Secret"
-                    && let Some(name) = value.get("name").and_then(Value::as_str)
-                {
-                    let namespace = value.get("namespace").and_then(Value::as_str).unwrap_or(own);
-                    out.entry(namespace.to_owned()).or_default().insert(name.to_owned());
-                } else {
-                    collect(value, own, out);
-                }
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| collect(item, own, out)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
 }
 
 /// Writes a file that only its owner may read: it holds tokens.

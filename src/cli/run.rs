@@ -10,9 +10,10 @@ use anyhow::Context as _;
 use futures::FutureExt as _;
 use serde_json::Value;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
-use super::simulated::Park;
+use super::simulated::{Park, hand_in_credentials};
 use super::{Context, Exit, stop_signal};
 use crate::cluster::{self, Access, Clusters};
 use crate::config::{self, Settings};
@@ -62,7 +63,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         return Ok(Exit::Usage);
     };
     let repo = open(&context.settings, args.state_dir.as_ref()).await?;
-    let (connect, park) = reach(context, &args, &repo, &landscape).await?;
+    let (connect, simulated) = reach(context, &args, &repo, &landscape).await?;
     let clusters = Clusters::new(BTreeMap::new(), Arc::new(config::now));
     let (view, mut seen) = watch::channel(Arc::new(View::default()));
     let options = Options {
@@ -90,7 +91,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     });
     let ended = daemon::run(options, stop).await;
     narrator.abort();
-    drop(park);
+    drop(simulated);
     let ended = ended?;
     if ended.stopped {
         return Ok(why.get().copied().unwrap_or(Exit::Terminated));
@@ -137,24 +138,33 @@ pub(super) fn identity(settings: &Settings) -> String {
 }
 
 /// How clusters are reached: simulated where that is said, else by the contexts that `landscape.yaml` names.
-async fn reach(context: &Context, args: &Args, repo: &Repo, landscape: &str) -> anyhow::Result<(Connect, Option<Park>)> {
-    let simulated = if args.sim { true } else { says_sim(context, args, repo, landscape).await? };
-    if simulated {
+async fn reach(context: &Context, args: &Args, repo: &Repo, landscape: &str) -> anyhow::Result<(Connect, Option<Simulated>)> {
+    let loaded = load(context, args, repo, landscape).await?;
+    let says = loaded.landscape.as_ref().and_then(|l| l.value.pointer("/spec/clusters")).and_then(Value::as_str);
+    if args.sim || says == Some("sim") {
         let park = Park::new(args.state_dir.as_ref().map(|dir| dir.join("clusters")), 1, Delays::None);
-        return Ok((park.connect(), Some(park)));
+        let garden = park.open(&Target::Garden)?;
+        let mut tasks = JoinSet::new();
+        tasks.spawn(hand_in_credentials(garden, loaded));
+        return Ok((park.connect(), Some(Simulated { _park: park, _tasks: tasks })));
     }
     let file =
         context.settings.global.kubeconfig.clone().or_else(|| context.settings.home.as_ref().map(|h| h.join(".kube/config")));
     Ok((kubeconfig(file), None))
 }
 
-async fn says_sim(context: &Context, args: &Args, repo: &Repo, landscape: &str) -> anyhow::Result<bool> {
+/// Simulated clusters and the people who use them; all end when this is dropped.
+struct Simulated {
+    _park: Park,
+    _tasks: JoinSet<()>,
+}
+
+async fn load(context: &Context, args: &Args, repo: &Repo, landscape: &str) -> anyhow::Result<crate::landscape::Landscape> {
     repo.fetch().await?;
     let branch = branch(landscape, args.branch.as_deref());
     let Some(revision) = repo.resolve(&branch).await? else { anyhow::bail!("there is no branch `{branch}`") };
     let snapshot = repo.snapshot(&revision, &context.settings.global.path).await?;
-    let (loaded, _) = crate::landscape::load(&snapshot, &mut crate::landscape::FileMemo::default());
-    Ok(loaded.landscape.is_some_and(|l| l.value.pointer("/spec/clusters").and_then(Value::as_str) == Some("sim")))
+    Ok(crate::landscape::load(&snapshot, &mut crate::landscape::FileMemo::default()).0)
 }
 
 /// Clients from a kubeconfig file, by the contexts of `landscape.yaml`; or from inside a cluster.

@@ -1,15 +1,21 @@
 //! Embedded clusters for `demo` and `run --sim`: one simulated cluster for the garden and one per seed, made when the landscape
 //! names them, in memory or below a state folder.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures::FutureExt as _;
+use futures::{FutureExt as _, StreamExt as _};
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::Api;
+use kube::api::PostParams;
+use kube::runtime::{WatchStreamExt as _, watcher};
+use serde_json::{Value, json};
 
 use crate::config;
 use crate::daemon::Connect;
-use crate::landscape::Target;
+use crate::landscape::{Landscape, Target};
+use crate::observed::project_namespace;
 use crate::sim::{Delays, Options, Sim};
 
 /// The embedded clusters of one process.
@@ -68,4 +74,64 @@ impl Park {
 fn make_dir(dir: &std::path::Path) -> anyhow::Result<()> {
     use anyhow::Context as _;
     std::fs::create_dir_all(dir).with_context(|| format!("failed to create {}", dir.display()))
+}
+
+/// Puts credentials into the garden, as the people of the projects would: wherever something refers to a Secret that Git must not
+/// hold, one appears as soon as its namespace does. They open nothing. Only for simulated clusters.
+pub(crate) async fn hand_in_credentials(garden: kube::Client, landscape: Landscape) {
+    let wanted = referenced(&landscape);
+    drop(landscape);
+    let namespaces: Api<Namespace> = Api::all(garden.clone());
+    let mut appearing = watcher(namespaces, watcher::Config::default()).default_backoff().touched_objects().boxed();
+    while let Some(namespace) = appearing.next().await {
+        let Some(namespace) = namespace.ok().and_then(|n| n.metadata.name) else { continue };
+        let secrets: Api<Secret> = Api::namespaced(garden.clone(), &namespace);
+        for name in wanted.get(&namespace).into_iter().flatten() {
+            let body = json!({
+                "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+                "metadata": { "name": name, "namespace": namespace },
+                "stringData": {
+                    "accessKeyID": "demo", "secretAccessKey": format!("opens-nothing-{name}"),
+                    "serviceaccount.json": "{\"type\":\"service_account\",\"project_id\":\"demo\"}",
+                },
+            });
+            let Ok(secret) = serde_json::from_value::<Secret>(body) else { continue };
+            match secrets.create(&PostParams::default(), &secret).await {
+                Ok(_) => tracing::info!(%namespace, %name, "credentials handed in"),
+                Err(kube::Error::Api(status)) if status.code == 409 => {}
+                Err(error) => tracing::warn!(%namespace, %name, %error, "credentials could not be handed in"),
+            }
+        }
+    }
+}
+
+/// Secrets of the garden that a landscape refers to: namespace to names.
+fn referenced(landscape: &Landscape) -> BTreeMap<String, BTreeSet<String>> {
+    let mut out: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (owner, value, _) in landscape.objects() {
+        let own = if owner.kind.namespaced() { project_namespace(&owner.project) } else { "garden".to_owned() };
+        collect(value, &own, &mut out);
+    }
+    out
+}
+
+fn collect(value: &Value, own: &str, out: &mut BTreeMap<String, BTreeSet<String>>) {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                let kind = value.get("kind").and_then(Value::as_str).unwrap_or("Secret");
+                if matches!(key.as_str(), "secretRef" | "credentialsRef")
+                    && kind == "Secret"
+                    && let Some(name) = value.get("name").and_then(Value::as_str)
+                {
+                    let namespace = value.get("namespace").and_then(Value::as_str).unwrap_or(own);
+                    out.entry(namespace.to_owned()).or_default().insert(name.to_owned());
+                } else {
+                    collect(value, own, out);
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect(item, own, out)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }

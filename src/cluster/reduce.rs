@@ -1,6 +1,7 @@
 //! A live object, reduced to what planning, health, facts and status need. Pure.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -10,23 +11,29 @@ use crate::observed::{ACCEPTED_ANNOTATION, Keep, MANAGER, OWNER_LABEL, Object, O
 /// Values that many objects share, kept once: objects of one template have one set of fields.
 #[derive(Default)]
 pub struct Interner {
-    known: HashMap<String, Arc<Value>>,
+    /// By a hash of their text; a value whose hash is taken by another one is not shared.
+    known: HashMap<u64, Arc<Value>>,
+    /// How many there were after the last sweep.
+    swept: usize,
 }
 
-/// Above this, values that nobody uses any more are let go.
+/// Values that nobody uses any more are let go each time that so many came, or as many as were left the last time.
 const SWEEP_ABOVE: usize = 4096;
 
 impl Interner {
     fn intern(&mut self, value: Value) -> Arc<Value> {
-        let text = value.to_string();
-        if let Some(known) = self.known.get(&text) {
-            return Arc::clone(known);
+        let mut hasher = DefaultHasher::new();
+        value.hash(&mut hasher);
+        let hash = hasher.finish();
+        if let Some(known) = self.known.get(&hash) {
+            return if **known == value { Arc::clone(known) } else { Arc::new(value) };
         }
-        if self.known.len() >= SWEEP_ABOVE {
+        if self.known.len() >= self.swept.saturating_mul(2).max(SWEEP_ABOVE) {
             self.known.retain(|_, value| Arc::strong_count(value) > 1);
+            self.swept = self.known.len();
         }
         let value = Arc::new(value);
-        self.known.insert(text, Arc::clone(&value));
+        self.known.insert(hash, Arc::clone(&value));
         value
     }
 }

@@ -79,13 +79,13 @@ impl Report {
     pub(super) fn head(&mut self, world: &World, at: Millis) {
         let owners = world.owners();
         let mut uses: BTreeMap<RepoPath, usize> = BTreeMap::new();
-        for owner in &owners {
+        for owner in owners {
             if let Some(path) = world.path(owner) {
                 *uses.entry(path).or_default() += 1;
             }
         }
         let mut paths = BTreeMap::new();
-        for owner in &owners {
+        for owner in owners {
             let path = world.path(owner);
             let alone = path.as_ref().is_none_or(|p| uses.get(p).copied().unwrap_or(0) < 2);
             paths.insert(owner.clone(), status::file_path(owner, path.as_ref(), alone));
@@ -200,7 +200,7 @@ impl Report {
             let manifest = world.manifest(&owner);
             let shown = state.shown.get(&owner).cloned().unwrap_or_default();
             let failures = state.failures.get(&owner).map_or(&[][..], Vec::as_slice);
-            let mut remarks = world.remarks(&owner);
+            let mut remarks = world.remarks(&owner).to_vec();
             remarks.extend(state.findings.get(&owner).into_iter().flat_map(|f| f.iter().cloned()));
             let input = status::Input {
                 owner: &owner,
@@ -244,8 +244,10 @@ impl Report {
                 changes.insert(path, Some(text));
             }
         }
-        for path in std::mem::take(&mut self.removed) {
-            if branch.contains_key(&path) && !self.paths.values().any(|p| *p == path) {
+        let removed = std::mem::take(&mut self.removed);
+        let used: BTreeSet<&RepoPath> = if removed.is_empty() { BTreeSet::new() } else { self.paths.values().collect() };
+        for path in removed {
+            if branch.contains_key(&path) && !used.contains(&path) {
                 committing.insert(path.clone(), None);
                 changes.insert(path, None);
             }

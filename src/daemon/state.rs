@@ -149,6 +149,7 @@ pub struct State {
     placements_stale: bool,
     labels: BTreeMap<String, Owner>,
     waiting_for: BTreeMap<SecretRef, BTreeSet<Owner>>,
+    awaited: BTreeMap<Owner, BTreeSet<SecretRef>>,
     bodies: BTreeMap<Owner, Bodies>,
     fetching: BTreeSet<Owner>,
     digest_key: Option<DigestKey>,
@@ -184,6 +185,7 @@ impl State {
             placements_stale: true,
             labels: BTreeMap::new(),
             waiting_for: BTreeMap::new(),
+            awaited: BTreeMap::new(),
             bodies: BTreeMap::new(),
             fetching: BTreeSet::new(),
             digest_key: None,
@@ -346,18 +348,18 @@ impl State {
         for owner in world.owners() {
             let untouched = same_library
                 && before.as_ref().is_some_and(|before| {
-                    before.manifest(&owner) == world.manifest(&owner)
-                        && before.held(&owner) == world.held(&owner)
-                        && before.going.contains(&owner) == world.going.contains(&owner)
-                        && before.remarks(&owner) == world.remarks(&owner)
-                        && !inherits_change(before, &world, &owner, self.shown.get(&owner).and_then(|s| s.seed.as_deref()))
+                    before.manifest(owner) == world.manifest(owner)
+                        && before.held(owner) == world.held(owner)
+                        && before.going.contains(owner) == world.going.contains(owner)
+                        && before.remarks(owner) == world.remarks(owner)
+                        && !inherits_change(before, &world, owner, self.shown.get(owner).and_then(|s| s.seed.as_deref()))
                 });
             if !untouched {
-                self.queue.add(&owner, at);
+                self.queue.add(owner, at);
             }
         }
         if let Some(before) = before {
-            for owner in before.owners().difference(&world.owners()) {
+            for owner in before.owners().difference(world.owners()) {
                 self.forget(owner);
             }
         }
@@ -370,6 +372,7 @@ impl State {
         self.shown.remove(owner);
         self.failures.remove(owner);
         self.findings.remove(owner);
+        self.wait_for(owner, &BTreeSet::new());
         self.bodies.remove(owner);
         self.memory.settle(owner);
         self.queue.forget(owner);
@@ -446,7 +449,7 @@ impl State {
     fn touch_all(&mut self, at: Millis) {
         if let Some(world) = &self.world {
             for owner in world.owners() {
-                self.queue.add(&owner, at);
+                self.queue.add(owner, at);
             }
         }
     }
@@ -618,13 +621,18 @@ impl State {
 
     /// Remembers which secrets an owner is to be looked at for again.
     fn wait_for(&mut self, owner: &Owner, needs: &BTreeSet<SecretRef>) {
-        for users in self.waiting_for.values_mut() {
-            users.remove(owner);
+        let before = if needs.is_empty() { self.awaited.remove(owner) } else { self.awaited.insert(owner.clone(), needs.clone()) };
+        for secret in before.unwrap_or_default().difference(needs) {
+            if let Some(users) = self.waiting_for.get_mut(secret) {
+                users.remove(owner);
+                if users.is_empty() {
+                    self.waiting_for.remove(secret);
+                }
+            }
         }
         for secret in needs {
             self.waiting_for.entry(secret.clone()).or_default().insert(owner.clone());
         }
-        self.waiting_for.retain(|_, users| !users.is_empty());
     }
 
     /// An owner that others wait for became ready, or ceased to be.
