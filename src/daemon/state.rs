@@ -621,7 +621,8 @@ impl State {
 
     /// Remembers which secrets an owner is to be looked at for again.
     fn wait_for(&mut self, owner: &Owner, needs: &BTreeSet<SecretRef>) {
-        let before = if needs.is_empty() { self.awaited.remove(owner) } else { self.awaited.insert(owner.clone(), needs.clone()) };
+        let before =
+            if needs.is_empty() { self.awaited.remove(owner) } else { self.awaited.insert(owner.clone(), needs.clone()) };
         for secret in before.unwrap_or_default().difference(needs) {
             if let Some(users) = self.waiting_for.get_mut(secret) {
                 users.remove(owner);
