@@ -254,7 +254,8 @@ pub fn world(
 pub const BUDGET: crate::finding::Code = crate::finding::Code::new("DELETE-BUDGET");
 
 /// The confirmed deletions that may go ahead: all or none, so that a mass deletion is seen as one decision.
-fn budget(admitted: &Admitted, settings: Option<&Value>) -> (BTreeSet<Owner>, Findings) {
+#[must_use]
+pub fn budget(admitted: &Admitted, settings: Option<&Value>) -> (BTreeSet<Owner>, Findings) {
     let mut findings = Findings::default();
     if admitted.frozen.is_some() {
         return (BTreeSet::new(), findings);

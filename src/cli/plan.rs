@@ -89,6 +89,7 @@ async fn preview(context: &Context, args: &Args) -> anyhow::Result<Preview> {
     let (old, _) = before.admit(&Accepted::default(), now);
     let accepted = Accepted(old.objects.clone());
     let (new, findings) = after.admit(&accepted, now);
+    let (going, _) = read::going(&new, &accepted);
 
     let name = if after.landscape.name.is_empty() { &before.landscape.name } else { &after.landscape.name };
     let (repo, reported) = Reported::read(context, name).await?;
@@ -106,7 +107,7 @@ async fn preview(context: &Context, args: &Args) -> anyhow::Result<Preview> {
     owners.retain(|owner| args.selectors.is_empty() || args.selectors.iter().any(|s| s.matches(owner)));
     let owners: Vec<Owner> = owners.into_iter().collect();
     let items: Vec<Item> = parallel(&owners, |owner| {
-        let mut item = item(owner, &old, &new, &after);
+        let mut item = item(owner, &old, &new, &going, &after);
         item.consequence = consequence(owner, &item.fate, &offline_old, &offline_new);
         let manifest = new.objects.get(owner).or_else(|| old.objects.get(owner));
         let seed = offline_new.placements.decisions.get(owner).map(|p| p.seed.as_str());
@@ -133,7 +134,7 @@ async fn preview(context: &Context, args: &Args) -> anyhow::Result<Preview> {
 }
 
 /// What becomes of one object of the landscape.
-fn item(owner: &Owner, old: &Admitted, new: &Admitted, after: &Reading) -> Item {
+fn item(owner: &Owner, old: &Admitted, new: &Admitted, going: &BTreeSet<Owner>, after: &Reading) -> Item {
     let document = after.landscape.document(owner);
     let path = document.map(|d| after.shown(d.path()).to_string());
     let mut item = Item {
@@ -146,7 +147,8 @@ fn item(owner: &Owner, old: &Admitted, new: &Admitted, after: &Reading) -> Item 
     };
     if let Some(gone) = new.gone.get(owner) {
         item.fate = match (gone, &new.frozen) {
-            (Gone::Confirmed, None) => Fate::Deleted,
+            (Gone::Confirmed, None) if going.contains(owner) => Fate::Deleted,
+            (Gone::Confirmed, None) => Fate::Blocked("more would be deleted at once than landscape.yaml allows".to_owned()),
             (Gone::Confirmed, Some(why)) => Fate::Blocked(format!("nothing is deleted: {why}")),
             (Gone::Unconfirmed, _) => Fate::Blocked(
                 "gone from Git without confirmation.gardener.cloud/deletion=true in the revision before, or still in use; it stays".to_owned(),

@@ -1,6 +1,6 @@
 //! Where commands read a landscape from: a folder on disk that is at no revision, or a commit of a repository.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,8 +14,9 @@ use crate::config::{self, Settings};
 use crate::digest;
 use crate::finding::{Findings, Severity};
 use crate::git::{Credentials, GitError, Location, Repo};
-use crate::landscape::{self, FileMemo, Landscape};
+use crate::landscape::{self, FileMemo, Kind, Landscape, Owner};
 use crate::library::Library;
+use crate::pipeline;
 use crate::print::Checked;
 use crate::snapshot::{Blob, BlobId, EntryKind, RepoPath, Revision, Snapshot, Verdict};
 
@@ -65,6 +66,7 @@ impl Reading {
         let (admitted, mut findings) =
             admission::admit(&self.landscape, accepted, self.library.policies(), now.as_second(), &mut memory);
         findings.extend(self.findings.clone());
+        findings.extend(going(&admitted, accepted).1);
         (admitted, findings.sorted())
     }
 
@@ -81,7 +83,7 @@ impl Reading {
                 })
                 .collect(),
         );
-        let mut owners: std::collections::BTreeSet<_> = self.landscape.objects().map(|(owner, _, _)| owner).collect();
+        let mut owners: BTreeSet<Owner> = self.landscape.objects().map(|(owner, _, _)| owner).collect();
         owners.extend(self.landscape.broken.keys().cloned());
         Checked { landscape: self.landscape.name.clone(), from: self.from.clone(), findings, owners }
     }
@@ -121,6 +123,13 @@ impl Reading {
             context.printer.note(&format!("{problems} in {}; `espalier validate` shows them", self.from));
         }
     }
+}
+
+/// Which confirmed deletions are within the budget; its size is read from what was accepted before.
+pub(super) fn going(admitted: &Admitted, accepted: &Accepted) -> (BTreeSet<Owner>, Findings) {
+    let root = Owner::cluster(Kind::Landscape, admitted.landscape.clone());
+    let settings = accepted.0.get(&root).or_else(|| admitted.objects.get(&root));
+    pipeline::budget(admitted, settings.map(Arc::as_ref))
 }
 
 /// The time that a command takes as now: what was said, what the environment says, else `otherwise`.

@@ -192,6 +192,30 @@ fn a_plan_names_fields_places_and_manifests() {
 }
 
 #[test]
+fn confirmed_deletions_go_as_far_as_the_budget() {
+    let dir = repository();
+    let shoots =
+        ["lab/shoots/api", "lab/shoots/dual", "lab/shoots/farm", "lab/shoots/winter", "shop/shoots/mini", "shop/shoots/pay"];
+    for shoot in shoots {
+        let path = format!("projects/{shoot}.yaml");
+        edit(dir.path(), &path, "metadata:\n", "metadata:\n  annotations: { confirmation.gardener.cloud/deletion: \"true\" }\n");
+    }
+    git(dir.path(), &["commit", "-q", "-am", "Confirm"]);
+    std::fs::remove_file(dir.path().join("projects/lab/shoots/api.yaml")).expect("it is there");
+    let one = json(&run(dir.path(), &["plan", "-o", "json"]));
+    assert_eq!((&one["summary"]["delete"], &one["summary"]["blocked"]), (&1.into(), &0.into()), "{one}");
+    for shoot in &shoots[1..] {
+        std::fs::remove_file(dir.path().join(format!("projects/{shoot}.yaml"))).expect("it is there");
+    }
+    let all = run(dir.path(), &["plan", "-o", "json"]);
+    assert_eq!(all.code, 3, "{}", all.err);
+    let all = json(&all);
+    assert_eq!((&all["summary"]["delete"], &all["summary"]["blocked"]), (&0.into(), &6.into()), "{all}");
+    let validate = run(dir.path(), &["validate", "--against", "HEAD", "-q"]);
+    assert!(validate.code == 1 && validate.out.contains("error[DELETE-BUDGET]"), "{}", validate.out);
+}
+
+#[test]
 fn rendering_is_the_same_each_time_and_shows_no_secret() {
     let dir = repository();
     let one = run(dir.path(), &["render", "shop/*", "seed/aws-eu1", "garden", "-q"]);
