@@ -124,6 +124,8 @@ struct Shell {
     head: Option<Revision>,
     status: Option<Revision>,
     limits: apply::Limits,
+    /// Kinds that earlier libraries wrote: in the garden or not, apiVersion, kind.
+    remembered: BTreeSet<(bool, String, String)>,
     /// When the next picture is due.
     published: Option<Millis>,
 }
@@ -149,6 +151,7 @@ pub async fn run(options: Options, mut stop: watch::Receiver<bool>) -> Result<En
         head: None,
         status: None,
         limits: apply::Limits::default(),
+        remembered: BTreeSet::new(),
         published: None,
         options,
     };
@@ -299,6 +302,12 @@ impl Shell {
             }
             Effect::Commit { changes, subject, trailers } => self.commit(changes, subject, trailers),
             Effect::ReadStatus => self.reread_status(),
+            Effect::Follow(more) => {
+                self.remembered.extend(more);
+                if let Some((_, library)) = self.library.clone() {
+                    self.follow(&library);
+                }
+            }
         }
     }
 
@@ -434,7 +443,9 @@ impl Shell {
                 }
                 Target::Seed(_) => library.kinds(false).into_iter().map(|(api, kind)| KindRef::new(api, kind)).collect(),
             };
-            kinds.insert(target, wanted);
+            let remembered = self.remembered.iter().filter(|(in_garden, ..)| *in_garden == (target == Target::Garden));
+            let remembered: Vec<KindRef> = remembered.map(|(_, api, kind)| KindRef::new(api, kind)).collect();
+            kinds.insert(target, wanted.into_iter().chain(remembered).collect());
         }
         if let Some(watching) = &mut self.watching {
             watching.keep(keep(library));

@@ -4,7 +4,7 @@
 //! Status follows outcome. Nothing here is ever read back as input to an apply, and nothing is written when only a timestamp would
 //! change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -79,8 +79,9 @@ pub struct Input<'a> {
     pub cluster_identity: Option<String>,
     /// The commit that its accepted spec came from.
     pub revision: Option<String>,
-    /// Where it is written down, relative to the landscape's root.
-    pub path: Option<&'a RepoPath>,
+    /// For the Landscape: the kinds that are written into the garden and into seeds. Those of earlier libraries are kept, so that
+    /// the last object of a kind that is written no more is still found.
+    pub kinds: Option<Value>,
     /// The time.
     pub now: Timestamp,
 }
@@ -124,12 +125,26 @@ pub fn garden(input: &Input<'_>) -> Value {
             "phase": if settled(input.plan) { "Ready" } else { "Pending" },
             "observedGeneration": input.live.map_or(0, |l| l.generation),
         }),
+        Kind::Landscape => json!({
+            "observedGeneration": input.live.map_or(0, |l| l.generation),
+            "kinds": input.kinds.as_ref().map(|now| united(previous.get("kinds"), now)),
+        }),
         _ => json!({ "observedGeneration": input.live.map_or(0, |l| l.generation) }),
     };
     if let Some(map) = status.as_object_mut() {
         map.retain(|_, v| !v.is_null());
     }
     status
+}
+
+/// Lists of names under the same keys, united.
+fn united(before: Option<&Value>, now: &Value) -> Value {
+    let mut out: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (key, names) in [before, Some(now)].into_iter().flatten().filter_map(Value::as_object).flatten() {
+        let names = names.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
+        out.entry(key.clone()).or_default().extend(names);
+    }
+    json!(out)
 }
 
 fn seed(input: &Input<'_>, previous: &Value) -> Value {
@@ -267,12 +282,15 @@ fn codes_in(text: &str) -> Vec<String> {
 
 /// A condition of Gardener's shape; transition and update times move only when something else did.
 fn condition(previous: &Value, kind: &str, ok: bool, reason: &str, message: &str, now: Timestamp) -> Value {
+    condition_of(previous, kind, if ok { "True" } else { "Progressing" }, reason, message, now)
+}
+
+fn condition_of(previous: &Value, kind: &str, status: &str, reason: &str, message: &str, now: Timestamp) -> Value {
     let old = previous
         .get("conditions")
         .or_else(|| previous.get("constraints"))
         .and_then(Value::as_array)
         .and_then(|all| all.iter().find(|c| c.get("type").and_then(Value::as_str) == Some(kind)));
-    let status = if ok { "True" } else { "Progressing" };
     let mut condition = json!({ "type": kind, "status": status, "reason": reason, "message": message });
     stamp(&mut condition, old, "lastUpdateTime", now);
     let transition = match old {

@@ -216,7 +216,7 @@ impl Report {
                 technical_id: shown.technical_id.clone(),
                 cluster_identity: shown.cluster_identity.clone(),
                 revision: live.and_then(|l| l.annotations.get(ACCEPTED_REVISION_ANNOTATION)).cloned(),
-                path: None,
+                kinds: (owner.kind == Kind::Landscape).then(|| state.kinds_by_place()),
                 now,
             };
             if let Some(live) = live.filter(|l| l.is_tracked() && !l.deleting) {

@@ -10,6 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde_json::{Value, json};
 
 use super::queue::{Millis, Queue};
 use super::report::Report;
@@ -93,6 +94,8 @@ pub enum Effect {
     },
     /// Read the status branch.
     ReadStatus,
+    /// Watch these kinds too: earlier libraries wrote them. `(in the garden, apiVersion, kind)`.
+    Follow(BTreeSet<(bool, String, String)>),
 }
 
 /// Settings of one run.
@@ -139,7 +142,8 @@ pub struct State {
     pub(super) world: Option<World>,
     library: Option<Arc<Library>>,
     pub(super) view: View,
-    expected: BTreeSet<Target>,
+    kinds: Kinds,
+    asked_for_more: bool,
     heard: BTreeSet<Target>,
     pub(super) plans: BTreeMap<Owner, Arc<OwnerPlan>>,
     pub(super) shown: BTreeMap<Owner, Shown>,
@@ -175,7 +179,8 @@ impl State {
             world: None,
             library: None,
             view: View::default(),
-            expected: BTreeSet::new(),
+            kinds: Kinds::new(),
+            asked_for_more: false,
             heard: BTreeSet::new(),
             plans: BTreeMap::new(),
             shown: BTreeMap::new(),
@@ -220,7 +225,7 @@ impl State {
             Event::Signals(signals) => self.signals(signals, now, at),
             Event::Expect(kinds) => {
                 self.view.expect(&kinds);
-                self.expected.extend(kinds.into_keys());
+                self.kinds = kinds;
                 self.touch_all(at);
             }
             Event::Bodies(owner, result) => {
@@ -296,6 +301,38 @@ impl State {
             })
     }
 
+    /// The kinds that are watched, as `apiVersion/Kind`, under `garden` and `seeds`.
+    #[must_use]
+    pub fn kinds_by_place(&self) -> Value {
+        let mut out: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+        for (target, kinds) in &self.kinds {
+            let place = if *target == Target::Garden { "garden" } else { "seeds" };
+            out.entry(place).or_default().extend(kinds.iter().map(|k| format!("{}/{}", k.api_version, k.kind)));
+        }
+        json!(out)
+    }
+
+    /// Kinds that the Landscape object remembers and nobody watches yet.
+    fn remembered(&self) -> BTreeSet<(bool, String, String)> {
+        let Some(root) = self.world.as_ref().and_then(|w| self.view.observed.garden(&w.root)) else { return BTreeSet::new() };
+        let mut out = BTreeSet::new();
+        for (place, in_garden) in [("garden", true), ("seeds", false)] {
+            let known: BTreeSet<(&str, &str)> = self
+                .kinds
+                .iter()
+                .filter(|(target, _)| (**target == Target::Garden) == in_garden)
+                .flat_map(|(_, kinds)| kinds.iter().map(|k| (k.api_version.as_str(), k.kind.as_str())))
+                .collect();
+            let names = root.get(&format!("/status/kinds/{place}")).and_then(Value::as_array);
+            for (api, kind) in names.into_iter().flatten().filter_map(Value::as_str).filter_map(|name| name.rsplit_once('/')) {
+                if !known.contains(&(api, kind)) {
+                    out.insert((in_garden, api.to_owned(), kind.to_owned()));
+                }
+            }
+        }
+        out
+    }
+
     /// When to step again although nothing happens.
     #[must_use]
     pub fn wake_at(&self) -> Option<Millis> {
@@ -342,29 +379,8 @@ impl State {
         self.counts.heads += 1;
         self.counts.evaluated_since_head.clear();
         self.counts.written_since_head.clear();
-        self.labels = world.owners().iter().map(|owner| (owner.label(), owner.clone())).collect();
-        self.placements_stale = true;
-        // Only owners whose inputs changed are looked at again.
-        for owner in world.owners() {
-            let untouched = same_library
-                && before.as_ref().is_some_and(|before| {
-                    before.manifest(owner) == world.manifest(owner)
-                        && before.held(owner) == world.held(owner)
-                        && before.going.contains(owner) == world.going.contains(owner)
-                        && before.remarks(owner) == world.remarks(owner)
-                        && !inherits_change(before, &world, owner, self.shown.get(owner).and_then(|s| s.seed.as_deref()))
-                });
-            if !untouched {
-                self.queue.add(owner, at);
-            }
-        }
-        if let Some(before) = before {
-            for owner in before.owners().difference(world.owners()) {
-                self.forget(owner);
-            }
-        }
         self.report.head(&world, at);
-        self.world = Some(world);
+        self.take_up(before, world, same_library, at);
     }
 
     fn forget(&mut self, owner: &Owner) {
@@ -420,7 +436,7 @@ impl State {
         }
         if !completeness.is_empty() {
             if completeness.contains(&Target::Garden) && self.view.observed.complete(&Target::Garden) {
-                self.readmit(now);
+                self.readmit(now, at);
             }
             self.placements_stale = true;
             self.touch_all(at);
@@ -436,14 +452,33 @@ impl State {
             .is_some_and(|known| known.uid == object.uid && number(&known.resource_version) >= number(&object.resource_version))
     }
 
-    /// Admits the same commit again: what was accepted is known (again).
-    fn readmit(&mut self, now: Timestamp) {
+    /// Admits the same commit again: what was accepted is known (again), or time has moved a verdict.
+    fn readmit(&mut self, now: Timestamp, at: Millis) {
         if let (Some(old), Some(library)) = (self.world.take(), self.library.clone()) {
             let accepted = pipeline::accepted(&self.view.observed);
-            let world = pipeline::world(old.revision, old.landscape, old.loaded, accepted, &library, now, &mut self.memory);
-            self.labels = world.owners().iter().map(|owner| (owner.label(), owner.clone())).collect();
-            self.world = Some(world);
+            let (revision, landscape, loaded) = (old.revision.clone(), old.landscape.clone(), old.loaded.clone());
+            let world = pipeline::world(revision, landscape, loaded, accepted, &library, now, &mut self.memory);
+            self.take_up(Some(old), world, true, at);
         }
+    }
+
+    /// Makes a world the current one and asks for a look at the owners whose inputs changed, and only at those.
+    fn take_up(&mut self, before: Option<World>, world: World, same_library: bool, at: Millis) {
+        self.labels = world.owners().iter().map(|owner| (owner.label(), owner.clone())).collect();
+        self.placements_stale = true;
+        for owner in world.owners() {
+            let seed = self.shown.get(owner).and_then(|s| s.seed.as_deref());
+            let untouched = same_library && before.as_ref().is_some_and(|before| same_inputs(before, &world, owner, seed));
+            if !untouched {
+                self.queue.add(owner, at);
+            }
+        }
+        if let Some(before) = before {
+            for owner in before.owners().difference(world.owners()) {
+                self.forget(owner);
+            }
+        }
+        self.world = Some(world);
     }
 
     fn touch_all(&mut self, at: Millis) {
@@ -513,6 +548,18 @@ impl State {
     }
 
     fn work(&mut self, now: Timestamp, at: Millis, effects: &mut Vec<Effect>) {
+        if !self.asked_for_more && self.view.observed.complete(&Target::Garden) {
+            self.asked_for_more = true;
+            let more = self.remembered();
+            if !more.is_empty() {
+                effects.push(Effect::Follow(more));
+                return;
+            }
+        }
+        let due = self.world.as_ref().and_then(|w| w.admitted.again).is_some_and(|again| now.as_second() >= again);
+        if due {
+            self.readmit(now, at);
+        }
         if self.digest_key.is_none() && !self.key_asked {
             // Made with the garden's own components, and needed by everything that carries a secret.
             if let Some(secret) = pipeline::digest_key_ref(&self.view.observed) {
@@ -521,7 +568,7 @@ impl State {
             }
         }
         // Every cluster was listed, or said why it cannot be: before that there is nothing to say about anything.
-        if self.world.is_some() && !self.expected.is_empty() && self.expected.is_subset(&self.heard) {
+        if self.world.is_some() && !self.kinds.is_empty() && self.kinds.keys().all(|target| self.heard.contains(target)) {
             let free = self.settings.parallel.saturating_sub(self.queue.running()).min(self.settings.batch);
             if free > 0 {
                 for owner in self.queue.take(at, free) {
@@ -611,7 +658,7 @@ impl State {
         self.queue.done(owner, at, None);
         if plan::gone(&plan) && self.world.as_ref().is_some_and(|w| w.going.contains(owner)) {
             // Nothing is left of it in the garden: it is no more.
-            self.readmit(now);
+            self.readmit(now, at);
             if self.world.as_ref().is_some_and(|w| !w.owners().contains(owner)) {
                 self.forget(owner);
             }
@@ -677,9 +724,15 @@ impl State {
     }
 }
 
-/// Whether something that an owner inherits from changed between two worlds: its profile, seed, project or bindings.
-fn inherits_change(before: &World, after: &World, owner: &Owner, seed: Option<&str>) -> bool {
-    pipeline::sources(after, owner, seed).iter().any(|source| before.manifest(source) != after.manifest(source))
+/// Whether nothing that an owner is evaluated from changed between two worlds: its own manifest and standing, and those of the
+/// profile, seed, project and bindings that it inherits from.
+fn same_inputs(before: &World, after: &World, owner: &Owner, seed: Option<&str>) -> bool {
+    before.manifest(owner) == after.manifest(owner)
+        && before.held(owner) == after.held(owner)
+        && before.going.contains(owner) == after.going.contains(owner)
+        && before.admitted.gone.get(owner) == after.admitted.gone.get(owner)
+        && before.remarks(owner) == after.remarks(owner)
+        && pipeline::sources(after, owner, seed).iter().all(|source| before.manifest(source) == after.manifest(source))
 }
 
 /// Nothing to do and nothing under way, yet not ready: something outside must happen first.

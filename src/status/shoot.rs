@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Input, condition, describe, gardener, last_errors, last_operation};
+use super::{Input, condition, condition_of, describe, gardener, last_errors, last_operation};
 use crate::plan::{ComponentPlan, ComponentState};
 
 pub(super) fn status(input: &Input<'_>, previous: &Value) -> Value {
@@ -34,24 +34,40 @@ fn flag(input: &Input<'_>, pointer: &str) -> bool {
     input.manifest.and_then(|m| m.pointer(pointer)).and_then(Value::as_bool).unwrap_or(false)
 }
 
-/// A condition's type, what it is about, and which components stand for it.
-type Group = (&'static str, &'static str, fn(&str) -> bool);
-
 /// The conditions that can be told from what is rendered (`shoot-flow.md` §7): a type appears once a component stands for it.
 fn conditions(input: &Input<'_>, previous: &Value, hibernated: bool) -> Value {
     let now = input.now;
     let mut out = Vec::new();
     let groups: [Group; 4] = [
-        ("APIServerAvailable", "API server", |name| name == "kube-apiserver"),
-        ("ControlPlaneHealthy", "control plane", |name| {
-            !matches!(name, "manifest" | "worker" | "network" | "coredns" | "kube-proxy") && !name.starts_with("shoot-core")
-        }),
-        ("EveryNodeReady", "nodes", |name| name == "worker"),
-        ("SystemComponentsHealthy", "system components", |name| {
-            matches!(name, "network" | "coredns" | "kube-proxy") || name.starts_with("shoot-core")
-        }),
+        Group {
+            kind: "APIServerAvailable",
+            reason: "ApiServerRolledOut",
+            message: "The API server is rolled out.",
+            belongs: |name| name == "kube-apiserver",
+        },
+        Group {
+            kind: "ControlPlaneHealthy",
+            reason: "ControlPlaneRunning",
+            message: "All control plane components are as wanted.",
+            belongs: |name| {
+                !matches!(name, "manifest" | "worker" | "network" | "coredns" | "kube-proxy") && !name.starts_with("shoot-core")
+            },
+        },
+        Group {
+            kind: "EveryNodeReady",
+            reason: "EveryNodeReady",
+            message: "The machines of all pools are ready.",
+            belongs: |name| name == "worker",
+        },
+        Group {
+            kind: "SystemComponentsHealthy",
+            reason: "SystemComponentsRunning",
+            message: "All system components are as wanted.",
+            belongs: |name| matches!(name, "network" | "coredns" | "kube-proxy") || name.starts_with("shoot-core"),
+        },
     ];
-    for (kind, what, belongs) in groups {
+    for each in groups {
+        let Group { kind, belongs, .. } = each;
         let members: Vec<&ComponentPlan> = input
             .plan
             .components
@@ -64,38 +80,26 @@ fn conditions(input: &Input<'_>, previous: &Value, hibernated: bool) -> Value {
         out.push(if hibernated {
             condition(previous, kind, true, "ConditionNotChecked", "Shoot cluster has been hibernated.", now)
         } else {
-            group(previous, kind, what, &members, now)
+            group(previous, &each, &members, now)
         });
     }
     json!(out)
 }
 
-fn group(previous: &Value, kind: &str, what: &str, members: &[&ComponentPlan], now: Timestamp) -> Value {
-    let first = members.iter().find(|c| c.state != ComponentState::Ready);
-    match first {
-        None => condition(
-            previous,
-            kind,
-            true,
-            &format!("{kind}Healthy").replace("HealthyHealthy", "Healthy"),
-            &format!("All of the {what} is as wanted."),
-            now,
-        ),
-        Some(component) => {
-            let why = describe(&component.state).unwrap_or_default();
-            let failed = matches!(component.state, ComponentState::Failed(_) | ComponentState::Held(_));
-            let mut value = condition(
-                previous,
-                kind,
-                false,
-                if failed { "ComponentFailed" } else { "ComponentProgressing" },
-                &format!("{}: {why}", component.id.name),
-                now,
-            );
-            if failed {
-                value["status"] = json!("False");
-            }
-            value
-        }
-    }
+/// The components that one condition stands for.
+struct Group {
+    kind: &'static str,
+    reason: &'static str,
+    message: &'static str,
+    belongs: fn(&str) -> bool,
+}
+
+fn group(previous: &Value, group: &Group, members: &[&ComponentPlan], now: Timestamp) -> Value {
+    let Some(component) = members.iter().find(|c| c.state != ComponentState::Ready) else {
+        return condition(previous, group.kind, true, group.reason, group.message, now);
+    };
+    let why = format!("{}: {}", component.id.name, describe(&component.state).unwrap_or_default());
+    let failed = matches!(component.state, ComponentState::Failed(_) | ComponentState::Held(_));
+    let reason = if failed { "ComponentFailed" } else { "ComponentProgressing" };
+    condition_of(previous, group.kind, if failed { "False" } else { "Progressing" }, reason, &why, now)
 }
