@@ -88,8 +88,9 @@ fn command() -> clap::Command {
     }
     let template = format!("{{about}}\n\n{{usage-heading}} {{usage}}\n{text}\n{{options}}\n\n{{after-help}}");
     // One page: what a single option means at length is said by each command.
-    let help = clap::Arg::new("help").short('h').long("help").action(clap::ArgAction::HelpShort).help("Print help");
-    command.disable_help_flag(true).arg(help).help_template(template).after_help(
+    let help = || clap::Arg::new("help").short('h').long("help").help("Print help");
+    let command = command.mut_subcommands(|c| c.arg(help().action(clap::ArgAction::Help)));
+    command.disable_help_flag(true).arg(help().action(clap::ArgAction::HelpShort)).help_template(template).after_help(
         "Examples:\n  espalier demo                                    a landscape on this machine, in one command\n  \
          espalier validate landscapes/local               check manifests without a cluster\n  \
          espalier plan --from landscape/live --to HEAD    what a change would do\n\n\

@@ -213,9 +213,12 @@ fn a_good_landscape_has_nothing_to_say() {
     assert_eq!(admitted.fresh.len(), 6);
 }
 
+/// A name, replacements in the shoot's manifest, and what is found.
+type Case = (&'static str, &'static [(&'static str, &'static str)], &'static [&'static str]);
+
 #[test]
 fn new_shoots_are_checked() {
-    let cases: &[(&str, &[(&str, &str)], &[&str])] = &[
+    let cases: &[Case] = &[
         (
             "name",
             &[("name: prod", "name: prod--a")],
@@ -422,7 +425,7 @@ fn new_shoots_are_checked() {
 #[test]
 fn changes_are_compared_with_what_was_accepted() {
     let before = accepted(&files());
-    let cases: &[(&str, &[(&str, &str)], &[&str])] = &[
+    let cases: &[Case] = &[
         ("nothing", &[], &[]),
         ("next minor", &[("version: 1.34.6", "version: 1.35.2")], &[]),
         (

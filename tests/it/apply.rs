@@ -200,13 +200,11 @@ async fn deletion_is_confirmed_released_and_guarded() {
             json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "a", "namespace": "n", "uid": "u",
                 "resourceVersion": version.to_string(), "finalizers": ["espalier.dev/protect", "other"] } })
         };
-        match (method, path) {
-            ("GET", "/api/v1") => core(),
-            _ => {
-                *version += i32::from(method == "PATCH");
-                (200, object(*version).to_string())
-            }
+        if (method, path) == ("GET", "/api/v1") {
+            return core();
         }
+        *version += i32::from(method == "PATCH");
+        (200, object(*version).to_string())
     });
     let results =
         execute(&plan(vec![vec![delete("a", true, true)]], Vec::new()), &server.clusters(Target::Garden), &Limits::default())

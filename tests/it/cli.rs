@@ -322,6 +322,7 @@ fn exit_codes_and_channels_are_those_promised() {
     let dir = tempfile::tempdir().expect("a folder");
     let code = |args: &[&str]| run(dir.path(), args).code;
     assert_eq!(code(&["--help"]), 0);
+    assert_eq!(code(&["plan", "--help"]), 0);
     assert_eq!(code(&["version"]), 0);
     assert_eq!(code(&["validate"]), 1, "a landscape without landscape.yaml");
     assert_eq!(code(&["plan"]), 2, "no repository");

@@ -18,6 +18,7 @@ mod load;
 mod model;
 mod plan;
 mod policies;
+mod readme;
 mod render;
 mod schedule;
 mod schemas;

@@ -38,7 +38,7 @@ fn usage(admitted: &Admitted) -> Usage {
 fn merge(base: &mut Value, over: &Value) {
     match (base, over) {
         (Value::Object(base), Value::Object(over)) => {
-            over.iter().for_each(|(k, v)| merge(base.entry(k).or_insert(Value::Null), v))
+            over.iter().for_each(|(k, v)| merge(base.entry(k).or_insert(Value::Null), v));
         }
         (base, over) => *base = over.clone(),
     }
@@ -217,7 +217,7 @@ fn placed_and_pinned_shoots_are_fixed_points() {
     let moved = json!({"spec": {"seedName": "us"}});
     assert_eq!(simple(json!({}), moved.clone()), "us: its manifest names it");
     let told = outcome(json!({}), json!({}), moved, |_, usage| {
-        drop(usage.placed.insert(Owner::project(Kind::Shoot, "p", "s"), "eu".to_owned()))
+        drop(usage.placed.insert(Owner::project(Kind::Shoot, "p", "s"), "eu".to_owned()));
     });
     assert_eq!(told, "eu: it was placed there before");
 }
