@@ -54,11 +54,20 @@ pub struct World {
 pub struct Memory {
     /// Admission's memo.
     pub admission: admission::Memory,
+    prepared: BTreeMap<Owner, Ready>,
     rendered: BTreeMap<Owner, Kept>,
     exports: BTreeMap<Owner, (Arc<Value>, Vec<Exported>)>,
     intents: BTreeMap<Owner, (Arc<Value>, Arc<Value>)>,
     /// How often an owner was rendered.
     pub renders: u64,
+}
+
+/// What preparing gave, and from what: kept while its owner is not as wanted yet.
+struct Ready {
+    objects: Objects,
+    identity: Identity,
+    library: Digest,
+    prepared: Arc<render::Prepared>,
 }
 
 /// A rendering that is kept while its owner is not as wanted yet.
@@ -75,6 +84,7 @@ impl Memory {
     /// Drops the rendered manifests of an owner that is as wanted: they are rendered again when needed (design §7).
     pub fn settle(&mut self, owner: &Owner) {
         self.rendered.remove(owner);
+        self.prepared.remove(owner);
     }
 }
 
@@ -624,12 +634,27 @@ impl World {
     /// Renders an owner, or takes what was rendered before from the same inputs.
     fn render(&self, owner: &Owner, manifest: &Value, identity: &Identity, look: &Look<'_>, memory: &mut Memory) -> Made {
         let objects = self.objects_for(owner, manifest, identity.seed.as_deref());
-        let prepared = match render::prepare(&objects, owner, identity, look.library) {
-            Ok(Some(prepared)) => prepared,
-            Ok(None) => return Made::default(),
-            Err(missing) => return Made { missing: Some(missing.to_string()), ..Made::default() },
+        let known = memory
+            .prepared
+            .get(owner)
+            .filter(|ready| ready.library == *look.library.digest() && ready.identity == *identity && ready.objects == objects);
+        let prepared = if let Some(ready) = known {
+            ready.prepared.clone()
+        } else {
+            let prepared = match render::prepare(&objects, owner, identity, look.library) {
+                Ok(Some(prepared)) => Arc::new(prepared),
+                Ok(None) => return Made::default(),
+                Err(missing) => return Made { missing: Some(missing.to_string()), ..Made::default() },
+            };
+            let library = look.library.digest().clone();
+            let ready = Ready { objects, identity: identity.clone(), library, prepared: prepared.clone() };
+            memory.prepared.insert(owner.clone(), ready);
+            prepared
         };
-        memory.exports.insert(owner.clone(), (Arc::new(manifest.clone()), prepared.exports.clone()));
+        if matches!(owner.kind, Kind::Landscape | Kind::Seed) {
+            // Others read their facts.
+            memory.exports.insert(owner.clone(), (Arc::new(manifest.clone()), prepared.exports.clone()));
+        }
         let have = managed_secrets(look.observed, &prepared.target, &prepared.secret_namespace);
         let ensured = secrets::ensure(&prepared.wants, &prepared.secret_namespace, &prepared.target, &have, look.now.as_second());
         let mut generate = ensured.generate.clone();

@@ -167,10 +167,15 @@ impl Report {
         }
     }
 
+    /// Whether there is something to say and it is time to say it.
+    pub(super) fn is_wanted(&self, at: Millis, idle: bool) -> bool {
+        let something = !self.dirty.is_empty() || self.summary;
+        something && (idle || self.due.is_some_and(|due| due <= at))
+    }
+
     /// Reports what is due.
     pub(super) fn run(&mut self, state: &State, now: Timestamp, at: Millis, idle: bool, effects: &mut Vec<Effect>) {
-        let something = !self.dirty.is_empty() || self.summary;
-        if !something || !(idle || self.due.is_some_and(|due| due <= at)) {
+        if !self.is_wanted(at, idle) {
             return;
         }
         let Some(world) = state.world() else { return };

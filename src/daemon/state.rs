@@ -713,6 +713,9 @@ impl State {
     fn report_now(&mut self, now: Timestamp, at: Millis, effects: &mut Vec<Effect>) {
         let reading = !self.fetching.is_empty() || (self.key_asked && self.digest_key.is_none());
         let idle = !self.queue.is_busy(at) && !reading;
+        if !self.report.is_wanted(at, idle) {
+            return;
+        }
         let all_seen = self.world.as_ref().is_some_and(|w| w.owners().iter().all(|owner| self.plans.contains_key(owner)));
         if !all_seen && !idle {
             // A report that lacks half the fleet would say that it is gone.

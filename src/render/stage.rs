@@ -44,6 +44,7 @@ pub struct Prepared {
     pub exports: Vec<Exported>,
     /// What is wrong with templates or settings.
     pub findings: Findings,
+    context_digest: Digest,
     images: Images,
     wishes: Vec<Wish>,
 }
@@ -145,6 +146,7 @@ pub fn prepare(objects: &Objects, owner: &Owner, identity: &Identity, library: &
         namespace,
         garden_namespace,
         secret_namespace,
+        context_digest: digest::of_value(&context),
         context,
         wants,
         exports,
@@ -176,7 +178,7 @@ pub fn input(inputs: &Inputs<'_>) -> Digest {
         .collect();
     digest::of_value(&json!([
         inputs.library.digest(),
-        prepared.context,
+        prepared.context_digest,
         prepared.target,
         inputs.ensured.map(|e| &e.names),
         facts,
