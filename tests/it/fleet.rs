@@ -1,0 +1,370 @@
+//! A repository and simulated clusters for tests of the whole way: commits in, objects and status commits out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use espalier::cluster::Clusters;
+use espalier::daemon::state::Settings;
+use espalier::daemon::{self, DaemonError, Ended, Options, View};
+use espalier::git::{self, Credentials, Location, Message, Repo};
+use espalier::landscape::Target;
+use espalier::library;
+use espalier::observed::project_namespace;
+use espalier::sim::{Delays, Options as SimOptions, Sim};
+use espalier::snapshot::{Changes, RepoPath, Revision};
+use espalier::status::Standing;
+use futures::{FutureExt as _, StreamExt as _};
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::Api;
+use kube::api::{DynamicObject, ListParams, PostParams};
+use kube::runtime::{WatchStreamExt as _, watcher};
+use serde_json::{Value, json};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+
+pub const BRANCH: &str = "refs/heads/landscape/local";
+pub const STATUS: &str = "refs/heads/espalier/status/local";
+pub const NOW: i64 = 1_795_000_000;
+
+pub fn now() -> jiff::Timestamp {
+    jiff::Timestamp::from_second(NOW).expect("a valid time")
+}
+
+/// A repository and its simulated clusters.
+pub struct Fleet {
+    pub dir: tempfile::TempDir,
+    pub repo: Repo,
+    pub sims: BTreeMap<Target, Sim>,
+}
+
+impl Fleet {
+    /// The shipped example, with the shoots whose names are given; all if none are.
+    pub async fn local(shoots: &[&str]) -> Self {
+        let mut files = example();
+        if !shoots.is_empty() {
+            files.retain(|path, _| {
+                !path.as_str().contains("/shoots/")
+                    || shoots.iter().any(|s| path.as_str().ends_with(&format!("/shoots/{s}.yaml")))
+            });
+        }
+        Self::of(files).await
+    }
+
+    pub async fn of(files: BTreeMap<RepoPath, Vec<u8>>) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("repo");
+        let message = Message { subject: "Describe the landscape".into(), ..Message::default() };
+        git::create(&path, "landscape/local", files, message, NOW).await.expect("a repository");
+        let repo = Repo::open(Location::Path(path), dir.path(), Credentials::default()).await.expect("it opens");
+        let mut fleet = Self { dir, repo, sims: BTreeMap::new() };
+        fleet.open_clusters(false).await;
+        fleet
+    }
+
+    pub async fn landscape(&self) -> espalier::landscape::Landscape {
+        let head = self.head().await;
+        let snapshot = self.repo.snapshot(&head, "").await.expect("a snapshot");
+        espalier::landscape::load(&snapshot, &mut espalier::landscape::FileMemo::default()).0
+    }
+
+    pub async fn open_clusters(&mut self, on_disk: bool) {
+        let landscape = self.landscape().await;
+        let seeds = landscape.seeds.keys().map(|owner| Target::Seed(owner.name.clone()));
+        for target in std::iter::once(Target::Garden).chain(seeds) {
+            let sim = Sim::open(SimOptions {
+                name: target.to_string(),
+                state: on_disk.then(|| self.dir.path().join(format!("{target}.redb"))),
+                seed: 7,
+                actors: true,
+                garden: target == Target::Garden,
+                delays: Delays::None,
+                start: now(),
+            })
+            .expect("a simulated cluster");
+            self.sims.insert(target, sim);
+        }
+    }
+
+    /// Puts the credentials that the landscape refers to into the garden as soon as their namespaces are there.
+    pub async fn credentials(&self) {
+        let garden = self.sims[&Target::Garden].client_of("people");
+        let mut wanted: BTreeSet<(String, String)> = BTreeSet::new();
+        for (owner, value, _) in self.landscape().await.objects() {
+            let own = if owner.kind.namespaced() { project_namespace(&owner.project) } else { "garden".to_owned() };
+            references(value, &own, &mut wanted);
+        }
+        tokio::spawn(async move {
+            let namespaces: Api<Namespace> = Api::all(garden.clone());
+            let mut appearing = watcher(namespaces, watcher::Config::default()).touched_objects().boxed();
+            while let Some(Ok(namespace)) = appearing.next().await {
+                let there = namespace.metadata.name.unwrap_or_default();
+                for (_, name) in wanted.iter().filter(|(namespace, _)| *namespace == there) {
+                    let secret = json!({"metadata": {"name": name}, "stringData": {"key": CANARY}});
+                    let secrets: Api<Secret> = Api::namespaced(garden.clone(), &there);
+                    drop(secrets.create(&PostParams::default(), &serde_json::from_value(secret).expect("a secret")).await);
+                }
+            }
+        });
+    }
+
+    pub async fn head(&self) -> Revision {
+        self.repo.resolve(BRANCH).await.expect("git works").expect("the branch is there")
+    }
+
+    pub async fn commit(&self, changes: Changes) -> Revision {
+        let head = self.head().await;
+        let message = Message { subject: "Change".into(), ..Message::default() };
+        self.repo.commit(BRANCH, Some(&head), changes, message, NOW).await.expect("a commit")
+    }
+
+    /// Replaces text in a file.
+    pub async fn edit(&self, path: &str, from: &str, to: &str) -> Revision {
+        let text = self.repo.read_tree(BRANCH).await.expect("git works").remove(path).expect("the file is there");
+        assert!(text.contains(from), "{path} does not contain {from:?}");
+        self.commit(Changes::from([(path.into(), Some(text.replacen(from, to, 1)))])).await
+    }
+
+    pub fn options(&self, once: bool, view: watch::Sender<Arc<View>>) -> Options {
+        let clients: BTreeMap<Target, kube::Client> = self.sims.iter().map(|(t, s)| (t.clone(), s.client())).collect();
+        Options {
+            repo: self.repo.clone(),
+            branch: BRANCH.into(),
+            root: String::new(),
+            landscape: "local".into(),
+            clusters: Clusters::new(BTreeMap::new(), Arc::new(now)),
+            connect: Box::new(move |target, _| {
+                let client = clients.get(&target).cloned().ok_or_else(|| format!("no cluster {target}"));
+                async move { client }.boxed()
+            }),
+            poll: Duration::from_secs(3_600),
+            once,
+            accept_rewrite: false,
+            identity: "test".into(),
+            settings: Settings { status_every: 500, ..Settings::default() },
+            view,
+        }
+    }
+
+    pub async fn pass(&self) -> Ended {
+        let (view, seen) = watch::channel(Arc::<View>::default());
+        let (_stop, told) = watch::channel(false);
+        let run = daemon::run(self.options(true, view), told);
+        match tokio::time::timeout(Duration::from_secs(45), run).await {
+            Ok(ended) => ended.expect("a pass works"),
+            Err(_) => {
+                let view = seen.borrow().clone();
+                panic!("the pass did not end: {:?} {:?}\n{}", view.incomplete, view.counts, rows(&view));
+            }
+        }
+    }
+
+    pub fn writes(&self) -> u64 {
+        self.sims.values().map(|sim| sim.counters().writes("espalier")).sum()
+    }
+
+    pub async fn status_tip(&self) -> Option<Revision> {
+        self.repo.resolve(STATUS).await.expect("git works")
+    }
+}
+
+pub fn example() -> BTreeMap<RepoPath, Vec<u8>> {
+    library::example("local").into_iter().map(|(path, text)| (path, text.as_bytes().to_vec())).collect()
+}
+
+pub const CANARY: &str = "canary-c0ffee-must-never-be-seen";
+
+pub fn references(value: &Value, own: &str, out: &mut BTreeSet<(String, String)>) {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                let secret = value.get("kind").and_then(Value::as_str).unwrap_or("Secret") == "Secret";
+                if matches!(key.as_str(), "secretRef" | "credentialsRef")
+                    && secret
+                    && let Some(name) = value.get("name").and_then(Value::as_str)
+                {
+                    let namespace = value.get("namespace").and_then(Value::as_str).unwrap_or(own);
+                    out.insert((namespace.to_owned(), name.to_owned()));
+                } else {
+                    references(value, own, out);
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| references(item, own, out)),
+        _ => {}
+    }
+}
+
+pub fn explain(ended: &Ended) -> String {
+    rows(&ended.view)
+}
+
+pub fn rows(view: &View) -> String {
+    view.owners
+        .iter()
+        .filter(|(_, row)| row.standing != Standing::Ready)
+        .map(|(owner, row)| format!("{owner}: {} {}% {}\n", row.standing.word(), row.progress, row.note))
+        .collect()
+}
+
+/// A daemon that goes on.
+pub struct Running {
+    pub seen: watch::Receiver<Arc<View>>,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<Result<Ended, DaemonError>>,
+}
+
+impl Running {
+    /// Waits for a picture.
+    pub async fn until(&mut self, what: &str, wanted: impl Fn(&View) -> bool) -> Arc<View> {
+        let found = tokio::time::timeout(PATIENCE, self.seen.wait_for(|view| wanted(view))).await;
+        match found {
+            Ok(view) => view.expect("the daemon goes on").clone(),
+            Err(_) => {
+                let view = self.seen.borrow().clone();
+                panic!("{what} did not come true: {:?} {:?}\n{}", view.incomplete, view.counts, rows(&view))
+            }
+        }
+    }
+
+    /// Waits until everything is ready at a commit.
+    pub async fn ready_at(&mut self, commit: &Revision) -> Arc<View> {
+        self.until("ready", |view| {
+            view.revision.as_ref() == Some(commit)
+                && !view.owners.is_empty()
+                && view.owners.values().all(|row| row.standing == Standing::Ready)
+        })
+        .await
+    }
+
+    /// Waits for a status tree.
+    pub async fn reported(
+        &mut self,
+        fleet: &Fleet,
+        what: &str,
+        wanted: impl Fn(&BTreeMap<RepoPath, String>) -> bool,
+    ) -> BTreeMap<RepoPath, String> {
+        let mut last = BTreeMap::new();
+        let waited = tokio::time::timeout(PATIENCE, async {
+            loop {
+                self.seen.borrow_and_update();
+                last = fleet.repo.read_tree(STATUS).await.expect("git works");
+                if wanted(&last) {
+                    return;
+                }
+                self.seen.changed().await.expect("the daemon goes on");
+            }
+        });
+        if waited.await.is_err() {
+            let text: String = last.iter().map(|(path, text)| format!("--- {path}\n{text}\n")).collect();
+            panic!("{what} was not reported\n{}\n{text}", rows(&self.seen.borrow()));
+        }
+        last
+    }
+
+    pub async fn stop(self) -> Ended {
+        self.stop.send_replace(true);
+        self.task.await.expect("no panic").expect("it ended well")
+    }
+}
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How a daemon dies in the middle: before or after one of its write requests (Leases aside) got through. From then on nothing it
+/// asks for gets anywhere, as if its process was gone.
+pub struct Death {
+    left: AtomicI64,
+    pub through: bool,
+    pub came: Notify,
+}
+
+impl Death {
+    pub fn at(writes: i64, through: bool) -> Arc<Self> {
+        Arc::new(Self { left: AtomicI64::new(writes), through, came: Notify::new() })
+    }
+
+    pub fn client(self: &Arc<Self>, inner: kube::Client) -> kube::Client {
+        let death = self.clone();
+        let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+            let (death, inner) = (death.clone(), inner.clone());
+            async move {
+                let read = request.method() == http::Method::GET || request.uri().path().contains("/leases");
+                let left = death.left.fetch_sub(i64::from(!read), Ordering::SeqCst);
+                if left > 1 || (left == 1 && read) {
+                    return inner.send(request).await;
+                }
+                if left == 1 {
+                    if death.through {
+                        drop(inner.send(request).await);
+                    }
+                    death.came.notify_one();
+                }
+                std::future::pending().await
+            }
+        });
+        kube::Client::new(service, "default")
+    }
+}
+
+/// Every object of the clusters, short of what no two runs have in common.
+pub type Dump = BTreeMap<String, Value>;
+
+impl Fleet {
+    pub async fn start(&self) -> Running {
+        let (view, seen) = watch::channel(Arc::<View>::default());
+        let (stop, told) = watch::channel(false);
+        let task = tokio::spawn(daemon::run(self.options(false, view), told));
+        Running { seen, stop, task }
+    }
+
+    /// One object, by its path in the API.
+    pub async fn get(&self, target: &Target, path: &str) -> Option<Value> {
+        let request = http::Request::get(path).body(Vec::new()).expect("a request");
+        match self.sims[target].client_of("people").request::<Value>(request).await {
+            Ok(value) => Some(value),
+            Err(kube::Error::Api(status)) if status.code == 404 => None,
+            Err(e) => panic!("GET {path}: {e}"),
+        }
+    }
+
+    /// Does something by hand.
+    pub async fn by_hand(&self, target: &Target, method: &str, path: &str, body: &Value) -> Value {
+        let kind = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
+        let request = http::Request::builder().method(method).uri(path).header("content-type", kind);
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let request = request.body(body).expect("a request");
+        match self.sims[target].client_of("people").request::<Value>(request).await {
+            Ok(value) => value,
+            Err(e) => panic!("{method} {path}: {e}"),
+        }
+    }
+
+    /// All objects, by cluster, kind, namespace and name, without what the server and the clock add.
+    pub async fn dump(&self) -> Dump {
+        let mut out = Dump::new();
+        for (target, sim) in &self.sims {
+            let client = sim.client_of("people");
+            let found = kube::discovery::Discovery::new(client.clone()).run().await.expect("discovery");
+            for group in found.groups() {
+                for (resource, capabilities) in group.recommended_resources() {
+                    if !capabilities.supports_operation(kube::discovery::verbs::LIST) {
+                        continue;
+                    }
+                    let all: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+                    for object in all.list(&ListParams::default()).await.expect("a list") {
+                        let mut value = serde_json::to_value(&object).expect("an object");
+                        let metadata = value["metadata"].as_object_mut().expect("metadata");
+                        for field in ["uid", "resourceVersion", "creationTimestamp", "managedFields", "generation"] {
+                            metadata.remove(field);
+                        }
+                        let name = object.metadata.name.unwrap_or_default();
+                        let namespace = object.metadata.namespace.unwrap_or_default();
+                        out.insert(format!("{target} {} {namespace}/{name}", resource.kind), value);
+                    }
+                }
+            }
+        }
+        out
+    }
+}
