@@ -94,7 +94,13 @@ pub fn plan(request: Request<'_>) -> OwnerPlan {
     };
     let open = accepted && request.gates.is_empty();
     if open && request.releases.iter().all(|r| request.observed.complete(&r.target)) {
-        plan.generate = request.generate.iter().filter(|g| request.observed.complete(&g.target)).cloned().collect();
+        // A secret is made once its namespace is there; asking earlier would only fail.
+        let housed = |g: &Generate| {
+            let namespace = ObjectKey::new("", "Namespace", "", &g.namespace);
+            request.observed.get(&g.target, &namespace).is_some_and(|n| !n.deleting)
+        };
+        plan.generate =
+            request.generate.iter().filter(|g| request.observed.complete(&g.target) && housed(g)).cloned().collect();
     }
 
     let mut settled: BTreeMap<&str, bool> = BTreeMap::new();

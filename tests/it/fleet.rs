@@ -57,6 +57,8 @@ impl Fleet {
         let path = dir.path().join("repo");
         let message = Message { subject: "Describe the landscape".into(), ..Message::default() };
         git::create(&path, "landscape/local", files, message, NOW).await.expect("a repository");
+        // Nobody has the branch checked out, so tests may move it.
+        git2::Repository::open(&path).expect("it opens").set_head("refs/heads/elsewhere").expect("a head");
         let repo = Repo::open(Location::Path(path), dir.path(), Credentials::default()).await.expect("it opens");
         let mut fleet = Self { dir, repo, sims: BTreeMap::new() };
         fleet.open_clusters(false).await;
@@ -218,12 +220,15 @@ pub struct Running {
 impl Running {
     /// Waits for a picture.
     pub async fn until(&mut self, what: &str, wanted: impl Fn(&View) -> bool) -> Arc<View> {
-        let found = tokio::time::timeout(PATIENCE, self.seen.wait_for(|view| wanted(view))).await;
-        match found {
-            Ok(view) => view.expect("the daemon goes on").clone(),
+        let waited = async { self.seen.wait_for(|view| wanted(view)).await.expect("the daemon goes on").clone() };
+        match tokio::time::timeout(PATIENCE, waited).await {
+            Ok(view) => view,
             Err(_) => {
                 let view = self.seen.borrow().clone();
-                panic!("{what} did not come true: {:?} {:?}\n{}", view.incomplete, view.counts, rows(&view))
+                panic!(
+                    "{what} did not come true: {:?} {:?}\n{}\n{:#?}",
+                    view.incomplete, view.counts, rows(&view), view.owners
+                )
             }
         }
     }

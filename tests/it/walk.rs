@@ -1,13 +1,15 @@
 //! What commits, people and accidents do to running clusters: one test per promise.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use espalier::landscape::{Kind, Owner, Target};
-use espalier::observed::TRACKING_ANNOTATION;
-use espalier::snapshot::Changes;
+use espalier::observed::{OWNER_LABEL, TRACKING_ANNOTATION};
+use espalier::sim::Fault;
+use espalier::snapshot::{Changes, RepoPath};
+use espalier::status::Standing;
 use serde_json::{Value, json};
 
-use super::fleet::{Dump, Fleet, STATUS};
+use super::fleet::{BRANCH, CANARY, Dump, Fleet, STATUS, explain};
 
 const MINI: &str = "projects/shop/shoots/mini.yaml";
 const PLANE: &str = "/apis/apps/v1/namespaces/shoot--shop--mini/deployments/kube-apiserver";
@@ -29,7 +31,9 @@ async fn a_newer_patch_version_touches_its_shoot_only() {
     let fleet = Fleet::local(&["mini", "api"]).await;
     fleet.edit(MINI, "1.35.3", "1.35.1").await;
     fleet.credentials().await;
+    let all = fleet.pass().await.view.owners.len();
     let mut running = fleet.start().await;
+    running.until("all were looked at", |v| v.owners.len() == all).await;
     running.ready_at(&fleet.head().await).await;
     let before = image(&fleet.get(&seed(), PLANE).await.expect("it runs"));
     assert!(before.ends_with("v1.35.1"), "{before}");
@@ -37,8 +41,7 @@ async fn a_newer_patch_version_touches_its_shoot_only() {
     let commit = fleet.edit(MINI, "1.35.1", "1.35.3").await;
     running.until("written", |v| v.revision.as_ref() == Some(&commit) && !v.counts.written_since_head.is_empty()).await;
     running.ready_at(&commit).await;
-    let tree = running.reported(&fleet, "the new version", |t| t["STATUS.md"].contains(commit.short())).await;
-    drop(tree);
+    running.reported(&fleet, "the new version", |t| t["STATUS.md"].contains(&commit.0)).await;
     let ended = running.stop().await;
     assert_eq!(ended.view.counts.evaluated_since_head, BTreeSet::from([mini()]));
     assert_eq!(ended.view.counts.written_since_head, BTreeSet::from([mini()]));
@@ -79,7 +82,7 @@ async fn a_revert_brings_the_same_objects_back() {
     let mut running = fleet.start().await;
     running.ready_at(&fleet.head().await).await;
     let before = ours(fleet.dump().await);
-    let old = fleet.repo.read_tree(super::fleet::BRANCH).await.expect("git works").remove(MINI).expect("there");
+    let old = fleet.repo.read_tree(BRANCH).await.expect("git works").remove(MINI).expect("there");
 
     let new = old.replace("        maximum: 1\n", "        maximum: 4\n")
         + "      - name: two\n        minimum: 1\n        maximum: 1\n        machine:\n          type: m6i.large\n        \
@@ -96,4 +99,184 @@ async fn a_revert_brings_the_same_objects_back() {
     let differences = differences(&before, &ours(fleet.dump().await));
     assert!(differences.is_empty(), "{}", differences.join("\n"));
     running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_garden_that_was_not_listed_to_its_end_is_left_alone() {
+    let fleet = Fleet::local(&["api"]).await;
+    fleet.credentials().await;
+    let garden = &fleet.sims[&Target::Garden];
+    garden.faults().add(Fault::CutList { kind: None, after: 1, status: 500 });
+    let mut running = fleet.start().await;
+    let view = running.until("said", |v| v.incomplete.contains_key(&Target::Garden) && !v.owners.is_empty()).await;
+    assert!(!view.incomplete[&Target::Garden].is_empty(), "it says why");
+    running.stop().await;
+    assert_eq!(fleet.writes(), 0, "nothing is done in the dark");
+
+    // With the whole list, the same commit goes ahead.
+    garden.faults().clear();
+    let ended = fleet.pass().await;
+    assert_eq!(explain(&ended), "");
+
+    // Cut short again: a confirmed deletion waits.
+    fleet.edit(API, "  name: api\n", CONFIRMED).await;
+    fleet.pass().await;
+    garden.faults().add(Fault::CutList { kind: Some("Shoot".into()), after: 0, status: 500 });
+    let commit = fleet.commit(Changes::from([(API.into(), None)])).await;
+    let before = fleet.writes();
+    let mut running = fleet.start().await;
+    running
+        .until("said", |v| v.revision.as_ref() == Some(&commit) && v.incomplete.contains_key(&Target::Garden) && !v.owners.is_empty())
+        .await;
+    running.stop().await;
+    assert_eq!(fleet.writes(), before, "nothing is deleted in the dark");
+    assert!(fleet.get(&seed(), "/api/v1/namespaces/shoot--lab--api").await.is_some());
+}
+
+const API: &str = "projects/lab/shoots/api.yaml";
+const CONFIRMED: &str = "  name: api\n  annotations:\n    confirmation.gardener.cloud/deletion: \"true\"\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_changes_by_hand_is_restored() {
+    let fleet = Fleet::local(&["mini"]).await;
+    fleet.credentials().await;
+    let mut running = fleet.start().await;
+    running.ready_at(&fleet.head().await).await;
+    let before = ours(fleet.dump().await);
+    let labels = |key: &str| before[key]["metadata"].clone();
+
+    // Somebody's copy with all our labels, and the annotation of what it was copied from.
+    let copied = before.keys().find(|k| k.contains("ConfigMap shoot--shop--mini/")).expect("a ConfigMap of ours");
+    let copy = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {
+        "name": "copy", "namespace": "shoot--shop--mini",
+        "labels": labels(copied)["labels"], "annotations": labels(copied)["annotations"],
+    }});
+    fleet.by_hand(&seed(), "POST", "/api/v1/namespaces/shoot--shop--mini/configmaps", &copy).await;
+
+    let steps = running.seen.borrow().counts.steps;
+    let patch = json!({"spec": {"template": {"spec": {"priorityClassName": "mine"}}, "paused": true, "minReadySeconds": 7}});
+    fleet.by_hand(&seed(), "PATCH", PLANE, &patch).await;
+    let view = running.until("restored", |v| v.counts.steps > steps).await;
+    running.ready_at(&fleet.head().await).await;
+    let steps = view.counts.steps;
+
+    let service = "/api/v1/namespaces/shoot--shop--mini/services/kube-apiserver";
+    let old = fleet.get(&seed(), service).await.expect("a Service");
+    fleet.by_hand(&seed(), "DELETE", service, &Value::Null).await;
+    running.until("created again", |v| v.counts.steps > steps).await;
+    running.ready_at(&fleet.head().await).await;
+    let new = fleet.get(&seed(), service).await.expect("a Service again");
+    assert_ne!(new["metadata"]["uid"], old["metadata"]["uid"]);
+
+    let mut after = ours(fleet.dump().await);
+    let kept = after.remove("seed-aws-eu1 ConfigMap shoot--shop--mini/copy").or_else(|| {
+        let key = after.keys().find(|k| k.ends_with("ConfigMap shoot--shop--mini/copy")).cloned();
+        key.and_then(|key| after.remove(&key))
+    });
+    assert!(kept.is_some(), "labels do not prove ownership");
+    // What we do not write stays as people set it: `paused` and `minReadySeconds` are nobody's drift.
+    let plane = before.keys().find(|k| k.ends_with("Deployment shoot--shop--mini/kube-apiserver")).expect("there").clone();
+    let class = |dump: &Dump| dump[&plane].pointer("/spec/template/spec/priorityClassName").cloned();
+    assert_eq!(class(&after), class(&before));
+    assert!(class(&after).is_some(), "we do set a priority class");
+    let named: BTreeSet<&String> = after.keys().collect();
+    assert_eq!(named, before.keys().collect(), "the same objects");
+
+    // Slices carry our labels as their Services do; they are their controller's.
+    let slices = fleet.get(&seed(), "/apis/discovery.k8s.io/v1/namespaces/shoot--shop--mini/endpointslices").await.expect("a list");
+    let ours = |slice: &&Value| slice.pointer("/metadata/labels").is_some_and(|l| l.get(OWNER_LABEL).is_some());
+    assert!(slices["items"].as_array().expect("items").iter().filter(ours).count() > 0, "{slices}");
+    let deleted = fleet.sims[&seed()].counters().requests;
+    let touched: Vec<_> =
+        deleted.keys().filter(|r| r.user == "espalier" && r.is_write() && r.resource.starts_with("endpointslices")).collect();
+    assert!(touched.is_empty(), "{touched:?}");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_object_in_the_way_is_held_and_not_overwritten() {
+    let fleet = Fleet::local(&["api"]).await;
+    fleet.credentials().await;
+    let path = "/api/v1/namespaces/shoot--lab--api";
+    let theirs = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shoot--lab--api", "labels": {"mine": "yes"}}});
+    let made = fleet.by_hand(&seed(), "POST", "/api/v1/namespaces", &theirs).await;
+    let mut running = fleet.start().await;
+    let api = Owner::project(Kind::Shoot, "lab", "api");
+    let view = running.until("held", |v| v.owners.get(&api).is_some_and(|row| row.standing == Standing::Failed)).await;
+    assert!(view.owners[&api].note.contains("is not ours"), "{}", view.owners[&api].note);
+    let now = fleet.get(&seed(), path).await.expect("still there");
+    assert_eq!(now["metadata"]["resourceVersion"], made["metadata"]["resourceVersion"], "untouched: {now}");
+    fleet.by_hand(&seed(), "DELETE", path, &Value::Null).await;
+    running.ready_at(&fleet.head().await).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_branch_that_vanishes_or_is_rewritten_changes_nothing() {
+    let fleet = Fleet::local(&["api"]).await;
+    fleet.credentials().await;
+    let mut running = fleet.start().await;
+    let head = fleet.head().await;
+    running.ready_at(&head).await;
+    let raw = git2::Repository::open(fleet.dir.path().join("repo")).expect("it opens");
+    let oid = git2::Oid::from_str(&head.to_string()).expect("an id");
+    let before = ours(fleet.dump().await);
+
+    raw.find_reference(BRANCH).expect("there").delete().expect("deleted");
+    let view = running.until("told", |v| v.git_trouble.is_some()).await;
+    assert_eq!(view.revision.as_ref(), Some(&head), "the last state is kept");
+    running.reported(&fleet, "the missing branch", |t| t["STATUS.md"].contains("there is no branch")).await;
+    raw.reference(BRANCH, oid, false, "back").expect("written");
+    running.until("recovered", |v| v.git_trouble.is_none()).await;
+
+    // Another history with nothing in it: everything would be gone.
+    let who = git2::Signature::new("a", "a@b", &git2::Time::new(0, 0)).expect("valid");
+    let empty = raw.treebuilder(None).expect("a tree").write().expect("written");
+    let other = raw.commit(None, &who, &who, "other", &raw.find_tree(empty).expect("there"), &[]).expect("a commit");
+    raw.reference(BRANCH, other, true, "rewritten").expect("written");
+    let view = running.until("told", |v| v.git_trouble.as_ref().is_some_and(|t| t.contains("rewritten"))).await;
+    assert_eq!(view.revision.as_ref(), Some(&head), "the last state is kept");
+    running.reported(&fleet, "the rewritten branch", |t| t["STATUS.md"].contains("was rewritten")).await;
+    raw.reference(BRANCH, oid, true, "back").expect("written");
+    running.until("recovered", |v| v.git_trouble.is_none()).await;
+    running.reported(&fleet, "that all is well", |t| !t["STATUS.md"].contains("rewritten")).await;
+    assert!(differences(&before, &ours(fleet.dump().await)).is_empty());
+
+    let next = fleet.edit(API, "eventTTL: 2h", "eventTTL: 3h").await;
+    running.until("written", |v| v.revision.as_ref() == Some(&next) && !v.counts.written_since_head.is_empty()).await;
+    running.ready_at(&next).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_stay_in_secrets() {
+    let fleet = Fleet::local(&["mini"]).await;
+    fleet.credentials().await;
+    let ended = fleet.pass().await;
+    assert_eq!(explain(&ended), "");
+    let mut texts: BTreeMap<String, String> = BTreeMap::new();
+    texts.insert("metrics".into(), espalier::web::text(&ended.view));
+    texts.insert("view".into(), format!("{ended:?}"));
+    let tree = fleet.repo.read_tree(STATUS).await.expect("git works");
+    texts.extend(tree.into_iter().map(|(path, text)| (path.to_string(), text)));
+    let mut values: BTreeMap<String, String> = BTreeMap::new();
+    for (name, object) in fleet.dump().await {
+        if object["kind"] != "Secret" && !name.contains(" Secret ") {
+            texts.insert(name, object.to_string());
+            continue;
+        }
+        let keys = ["key", "tls.key", "ca.key", "token", "password", "id_rsa", "encryption-configuration.yaml"];
+        for (key, value) in object["data"].as_object().into_iter().flatten() {
+            if keys.contains(&key.as_str()) || key.ends_with(".key") {
+                values.insert(format!("{name} {key}"), value.as_str().expect("text").to_owned());
+            }
+        }
+    }
+    assert!(values.len() > 10, "there are secrets: {:?}", values.keys());
+    for (name, text) in &texts {
+        assert!(!text.contains(CANARY) && !text.contains("PRIVATE KEY"), "{name} shows a secret");
+        for (secret, value) in &values {
+            assert!(value.len() < 16 || !text.contains(value.as_str()), "{name} shows {secret}");
+        }
+    }
 }
