@@ -17,7 +17,7 @@ async fn a_commit_becomes_clusters_and_a_status_commit() {
     // The status branch: a file per object, the page, trailers that name the commit.
     let tree = fleet.repo.read_tree(STATUS).await.expect("git works");
     assert!(tree.contains_key("STATUS.md"));
-    for (owner, _) in &ended.view.owners {
+    for owner in ended.view.owners.keys() {
         let name = format!("{}.status.yaml", owner.name);
         let found =
             tree.keys().any(|p| p.as_str().ends_with(&name)) || tree.values().any(|t| t.contains(&format!("for: {owner}")));

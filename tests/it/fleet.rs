@@ -24,24 +24,24 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
-pub const BRANCH: &str = "refs/heads/landscape/local";
-pub const STATUS: &str = "refs/heads/espalier/status/local";
-pub const NOW: i64 = 1_795_000_000;
+pub(crate) const BRANCH: &str = "refs/heads/landscape/local";
+pub(crate) const STATUS: &str = "refs/heads/espalier/status/local";
+pub(crate) const NOW: i64 = 1_795_000_000;
 
-pub fn now() -> jiff::Timestamp {
+pub(crate) fn now() -> jiff::Timestamp {
     jiff::Timestamp::from_second(NOW).expect("a valid time")
 }
 
 /// A repository and its simulated clusters.
-pub struct Fleet {
-    pub dir: tempfile::TempDir,
-    pub repo: Repo,
-    pub sims: BTreeMap<Target, Sim>,
+pub(crate) struct Fleet {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) repo: Repo,
+    pub(crate) sims: BTreeMap<Target, Sim>,
 }
 
 impl Fleet {
     /// The shipped example, with the shoots whose names are given; all if none are.
-    pub async fn local(shoots: &[&str]) -> Self {
+    pub(crate) async fn local(shoots: &[&str]) -> Self {
         let mut files = example();
         if !shoots.is_empty() {
             files.retain(|path, _| {
@@ -52,7 +52,7 @@ impl Fleet {
         Self::of(files).await
     }
 
-    pub async fn of(files: BTreeMap<RepoPath, Vec<u8>>) -> Self {
+    pub(crate) async fn of(files: BTreeMap<RepoPath, Vec<u8>>) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let path = dir.path().join("repo");
         let message = Message { subject: "Describe the landscape".into(), ..Message::default() };
@@ -65,13 +65,13 @@ impl Fleet {
         fleet
     }
 
-    pub async fn landscape(&self) -> espalier::landscape::Landscape {
+    pub(crate) async fn landscape(&self) -> espalier::landscape::Landscape {
         let head = self.head().await;
         let snapshot = self.repo.snapshot(&head, "").await.expect("a snapshot");
         espalier::landscape::load(&snapshot, &mut espalier::landscape::FileMemo::default()).0
     }
 
-    pub async fn open_clusters(&mut self, on_disk: bool) {
+    pub(crate) async fn open_clusters(&mut self, on_disk: bool) {
         let landscape = self.landscape().await;
         let seeds = landscape.seeds.keys().map(|owner| Target::Seed(owner.name.clone()));
         for target in std::iter::once(Target::Garden).chain(seeds) {
@@ -90,7 +90,7 @@ impl Fleet {
     }
 
     /// Puts the credentials that the landscape refers to into the garden as soon as their namespaces are there.
-    pub async fn credentials(&self) {
+    pub(crate) async fn credentials(&self) {
         let garden = self.sims[&Target::Garden].client_of("people");
         let mut wanted: BTreeSet<(String, String)> = BTreeSet::new();
         for (owner, value, _) in self.landscape().await.objects() {
@@ -111,24 +111,24 @@ impl Fleet {
         });
     }
 
-    pub async fn head(&self) -> Revision {
+    pub(crate) async fn head(&self) -> Revision {
         self.repo.resolve(BRANCH).await.expect("git works").expect("the branch is there")
     }
 
-    pub async fn commit(&self, changes: Changes) -> Revision {
+    pub(crate) async fn commit(&self, changes: Changes) -> Revision {
         let head = self.head().await;
         let message = Message { subject: "Change".into(), ..Message::default() };
         self.repo.commit(BRANCH, Some(&head), changes, message, NOW).await.expect("a commit")
     }
 
     /// Replaces text in a file.
-    pub async fn edit(&self, path: &str, from: &str, to: &str) -> Revision {
+    pub(crate) async fn edit(&self, path: &str, from: &str, to: &str) -> Revision {
         let text = self.repo.read_tree(BRANCH).await.expect("git works").remove(path).expect("the file is there");
         assert!(text.contains(from), "{path} does not contain {from:?}");
         self.commit(Changes::from([(path.into(), Some(text.replacen(from, to, 1)))])).await
     }
 
-    pub fn options(&self, once: bool, view: watch::Sender<Arc<View>>) -> Options {
+    pub(crate) fn options(&self, once: bool, view: watch::Sender<Arc<View>>) -> Options {
         let clients: BTreeMap<Target, kube::Client> = self.sims.iter().map(|(t, s)| (t.clone(), s.client())).collect();
         Options {
             repo: self.repo.clone(),
@@ -140,7 +140,7 @@ impl Fleet {
                 let client = clients.get(&target).cloned().ok_or_else(|| format!("no cluster {target}"));
                 async move { client }.boxed()
             }),
-            poll: Duration::from_secs(3_600),
+            poll: Duration::from_hours(1),
             once,
             accept_rewrite: false,
             identity: "test".into(),
@@ -149,35 +149,33 @@ impl Fleet {
         }
     }
 
-    pub async fn pass(&self) -> Ended {
+    pub(crate) async fn pass(&self) -> Ended {
         let (view, seen) = watch::channel(Arc::<View>::default());
         let (_stop, told) = watch::channel(false);
         let run = daemon::run(self.options(true, view), told);
-        match tokio::time::timeout(Duration::from_secs(45), run).await {
-            Ok(ended) => ended.expect("a pass works"),
-            Err(_) => {
-                let view = seen.borrow().clone();
-                panic!("the pass did not end: {:?} {:?}\n{}", view.incomplete, view.counts, rows(&view));
-            }
+        if let Ok(ended) = tokio::time::timeout(Duration::from_secs(45), run).await {
+            return ended.expect("a pass works");
         }
+        let view = seen.borrow().clone();
+        panic!("the pass did not end: {:?} {:?}\n{}", view.incomplete, view.counts, rows(&view));
     }
 
-    pub fn writes(&self) -> u64 {
+    pub(crate) fn writes(&self) -> u64 {
         self.sims.values().map(|sim| sim.counters().writes("espalier")).sum()
     }
 
-    pub async fn status_tip(&self) -> Option<Revision> {
+    pub(crate) async fn status_tip(&self) -> Option<Revision> {
         self.repo.resolve(STATUS).await.expect("git works")
     }
 }
 
-pub fn example() -> BTreeMap<RepoPath, Vec<u8>> {
+pub(crate) fn example() -> BTreeMap<RepoPath, Vec<u8>> {
     library::example("local").into_iter().map(|(path, text)| (path, text.as_bytes().to_vec())).collect()
 }
 
-pub const CANARY: &str = "canary-c0ffee-must-never-be-seen";
+pub(crate) const CANARY: &str = "canary-c0ffee-must-never-be-seen";
 
-pub fn references(value: &Value, own: &str, out: &mut BTreeSet<(String, String)>) {
+pub(crate) fn references(value: &Value, own: &str, out: &mut BTreeSet<(String, String)>) {
     match value {
         Value::Object(map) => {
             for (key, value) in map {
@@ -198,28 +196,26 @@ pub fn references(value: &Value, own: &str, out: &mut BTreeSet<(String, String)>
     }
 }
 
-pub fn explain(ended: &Ended) -> String {
+pub(crate) fn explain(ended: &Ended) -> String {
     rows(&ended.view)
 }
 
-pub fn rows(view: &View) -> String {
-    view.owners
-        .iter()
-        .filter(|(_, row)| row.standing != Standing::Ready)
-        .map(|(owner, row)| format!("{owner}: {} {}% {}\n", row.standing.word(), row.progress, row.note))
-        .collect()
+pub(crate) fn rows(view: &View) -> String {
+    let behind = view.owners.iter().filter(|(_, row)| row.standing != Standing::Ready);
+    let lines = behind.map(|(owner, row)| format!("{owner}: {} {}% {}", row.standing.word(), row.progress, row.note));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// A daemon that goes on.
-pub struct Running {
-    pub seen: watch::Receiver<Arc<View>>,
+pub(crate) struct Running {
+    pub(crate) seen: watch::Receiver<Arc<View>>,
     stop: watch::Sender<bool>,
     task: JoinHandle<Result<Ended, DaemonError>>,
 }
 
 impl Running {
     /// Waits for a picture.
-    pub async fn until(&mut self, what: &str, wanted: impl Fn(&View) -> bool) -> Arc<View> {
+    pub(crate) async fn until(&mut self, what: &str, wanted: impl Fn(&View) -> bool) -> Arc<View> {
         let waited = async { self.seen.wait_for(|view| wanted(view)).await.expect("the daemon goes on").clone() };
         match tokio::time::timeout(PATIENCE, waited).await {
             Ok(view) => view,
@@ -234,7 +230,7 @@ impl Running {
     }
 
     /// Waits until everything is ready at a commit.
-    pub async fn ready_at(&mut self, commit: &Revision) -> Arc<View> {
+    pub(crate) async fn ready_at(&mut self, commit: &Revision) -> Arc<View> {
         self.until("ready", |view| {
             view.revision.as_ref() == Some(commit)
                 && !view.owners.is_empty()
@@ -244,7 +240,7 @@ impl Running {
     }
 
     /// Waits for a status tree.
-    pub async fn reported(
+    pub(crate) async fn reported(
         &mut self,
         fleet: &Fleet,
         what: &str,
@@ -268,28 +264,28 @@ impl Running {
         last
     }
 
-    pub async fn stop(self) -> Ended {
+    pub(crate) async fn stop(self) -> Ended {
         self.stop.send_replace(true);
         self.task.await.expect("no panic").expect("it ended well")
     }
 }
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How a daemon dies in the middle: before or after one of its write requests (Leases aside) got through. From then on nothing it
 /// asks for gets anywhere, as if its process was gone.
-pub struct Death {
+pub(crate) struct Death {
     left: AtomicI64,
-    pub through: bool,
-    pub came: Notify,
+    pub(crate) through: bool,
+    pub(crate) came: Notify,
 }
 
 impl Death {
-    pub fn at(writes: i64, through: bool) -> Arc<Self> {
+    pub(crate) fn at(writes: i64, through: bool) -> Arc<Self> {
         Arc::new(Self { left: AtomicI64::new(writes), through, came: Notify::new() })
     }
 
-    pub fn client(self: &Arc<Self>, inner: kube::Client) -> kube::Client {
+    pub(crate) fn client(self: &Arc<Self>, inner: kube::Client) -> kube::Client {
         let death = self.clone();
         let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
             let (death, inner) = (death.clone(), inner.clone());
@@ -313,10 +309,10 @@ impl Death {
 }
 
 /// Every object of the clusters, short of what no two runs have in common.
-pub type Dump = BTreeMap<String, Value>;
+pub(crate) type Dump = BTreeMap<String, Value>;
 
 impl Fleet {
-    pub async fn start(&self) -> Running {
+    pub(crate) async fn start(&self) -> Running {
         let (view, seen) = watch::channel(Arc::<View>::default());
         let (stop, told) = watch::channel(false);
         let task = tokio::spawn(daemon::run(self.options(false, view), told));
@@ -324,7 +320,7 @@ impl Fleet {
     }
 
     /// One object, by its path in the API.
-    pub async fn get(&self, target: &Target, path: &str) -> Option<Value> {
+    pub(crate) async fn get(&self, target: &Target, path: &str) -> Option<Value> {
         let request = http::Request::get(path).body(Vec::new()).expect("a request");
         match self.sims[target].client_of("people").request::<Value>(request).await {
             Ok(value) => Some(value),
@@ -334,7 +330,7 @@ impl Fleet {
     }
 
     /// Does something by hand.
-    pub async fn by_hand(&self, target: &Target, method: &str, path: &str, body: &Value) -> Value {
+    pub(crate) async fn by_hand(&self, target: &Target, method: &str, path: &str, body: &Value) -> Value {
         let kind = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
         let request = http::Request::builder().method(method).uri(path).header("content-type", kind);
         let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
@@ -346,7 +342,7 @@ impl Fleet {
     }
 
     /// All objects, by cluster, kind, namespace and name, without what the server and the clock add.
-    pub async fn dump(&self) -> Dump {
+    pub(crate) async fn dump(&self) -> Dump {
         let mut out = Dump::new();
         for (target, sim) in &self.sims {
             let client = sim.client_of("people");
