@@ -99,8 +99,7 @@ pub fn plan(request: Request<'_>) -> OwnerPlan {
             let namespace = ObjectKey::new("", "Namespace", "", &g.namespace);
             request.observed.get(&g.target, &namespace).is_some_and(|n| !n.deleting)
         };
-        plan.generate =
-            request.generate.iter().filter(|g| request.observed.complete(&g.target) && housed(g)).cloned().collect();
+        plan.generate = request.generate.iter().filter(|g| request.observed.complete(&g.target) && housed(g)).cloned().collect();
     }
 
     let mut settled: BTreeMap<&str, bool> = BTreeMap::new();

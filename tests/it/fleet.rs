@@ -221,10 +221,7 @@ impl Running {
             Ok(view) => view,
             Err(_) => {
                 let view = self.seen.borrow().clone();
-                panic!(
-                    "{what} did not come true: {:?} {:?}\n{}\n{:#?}",
-                    view.incomplete, view.counts, rows(&view), view.owners
-                )
+                panic!("{what} did not come true: {:?} {:?}\n{}\n{:#?}", view.incomplete, view.counts, rows(&view), view.owners)
             }
         }
     }

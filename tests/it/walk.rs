@@ -126,7 +126,9 @@ async fn a_garden_that_was_not_listed_to_its_end_is_left_alone() {
     let before = fleet.writes();
     let mut running = fleet.start().await;
     running
-        .until("said", |v| v.revision.as_ref() == Some(&commit) && v.incomplete.contains_key(&Target::Garden) && !v.owners.is_empty())
+        .until("said", |v| {
+            v.revision.as_ref() == Some(&commit) && v.incomplete.contains_key(&Target::Garden) && !v.owners.is_empty()
+        })
         .await;
     running.stop().await;
     assert_eq!(fleet.writes(), before, "nothing is deleted in the dark");
@@ -183,7 +185,8 @@ async fn what_somebody_changes_by_hand_is_restored() {
     assert_eq!(named, before.keys().collect(), "the same objects");
 
     // Slices carry our labels as their Services do; they are their controller's.
-    let slices = fleet.get(&seed(), "/apis/discovery.k8s.io/v1/namespaces/shoot--shop--mini/endpointslices").await.expect("a list");
+    let slices =
+        fleet.get(&seed(), "/apis/discovery.k8s.io/v1/namespaces/shoot--shop--mini/endpointslices").await.expect("a list");
     let ours = |slice: &&Value| slice.pointer("/metadata/labels").is_some_and(|l| l.get(OWNER_LABEL).is_some());
     assert!(slices["items"].as_array().expect("items").iter().filter(ours).count() > 0, "{slices}");
     let deleted = fleet.sims[&seed()].counters().requests;
@@ -198,7 +201,8 @@ async fn a_foreign_object_in_the_way_is_held_and_not_overwritten() {
     let fleet = Fleet::local(&["api"]).await;
     fleet.credentials().await;
     let path = "/api/v1/namespaces/shoot--lab--api";
-    let theirs = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shoot--lab--api", "labels": {"mine": "yes"}}});
+    let theirs =
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shoot--lab--api", "labels": {"mine": "yes"}}});
     let made = fleet.by_hand(&seed(), "POST", "/api/v1/namespaces", &theirs).await;
     let mut running = fleet.start().await;
     let api = Owner::project(Kind::Shoot, "lab", "api");
