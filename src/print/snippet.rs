@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn the_first_line_is_greppable_and_the_caret_stands_below_the_value() {
         let text = "kind: Shoot\nspec:\n  kubernetes:\n    version: 1.35.0\n";
-        let finding = Finding::error(Code::new("X-Y"), "too new").at(place(49, 55, 4, 14)).help("wait");
+        let finding = Finding::error(Code::new("X-Y"), "too new").at(place(45, 51, 4, 14)).help("wait");
         let shown = findings(&Findings(vec![finding]), &|_| Some(Arc::from(text)), 100);
         let plain = anstream::adapter::strip_str(&shown).to_string();
         assert_eq!(
