@@ -217,13 +217,11 @@ impl Running {
     /// Waits for a picture.
     pub(crate) async fn until(&mut self, what: &str, wanted: impl Fn(&View) -> bool) -> Arc<View> {
         let waited = async { self.seen.wait_for(|view| wanted(view)).await.expect("the daemon goes on").clone() };
-        match tokio::time::timeout(PATIENCE, waited).await {
-            Ok(view) => view,
-            Err(_) => {
-                let view = self.seen.borrow().clone();
-                panic!("{what} did not come true: {:?} {:?}\n{}\n{:#?}", view.incomplete, view.counts, rows(&view), view.owners)
-            }
+        if let Ok(view) = tokio::time::timeout(PATIENCE, waited).await {
+            return view;
         }
+        let view = self.seen.borrow().clone();
+        panic!("{what} did not come true: {:?} {:?}\n{}\n{:#?}", view.incomplete, view.counts, rows(&view), view.owners)
     }
 
     /// Waits until everything is ready at a commit.
@@ -255,7 +253,8 @@ impl Running {
             }
         });
         if waited.await.is_err() {
-            let text: String = last.iter().map(|(path, text)| format!("--- {path}\n{text}\n")).collect();
+            let text: Vec<String> = last.iter().map(|(path, text)| format!("--- {path}\n{text}")).collect();
+            let text = text.join("\n");
             panic!("{what} was not reported\n{}\n{text}", rows(&self.seen.borrow()));
         }
         last
@@ -309,6 +308,7 @@ impl Death {
 pub(crate) type Dump = BTreeMap<String, Value>;
 
 impl Fleet {
+    #[allow(clippy::unused_async, reason = "spawns: only to be called on a runtime")]
     pub(crate) async fn start(&self) -> Running {
         let (view, seen) = watch::channel(Arc::<View>::default());
         let (stop, told) = watch::channel(false);

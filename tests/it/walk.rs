@@ -271,7 +271,7 @@ async fn secrets_stay_in_secrets() {
         }
         let keys = ["key", "tls.key", "ca.key", "token", "password", "id_rsa", "encryption-configuration.yaml"];
         for (key, value) in object["data"].as_object().into_iter().flatten() {
-            if keys.contains(&key.as_str()) || key.ends_with(".key") {
+            if keys.contains(&key.as_str()) || key.rsplit('.').next() == Some("key") {
                 values.insert(format!("{name} {key}"), value.as_str().expect("text").to_owned());
             }
         }
