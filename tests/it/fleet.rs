@@ -270,12 +270,14 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How a daemon dies in the middle: before or after one of its write requests (Leases aside) got through. From then on nothing it
 /// asks for gets anywhere, as if its process was gone.
+#[allow(dead_code, reason = "for the walk that is killed")]
 pub(crate) struct Death {
     left: AtomicI64,
     pub(crate) through: bool,
     pub(crate) came: Notify,
 }
 
+#[allow(dead_code, reason = "for the walk that is killed")]
 impl Death {
     pub(crate) fn at(writes: i64, through: bool) -> Arc<Self> {
         Arc::new(Self { left: AtomicI64::new(writes), through, came: Notify::new() })

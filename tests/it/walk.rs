@@ -122,7 +122,7 @@ async fn a_garden_that_was_not_listed_to_its_end_is_left_alone() {
     fleet.edit(API, "  name: api\n", CONFIRMED).await;
     fleet.pass().await;
     garden.faults().add(Fault::CutList { kind: Some("Shoot".into()), after: 0, status: 500 });
-    let commit = fleet.commit(Changes::from([(API.into(), None)])).await;
+    let commit = fleet.commit(Changes::from([(RepoPath::from(API), None)])).await;
     let before = fleet.writes();
     let mut running = fleet.start().await;
     running
