@@ -12,6 +12,7 @@ mod fleet;
 mod generate;
 mod git;
 mod git_http;
+mod kill;
 mod landscapes;
 mod large;
 mod library;
