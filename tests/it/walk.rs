@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use espalier::landscape::{Kind, Owner, Target};
 use espalier::observed::{OWNER_LABEL, TRACKING_ANNOTATION};
 use espalier::sim::Fault;
-use espalier::snapshot::Changes;
+use espalier::snapshot::{Changes, RepoPath};
 use espalier::status::Standing;
 use serde_json::{Value, json};
 
