@@ -128,6 +128,8 @@ struct Shell {
     remembered: BTreeSet<(bool, String, String)>,
     /// When the next picture is due.
     published: Option<Millis>,
+    /// Whether something happened since the last picture.
+    unseen: bool,
 }
 
 /// What a repository lays over the built-in templates, policies and images.
@@ -153,6 +155,7 @@ pub async fn run(options: Options, mut stop: watch::Receiver<bool>) -> Result<En
         limits: apply::Limits::default(),
         remembered: BTreeSet::new(),
         published: None,
+        unseen: false,
         options,
     };
     shell.read_status().await?;
@@ -174,7 +177,8 @@ pub async fn run(options: Options, mut stop: watch::Receiver<bool>) -> Result<En
     let mut stopped = *stop.borrow();
     while !stopped {
         let at = shell.at();
-        let wake = shell.state.wake_at().map(|at| shell.began + Duration::from_millis(at));
+        let wake = [shell.state.wake_at(), shell.unseen.then_some(shell.published).flatten()].into_iter().flatten().min();
+        let wake = wake.map(|at| shell.began + Duration::from_millis(at));
         tokio::select! {
             biased;
             changed = stop.changed() => stopped = changed.is_err() || *stop.borrow(),
@@ -244,10 +248,13 @@ impl Shell {
         // A picture costs a look at every owner: often enough for people is often enough.
         if self.published.is_none_or(|due| at >= due) || self.state.is_settled(at) {
             let began = Instant::now();
+            self.unseen = false;
             self.publish();
             // Of a large landscape the more seldom.
             let took = Millis::try_from(began.elapsed().as_millis()).unwrap_or(Millis::MAX);
             self.published = Some(at.saturating_add(PICTURE_EVERY.max(took.saturating_mul(30))));
+        } else {
+            self.unseen = true;
         }
     }
 

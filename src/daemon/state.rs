@@ -5,7 +5,7 @@
 //!
 //! Nothing in here is needed to continue after a crash: every decision is either in Git or in the clusters.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -98,6 +98,9 @@ pub enum Effect {
     Follow(BTreeSet<(bool, String, String)>),
 }
 
+/// So many uids of objects that are gone are remembered: more than are deleted while one answer to a write is on its way.
+const BURIED: usize = 4_096;
+
 /// Settings of one run.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -143,6 +146,7 @@ pub struct State {
     library: Option<Arc<Library>>,
     pub(super) view: View,
     kinds: Kinds,
+    buried: VecDeque<String>,
     asked_for_more: bool,
     heard: BTreeSet<Target>,
     pub(super) plans: BTreeMap<Owner, Arc<OwnerPlan>>,
@@ -180,6 +184,7 @@ impl State {
             library: None,
             view: View::default(),
             kinds: Kinds::new(),
+            buried: VecDeque::new(),
             asked_for_more: false,
             heard: BTreeSet::new(),
             plans: BTreeMap::new(),
@@ -412,6 +417,14 @@ impl State {
             if matches!(signal, Signal::Incomplete { .. }) {
                 self.heard.insert(target.clone());
             }
+            if let Signal::Changed { target, delta: Delta::Deleted(key) } = &signal
+                && let Some(known) = self.view.observed.get(target, key)
+            {
+                self.buried.push_back(known.uid.clone());
+                if self.buried.len() > BURIED {
+                    self.buried.pop_front();
+                }
+            }
             let touched = self.view.fold(signal);
             if !self.heard.contains(&target) && self.view.observed.complete(&target) {
                 self.heard.insert(target.clone());
@@ -489,9 +502,9 @@ impl State {
         }
     }
 
-    /// Takes in an object that the server returned for our own write.
+    /// Takes in an object that the server returned for our own write; not if the watch has told since that it is gone.
     fn insert(&mut self, target: &Target, object: Arc<Object>) {
-        if !self.is_old(target, &object) {
+        if !self.is_old(target, &object) && !self.buried.contains(&object.uid) {
             self.view.observed.targets.entry(target.clone()).or_default().insert(object);
         }
     }
