@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+
 use std::time::Duration;
 
 use espalier::cluster::Clusters;
@@ -21,7 +21,7 @@ use kube::Api;
 use kube::api::{DynamicObject, ListParams, PostParams};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use serde_json::{Value, json};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub(crate) const BRANCH: &str = "refs/heads/landscape/local";
@@ -267,44 +267,6 @@ impl Running {
 }
 
 const PATIENCE: Duration = Duration::from_mins(1);
-
-/// How a daemon dies in the middle: before or after one of its write requests (Leases aside) got through. From then on nothing it
-/// asks for gets anywhere, as if its process was gone.
-#[allow(dead_code, reason = "for the walk that is killed")]
-pub(crate) struct Death {
-    left: AtomicI64,
-    pub(crate) through: bool,
-    pub(crate) came: Notify,
-}
-
-#[allow(dead_code, reason = "for the walk that is killed")]
-impl Death {
-    pub(crate) fn at(writes: i64, through: bool) -> Arc<Self> {
-        Arc::new(Self { left: AtomicI64::new(writes), through, came: Notify::new() })
-    }
-
-    pub(crate) fn client(self: &Arc<Self>, inner: kube::Client) -> kube::Client {
-        let death = self.clone();
-        let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
-            let (death, inner) = (death.clone(), inner.clone());
-            async move {
-                let read = request.method() == http::Method::GET || request.uri().path().contains("/leases");
-                let left = death.left.fetch_sub(i64::from(!read), Ordering::SeqCst);
-                if left > 1 || (left == 1 && read) {
-                    return inner.send(request).await;
-                }
-                if left == 1 {
-                    if death.through {
-                        drop(inner.send(request).await);
-                    }
-                    death.came.notify_one();
-                }
-                std::future::pending().await
-            }
-        });
-        kube::Client::new(service, "default")
-    }
-}
 
 /// Every object of the clusters, short of what no two runs have in common.
 pub(crate) type Dump = BTreeMap<String, Value>;

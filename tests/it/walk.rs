@@ -284,3 +284,76 @@ async fn secrets_stay_in_secrets() {
         }
     }
 }
+
+/// What the status branch says about an object of a shoot's file.
+fn status<'a>(tree: &'a BTreeMap<RepoPath, String>, path: &str) -> &'a str {
+    tree.get(path).map_or("", String::as_str)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_mistakes_hold_three_shoots_and_nobody_else() {
+    let fleet = Fleet::local(&["mini", "api", "dual", "winter"]).await;
+    fleet.credentials().await;
+    let mut running = fleet.start().await;
+    running.ready_at(&fleet.head().await).await;
+    let plane = "/apis/apps/v1/namespaces/shoot--lab--api/deployments/kube-apiserver";
+    let before = fleet.get(&seed(), plane).await.expect("it runs");
+
+    let files = fleet.repo.read_tree(BRANCH).await.expect("git works");
+    let edited = |path: &str, from: &str, to: &str| {
+        let text = &files[&RepoPath::from(path)];
+        assert!(text.contains(from), "{path} does not contain {from:?}");
+        (RepoPath::from(path), Some(text.replacen(from, to, 1)))
+    };
+    let (api, dual, winter) =
+        ("projects/lab/shoots/api.yaml", "projects/lab/shoots/dual.yaml", "projects/lab/shoots/winter.yaml");
+    let commit = fleet
+        .commit(Changes::from([
+            edited(dual, "    version: 1.35.3\n", "    version: [1.35.3\n"),
+            edited(MINI, "nodes: 10.182.0.0/16", "nodes: 100.64.0.0/16"),
+            edited(api, "version: 1.34.6", "version: 1.34.2"),
+            edited(winter, "        maximum: 2\n", "        maximum: 3\n"),
+        ]))
+        .await;
+    let tree = running
+        .reported(&fleet, "the mistakes", |t| {
+            t["STATUS.md"].contains(&commit.0)
+                && ["mini", "api", "dual"].iter().all(|s| t["STATUS.md"].contains(&format!("/{s} | held")))
+                && t["STATUS.md"].contains("/winter | ready")
+        })
+        .await;
+    let line = |path: &str, needle: &str, shift: usize| {
+        let at = files[&RepoPath::from(path)].lines().position(|l| l.contains(needle)).expect("there") + 1 + shift;
+        format!("{path}:{at}:")
+    };
+    for (path, file, code, at) in [
+        ("projects/shop/shoots/mini.status.yaml", MINI, "SHOOT-NET-OVERLAP", line(MINI, "nodes: 10.182", 0)),
+        ("projects/lab/shoots/api.status.yaml", api, "SHOOT-VERSION-DOWNGRADE", line(api, "version: 1.34.6", 0)),
+        ("projects/lab/shoots/dual.status.yaml", dual, "standing: held", dual.to_owned()),
+    ] {
+        let text = status(&tree, path);
+        assert!(text.contains(code) && text.contains(&at), "{file}: {code} at {at} is not in\n{text}");
+    }
+    let view = running.seen.borrow().clone();
+    assert_eq!(view.counts.written_since_head, BTreeSet::from([Owner::project(Kind::Shoot, "lab", "winter")]));
+    assert_eq!(fleet.get(&seed(), plane).await.expect("it runs")["spec"], before["spec"], "a held shoot stays as it was");
+
+    // An unrelated change of a held shoot does not let its mistake through.
+    let again = fleet.edit(MINI, "size: 25Gi", "size: 30Gi").await;
+    let tree = running.reported(&fleet, "the same mistake", |t| t["STATUS.md"].contains(&again.0)).await;
+    assert!(status(&tree, "projects/shop/shoots/mini.status.yaml").contains("SHOOT-NET-OVERLAP"));
+    assert_eq!(running.seen.borrow().counts.written_since_head, BTreeSet::new());
+
+    // Mended, everything that waited goes ahead.
+    let mended = fleet
+        .commit(Changes::from([
+            (dual.into(), files.get(&RepoPath::from(dual)).cloned()),
+            (api.into(), files.get(&RepoPath::from(api)).cloned()),
+            (MINI.into(), Some(files[&RepoPath::from(MINI)].replace("size: 25Gi", "size: 30Gi"))),
+        ]))
+        .await;
+    running.until("written", |v| v.revision.as_ref() == Some(&mended) && v.counts.written_since_head.contains(&mini())).await;
+    let view = running.ready_at(&mended).await;
+    assert_eq!(view.findings[0], 0);
+    running.stop().await;
+}
