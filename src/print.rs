@@ -151,25 +151,3 @@ impl Printer {
         }
     }
 }
-
-/// Aligned columns as kubectl prints them: three spaces between, no borders, no trailing space.
-#[must_use]
-pub fn columns<const N: usize>(rows: &[[String; N]]) -> String {
-    let mut widths = [0; N];
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let mut out = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (width, cell) in widths.iter().zip(row) {
-            line.push_str(cell);
-            line.extend(std::iter::repeat_n(' ', width - cell.chars().count() + 3));
-        }
-        out.push_str(line.trim_end());
-        out.push('\n');
-    }
-    out
-}

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::daemon::View;
 use crate::daemon::view::Row;
 use crate::landscape::{Kind, Owner};
-use crate::print::Printer;
+use crate::print::{Printer, table};
 use crate::status::Standing;
 
 /// Says what moves until nobody publishes any more.
@@ -75,9 +75,9 @@ impl Bars {
 
 /// The shoots as a table, as `get shoots` would print them.
 pub(super) fn table(view: &View) -> String {
-    let mut rows = vec![["SHOOT".to_owned(), "SEED".to_owned(), "STANDING".to_owned(), "PROGRESS".to_owned(), "NOTE".to_owned()]];
+    let mut rows = Vec::new();
     for (owner, row) in view.owners.iter().filter(|(o, _)| o.kind == Kind::Shoot) {
-        rows.push([
+        rows.push(vec![
             owner.key(),
             row.seed.clone(),
             row.standing.word().to_owned(),
@@ -86,7 +86,7 @@ pub(super) fn table(view: &View) -> String {
         ]);
     }
     for (owner, row) in view.owners.iter().filter(|(o, r)| o.kind != Kind::Shoot && r.standing != Standing::Ready) {
-        rows.push([
+        rows.push(vec![
             owner.to_string(),
             String::new(),
             row.standing.word().to_owned(),
@@ -94,5 +94,5 @@ pub(super) fn table(view: &View) -> String {
             row.note.clone(),
         ]);
     }
-    crate::print::columns(&rows)
+    table::table(&["SHOOT", "SEED", "STANDING", "PROGRESS", "NOTE"], &rows, true)
 }
