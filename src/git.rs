@@ -36,10 +36,13 @@ const NETWORK_LIMIT: Duration = Duration::from_mins(5);
 /// The same for work on local objects: only a dead disk takes longer.
 const LOCAL_LIMIT: Duration = Duration::from_mins(2);
 
+/// Below here only espalier moves references.
+const OURS: &str = "refs/heads/espalier/";
+
 /// The name of a landscape's status branch.
 #[must_use]
 pub fn status_reference(landscape: &str) -> String {
-    format!("refs/heads/espalier/status/{landscape}")
+    format!("{OURS}status/{landscape}")
 }
 
 /// An open repository. Cheap to clone; all clones share one thread.

@@ -73,6 +73,8 @@
 //!
 //! * Drift is the body that we want against our own `fieldsV1`, leaf by leaf (`plan::covers`), instead of a stored hash of that
 //!   entry: a field that somebody changes or removes leaves our entry, so nothing has to be remembered across a restart.
+//! * A shoot waits for the seed that it belongs on while that seed is on its way to ready and nothing of it failed; Gardener would
+//!   place it for good on whichever seed is ready first, so the outcome would depend on when the process was started or killed.
 //! * A release may be dropped once its owner is as wanted; a later look renders it again. Plans keep states and steps, not bodies.
 
 pub mod admission;

@@ -1,9 +1,10 @@
-//! A memory of computed values that forgets by rounds: what one round did not ask for is dropped when the round is swept.
+//! Memories of computed values. [`Memo`] forgets by rounds: what one round did not ask for is dropped when the round is swept.
+//! [`Recent`] has room for so many values and forgets the one whose last use is longest ago.
 //!
 //! Values are functions of their keys, so a stale entry cannot exist; a key must name everything that the value depends on. Not
 //! shared between threads by itself: the owner of a round holds it mutably.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
 /// Values by key, each with the last round in which it was used.
@@ -66,6 +67,53 @@ impl<K: Eq + Hash, V> Memo<K, V> {
     }
 }
 
+/// So many values by key, the most recently used ones.
+#[derive(Debug, Clone)]
+pub struct Recent<K, V> {
+    entries: HashMap<K, (u64, V)>,
+    uses: BTreeMap<u64, K>,
+    clock: u64,
+    room: usize,
+}
+
+impl<K: Eq + Hash + Clone, V> Recent<K, V> {
+    /// A memory with room for so many values.
+    #[must_use]
+    pub fn new(room: usize) -> Self {
+        Self { entries: HashMap::new(), uses: BTreeMap::new(), clock: 0, room }
+    }
+
+    /// A remembered value, if there still is one; counts as a use.
+    pub fn get(&mut self, key: &K) -> Option<&V> {
+        let (used, value) = self.entries.get_mut(key)?;
+        self.uses.remove(used);
+        self.clock += 1;
+        *used = self.clock;
+        self.uses.insert(self.clock, key.clone());
+        Some(value)
+    }
+
+    /// Remembers a value, and forgets the one whose last use is longest ago if there is no room; counts as a use.
+    pub fn insert(&mut self, key: K, value: V) {
+        self.remove(&key);
+        self.clock += 1;
+        self.uses.insert(self.clock, key.clone());
+        self.entries.insert(key, (self.clock, value));
+        while self.entries.len() > self.room
+            && let Some((_, oldest)) = self.uses.pop_first()
+        {
+            self.entries.remove(&oldest);
+        }
+    }
+
+    /// Forgets a value.
+    pub fn remove(&mut self, key: &K) {
+        if let Some((used, _)) = self.entries.remove(key) {
+            self.uses.remove(&used);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,5 +133,23 @@ mod tests {
         memo.begin_round();
         memo.sweep();
         assert!(memo.is_empty());
+    }
+
+    #[test]
+    fn the_longest_unused_goes_first() {
+        let mut recent = Recent::new(2);
+        recent.insert("a", 1);
+        recent.insert("b", 2);
+        assert_eq!(recent.get(&"a"), Some(&1));
+        recent.insert("c", 3);
+        assert_eq!(recent.get(&"b"), None);
+        assert_eq!(recent.get(&"a"), Some(&1));
+        assert_eq!(recent.get(&"c"), Some(&3));
+        recent.remove(&"a");
+        recent.insert("c", 4);
+        recent.insert("d", 5);
+        assert_eq!(recent.get(&"c"), Some(&4));
+        assert_eq!(recent.get(&"d"), Some(&5));
+        assert_eq!(recent.uses.len(), recent.entries.len());
     }
 }

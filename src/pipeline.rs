@@ -17,6 +17,7 @@ use crate::facts::{Exported, Facts};
 use crate::finding::{Finding, Findings, Severity};
 use crate::landscape::{Kind, Landscape, Owner, Target};
 use crate::library::Library;
+use crate::memo::Recent;
 use crate::observed::{ACCEPTED_ANNOTATION, ACCEPTED_REVISION_ANNOTATION, OWNER_LABEL, Object, ObjectKey, Observed, garden_key};
 use crate::plan::{self, Action, ComponentState, OwnerPlan, Step, settled};
 use crate::render::context::{Identity, Objects};
@@ -49,13 +50,16 @@ pub struct World {
     remarks: BTreeMap<String, Vec<Finding>>,
 }
 
+/// Owners whose manifests are kept between two looks while they are not as wanted yet; half a megabyte each. What has no room
+/// is rendered again.
+const ROOM: usize = 256;
+
 /// What is kept between evaluations so that cost follows change.
-#[derive(Default)]
 pub struct Memory {
     /// Admission's memo.
     pub admission: admission::Memory,
-    prepared: BTreeMap<Owner, Ready>,
-    rendered: BTreeMap<Owner, Kept>,
+    prepared: Recent<Owner, Ready>,
+    rendered: Recent<Owner, Kept>,
     exports: BTreeMap<Owner, (Arc<Value>, Vec<Exported>)>,
     intents: BTreeMap<Owner, (Arc<Value>, Arc<Value>)>,
     /// How often an owner was rendered.
@@ -78,6 +82,19 @@ struct Kept {
     secrets: BTreeMap<SecretRef, Option<String>>,
     releases: Arc<Vec<Arc<Release>>>,
     findings: Findings,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self {
+            admission: admission::Memory::default(),
+            prepared: Recent::new(ROOM),
+            rendered: Recent::new(ROOM),
+            exports: BTreeMap::new(),
+            intents: BTreeMap::new(),
+            renders: 0,
+        }
+    }
 }
 
 impl Memory {
@@ -331,7 +348,11 @@ impl World {
                         }
                         None => "not evaluated yet".into(),
                     });
-                    let state = SeedState { ready, deleting: self.going.contains(owner), reason };
+                    let failed = |plan: &Arc<OwnerPlan>| {
+                        plan.components.iter().any(|c| matches!(c.state, ComponentState::Failed(_) | ComponentState::Held(_)))
+                    };
+                    let coming_up = !ready && observed.complete(&target) && !plans.get(owner).is_some_and(failed);
+                    let state = SeedState { ready, coming_up, deleting: self.going.contains(owner), reason };
                     usage.seeds.insert(owner.name.clone(), state);
                 }
                 Kind::Shoot => {

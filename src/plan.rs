@@ -51,24 +51,32 @@ pub struct OwnerPlan {
 }
 
 impl OwnerPlan {
+    /// The same plan to look at and not to carry out: without the manifests of its steps. Ten thousand of these are kept.
+    #[must_use]
+    pub fn outline(&self) -> Self {
+        let mut plan = self.clone();
+        for step in plan.components.iter_mut().flat_map(|c| c.steps.iter_mut().chain(&mut c.later)) {
+            step.action.forget_body();
+        }
+        plan
+    }
+
     /// A plan that is one status to write.
     #[must_use]
     pub fn status(owner: Owner, step: Step) -> Self {
-        let component = ComponentPlan {
-            id: ComponentId { scope: crate::render::Scope::Garden, name: MANIFEST.into() },
-            target: step.target.clone(),
-            state: ComponentState::Ready,
-            steps: vec![step],
-            later: Vec::new(),
-        };
-        Self {
-            owner,
-            operation: Operation::Reconcile,
-            components: vec![component],
-            generate: Vec::new(),
-            progress: 100,
-            again: None,
-        }
+        Self::of_manifest(owner, ComponentState::Ready, vec![step], 100)
+    }
+
+    /// The plan of an owner that could not be planned.
+    #[must_use]
+    pub fn failed(owner: Owner, why: String) -> Self {
+        Self::of_manifest(owner, ComponentState::Failed(why), Vec::new(), 0)
+    }
+
+    fn of_manifest(owner: Owner, state: ComponentState, steps: Vec<Step>, progress: u8) -> Self {
+        let id = ComponentId { scope: crate::render::Scope::Garden, name: MANIFEST.into() };
+        let component = ComponentPlan { id, target: Target::Garden, state, steps, later: Vec::new() };
+        Self { owner, operation: Operation::Reconcile, components: vec![component], generate: Vec::new(), progress, again: None }
     }
 }
 
@@ -167,6 +175,8 @@ pub enum Action {
     },
     /// It differs: apply.
     Update {
+        /// UID precondition: an object that went meanwhile is not made again by its update.
+        uid: String,
         /// The manifest.
         #[serde(skip)]
         body: Arc<Value>,
@@ -236,6 +246,19 @@ impl std::fmt::Debug for Action {
 }
 
 impl Action {
+    fn forget_body(&mut self) {
+        match self {
+            Self::Create { body, once, .. } | Self::Update { body, once, .. } => {
+                *body = Arc::default();
+                *once = None;
+            }
+            Self::Adopt { body } | Self::Decide { body, .. } | Self::Mark { body } | Self::Status { patch: body } => {
+                *body = Arc::default();
+            }
+            Self::Recreate { .. } | Self::Trigger | Self::Delete { .. } | Self::Hold => {}
+        }
+    }
+
     /// The word that plans print.
     #[must_use]
     pub const fn verb(&self) -> &'static str {

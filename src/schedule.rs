@@ -21,6 +21,9 @@ mod strategy;
 pub struct SeedState {
     /// Whether it may take shoots.
     pub ready: bool,
+    /// Whether it is on its way to ready, and nothing of it failed: a shoot that belongs there waits for it, instead of being
+    /// placed for good wherever was ready first.
+    pub coming_up: bool,
     /// Whether it is being deleted.
     pub deleting: bool,
     /// Why it is not ready, in a person's words.

@@ -56,8 +56,8 @@ pub(super) async fn perform(step: &Step, clusters: &Clusters) -> Result<Written,
     let place = Place { cluster: &cluster, kind, step, path, keep: clusters.keep(), now: clusters.now() };
     match &step.action {
         Action::Create { body, once, trigger } => place.create(body, once.as_deref(), *trigger).await,
-        Action::Update { body, once, drift: _, trigger } => place.update(body, once.as_deref(), *trigger).await,
-        Action::Adopt { body } => place.update(body, None, false).await,
+        Action::Update { uid, body, once, drift: _, trigger } => place.update(Some(uid), body, once.as_deref(), *trigger).await,
+        Action::Adopt { body } => place.update(None, body, None, false).await,
         Action::Trigger => place.trigger().await,
         Action::Recreate { uid, resource_version } => place.delete(uid, resource_version).await,
         Action::Delete { uid, resource_version, confirm, release } => {
@@ -74,7 +74,7 @@ impl Place<'_> {
     async fn create(&self, body: &Value, once: Option<&Value>, trigger: bool) -> Result<Written, ClusterError> {
         match self.cluster.look(&self.kind, &self.step.key, &self.keep).await? {
             Some(found) if found.deleting => Err(self.conflict("AlreadyExists", "an object of this name is still being deleted")),
-            Some(found) if found.is_tracked() => self.update(body, once, trigger).await,
+            Some(found) if found.is_tracked() => self.update(Some(&found.uid), body, once, trigger).await,
             Some(_) => Err(self.conflict("AlreadyExists", "an object of this name exists and is not ours")),
             None => {
                 let whole = once.map(|once| merged(body, once));
@@ -107,11 +107,17 @@ impl Place<'_> {
         Err(self.conflict("AlreadyExists", "an object of this name appeared while it was being created"))
     }
 
-    async fn update(&self, body: &Value, once: Option<&Value>, trigger: bool) -> Result<Written, ClusterError> {
+    async fn update(
+        &self,
+        uid: Option<&str>,
+        body: &Value,
+        once: Option<&Value>,
+        trigger: bool,
+    ) -> Result<Written, ClusterError> {
         if let Some(once) = once {
-            self.co_own(once).await?;
+            self.co_own(&of_uid(once, uid)).await?;
         }
-        let mut object = self.send(APPLY, body).await?;
+        let mut object = self.send(APPLY, &of_uid(body, uid)).await?;
         if trigger {
             object = self.annotate_operation().await?;
         }
@@ -235,6 +241,15 @@ impl Place<'_> {
             retry_after: None,
         }
     }
+}
+
+/// A manifest that is only applied to the object with this uid: a server refuses it for any other one, and for none.
+fn of_uid(manifest: &Value, uid: Option<&str>) -> Value {
+    let mut manifest = manifest.clone();
+    if let (Some(uid), Some(metadata)) = (uid, manifest.get_mut("metadata").and_then(Value::as_object_mut)) {
+        metadata.insert("uid".to_owned(), Value::String(uid.to_owned()));
+    }
+    manifest
 }
 
 /// A manifest with another's fields laid over it. Lists of maps are joined by their keys as server-side apply would do for the

@@ -1,21 +1,30 @@
-//! When to look at which owner: keyed by owner, earliest wins, never two at once, back-off with jitter by error class.
+//! When to look at which owner: keyed by owner, earliest wins, never two at once, back-off with jitter by error class. What was
+//! begun comes before what was not: a thousand new shoots become ready one after another and not all at the end, and what is
+//! half done, of which more is kept in memory, stays little.
 //!
 //! Pure: times are milliseconds that the caller passes in, jitter is derived from the owner and the number of attempts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::digest;
-use crate::landscape::Owner;
+use crate::landscape::{Kind, Owner};
 use crate::plan::ErrorClass;
 
 /// Milliseconds on the daemon's monotonic clock.
 pub type Millis = u64;
 
+/// Owners in the order in which they are due.
+type Line = BTreeSet<(Millis, Owner)>;
+
 /// The queue.
 #[derive(Debug, Default)]
 pub struct Queue {
     due: BTreeMap<Owner, Millis>,
-    by_time: BTreeSet<(Millis, Owner)>,
+    /// Those that were worked on before, or that others wait for.
+    first: Line,
+    /// Shoots for which nothing was done yet.
+    then: Line,
+    begun: BTreeSet<Owner>,
     running: BTreeSet<Owner>,
     meanwhile: BTreeMap<Owner, Millis>,
     attempts: BTreeMap<Owner, u32>,
@@ -32,7 +41,7 @@ impl Queue {
         match self.due.get(owner).copied() {
             Some(earlier) if earlier <= at => {}
             Some(later) => {
-                self.by_time.remove(&(later, owner.clone()));
+                self.line(owner).remove(&(later, owner.clone()));
                 self.insert(owner, at);
             }
             None => self.insert(owner, at),
@@ -41,16 +50,34 @@ impl Queue {
 
     fn insert(&mut self, owner: &Owner, at: Millis) {
         self.due.insert(owner.clone(), at);
-        self.by_time.insert((at, owner.clone()));
+        self.line(owner).insert((at, owner.clone()));
     }
 
-    /// Takes up to `limit` owners that are due, earliest first, and marks them as running.
+    fn line(&mut self, owner: &Owner) -> &mut Line {
+        if owner.kind != Kind::Shoot || self.begun.contains(owner) { &mut self.first } else { &mut self.then }
+    }
+
+    /// Something was done for an owner, or all that it wants is there: from now on it comes before those that are new.
+    pub fn begin(&mut self, owner: &Owner) {
+        let due = self.due.get(owner).copied();
+        if let Some(at) = due {
+            self.line(owner).remove(&(at, owner.clone()));
+        }
+        self.begun.insert(owner.clone());
+        if let Some(at) = due {
+            self.insert(owner, at);
+        }
+    }
+
+    /// Takes up to `limit` owners that are due, those that were begun first, then the earliest, and marks them as running.
     pub fn take(&mut self, now: Millis, limit: usize) -> Vec<Owner> {
-        let ready: Vec<(Millis, Owner)> = self.by_time.iter().take_while(|(at, _)| *at <= now).take(limit).cloned().collect();
+        let lines = [&self.first, &self.then];
+        let due = lines.into_iter().flat_map(|line| line.iter().take_while(|(at, _)| *at <= now));
+        let ready: Vec<(Millis, Owner)> = due.take(limit).cloned().collect();
         ready
             .into_iter()
             .map(|entry| {
-                self.by_time.remove(&entry);
+                self.line(&entry.1).remove(&entry);
                 self.due.remove(&entry.1);
                 self.running.insert(entry.1.clone());
                 entry.1
@@ -87,7 +114,13 @@ impl Queue {
     /// When the next owner is due.
     #[must_use]
     pub fn next(&self) -> Option<Millis> {
-        self.by_time.first().map(|(at, _)| *at)
+        [&self.first, &self.then].into_iter().filter_map(|line| line.first()).map(|(at, _)| *at).min()
+    }
+
+    /// How often an owner failed in a row.
+    #[must_use]
+    pub fn attempts(&self, owner: &Owner) -> u32 {
+        self.attempts.get(owner).copied().unwrap_or(0)
     }
 
     /// Whether an owner is being worked on.
@@ -117,8 +150,9 @@ impl Queue {
     /// Forgets an owner that no longer exists.
     pub fn forget(&mut self, owner: &Owner) {
         if let Some(at) = self.due.remove(owner) {
-            self.by_time.remove(&(at, owner.clone()));
+            self.line(owner).remove(&(at, owner.clone()));
         }
+        self.begun.remove(owner);
         self.meanwhile.remove(owner);
         self.attempts.remove(owner);
     }
@@ -149,7 +183,6 @@ pub fn backoff(owner: &Owner, class: ErrorClass, attempt: u32) -> Millis {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::landscape::Kind;
 
     fn shoot(name: &str) -> Owner {
         Owner::project(Kind::Shoot, "p", name)
@@ -167,6 +200,26 @@ mod tests {
         assert!(queue.take(100, 9).is_empty(), "one owner is never worked on twice at once");
         queue.done(&shoot("a"), 100, None);
         assert_eq!(queue.take(100, 9), vec![shoot("a")]);
+    }
+
+    #[test]
+    fn what_was_begun_comes_before_what_is_new() {
+        let mut queue = Queue::default();
+        for (name, at) in [("a", 1), ("b", 2), ("c", 3), ("d", 4)] {
+            queue.add(&shoot(name), at);
+        }
+        queue.begin(&shoot("c"));
+        assert_eq!(queue.next(), Some(1));
+        assert_eq!(queue.take(3, 2), vec![shoot("c"), shoot("a")]);
+        queue.done(&shoot("c"), 3, None);
+        queue.add(&shoot("c"), 5);
+        assert_eq!(queue.take(9, 9), vec![shoot("c"), shoot("b"), shoot("d")]);
+        queue.forget(&shoot("c"));
+        queue.done(&shoot("c"), 9, None);
+        queue.add(&shoot("c"), 1);
+        queue.done(&shoot("b"), 9, None);
+        queue.add(&shoot("b"), 0);
+        assert_eq!(queue.take(9, 9), vec![shoot("b"), shoot("c")], "a new one of the same name is new");
     }
 
     #[test]

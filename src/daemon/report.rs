@@ -36,8 +36,18 @@ pub(super) struct Report {
     committing: Option<BTreeMap<RepoPath, Option<Digest>>>,
     patching: BTreeSet<Owner>,
     removed: BTreeSet<RepoPath>,
+    /// Whether the branch has to be read before anything else is done with it.
     unread: bool,
+    /// How often in a row the branch could not be moved or read, why, and until when it is left alone for that.
+    failures: u32,
+    trouble: Option<String>,
+    hold: Millis,
 }
+
+/// The first wait after a failure, and the longest. A race is run again at once: whoever moved the branch is done.
+const WAITS: (Millis, Millis) = (500, 60_000);
+/// After so many failures in a row the branch counts as out of reach, for now.
+const PATIENCE: u32 = 6;
 
 impl Report {
     /// A reporter that reports at most every so many milliseconds while things move.
@@ -69,9 +79,13 @@ impl Report {
         self.due
     }
 
-    /// Whether everything was said and every answer came.
+    /// Whether everything was said and every answer came; or there is nobody to say it to.
     #[must_use]
     pub(super) fn is_quiet(&self) -> bool {
+        self.trouble().is_some() || self.is_said()
+    }
+
+    fn is_said(&self) -> bool {
         self.dirty.is_empty() && !self.summary && self.committing.is_none() && self.patching.is_empty() && self.branch.is_some()
     }
 
@@ -136,6 +150,8 @@ impl Report {
 
     /// The commit that was asked for is there.
     pub(super) fn committed(&mut self) {
+        self.failures = 0;
+        self.trouble = None;
         if let (Some(branch), Some(files)) = (&mut self.branch, self.committing.take()) {
             for (path, digest) in files {
                 match digest {
@@ -146,17 +162,23 @@ impl Report {
         }
     }
 
-    /// Somebody else moved the branch, or it could not be moved: it is read again first.
-    pub(super) fn raced(&mut self, at: Millis) {
+    /// Somebody else moved the branch, or it could not be moved or read: it is read again first, the later the oftener that
+    /// happened.
+    pub(super) fn failed(&mut self, why: String, at: Millis) {
         self.committing = None;
         self.branch = None;
-        self.schedule(at);
+        self.unread = true;
+        let (first, longest) = WAITS;
+        let wait = first.checked_shl(self.failures.saturating_sub(1)).unwrap_or(longest).min(longest);
+        self.hold = at.saturating_add(if self.failures == 0 { 0 } else { wait });
+        self.due = Some(self.hold);
+        self.failures = self.failures.saturating_add(1);
+        self.trouble = Some(why);
     }
 
-    /// The branch could not be read: it is asked for again when the next report is due.
-    pub(super) fn retry(&mut self, at: Millis) {
-        self.unread = true;
-        self.schedule(at);
+    /// Why the branch is out of reach, once that is more than a race.
+    pub(super) fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref().filter(|_| self.failures >= PATIENCE)
     }
 
     /// A status subresource was written, or not.
@@ -169,8 +191,8 @@ impl Report {
 
     /// Whether there is something to say and it is time to say it.
     pub(super) fn is_wanted(&self, at: Millis, idle: bool) -> bool {
-        let something = !self.dirty.is_empty() || self.summary;
-        something && (idle || self.due.is_some_and(|due| due <= at))
+        let something = !self.dirty.is_empty() || self.summary || self.unread;
+        something && at >= self.hold && (idle || self.due.is_some_and(|due| due <= at))
     }
 
     /// Reports what is due.
@@ -179,7 +201,7 @@ impl Report {
             return;
         }
         let Some(world) = state.world() else { return };
-        if self.unread && self.due.is_some_and(|due| due <= at) {
+        if self.unread {
             self.unread = false;
             self.due = None;
             effects.push(Effect::ReadStatus);

@@ -101,6 +101,9 @@ pub enum Effect {
 /// So many uids of objects that are gone are remembered: more than are deleted while one answer to a write is on its way.
 const BURIED: usize = 4_096;
 
+/// After so many tries in a row, `run --once` takes a passing failure for a lasting one.
+const PATIENCE: u32 = 5;
+
 /// Settings of one run.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -149,7 +152,10 @@ pub struct State {
     buried: VecDeque<String>,
     asked_for_more: bool,
     heard: BTreeSet<Target>,
+    /// Outlines of the latest plans.
     pub(super) plans: BTreeMap<Owner, Arc<OwnerPlan>>,
+    /// Owners that are on their way: neither as wanted nor stuck.
+    moving: BTreeSet<Owner>,
     pub(super) shown: BTreeMap<Owner, Shown>,
     pub(super) failures: BTreeMap<Owner, Vec<StepResult>>,
     pub(super) findings: BTreeMap<Owner, Findings>,
@@ -188,6 +194,7 @@ impl State {
             asked_for_more: false,
             heard: BTreeSet::new(),
             plans: BTreeMap::new(),
+            moving: BTreeSet::new(),
             shown: BTreeMap::new(),
             failures: BTreeMap::new(),
             findings: BTreeMap::new(),
@@ -267,14 +274,13 @@ impl State {
                 }
                 Err(why) => {
                     tracing::warn!(%why, "status was not committed");
-                    self.report.raced(at);
-                    effects.push(Effect::ReadStatus);
+                    self.report.failed(format!("status was not committed: {why}"), at);
                 }
             },
             Event::StatusTree(_, files) => self.report.present(files, at),
             Event::StatusUnreadable(why) => {
                 tracing::warn!(%why, "the status branch cannot be read");
-                self.report.retry(at);
+                self.report.failed(format!("the status branch cannot be read: {why}"), at);
             }
             Event::Lease(held) => {
                 if held && !self.lease {
@@ -297,13 +303,17 @@ impl State {
             && !(self.key_asked && self.digest_key.is_none())
             && self.report.is_quiet()
             && world.owners().iter().all(|owner| {
-                self.plans.get(owner).is_some_and(|plan| {
-                    settled(plan)
-                        || !self.failures.get(owner).is_none_or(Vec::is_empty)
-                        || stuck(plan)
-                        || !world.held(owner).is_empty()
-                })
+                self.plans
+                    .get(owner)
+                    .is_some_and(|plan| settled(plan) || self.gave_up(owner) || stuck(plan) || !world.held(owner).is_empty())
             })
+    }
+
+    /// Whether what failed for an owner will not be mended by trying again soon.
+    fn gave_up(&self, owner: &Owner) -> bool {
+        let mut errors = self.failures.get(owner).into_iter().flatten().filter_map(|f| f.result.as_ref().err()).peekable();
+        let passing = |class| matches!(class, ErrorClass::Conflict | ErrorClass::Transient);
+        errors.peek().is_some() && (self.queue.attempts(owner) >= PATIENCE || errors.any(|e| !passing(e.class)))
     }
 
     /// The kinds that are watched, as `apiVersion/Kind`, under `garden` and `seeds`.
@@ -342,6 +352,12 @@ impl State {
     #[must_use]
     pub fn wake_at(&self) -> Option<Millis> {
         [self.queue.next(), self.report.due()].into_iter().flatten().min()
+    }
+
+    /// What is wrong with Git, on either branch, if anything.
+    #[must_use]
+    pub fn git_trouble(&self) -> Option<String> {
+        self.git_trouble.clone().or_else(|| self.report.trouble().map(str::to_owned))
     }
 
     /// How every owner stands.
@@ -390,6 +406,7 @@ impl State {
 
     fn forget(&mut self, owner: &Owner) {
         self.plans.remove(owner);
+        self.moving.remove(owner);
         self.shown.remove(owner);
         self.failures.remove(owner);
         self.findings.remove(owner);
@@ -623,6 +640,10 @@ impl State {
         let evaluated = catch_unwind(AssertUnwindSafe(|| world.evaluate(owner, &look, memory)));
         let Ok(evaluation) = evaluated else {
             tracing::error!(%owner, "internal error while evaluating");
+            self.plans
+                .insert(owner.clone(), Arc::new(OwnerPlan::failed(owner.clone(), "internal error while evaluating".into())));
+            self.moving.remove(owner);
+            self.report.touch(owner, at);
             self.queue.done(owner, at, Some((ErrorClass::Internal, None)));
             return;
         };
@@ -649,13 +670,21 @@ impl State {
             self.findings.insert(owner.clone(), findings);
         }
         self.shown.insert(owner.clone(), shown);
-        self.plans.insert(owner.clone(), plan.clone());
+        self.plans.insert(owner.clone(), Arc::new(plan.outline()));
+        if is || stuck(&plan) {
+            self.moving.remove(owner);
+        } else {
+            self.moving.insert(owner.clone());
+        }
         self.report.touch(owner, at);
         if was != is {
             self.gate_moved(owner, at);
         }
         self.bodies.remove(owner);
         let to_do = !plan.generate.is_empty() || plan.components.iter().any(|c| !c.steps.is_empty());
+        if is || to_do {
+            self.queue.begin(owner);
+        }
         if to_do && self.lease {
             self.counts.executed += 1;
             effects.push(Effect::Execute(plan));
@@ -725,7 +754,8 @@ impl State {
 
     fn report_now(&mut self, now: Timestamp, at: Millis, effects: &mut Vec<Effect>) {
         let reading = !self.fetching.is_empty() || (self.key_asked && self.digest_key.is_none());
-        let idle = !self.queue.is_busy(at) && !reading;
+        // While anything is on its way, a report goes out when its time comes and not at every pause between two steps.
+        let idle = !self.queue.is_busy(at) && !reading && self.moving.is_empty();
         if !self.report.is_wanted(at, idle) {
             return;
         }

@@ -49,20 +49,14 @@ impl View {
     #[must_use]
     pub fn of(state: &State, status: Option<Revision>, requests: BTreeMap<(Target, &'static str), u64>) -> Self {
         let Some(world) = state.world() else {
-            return Self {
-                status,
-                requests,
-                git_trouble: state.git_trouble.clone(),
-                counts: state.counts.clone(),
-                ..Self::default()
-            };
+            return Self { status, requests, git_trouble: state.git_trouble(), counts: state.counts.clone(), ..Self::default() };
         };
         let count = |severity| world.findings.count(severity);
         Self {
             landscape: world.root.name.clone(),
             revision: Some(world.revision.clone()),
             status,
-            git_trouble: state.git_trouble.clone(),
+            git_trouble: state.git_trouble(),
             incomplete: state
                 .observed()
                 .targets

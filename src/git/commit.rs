@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use git2::build::{CheckoutBuilder, TreeUpdateBuilder};
 use git2::{ErrorCode, FileMode, Oid, Repository, RepositoryInitOptions, Signature, Time, Tree};
@@ -84,9 +85,13 @@ pub(super) fn commit(
 
 /// Moves a reference of this repository from `expected` to `id`, or fails with `Raced`.
 pub(super) fn swap(repository: &Repository, reference: &str, id: Oid, expected: Option<Oid>, note: &str) -> Result<(), GitError> {
-    let moved = match expected {
+    let attempt = || match expected {
         Some(expected) => repository.reference_matching(reference, id, true, expected, note),
         None => repository.reference(reference, id, false, note),
+    };
+    let moved = match attempt() {
+        Err(e) if e.code() == ErrorCode::Locked && unlock(repository, reference) => attempt(),
+        moved => moved,
     };
     match moved {
         Ok(_) => Ok(()),
@@ -95,6 +100,21 @@ pub(super) fn swap(repository: &Repository, reference: &str, id: Oid, expected: 
         }
         Err(source) => Err(GitError::Write { what: format!("`{reference}`"), source }),
     }
+}
+
+/// How old the lock of a reference must be to be a leftover: whoever moves a reference holds it for milliseconds.
+const STALE: Duration = Duration::from_secs(2);
+
+/// Removes the lock that a process which was killed left on a reference; only on those that nobody but us moves. Whoever still
+/// held it would fail to move the reference, and the compare-and-swap that follows would see it moved.
+fn unlock(repository: &Repository, reference: &str) -> bool {
+    let lock = repository.commondir().join(format!("{reference}.lock"));
+    let age = lock.metadata().and_then(|m| m.modified()).ok().and_then(|at| at.elapsed().ok());
+    if !reference.starts_with(super::OURS) || age.is_none_or(|age| age < STALE) {
+        return false;
+    }
+    tracing::warn!(reference, "removing the lock that a killed process left");
+    std::fs::remove_file(&lock).is_ok()
 }
 
 fn refuse_checked_out(repository: &Repository, reference: &str) -> Result<(), GitError> {
@@ -164,9 +184,16 @@ pub(super) fn create(
     message: &Message,
     now: i64,
 ) -> Result<Revision, GitError> {
+    // It is made aside and moved into place when it is whole: who is killed on the way leaves nothing that looks like one.
+    let aside = path.with_file_name(format!(".{}.new", path.file_name().unwrap_or_default().to_string_lossy()));
+    let moved =
+        |source: std::io::Error| GitError::Open { path: path.to_owned(), source: git2::Error::from_str(&source.to_string()) };
+    if aside.exists() {
+        std::fs::remove_dir_all(&aside).map_err(moved)?;
+    }
     let mut options = RepositoryInitOptions::new();
     options.no_reinit(true).mkpath(true).initial_head(branch);
-    let repository = Repository::init_opts(path, &options).map_err(|source| GitError::Open { path: path.to_owned(), source })?;
+    let repository = Repository::init_opts(&aside, &options).map_err(|source| GitError::Open { path: aside.clone(), source })?;
     let mut update = TreeUpdateBuilder::new();
     for (path, content) in files {
         if !is_tree_path(path.as_str()) {
@@ -181,5 +208,6 @@ pub(super) fn create(
     let id = write_commit(&repository, &tree, &[], message, now)?;
     swap(&repository, &format!("refs/heads/{branch}"), id, None, &message.subject)?;
     repository.checkout_head(Some(CheckoutBuilder::new().force())).map_err(GitError::write("the files"))?;
+    std::fs::rename(&aside, path).map_err(moved)?;
     Ok(read::revision(id))
 }

@@ -255,7 +255,13 @@ fn compare(request: &Request<'_>, target: &Target, desired: &DesiredObject, trig
             let action = Action::Recreate { uid: live.uid.clone(), resource_version: live.resource_version.clone() };
             return step(action, format!("{pointer} cannot be changed in place"), None);
         }
-        let action = Action::Update { body: desired.body.clone(), once: desired.once.clone(), drift: false, trigger };
+        let action = Action::Update {
+            uid: live.uid.clone(),
+            body: desired.body.clone(),
+            once: desired.once.clone(),
+            drift: false,
+            trigger,
+        };
         return step(action, "its content changed".into(), digest);
     }
     let missing = match &live.fields {
@@ -265,7 +271,13 @@ fn compare(request: &Request<'_>, target: &Target, desired: &DesiredObject, trig
     if let Some(missing) = missing
         && !request.contested.contains(&(target.clone(), desired.key.clone()))
     {
-        let action = Action::Update { body: desired.body.clone(), once: desired.once.clone(), drift: true, trigger };
+        let action = Action::Update {
+            uid: live.uid.clone(),
+            body: desired.body.clone(),
+            once: desired.once.clone(),
+            drift: true,
+            trigger,
+        };
         return step(action, format!("somebody changed {missing}"), digest);
     }
     if trigger && lost_trigger(live) {

@@ -93,6 +93,10 @@ pub(super) fn choose(
     let count = |seed: &Candidate<'_>| load.get(seed.name).copied().unwrap_or(0);
     // Names are in order, and the first of equals is taken: the same inputs give the same seed.
     let Some(best) = left.iter().min_by_key(|seed| (count(seed), seed.name)) else { return Err(rejections) };
+    if let Some(state) = best.state.filter(|state| !state.ready) {
+        rejections.0.insert(best.name.to_owned(), format!("is the one, and {}", unready(state)));
+        return Err(rejections);
+    }
     for other in left.iter().filter(|s| s.name != best.name) {
         rejections
             .0
@@ -110,10 +114,14 @@ fn usable(_: &Wish<'_>, seed: &Candidate<'_>) -> Result<(), String> {
     if seed.manifest.at("spec/settings/scheduling/visible").flag() == Some(false) {
         return Err("is not visible for scheduling".to_owned());
     }
-    if !state.ready {
-        return Err(state.reason.clone().map_or_else(|| "is not ready".to_owned(), |why| format!("is not ready: {why}")));
+    if !state.ready && !state.coming_up {
+        return Err(unready(state));
     }
     Ok(())
+}
+
+fn unready(state: &SeedState) -> String {
+    state.reason.as_ref().map_or_else(|| "is not ready".to_owned(), |why| format!("is not ready: {why}"))
 }
 
 fn by_profile(wish: &Wish<'_>, seed: &Candidate<'_>) -> Result<(), String> {

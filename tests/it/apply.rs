@@ -56,7 +56,7 @@ fn create(name: &str) -> Step {
 }
 
 fn update(name: &str) -> Step {
-    step(name, Action::Update { body: Arc::new(manifest(name)), once: None, drift: false, trigger: false })
+    step(name, Action::Update { uid: "u".into(), body: Arc::new(manifest(name)), once: None, drift: false, trigger: false })
 }
 
 fn delete(name: &str, confirm: bool, release: bool) -> Step {
@@ -132,7 +132,10 @@ async fn fields_set_once_are_never_dropped_on_the_way() {
     assert_eq!(bodies, [true, true, false], "complete from the first moment, co-owned, then given up");
 
     let server = willing();
-    let updated = step("a", Action::Update { body: Arc::new(manifest("a")), once: Some(once), drift: false, trigger: false });
+    let updated = step(
+        "a",
+        Action::Update { uid: "u".into(), body: Arc::new(manifest("a")), once: Some(once), drift: false, trigger: false },
+    );
     execute(&plan(vec![vec![updated]], Vec::new()), &server.clusters(Target::Garden), &Limits::default()).await;
     assert_eq!(writes(&server), expected[1..]);
 }

@@ -81,8 +81,9 @@ fn create(object: &Value, once: Option<Value>) -> Step {
     step(object, Action::Create { body: Arc::new(object.clone()), once: once.map(Arc::new), trigger: false })
 }
 
-fn update(object: &Value, once: Option<Value>) -> Step {
-    step(object, Action::Update { body: Arc::new(object.clone()), once: once.map(Arc::new), drift: false, trigger: false })
+fn update(uid: &str, object: &Value, once: Option<Value>) -> Step {
+    let (uid, body, once) = (uid.to_owned(), Arc::new(object.clone()), once.map(Arc::new));
+    step(object, Action::Update { uid, body, once, drift: false, trigger: false })
 }
 
 async fn see(clusters: &Clusters, key: &ObjectKey) -> Option<Arc<Object>> {
@@ -102,17 +103,30 @@ async fn what_is_applied_is_observed_as_ours_and_dropped_fields_go() {
     let fields = seen.fields.as_ref().expect("ours").pointer("/f:data").expect("listed").clone();
     assert_eq!(fields, json!({ "f:x": {}, "f:y": {} }));
 
-    let results = run(&clusters, vec![update(&config_map("a", json!({ "x": "1" })), None)], Vec::new()).await;
+    let results = run(&clusters, vec![update(&seen.uid, &config_map("a", json!({ "x": "1" })), None)], Vec::new()).await;
     let fields = results[0].object.as_ref().and_then(|o| o.fields.clone()).expect("ours");
     assert_eq!(fields.pointer("/f:data"), Some(&json!({ "f:x": {} })));
     let before = sim.counters();
-    let again = run(&clusters, vec![update(&config_map("a", json!({ "x": "1" })), None)], Vec::new()).await;
+    let again = run(&clusters, vec![update(&seen.uid, &config_map("a", json!({ "x": "1" })), None)], Vec::new()).await;
     assert_eq!(
         again[0].object.as_ref().map(|o| &o.resource_version),
         results[0].object.as_ref().map(|o| &o.resource_version),
         "applying the same again changes nothing"
     );
     assert!(sim.counters().writes("espalier") > before.writes("espalier"));
+}
+
+#[tokio::test]
+async fn an_update_does_not_make_again_what_went_meanwhile() {
+    let (sim, clusters) = sim();
+    let wanted = config_map("a", json!({ "x": "1" }));
+    let results = run(&clusters, vec![create(&wanted, None)], Vec::new()).await;
+    let uid = results[0].object.as_ref().expect("created").uid.clone();
+    let gone = http::Request::delete("/api/v1/namespaces/default/configmaps/a").body(Vec::new()).expect("a request");
+    sim.client_of("people").request::<Value>(gone).await.expect("deleted");
+    let results = run(&clusters, vec![update(&uid, &wanted, None)], Vec::new()).await;
+    assert_eq!(results[0].result.as_ref().map_err(|e| e.class), Err(ErrorClass::Conflict));
+    assert!(see(&clusters, &key("", "ConfigMap", "a")).await.is_none());
 }
 
 #[tokio::test]
@@ -129,7 +143,7 @@ async fn a_field_that_is_set_once_survives_updates_and_its_controller() {
     assert_eq!(object.get("/spec/replicas"), Some(&json!(3)));
     assert!(object.fields.as_ref().expect("ours").pointer("/f:spec/f:replicas").is_none(), "we do not list it");
 
-    let results = run(&clusters, vec![update(&deployment("two"), None)], Vec::new()).await;
+    let results = run(&clusters, vec![update(&object.uid, &deployment("two"), None)], Vec::new()).await;
     assert_eq!(results[0].object.as_ref().and_then(|o| o.get("/spec/replicas").cloned()), Some(json!(3)));
 
     let scale = http::Request::patch("/apis/apps/v1/namespaces/default/deployments/d?fieldManager=autoscaler")
@@ -137,7 +151,7 @@ async fn a_field_that_is_set_once_survives_updates_and_its_controller() {
         .body(br#"{"spec":{"replicas":7}}"#.to_vec())
         .expect("a request");
     clusters.client(&Target::Garden).expect("a client").request::<Value>(scale).await.expect("scaled");
-    let results = run(&clusters, vec![update(&deployment("three"), Some(once(3)))], Vec::new()).await;
+    let results = run(&clusters, vec![update(&object.uid, &deployment("three"), Some(once(3)))], Vec::new()).await;
     assert_eq!(results[0].result, Ok(true));
     let live = results[0].object.as_ref().and_then(|o| o.get("/spec/replicas").cloned());
     assert_eq!(live, Some(json!(7)), "a stale value does not fight its controller");

@@ -99,9 +99,10 @@ impl Fleet {
         }
         tokio::spawn(async move {
             let namespaces: Api<Namespace> = Api::all(garden.clone());
-            let mut appearing = watcher(namespaces, watcher::Config::default()).touched_objects().boxed();
-            while let Some(Ok(namespace)) = appearing.next().await {
-                let there = namespace.metadata.name.unwrap_or_default();
+            // A fault of the garden may cut this list short too: people try again.
+            let mut appearing = watcher(namespaces, watcher::Config::default()).default_backoff().touched_objects().boxed();
+            while let Some(namespace) = appearing.next().await {
+                let Some(there) = namespace.ok().and_then(|n| n.metadata.name) else { continue };
                 for (_, name) in wanted.iter().filter(|(namespace, _)| *namespace == there) {
                     let secret = json!({"metadata": {"name": name}, "stringData": {"key": CANARY}});
                     let secrets: Api<Secret> = Api::namespaced(garden.clone(), &there);
@@ -306,27 +307,46 @@ impl Fleet {
     pub(crate) async fn dump(&self) -> Dump {
         let mut out = Dump::new();
         for (target, sim) in &self.sims {
-            let client = sim.client_of("people");
-            let found = kube::discovery::Discovery::new(client.clone()).run().await.expect("discovery");
-            for group in found.groups() {
-                for (resource, capabilities) in group.recommended_resources() {
-                    if !capabilities.supports_operation(kube::discovery::verbs::LIST) {
-                        continue;
-                    }
-                    let all: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
-                    for object in all.list(&ListParams::default()).await.expect("a list") {
-                        let mut value = serde_json::to_value(&object).expect("an object");
-                        let metadata = value["metadata"].as_object_mut().expect("metadata");
-                        for field in ["uid", "resourceVersion", "creationTimestamp", "managedFields", "generation"] {
-                            metadata.remove(field);
-                        }
-                        let name = object.metadata.name.unwrap_or_default();
-                        let namespace = object.metadata.namespace.unwrap_or_default();
-                        out.insert(format!("{target} {} {namespace}/{name}", resource.kind), value);
-                    }
+            for mut value in objects(sim).await {
+                let key = format!("{target} {}", name_of(&value));
+                let metadata = value["metadata"].as_object_mut().expect("metadata");
+                for field in SERVERS {
+                    metadata.remove(*field);
                 }
+                out.insert(key, value);
             }
         }
         out
     }
+}
+
+/// What the server adds to every object.
+pub(crate) const SERVERS: &[&str] = &["uid", "resourceVersion", "creationTimestamp", "managedFields", "generation"];
+
+/// `Kind namespace/name`.
+pub(crate) fn name_of(object: &Value) -> String {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    format!("{} {}/{}", text("/kind"), text("/metadata/namespace"), text("/metadata/name"))
+}
+
+/// Everything in a cluster, as `kubectl get` would show it, kind by kind.
+pub(crate) async fn objects(sim: &Sim) -> Vec<Value> {
+    let client = sim.client_of("people");
+    let found = kube::discovery::Discovery::new(client.clone()).run().await.expect("discovery");
+    let mut out = Vec::new();
+    for group in found.groups() {
+        for (resource, capabilities) in group.recommended_resources() {
+            if !capabilities.supports_operation(kube::discovery::verbs::LIST) {
+                continue;
+            }
+            let all: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+            for object in all.list(&ListParams::default()).await.expect("a list") {
+                let mut value = serde_json::to_value(&object).expect("an object");
+                value["kind"] = json!(resource.kind);
+                value["apiVersion"] = json!(resource.api_version);
+                out.push(value);
+            }
+        }
+    }
+    out
 }

@@ -249,3 +249,24 @@ fn locations_are_safe_or_refused() {
         assert!(!error.to_string().contains("secret"), "{error}");
     }
 }
+
+#[tokio::test]
+async fn the_lock_that_a_killed_process_left_on_our_branch_is_removed() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let repo = local(dir.path()).await;
+    let (ours, theirs) = (git::status_reference("local"), "refs/heads/elsewhere".to_owned());
+    let lock = |reference: &str, age: u64| {
+        let path = dir.path().join(format!("{reference}.lock"));
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        let file = std::fs::File::create(&path).expect("written");
+        let then = file.metadata().and_then(|m| m.modified()).expect("a time") - std::time::Duration::from_secs(age);
+        file.set_modified(then).expect("set");
+    };
+    let files = || changes(&[("a", Some("1"))]);
+    lock(&ours, 0);
+    repo.commit(&ours, None, files(), message("Report"), NOW).await.expect_err("somebody is at it");
+    lock(&ours, 60);
+    repo.commit(&ours, None, files(), message("Report"), NOW).await.expect("nobody is");
+    lock(&theirs, 60);
+    repo.commit(&theirs, None, files(), message("Report"), NOW).await.expect_err("not ours to remove");
+}

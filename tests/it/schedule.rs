@@ -147,11 +147,28 @@ fn seeds_must_be_seen_ready_and_not_going() {
         })
     };
     assert!(with(None).starts_with("seed eu: was not seen yet"));
-    assert!(with(Some(SeedState { ready: true, deleting: true, reason: None })).starts_with("seed eu: is being deleted"));
     assert!(
-        with(Some(SeedState { ready: false, deleting: false, reason: Some("no backup".to_owned()) }))
+        with(Some(SeedState { ready: true, deleting: true, ..SeedState::default() })).starts_with("seed eu: is being deleted")
+    );
+    assert!(
+        with(Some(SeedState { reason: Some("no backup".to_owned()), ..SeedState::default() }))
             .starts_with("seed eu: is not ready: no backup")
     );
+}
+
+#[test]
+fn a_shoot_waits_for_the_seed_that_is_coming_up_where_it_belongs() {
+    let minimal = |usage: &mut Usage, admitted: &mut Admitted, eu: SeedState| {
+        let landscape = json!({"spec": {"scheduling": {"strategy": "MinimalDistance"}}});
+        admitted.objects.insert(Owner::cluster(Kind::Landscape, "l"), Arc::new(landscape));
+        usage.seeds.insert("eu".to_owned(), eu);
+    };
+    let told = |eu: SeedState| outcome(json!({}), json!({}), json!({}), |admitted, usage| minimal(usage, admitted, eu));
+    let coming = SeedState { coming_up: true, reason: Some("etcd is starting".to_owned()), ..SeedState::default() };
+    let waits = told(coming);
+    assert!(waits.contains("seed eu: is the one, and is not ready: etcd is starting"), "{waits}");
+    assert!(told(SeedState { ready: true, ..SeedState::default() }).starts_with("eu: "));
+    assert!(told(SeedState::default()).starts_with("us: "), "one that failed is not waited for: {}", told(SeedState::default()));
 }
 
 #[test]

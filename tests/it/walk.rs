@@ -139,6 +139,35 @@ const API: &str = "projects/lab/shoots/api.yaml";
 const CONFIRMED: &str = "  name: api\n  annotations:\n    confirmation.gardener.cloud/deletion: \"true\"\n";
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_confirmed_shoot_that_leaves_git_goes_with_all_that_is_its() {
+    let fleet = Fleet::local(&["api", "mini"]).await;
+    fleet.credentials().await;
+    let mut running = fleet.start().await;
+    running.ready_at(&fleet.head().await).await;
+    let api = Owner::project(Kind::Shoot, "lab", "api");
+
+    // Gone from Git alone is not gone.
+    let text = fleet.repo.read_tree(BRANCH).await.expect("git works").remove(API).expect("there");
+    let commit = fleet.commit(Changes::from([(RepoPath::from(API), None)])).await;
+    running.reported(&fleet, "the missing file", |t| t["STATUS.md"].contains(&commit.0)).await;
+    assert!(fleet.get(&seed(), "/api/v1/namespaces/shoot--lab--api").await.is_some());
+
+    let back = fleet.commit(Changes::from([(API.into(), Some(text.replacen("  name: api\n", CONFIRMED, 1)))])).await;
+    running.until("written", |v| v.revision.as_ref() == Some(&back) && v.counts.written_since_head.contains(&api)).await;
+    running.ready_at(&back).await;
+    let commit = fleet.commit(Changes::from([(RepoPath::from(API), None)])).await;
+    running.until("gone", |v| v.revision.as_ref() == Some(&commit) && !v.owners.contains_key(&api)).await;
+    running.ready_at(&commit).await;
+    running.reported(&fleet, "that it is gone", |t| !t.keys().any(|path| path.as_str().contains("api.status"))).await;
+    running.stop().await;
+    assert!(fleet.get(&seed(), "/api/v1/namespaces/shoot--lab--api").await.is_none());
+    let left = fleet.dump().await;
+    let left: Vec<&String> =
+        left.iter().filter(|(_, o)| o["metadata"]["labels"][OWNER_LABEL] == api.label()).map(|(k, _)| k).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_somebody_changes_by_hand_is_restored() {
     let fleet = Fleet::local(&["mini"]).await;
     fleet.credentials().await;
