@@ -105,10 +105,13 @@ fn show(corpus: &Corpus, exceptions: &Exceptions, wanted: &str) {
 /// Applies a function to every line, on all processors, in order.
 fn in_parallel<T: Send>(lines: &[Value], each: impl Fn(&Value) -> T + Sync) -> Vec<T> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let size = lines.len().div_ceil(threads).max(1);
-    std::thread::scope(|scope| {
-        let chunks: Vec<_> =
-            lines.chunks(size).map(|chunk| scope.spawn(|| chunk.iter().map(&each).collect::<Vec<_>>())).collect();
-        chunks.into_iter().flat_map(|chunk| chunk.join().expect("no rule panics")).collect()
-    })
+    let mut all: Vec<(usize, T)> = std::thread::scope(|scope| {
+        let share = |first: usize| lines.iter().enumerate().skip(first).step_by(threads);
+        let each = &each;
+        let workers: Vec<_> =
+            (0..threads).map(|n| scope.spawn(move || share(n).map(|(i, line)| (i, each(line))).collect::<Vec<_>>())).collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("no rule panics")).collect()
+    });
+    all.sort_by_key(|(i, _)| *i);
+    all.into_iter().map(|(_, outcome)| outcome).collect()
 }
