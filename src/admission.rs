@@ -25,15 +25,20 @@ mod codes;
 mod default;
 mod evaluate;
 mod gone;
+mod judge;
 mod node;
 mod offer;
 pub mod policy;
+mod source;
 mod syntax;
 
+pub use check::World;
 pub use codes::CODES;
 pub use evaluate::Memory;
+pub use judge::{Case, judge};
 pub(crate) use node::Node;
 pub(crate) use offer::profile_of;
+pub use source::{Extent, Gates};
 
 /// The annotation by which a person says that an object may be deleted.
 pub const CONFIRMATION: &str = "confirmation.gardener.cloud/deletion";

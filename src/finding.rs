@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::snapshot::RepoPath;
 
+mod cause;
+
+pub use cause::{Cause, ErrorType};
+
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -224,6 +228,9 @@ pub struct Finding {
     /// The landscape object it is about, as its owner prints (`Shoot shop/prod`); empty if it is about a file.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub owner: String,
+    /// What a Gardener API server would answer; none for what only espalier minds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
 }
 
 impl Finding {
@@ -248,7 +255,7 @@ impl Finding {
     /// A finding of a given severity.
     #[must_use]
     pub fn new(severity: Severity, code: Code, message: impl Into<String>) -> Self {
-        Self { severity, code, message: message.into(), places: Vec::new(), help: None, owner: String::new() }
+        Self { severity, code, message: message.into(), places: Vec::new(), help: None, owner: String::new(), cause: None }
     }
 
     /// Adds a place.
@@ -262,6 +269,13 @@ impl Finding {
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// Says what a Gardener API server would answer.
+    #[must_use]
+    pub fn cause(mut self, error: ErrorType, field: impl Into<String>) -> Self {
+        self.cause = Some(Cause::new(error, field));
         self
     }
 

@@ -51,6 +51,7 @@ pub use config::LandscapeConfig;
 pub use controller_deployment::ControllerDeployment;
 pub use controller_registration::ControllerRegistration;
 pub use exposure_class::ExposureClass;
+pub use file::read_object;
 pub use load::{FileMemo, load};
 pub use managed_seed::ManagedSeed;
 pub use namespaced_cloud_profile::NamespacedCloudProfile;
@@ -134,6 +135,14 @@ macro_rules! kinds {
                 match owner.kind {
                     Kind::Landscape => Ok(Self::Landscape(sourced(owner, value, document)?)),
                     $(Kind::$kind => Ok(Self::$kind(sourced(owner, value, document)?)),)*
+                }
+            }
+
+            /// The manifest.
+            fn value(&self) -> &Arc<Value> {
+                match self {
+                    Self::Landscape(object) => &object.value,
+                    $(Self::$kind(object) => &object.value,)*
                 }
             }
         }

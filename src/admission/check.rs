@@ -10,9 +10,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::effective_profile;
 use super::node::Node;
-use crate::finding::{Code, On, Pointer, Severity};
+use super::source::{Gates, Source};
+use crate::finding::{Cause, Code, ErrorType, On, Pointer, Severity};
 use crate::landscape::{Kind, Owner};
+
+/// A function that looks at an object.
+pub(crate) type Check = fn(&Cx<'_>, &mut Out);
 
 /// One rule: what `explain` prints, and the function.
 pub(crate) struct Rule {
@@ -22,27 +27,34 @@ pub(crate) struct Rule {
     pub title: &'static str,
     /// The rule's documentation, markdown.
     pub documentation: &'static str,
-    /// The kind of object it looks at; `None` for findings that admission itself raises.
-    pub kind: Option<Kind>,
-    /// The rule itself.
-    pub check: fn(&Cx<'_>, &mut Out),
+    /// The kinds of object it looks at; none for findings that admission itself raises.
+    pub kinds: &'static [Kind],
+    /// The functions that look at an object, and who asks for each.
+    pub checks: &'static [(Source, Check)],
 }
 
-/// Registers the rules of a family: documentation, code, title, kind and function in one place.
+/// Registers the rules of a family: documentation, code, title, kinds and functions in one place.
+///
+/// Kinds are `Shoot`, `SecretBinding | CredentialsBinding`, `All`, or `Any` for rules that admission itself speaks for. A function
+/// is Gardener's static validation unless it says otherwise: `profile, profile_exists as Plugin("ShootValidator")`, or
+/// `expires as Espalier` for what Gardener would accept.
 macro_rules! rules {
-    ($($(#[doc = $doc:expr])+ $code:literal, $title:literal, $kind:ident, $check:path;)+) => {
+    ($($(#[doc = $doc:expr])+ $code:literal, $title:literal, $($kind:ident)|+, $($check:path $(as $source:expr)?),+;)+) => {
         pub(super) static RULES: &[$crate::admission::check::Rule] = &[$(
             $crate::admission::check::Rule {
                 code: $code,
                 title: $title,
                 documentation: concat!($($doc, "\n"),+),
-                kind: rules!(@kind $kind),
-                check: $check,
+                kinds: rules!(@kinds $($kind)|+),
+                checks: &[$((rules!(@source $($source)?), $check)),+],
             }
         ),+];
     };
-    (@kind Any) => { None };
-    (@kind $kind:ident) => { Some($crate::landscape::Kind::$kind) };
+    (@kinds Any) => { &[] };
+    (@kinds All) => { $crate::landscape::Kind::ALL };
+    (@kinds $($kind:ident)|+) => { &[$($crate::landscape::Kind::$kind),+] };
+    (@source) => { $crate::admission::source::Source::Static };
+    (@source $source:expr) => { $source };
 }
 pub(crate) use rules;
 
@@ -54,6 +66,12 @@ pub(crate) struct Raised {
     pub message: String,
     pub help: Option<String>,
     pub at: Vec<At>,
+    /// The type that Gardener gives to the error.
+    pub error: Option<ErrorType>,
+    /// The field as Gardener spells it, where that is not the way to the first place.
+    pub field: Option<String>,
+    /// The plugin that minds.
+    pub plugin: Option<&'static str>,
 }
 
 /// A symbolic place: a field of an object; no owner means the object under evaluation.
@@ -84,6 +102,27 @@ impl Raised {
         self
     }
 
+    /// Spells the field as Gardener does, where that differs from the way to it.
+    pub(crate) fn field(&mut self, field: impl Into<String>) -> &mut Self {
+        self.field = Some(field.into());
+        self
+    }
+
+    /// Spells the field as Gardener does entries of maps: `metadata.annotations[example.org/a]`.
+    pub(crate) fn keyed(&mut self) -> &mut Self {
+        let pointer = self.at.first().map(|at| &at.pointer);
+        if let Some((parent, key)) = pointer.and_then(|p| Some((p.parent()?, p.segments().last()?))) {
+            self.field = Some(format!("{}[{key}]", parent.field()));
+        }
+        self
+    }
+
+    /// What Gardener would answer.
+    pub(crate) fn cause(&self) -> Option<Cause> {
+        let way = || self.at.first().map(|at| at.pointer.field()).unwrap_or_default();
+        Some(Cause { error: self.error?, field: self.field.clone().unwrap_or_else(way), plugin: self.plugin.map(Into::into) })
+    }
+
     /// Blames the key of the first place, not its value.
     pub(crate) fn on_key(&mut self) -> &mut Self {
         if let Some(first) = self.at.first_mut() {
@@ -96,39 +135,105 @@ impl Raised {
 /// Where a rule says what it dislikes.
 pub(crate) struct Out {
     code: Code,
+    source: Source,
     pub(crate) raised: Vec<Raised>,
 }
 
 impl Out {
     /// An empty list under a code.
     pub(crate) fn new(code: Code) -> Self {
-        Self { code, raised: Vec::new() }
+        Self { code, source: Source::Espalier, raised: Vec::new() }
     }
 
-    /// What comes from now on carries this code.
+    /// What comes from now on carries this code, and is espalier's own.
     pub(crate) fn speak_as(&mut self, code: Code) {
-        self.code = code;
+        self.speak_for(code, Source::Espalier);
     }
 
-    fn raise(&mut self, severity: Severity, node: &Node<'_>, message: impl Into<String>) -> &mut Raised {
+    /// What comes from now on carries this code, and is said for this source.
+    pub(crate) fn speak_for(&mut self, code: Code, source: Source) {
+        (self.code, self.source) = (code, source);
+    }
+
+    fn raise(
+        &mut self,
+        severity: Severity,
+        error: Option<ErrorType>,
+        node: &Node<'_>,
+        message: impl Into<String>,
+    ) -> &mut Raised {
         let at = At { owner: None, pointer: node.pointer().clone(), on: On::Value, note: String::new() };
-        self.raised.push(Raised { severity, code: self.code.clone(), message: message.into(), help: None, at: vec![at] });
+        self.raised.push(Raised {
+            severity,
+            code: self.code.clone(),
+            message: message.into(),
+            help: None,
+            at: vec![at],
+            error,
+            field: None,
+            plugin: self.source.plugin(),
+        });
         self.raised.last_mut().expect("one was just pushed")
     }
 
-    /// The object may not be accepted.
+    /// The object may not be accepted, and only espalier minds.
     pub(crate) fn error(&mut self, node: &Node<'_>, message: impl Into<String>) -> &mut Raised {
-        self.raise(Severity::Error, node, message)
+        self.raise(Severity::Error, None, node, message)
+    }
+
+    /// The object may not be accepted: Gardener refuses it with an error of this type.
+    pub(crate) fn refuse(&mut self, error: ErrorType, node: &Node<'_>, message: impl Into<String>) -> &mut Raised {
+        self.raise(Severity::Error, Some(error), node, message)
+    }
+
+    /// A value must be there and is not.
+    pub(crate) fn required(&mut self, node: &Node<'_>, message: impl Into<String>) -> &mut Raised {
+        self.refuse(ErrorType::Required, node, message)
+    }
+
+    /// A value is malformed, out of range, or has changed and may not.
+    pub(crate) fn invalid(&mut self, node: &Node<'_>, message: impl Into<String>) -> &mut Raised {
+        self.refuse(ErrorType::Invalid, node, message)
+    }
+
+    /// A value is none of those that are known.
+    pub(crate) fn not_supported(&mut self, node: &Node<'_>, message: impl Into<String>) -> &mut Raised {
+        self.refuse(ErrorType::NotSupported, node, message)
+    }
+
+    /// A value may not be there in this combination.
+    pub(crate) fn forbidden(&mut self, node: &Node<'_>, message: impl Into<String>) -> &mut Raised {
+        self.refuse(ErrorType::Forbidden, node, message)
+    }
+
+    /// A value that must be unique is there twice.
+    pub(crate) fn duplicate(&mut self, node: &Node<'_>, message: impl Into<String>) -> &mut Raised {
+        self.refuse(ErrorType::Duplicate, node, message)
+    }
+
+    /// A text is too long.
+    pub(crate) fn too_long(&mut self, node: &Node<'_>, message: impl Into<String>) -> &mut Raised {
+        self.refuse(ErrorType::TooLong, node, message)
+    }
+
+    /// What a value names does not exist.
+    pub(crate) fn not_found(&mut self, node: &Node<'_>, message: impl Into<String>) -> &mut Raised {
+        self.refuse(ErrorType::NotFound, node, message)
+    }
+
+    /// A plugin refuses without blaming a field; the place is for the reader.
+    pub(crate) fn refused(&mut self, node: &Node<'_>, message: impl Into<String>) -> &mut Raised {
+        self.refuse(ErrorType::AdmissionError, node, message).field("")
     }
 
     /// The object is accepted, but a person should look.
     pub(crate) fn warning(&mut self, node: &Node<'_>, message: impl Into<String>) -> &mut Raised {
-        self.raise(Severity::Warning, node, message)
+        self.raise(Severity::Warning, None, node, message)
     }
 
     /// A remark.
     pub(crate) fn note(&mut self, node: &Node<'_>, message: impl Into<String>) -> &mut Raised {
-        self.raise(Severity::Note, node, message)
+        self.raise(Severity::Note, None, node, message)
     }
 }
 
@@ -153,22 +258,45 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// Everything that evaluating one owner may look at, besides itself.
+/// Everything that judging one owner may look at, besides itself.
 #[derive(Default)]
-pub(crate) struct World {
+pub struct World {
+    /// The landscape's name.
+    pub(crate) landscape: String,
+    /// Feature gates.
+    pub(crate) gates: Gates,
     /// Manifests to act on, of the kinds evaluated so far.
-    pub objects: BTreeMap<Owner, Arc<Value>>,
+    pub(crate) objects: BTreeMap<Owner, Arc<Value>>,
     /// Owners in Git that have errors and were never accepted.
-    pub held: BTreeSet<Owner>,
+    pub(crate) held: BTreeSet<Owner>,
     /// Cloud profiles as shoots see them; namespaced ones merged over their parents.
-    pub profiles: BTreeMap<Owner, Arc<Value>>,
+    pub(crate) profiles: BTreeMap<Owner, Arc<Value>>,
     /// The manifests accepted before, which are what runs.
-    pub accepted: Arc<BTreeMap<Owner, Arc<Value>>>,
+    pub(crate) accepted: Arc<BTreeMap<Owner, Arc<Value>>>,
     /// Accepted objects by the object that they refer to.
-    pub users: BTreeMap<Owner, Vec<Owner>>,
+    pub(crate) users: BTreeMap<Owner, Vec<Owner>>,
 }
 
 impl World {
+    /// A world of these objects, under these feature gates.
+    #[must_use]
+    pub fn new(landscape: &str, objects: BTreeMap<Owner, Arc<Value>>, gates: Gates) -> Self {
+        let mut world = Self { landscape: landscape.to_owned(), gates, objects, ..Self::default() };
+        world.merge_profiles(Kind::CloudProfile);
+        world.merge_profiles(Kind::NamespacedCloudProfile);
+        world
+    }
+
+    /// Puts together the profiles of a kind.
+    pub(crate) fn merge_profiles(&mut self, kind: Kind) {
+        let owners: Vec<Owner> = self.objects.keys().filter(|o| o.kind == kind).cloned().collect();
+        for owner in owners {
+            if let Some(profile) = effective_profile(&self.objects, &owner) {
+                self.profiles.insert(owner, profile);
+            }
+        }
+    }
+
     /// The accepted objects that refer to an owner.
     pub(crate) fn users_of(&self, owner: &Owner) -> Users {
         let users = self.users.get(owner).map(Vec::as_slice).unwrap_or_default();
@@ -192,8 +320,7 @@ pub(crate) struct Cx<'a> {
     pub written: Node<'a>,
     /// What was accepted before, with defaults.
     pub old: Option<Node<'a>>,
-    /// The landscape's name.
-    pub landscape: &'a str,
+    /// The moment, in seconds.
     pub now: i64,
     pub world: &'a World,
     pub reads: &'a RefCell<Reads>,
@@ -247,6 +374,25 @@ impl<'a> Cx<'a> {
         self.until.replace(Some(i64::MIN));
         let fits = |owner: &&Owner| owner.kind == kind && owner.project == project;
         self.world.objects.keys().filter(fits).map(|owner| owner.name.as_str()).collect()
+    }
+
+    /// Whether a feature gate of Gardener is on.
+    pub(crate) fn gate(&self, name: &str) -> bool {
+        self.world.gates.on(name)
+    }
+
+    /// The landscape's name.
+    pub(crate) fn landscape(&self) -> &'a str {
+        &self.world.landscape
+    }
+
+    /// The namespace of this object: as it says, else as its project has it; empty if it has none.
+    pub(crate) fn namespace(&self) -> String {
+        let written = self.new.at("metadata/namespace").str();
+        if written.is_empty() && self.owner.kind.namespaced() && !self.owner.project.is_empty() {
+            return crate::observed::project_namespace(&self.owner.project);
+        }
+        written.to_owned()
     }
 
     /// Whether this object was never accepted before.

@@ -15,13 +15,14 @@ macro_rules! checks {
 }
 
 checks! {
-    names, references, networks, versions, machines, workers, workerless, kubernetes, hibernation, maintenance, dns, immutable, deletion,
+    metadata, names, references, networks, versions, machines, workers, workerless, kubernetes, hibernation, maintenance, dns, immutable, deletion,
     profiles, seeds, projects, bindings, not_yet,
 }
 
 mod prelude {
     pub(super) use super::super::check::{Cx, Out, Seen, listed, rules};
     pub(super) use super::super::node::Node;
+    pub(super) use super::super::source::Source::{Espalier, Plugin};
     pub(super) use super::super::{offer, syntax};
     pub(super) use crate::landscape::{Kind, Owner};
 }

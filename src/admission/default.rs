@@ -13,29 +13,41 @@ pub(super) mod shoot;
 use serde_json::Value;
 
 use super::check::{Cx, Out};
-use crate::landscape::Kind;
+use super::source::Extent;
+use crate::landscape::{Kind, Owner};
 
-/// The manifest with all defaults that are known before a seed is chosen.
-pub(super) fn apply(cx: &Cx<'_>, out: &mut Out) -> Value {
+/// The manifest with all defaults that are known before a seed is chosen; for [`Extent::Static`] those of the API alone.
+pub(super) fn apply(cx: &Cx<'_>, out: &mut Out, extent: Extent) -> Value {
     let mut manifest = cx.new.value().cloned().unwrap_or_default();
-    match cx.owner.kind {
-        Kind::Shoot => {
+    let admitted = extent > Extent::Static;
+    if cx.owner.kind == Kind::Shoot {
+        if admitted {
             relational::early(cx, &mut manifest);
-            shoot::fill_in(&mut manifest, cx.owner);
+        }
+        shoot::fill_in(&mut manifest, cx.owner);
+        if admitted {
             relational::late(cx, &mut manifest, out);
             placed::carry(cx, &mut manifest);
         }
-        _ => others::fill_in(&mut manifest, cx.owner),
+    } else {
+        others::fill_in(&mut manifest, cx.owner);
+        if admitted {
+            others::admitted(&mut manifest, cx.owner);
+        }
     }
     manifest
 }
 
 /// An accepted manifest with the defaults of its own kind, so that old and new are compared alike.
-pub(super) fn own(manifest: &Value, owner: &crate::landscape::Owner) -> Value {
+pub(super) fn own(manifest: &Value, owner: &Owner, extent: Extent) -> Value {
     let mut manifest = manifest.clone();
-    match owner.kind {
-        Kind::Shoot => shoot::fill_in(&mut manifest, owner),
-        _ => others::fill_in(&mut manifest, owner),
+    if owner.kind == Kind::Shoot {
+        shoot::fill_in(&mut manifest, owner);
+    } else {
+        others::fill_in(&mut manifest, owner);
+        if extent > Extent::Static {
+            others::admitted(&mut manifest, owner);
+        }
     }
     manifest
 }

@@ -1,18 +1,19 @@
 //! The evaluation of owners, kind by kind: who is answered from memory, who is evaluated, and what the next kind sees.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::check::{Cx, Out, Raised, Reads, Users, World};
+use super::check::{Out, Raised, Reads, Users, World};
+use super::judge::{self, Case, once_per_cause};
 use super::node::Node;
 use super::policy::{self, Policies};
-use super::{Accepted, default, effective_profile, offer, place};
+use super::source::Extent;
+use super::{Accepted, offer, place};
 use crate::digest::Digest;
-use crate::finding::{Code, Finding, Findings, Severity};
+use crate::finding::{Code, Findings, Severity};
 use crate::landscape::{Kind, Landscape, Owner};
 
 /// What admission remembers between passes: the last verdict on each owner, and what it was based on.
@@ -63,7 +64,12 @@ pub(super) fn all(landscape: &Landscape, accepted: &Accepted, policies: &Policie
         by_kind.entry(owner.kind).or_default().push((owner, value.clone()));
     }
     let mut kept = std::mem::take(&mut memory.kept);
-    let mut world = World { accepted: Arc::new(accepted.0.clone()), users: users(accepted), ..World::default() };
+    let mut world = World {
+        landscape: landscape.name.clone(),
+        accepted: Arc::new(accepted.0.clone()),
+        users: users(accepted),
+        ..World::default()
+    };
     let mut out = Evaluated { world: World::default(), verdicts: BTreeMap::new(), again: None, evaluated: 0 };
     for kind in Kind::ALL {
         let mut pending = Vec::new();
@@ -76,7 +82,7 @@ pub(super) fn all(landscape: &Landscape, accepted: &Accepted, policies: &Policie
             }
         }
         out.evaluated += pending.len();
-        decided.extend(chunked(pending, &world, &landscape.name, policies, now));
+        decided.extend(chunked(pending, &world, policies, now));
         for (owner, found) in decided {
             remember(&mut world, &owner, &found.verdict, accepted);
             if let Some(until) = found.verdict.until.filter(|until| *until > now) {
@@ -134,12 +140,11 @@ fn holds(
 fn chunked(
     pending: Vec<(Owner, Arc<Value>, Option<Arc<Value>>)>,
     world: &World,
-    landscape: &str,
     policies: &Policies,
     now: i64,
 ) -> Vec<(Owner, Kept)> {
     let one = |(owner, written, accepted): &(Owner, Arc<Value>, Option<Arc<Value>>)| {
-        let verdict = Arc::new(guarded(owner, written, accepted.as_ref(), world, landscape, policies, now));
+        let verdict = Arc::new(guarded(owner, written, accepted.as_ref(), world, policies, now));
         let kept = Kept {
             written: written.clone(),
             accepted: accepted.clone(),
@@ -166,11 +171,10 @@ fn guarded(
     written: &Arc<Value>,
     accepted: Option<&Arc<Value>>,
     world: &World,
-    landscape: &str,
     policies: &Policies,
     now: i64,
 ) -> Verdict {
-    let evaluate = || one(owner, written, accepted, world, landscape, policies, now);
+    let evaluate = || one(owner, written, accepted, world, policies, now);
     catch_unwind(AssertUnwindSafe(evaluate)).unwrap_or_else(|panic| {
         let why = panic
             .downcast_ref::<String>()
@@ -189,62 +193,16 @@ fn one(
     written: &Arc<Value>,
     accepted: Option<&Arc<Value>>,
     world: &World,
-    landscape: &str,
     policies: &Policies,
     now: i64,
 ) -> Verdict {
-    let (reads, users, until) = (RefCell::default(), RefCell::new(None), RefCell::new(None));
-    let old = accepted.map(|value| default::own(value, owner));
+    let case = Case { owner, written, old: accepted, now };
+    let judge::Judgement { manifest, old, raised, reads, users, until } = judge::evaluate(&case, world, Extent::Everything);
     let mut out = Out::new(Code::new("INTERNAL-ERROR"));
-    let (raw, before) = (Node::root(written), old.as_ref().map(Node::root));
-    let cx = Cx {
-        owner,
-        new: raw.clone(),
-        written: raw.clone(),
-        old: before.clone(),
-        landscape,
-        now,
-        world,
-        reads: &reads,
-        users: &users,
-        until: &until,
-    };
-    let manifest = Arc::new(default::apply(&cx, &mut out));
-    let cx = Cx {
-        owner,
-        new: Node::root(&manifest),
-        written: raw,
-        old: before,
-        landscape,
-        now,
-        world,
-        reads: &reads,
-        users: &users,
-        until: &until,
-    };
-    for rule in super::rules().filter(|rule| rule.kind == Some(owner.kind)) {
-        out.speak_as(Code::new(rule.code));
-        (rule.check)(&cx, &mut out);
-    }
+    out.raised = raised;
     policies.judge(&policy::Request { owner, object: Some(&manifest), old: old.as_ref() }, &mut out);
     let held = out.raised.iter().any(|r| r.severity == Severity::Error);
-    Verdict {
-        manifest,
-        raised: once_per_cause(out.raised),
-        held,
-        reads: reads.into_inner(),
-        users: users.into_inner(),
-        until: until.into_inner(),
-    }
-}
-
-/// Drops repetitions: the same code at the same place says the same.
-fn once_per_cause(raised: Vec<Raised>) -> Vec<Raised> {
-    let mut seen = BTreeSet::new();
-    raised
-        .into_iter()
-        .filter(|r| seen.insert((r.code.clone(), r.at.first().map(|at| at.pointer.clone()), r.message.clone())))
-        .collect()
+    Verdict { manifest, raised: once_per_cause(out.raised), held, reads, users, until }
 }
 
 /// What the rest of the landscape sees of an owner: its manifest, or, if it is held, what was accepted.
@@ -272,12 +230,7 @@ fn stand_in(world: &mut World, kind: Kind, landscape: &Landscape, accepted: &Acc
         }
     }
     if matches!(kind, Kind::CloudProfile | Kind::NamespacedCloudProfile) {
-        let owners: Vec<Owner> = world.objects.keys().filter(|o| o.kind == kind).cloned().collect();
-        for owner in owners {
-            if let Some(profile) = effective_profile(&world.objects, &owner) {
-                world.profiles.insert(owner, profile);
-            }
-        }
+        world.merge_profiles(kind);
     }
 }
 
@@ -303,8 +256,7 @@ fn users(accepted: &Accepted) -> BTreeMap<Owner, Vec<Owner>> {
 /// The findings of a verdict, with places in the text.
 pub(super) fn report(landscape: &Landscape, owner: &Owner, verdict: &Verdict) -> Findings {
     let to_finding = |raised: &Raised| {
-        let mut finding = Finding::new(raised.severity, raised.code.clone(), raised.message.clone()).of(owner);
-        finding.help.clone_from(&raised.help);
+        let mut finding = judge::finding(raised).of(owner);
         for at in &raised.at {
             let whose = at.owner.as_ref().unwrap_or(owner);
             if let Some(found) = place(landscape, whose, &at.pointer, at.on) {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::scalar::{self, Plain};
 use super::span::Index;
 use super::{Broken, Budget, Document, Parsed, identity, locate};
-use crate::finding::{Code, Finding, Findings, On, Place, Pointer, Severity};
+use crate::finding::{Code, ErrorType, Finding, Findings, On, Place, Pointer, Severity};
 use crate::snapshot::RepoPath;
 
 /// More than this about one file helps nobody, and resolving each place costs a walk through the text.
@@ -82,7 +82,10 @@ fn undecodable(path: &RepoPath, bytes: &[u8], valid: usize) -> Parsed {
     let wide = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
     let help = if wide { "this looks like UTF-16; save the file as UTF-8" } else { "save the file as UTF-8" };
     let byte = bytes.get(valid).copied().unwrap_or_default();
-    let finding = Finding::error(Code::new("DOC-ENCODING"), format!("byte 0x{byte:02x} is not UTF-8")).at(place).help(help);
+    let finding = Finding::error(Code::new("DOC-ENCODING"), format!("byte 0x{byte:02x} is not UTF-8"))
+        .at(place)
+        .help(help)
+        .cause(ErrorType::DecodeError, "");
     let filled = pieces(&lossy).into_iter().filter(|range| has_content(&lossy[range.clone()]));
     let broken: Vec<Broken> = filled
         .enumerate()
@@ -371,7 +374,8 @@ impl<'a> Piece<'a> {
         if matches!(pointer.as_str(), "/apiVersion" | "/kind" | "/metadata" | "/metadata/name" | "/metadata/namespace") {
             self.ambiguous_identity = true;
         }
-        let finding = Finding::error(Code::new("DOC-DUPLICATE-KEY"), format!("the key `{text}` is given twice"));
+        let finding = Finding::error(Code::new("DOC-DUPLICATE-KEY"), format!("the key `{text}` is given twice"))
+            .cause(ErrorType::DuplicateField, text);
         if !self.has_room() {
             return self.find(finding, at.clone());
         }
@@ -467,8 +471,11 @@ impl<'a> Piece<'a> {
         self.findings.len() < MOST_FINDINGS
     }
 
-    fn find(&mut self, finding: Finding, at: Range<usize>) {
+    fn find(&mut self, mut finding: Finding, at: Range<usize>) {
         let error = finding.severity == Severity::Error;
+        if error && finding.cause.is_none() {
+            finding = finding.cause(ErrorType::DecodeError, "");
+        }
         // The error that makes a document fail is always told.
         if self.has_room() || (error && !self.failed) {
             let span = Some(locate(self.text, at));

@@ -8,7 +8,7 @@ use super::schema::{Scalar, Shape, shape};
 use super::shape::{is_duration, is_time};
 use super::{Kind, Owner};
 use crate::document::Document;
-use crate::finding::{Code, Finding, Findings, On, Pointer};
+use crate::finding::{Code, ErrorType, Finding, Findings, On, Pointer};
 use crate::value::Quantity;
 
 /// Checks a value against the shape of its kind and drops fields that are null, which is how manifests say that they are absent.
@@ -27,7 +27,12 @@ pub(super) fn typed<T: DeserializeOwned>(owner: &Owner, value: &Value, document:
             _ => at,
         });
         let message = format!("`{}` cannot be read: {}", pointer.field(), error.inner());
-        Box::new(Finding::error(Code::new("FIELD-TYPE"), message).at(document.place(&pointer, On::Value)).of(owner))
+        Box::new(
+            Finding::error(Code::new("FIELD-TYPE"), message)
+                .at(document.place(&pointer, On::Value))
+                .of(owner)
+                .cause(ErrorType::DecodeError, pointer.field()),
+        )
     })
 }
 
@@ -86,7 +91,8 @@ impl Walk<'_> {
             Finding::error(Code::new("FIELD-UNKNOWN"), format!("{parent} has no field `{key}`"))
                 .at(self.document.place(&at.key(key), On::Key))
                 .help(help)
-                .of(&self.owner),
+                .of(&self.owner)
+                .cause(ErrorType::UnknownField, at.key(key).field()),
         );
     }
 
@@ -103,14 +109,23 @@ impl Walk<'_> {
         if !fine {
             let message = format!("`{}` must be a {what}, not {}", at.field(), shown(&text.into()));
             let place = self.document.place(at, On::Value);
-            self.findings.push(Finding::error(Code::new("FIELD-FORMAT"), message).at(place).help(help).of(&self.owner));
+            self.findings.push(
+                Finding::error(Code::new("FIELD-FORMAT"), message)
+                    .at(place)
+                    .help(help)
+                    .of(&self.owner)
+                    .cause(ErrorType::DecodeError, at.field()),
+            );
         }
     }
 
     fn mistyped(&mut self, shape: &Shape, value: &Value, at: &Pointer) {
         let wanted = describe(shape);
         let message = format!("`{}` must be {wanted}, not {}", at.field(), shown(value));
-        let mut finding = Finding::error(Code::new("FIELD-TYPE"), message).at(self.document.place(at, On::Value)).of(&self.owner);
+        let mut finding = Finding::error(Code::new("FIELD-TYPE"), message)
+            .at(self.document.place(at, On::Value))
+            .of(&self.owner)
+            .cause(ErrorType::DecodeError, at.field());
         if wanted == "a string" && (value.is_number() || value.is_boolean()) {
             finding = finding.help(format!("put it in quotes: \"{value}\""));
         }

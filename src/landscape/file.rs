@@ -10,7 +10,7 @@ use super::nearest::nearest;
 use super::paths::{self, Folder, Path};
 use super::{Distances, Kind, Object, Owner, decode, paste, secret};
 use crate::document::{self, Budget, Document, Identity};
-use crate::finding::{Code, Finding, Findings, On, Place, Pointer, Severity};
+use crate::finding::{Code, ErrorType, Finding, Findings, On, Place, Pointer, Severity};
 use crate::observed::project_namespace;
 use crate::snapshot::RepoPath;
 
@@ -162,17 +162,47 @@ fn entry(document: &Arc<Document>, path: &Path) -> Entry {
     let mut findings = placement(document, path, kind, &identity, &owner);
     let mut value = value.clone();
     findings.extend(paste::clean(&owner, &mut value, document));
-    findings.extend(decode::check(kind, &owner, &mut value, document));
+    let object = fields(kind, &owner, value, document, &mut findings);
+    let content = match object {
+        Some(object) if !findings.has_errors() => Content::Object(owner, object),
+        _ => Content::Broken(owners),
+    };
+    Entry { spot, content, findings }
+}
+
+/// Decodes the fields of an object.
+fn fields(kind: Kind, owner: &Owner, mut value: Value, document: &Arc<Document>, findings: &mut Findings) -> Option<Object> {
+    findings.extend(decode::check(kind, owner, &mut value, document));
     if findings.has_errors() {
-        return Entry { spot, content: Content::Broken(owners), findings };
+        return None;
     }
-    match Object::decode(&owner, &Arc::new(value), document) {
-        Ok(object) => Entry { spot, content: Content::Object(owner, object), findings },
-        Err(finding) => {
-            findings.push(*finding);
-            Entry { spot, content: Content::Broken(owners), findings }
-        }
-    }
+    Object::decode(owner, &Arc::new(value), document).map_err(|finding| findings.push(*finding)).ok()
+}
+
+/// A document as an API server decodes it, wherever it lies and whatever it was pasted from: who it says it is, and its fields if
+/// they can be decoded. The name may be missing; the project is the namespace without `garden-`.
+#[must_use]
+pub fn read_object(document: &Arc<Document>) -> (Option<(Owner, Arc<Value>)>, Findings) {
+    let value = document.value();
+    let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let identity = Identity {
+        api_version: text("/apiVersion"),
+        kind: text("/kind"),
+        namespace: text("/metadata/namespace"),
+        name: text("/metadata/name"),
+    };
+    let Some(kind) = Kind::of(&identity.api_version, &identity.kind) else {
+        return (None, Findings(vec![unknown_kind(document, &identity)]));
+    };
+    let owner = if kind.namespaced() {
+        let project = project_of(&identity.namespace).unwrap_or(identity.namespace);
+        Owner::project(kind, project, identity.name)
+    } else {
+        Owner::cluster(kind, identity.name)
+    };
+    let mut findings = Findings::default();
+    let object = fields(kind, &owner, value.clone(), document, &mut findings);
+    (object.map(|object| (owner, Arc::clone(object.value()))), findings)
 }
 
 /// Whether the object lies where it belongs.
@@ -222,6 +252,11 @@ fn no_identity(document: &Document) -> Finding {
     let mut finding = Finding::error(Code::new("LOAD-IDENTITY"), format!("the document lacks {}", missing.join(" and ")))
         .at(document.place(&Pointer::root(), On::Key))
         .help("every manifest needs apiVersion, kind and metadata.name; nothing is deleted while one has no identity");
+    finding = if missing == ["metadata.name"] {
+        finding.cause(ErrorType::Required, "metadata.name")
+    } else {
+        finding.cause(ErrorType::DecodeError, "")
+    };
     let keys: Vec<&str> = value.as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect();
     for wanted in ["apiVersion", "kind", "metadata"] {
         if value.get(wanted).is_none()
@@ -245,7 +280,10 @@ fn unknown_kind(document: &Document, identity: &Identity) -> Finding {
         ("/kind", format!("a landscape consists of {}", known.join(", ")))
     };
     let message = format!("`{}` of `{}` does not belong in a landscape", identity.kind, identity.api_version);
-    Finding::error(Code::new("LOAD-KIND"), message).at(document.place(&pointer.into(), On::Value)).help(help)
+    Finding::error(Code::new("LOAD-KIND"), message)
+        .at(document.place(&pointer.into(), On::Value))
+        .help(help)
+        .cause(ErrorType::DecodeError, "")
 }
 
 /// A Secret. Its findings point at `kind`, never at its content, which a printer would show.

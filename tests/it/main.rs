@@ -4,6 +4,7 @@ mod admission;
 mod apply;
 mod cli;
 mod cluster;
+mod corpus;
 mod daemon;
 mod document;
 mod edges;

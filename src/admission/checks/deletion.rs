@@ -19,7 +19,7 @@ rules! {
     /// A document has no readable identity: it could be any object, so nothing is deleted while it is there.
     "DELETE-FROZEN", "nothing is deleted while a document cannot be identified", Any, quiet;
     /// A change of the specification together with the confirmation to delete is possible, but will be lost with the object.
-    "SHOOT-DELETE-CONFIRMED", "a shoot may be deleted", Shoot, confirmed;
+    "SHOOT-DELETE-CONFIRMED", "a shoot may be deleted", Shoot, confirmed as Espalier;
     /// Evaluating an object failed: a defect of this program, not of the object. The object is held until it is mended.
     "INTERNAL-ERROR", "an evaluation failed", Any, quiet;
 }

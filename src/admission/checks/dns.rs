@@ -14,7 +14,7 @@ fn domain(cx: &Cx<'_>, out: &mut Out) {
     if node.is_set()
         && let Err(why) = syntax::subdomain(node.str())
     {
-        out.error(&node, format!("{} is no domain: {why}", node.shown()));
+        out.invalid(&node, format!("{} is no domain: {why}", node.shown()));
     }
 }
 
@@ -26,19 +26,19 @@ fn providers(cx: &Cx<'_>, out: &mut Out) {
         let has = credentials.is_set() || provider.get("secretName").is_set();
         if primary.flag() == Some(true) {
             if let Some(first) = first {
-                out.error(&primary, "more than one DNS provider is primary").and(first, "the first one");
+                out.forbidden(&primary, "more than one DNS provider is primary").and(first, "the first one");
             }
             first = Some(provider);
             if kind.is_set() && kind.str() != "unmanaged" && !cx.new.at("spec/dns/domain").is_set() {
-                out.error(&cx.new.at("spec/dns/domain"), "a primary DNS provider needs a domain").and(provider, "the provider");
+                out.required(&cx.new.at("spec/dns/domain"), "a primary DNS provider needs a domain").and(provider, "the provider");
             }
         }
         if has && kind.str() == "unmanaged" {
-            out.error(&credentials, "unmanaged DNS needs no credentials").help("remove them");
+            out.invalid(&credentials, "unmanaged DNS needs no credentials").help("remove them");
         } else if has && kind.is_empty() {
-            out.error(&kind, "the type of the DNS provider is missing");
+            out.required(&kind, "the type of the DNS provider is missing");
         } else if !has && kind.str() != "unmanaged" && primary.flag() != Some(true) {
-            out.error(&credentials, "a DNS provider that is not primary needs credentials").help("add `credentialsRef`, or `primary: true`");
+            out.required(&credentials, "a DNS provider that is not primary needs credentials").help("add `credentialsRef`, or `primary: true`");
         }
     }
 }

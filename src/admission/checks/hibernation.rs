@@ -17,15 +17,15 @@ fn schedules(cx: &Cx<'_>, out: &mut Out) {
     for schedule in cx.new.at("spec/hibernation/schedules").items() {
         let (start, end) = (schedule.get("start"), schedule.get("end"));
         if start.is_empty() && end.is_empty() {
-            out.error(&schedule, "a schedule needs a start or an end").help("for example `start: \"0 20 * * 1-5\"`");
+            out.required(&schedule, "a schedule needs a start or an end").help("for example `start: \"0 20 * * 1-5\"`");
         }
         for node in [start, end].iter().filter(|n| n.is_set()) {
             if let Err(why) = syntax::cron(node.str()) {
-                out.error(node, format!("{} is no cron expression: {why}", node.shown())).help("five fields: minute, hour, day, month, weekday");
+                out.invalid(node, format!("{} is no cron expression: {why}", node.shown())).help("five fields: minute, hour, day, month, weekday");
             }
             let this = (schedule.get("location").str().to_owned(), node.str());
             if seen.contains(&this) {
-                out.error(node, format!("the time {} is there twice", node.shown()));
+                out.duplicate(node, format!("the time {} is there twice", node.shown()));
             }
             seen.push(this);
         }
@@ -36,7 +36,7 @@ fn locations(cx: &Cx<'_>, out: &mut Out) {
     for schedule in cx.new.at("spec/hibernation/schedules").items() {
         let node = schedule.get("location");
         if !node.is_empty() && !syntax::is_zone(node.str()) {
-            out.error(&node, format!("{} is no time zone", node.shown())).help("for example `Europe/Berlin` or `UTC`");
+            out.invalid(&node, format!("{} is no time zone", node.shown())).help("for example `Europe/Berlin` or `UTC`");
         }
     }
 }
@@ -46,6 +46,6 @@ fn availability(cx: &Cx<'_>, out: &mut Out) {
     let node = cx.new.at(path);
     let asleep = cx.before("spec/hibernation/enabled").flag() == Some(true);
     if !cx.is_new() && node.is_set() && !cx.before(path).is_set() && asleep {
-        out.error(&node, "a hibernated control plane cannot become highly available").help("wake the cluster up first, in a commit of its own");
+        out.forbidden(&node, "a hibernated control plane cannot become highly available").help("wake the cluster up first, in a commit of its own");
     }
 }

@@ -9,7 +9,7 @@ rules! {
     /// They are what the infrastructure was made of. A new cluster can have other values.
     "SHOOT-IMMUTABLE", "a field cannot change", Shoot, shoot;
     /// A shoot stays with its seed unless its control plane is moved, which an operation asks for (V-323).
-    "SHOOT-SEED-CHANGED", "the seed of a shoot cannot change by its pin", Shoot, seed;
+    "SHOOT-SEED-CHANGED", "the seed of a shoot cannot change by its pin", Shoot, seed as Plugin("ShootValidator");
     /// The kind of high availability cannot change once the control plane is on a seed (V-227).
     "SHOOT-HA-CHANGED", "the failure tolerance cannot change", Shoot, availability;
     /// A shoot with workers cannot lose all of them, and one without cannot gain any (V-210).
@@ -19,7 +19,7 @@ rules! {
     /// Bindings: `secretBindingName` may only give way to `credentialsBindingName`, which stays (V-199, V-200).
     "SHOOT-BINDING-CHANGED", "the binding cannot change like this", Shoot, binding;
     /// The cloud profile stays the same, or changes to a profile of the same infrastructure (V-338).
-    "SHOOT-PROFILE-CHANGED", "the cloud profile cannot change like this", Shoot, profile;
+    "SHOOT-PROFILE-CHANGED", "the cloud profile cannot change like this", Shoot, profile as Plugin("ShootValidator");
     /// A pool is updated by rolling or in place from its beginning (V-211).
     "SHOOT-POOL-CHANGED", "the strategy of a pool cannot change", Shoot, pools;
     /// Networks, domain and backup of a seed cannot change while it is one (V-282, V-283).
@@ -42,7 +42,7 @@ fn fixed(cx: &Cx<'_>, out: &mut Out, path: &str, even_from_nothing: bool) {
     }
     let field = new.field();
     let was = if old.map().is_some() || old.value().is_some_and(serde_json::Value::is_array) { "what it was".to_owned() } else { old.shown() };
-    let raised = out.error(&new, format!("`{field}` cannot change from {was} to {}", if new.map().is_some() { "something else".to_owned() } else { new.shown() }));
+    let raised = out.invalid(&new, format!("`{field}` cannot change from {was} to {}", if new.map().is_some() { "something else".to_owned() } else { new.shown() }));
     raised.help(if old.is_set() { format!("go back to {was}") } else { format!("remove `{field}`") });
 }
 
@@ -66,7 +66,7 @@ fn shoot(cx: &Cx<'_>, out: &mut Out) {
 fn seed(cx: &Cx<'_>, out: &mut Out) {
     let (new, old) = (cx.new.at("spec/seedName"), cx.before("spec/seedName"));
     if old.is_set() && !new.same(&old) {
-        out.error(&new, format!("the control plane is on seed {}, and does not move by naming {}", old.shown(), new.shown()))
+        out.invalid(&new, format!("the control plane is on seed {}, and does not move by naming {}", old.shown(), new.shown()))
             .help("remove `seedName`, or ask for a migration in `operations/`");
     }
 }
@@ -81,7 +81,7 @@ fn workerless(cx: &Cx<'_>, out: &mut Out) {
     let (new, old) = (cx.new.at("spec/provider/workers"), cx.before("spec/provider/workers"));
     if !cx.is_new() && new.is_empty() != old.is_empty() {
         let what = if new.is_empty() { "a cluster with workers cannot lose all of them" } else { "a cluster without workers cannot gain any" };
-        out.error(&new, what).help("order a new cluster");
+        out.forbidden(&new, what).help("order a new cluster");
     }
 }
 
@@ -94,7 +94,7 @@ fn families(cx: &Cx<'_>, out: &mut Out) {
     }
     let possible = |a: &[String], b: &[String]| a == ["IPv4"] && b == ["IPv4", "IPv6"];
     if !possible(&from, &to) && !possible(&to, &from) {
-        out.error(&new, format!("address families cannot change from {} to {}", listed(&from), listed(&to)));
+        out.forbidden(&new, format!("address families cannot change from {} to {}", listed(&from), listed(&to)));
     }
 }
 
@@ -102,11 +102,11 @@ fn binding(cx: &Cx<'_>, out: &mut Out) {
     let (old, new) = (cx.before("spec/secretBindingName"), cx.new.at("spec/secretBindingName"));
     let credentials = cx.new.at("spec/credentialsBindingName");
     if !old.is_empty() && !new.same(&old) && (!new.is_empty() || credentials.is_empty()) {
-        out.error(&new, format!("the binding cannot change from {}", old.shown())).help("only a `credentialsBindingName` for the same Secret may take its place");
+        out.invalid(&new, format!("the binding cannot change from {}", old.shown())).help("only a `credentialsBindingName` for the same Secret may take its place");
     }
     let was = cx.before("spec/credentialsBindingName");
     if !was.is_empty() && credentials.is_empty() {
-        out.error(&credentials, "the binding cannot be removed").help(format!("write `credentialsBindingName: {}`", was.str()));
+        out.forbidden(&credentials, "the binding cannot be removed").help(format!("write `credentialsBindingName: {}`", was.str()));
     }
 }
 
@@ -123,7 +123,7 @@ fn profile(cx: &Cx<'_>, out: &mut Out) {
         _ => owner.name.clone(),
     };
     if root(&before) != root(&after) {
-        out.error(&cx.new.at("spec/cloudProfile"), format!("the cloud profile cannot change from {before} to {after}"))
+        out.invalid(&cx.new.at("spec/cloudProfile"), format!("the cloud profile cannot change from {before} to {after}"))
             .help("only to a namespaced profile with the same parent, or to the parent");
     }
 }
@@ -134,7 +134,7 @@ fn pools(cx: &Cx<'_>, out: &mut Out) {
         let Some(old) = before.iter().find(|b| b.get("name").same(&pool.get("name"))) else { continue };
         let (new, old) = (pool.get("updateStrategy"), old.get("updateStrategy"));
         if (new.str() == "AutoRollingUpdate") != (old.str() == "AutoRollingUpdate") {
-            out.error(&new, format!("the strategy of pool `{}` cannot change from {} to {}", pool.get("name").str(), old.shown(), new.shown()));
+            out.invalid(&new, format!("the strategy of pool `{}` cannot change from {} to {}", pool.get("name").str(), old.shown(), new.shown()));
         }
     }
 }

@@ -32,14 +32,14 @@ fn gone(cx: &Cx<'_>, out: &mut Out) {
     for (path, minor, instead) in GONE.into_iter().filter(|(_, minor, _)| version.minor >= *minor) {
         let node = cx.new.at(path);
         if node.is_set() {
-            out.error(&node, format!("`{}` is gone from Kubernetes 1.{minor} on", node.field())).on_key().help(format!("remove it: {instead}"));
+            out.forbidden(&node, format!("`{}` is gone from Kubernetes 1.{minor} on", node.field())).on_key().help(format!("remove it: {instead}"));
         }
     }
     if version.minor >= 35 {
         for provider in cx.new.at("spec/dns/providers").items() {
             let node = provider.get("secretName");
             if node.is_set() {
-                out.error(&node, "`secretName` is gone from Kubernetes 1.35 on").on_key().help("use `credentialsRef`");
+                out.forbidden(&node, "`secretName` is gone from Kubernetes 1.35 on").on_key().help("use `credentialsRef`");
             }
         }
     }
@@ -55,9 +55,9 @@ fn addons(cx: &Cx<'_>, out: &mut Out) {
             continue;
         }
         if minor >= 35 {
-            out.error(&node, format!("the addon `{addon}` is gone from Kubernetes 1.35 on")).help("install it in the cluster yourself");
+            out.forbidden(&node, format!("the addon `{addon}` is gone from Kubernetes 1.35 on")).help("install it in the cluster yourself");
         } else if purpose.str() != "evaluation" {
-            out.error(&node, format!("the addon `{addon}` is only for evaluation")).and(&purpose, "the purpose").help("install it in the cluster yourself");
+            out.forbidden(&node, format!("the addon `{addon}` is only for evaluation")).and(&purpose, "the purpose").help("install it in the cluster yourself");
         }
     }
 }
@@ -101,10 +101,10 @@ fn durations(cx: &Cx<'_>, out: &mut Out) {
     for node in all.iter().filter(|n| n.is_set()) {
         match syntax::duration(node.str()) {
             Some(seconds) if seconds < 0.0 => {
-                out.error(node, format!("{} is negative", node.shown()));
+                out.invalid(node, format!("{} is negative", node.shown()));
             }
             Some(seconds) if node.pointer().as_str().ends_with("/eventTTL") && seconds > A_DAY => {
-                out.error(node, format!("events are kept for {}", node.shown())).help("at most `24h`");
+                out.invalid(node, format!("events are kept for {}", node.shown())).help("at most `24h`");
             }
             // What is no duration was refused when the landscape was loaded.
             Some(_) | None => {}
@@ -132,7 +132,7 @@ fn ranges(cx: &Cx<'_>, out: &mut Out) {
         let node = cx.new.at("spec/kubernetes").at(path);
         if node.int().is_some_and(|n| n < low || n > high) {
             let most = if high == i64::MAX { String::new() } else { format!(" and at most {high}") };
-            out.error(&node, format!("{} is out of range for `{}`", node.shown(), node.field())).help(format!("at least {low}{most}"));
+            out.invalid(&node, format!("{} is out of range for `{}`", node.shown(), node.field())).help(format!("at least {low}{most}"));
         }
     }
     let parts = [
@@ -145,7 +145,7 @@ fn ranges(cx: &Cx<'_>, out: &mut Out) {
         let node = cx.new.at("spec/kubernetes").at(path);
         let Some(number) = node.value().and_then(serde_json::Value::as_f64) else { continue };
         if !(0.0..=1.0).contains(&number) || (open && number >= 1.0) {
-            out.error(&node, format!("{} is out of range for `{}`", node.shown(), node.field())).help("a part of one, for example `0.5`");
+            out.invalid(&node, format!("{} is out of range for `{}`", node.shown(), node.field())).help("a part of one, for example `0.5`");
         }
     }
 }
@@ -160,13 +160,13 @@ fn modes(cx: &Cx<'_>, out: &mut Out) {
     for (path, values) in known {
         let node = cx.new.at("spec/kubernetes").at(path);
         if node.is_set() && !values.contains(&node.str()) {
-            out.error(&node, format!("{} is not known as `{}`", node.shown(), node.field())).help(format!("possible are {}", listed(values)));
+            out.not_supported(&node, format!("{} is not known as `{}`", node.shown(), node.field())).help(format!("possible are {}", listed(values)));
         }
     }
     let expander = cx.new.at("spec/kubernetes/clusterAutoscaler/expander");
     let possible = ["least-waste", "most-pods", "priority", "random", "least-nodes"];
     if expander.is_set() && expander.str().split(',').any(|e| !possible.contains(&e)) {
-        out.error(&expander, format!("{} is no expander", expander.shown())).help(format!("possible are {}, joined by commas", listed(possible)));
+        out.not_supported(&expander, format!("{} is no expander", expander.shown())).help(format!("possible are {}, joined by commas", listed(possible)));
     }
 }
 
@@ -175,11 +175,11 @@ fn entries(cx: &Cx<'_>, out: &mut Out) {
     for extension in cx.new.at("spec/extensions").items() {
         let kind = extension.get("type");
         if kind.is_empty() {
-            out.error(&kind, "the type of an extension is missing");
+            out.required(&kind, "the type of an extension is missing");
         } else if let Err(why) = syntax::label(kind.str()) {
-            out.error(&kind, format!("{} is no type of an extension: {why}", kind.shown()));
+            out.invalid(&kind, format!("{} is no type of an extension: {why}", kind.shown()));
         } else if seen.contains(&kind.str()) {
-            out.error(&kind, format!("the extension {} is listed twice", kind.shown()));
+            out.duplicate(&kind, format!("the extension {} is listed twice", kind.shown()));
         }
         seen.push(kind.str());
     }
@@ -188,16 +188,16 @@ fn entries(cx: &Cx<'_>, out: &mut Out) {
     for resource in cx.new.at("spec/resources").items() {
         let (name, reference) = (resource.get("name"), resource.get("resourceRef"));
         if name.is_empty() {
-            out.error(&name, "the name of a resource is missing");
+            out.required(&name, "the name of a resource is missing");
         } else if seen.contains(&name.str()) {
-            out.error(&name, format!("the resource {} is listed twice", name.shown()));
+            out.duplicate(&name, format!("the resource {} is listed twice", name.shown()));
         }
         seen.push(name.str());
         if reference.get("name").is_empty() {
-            out.error(&reference.get("name"), "a resource refers to nothing");
+            out.required(&reference.get("name"), "a resource refers to nothing");
         }
         if !referable.contains(&(reference.get("apiVersion").str(), reference.get("kind").str())) {
-            out.error(&reference, format!("a resource cannot refer to {} of {}", reference.get("kind").shown(), reference.get("apiVersion").shown()))
+            out.not_supported(&reference, format!("a resource cannot refer to {} of {}", reference.get("kind").shown(), reference.get("apiVersion").shown()))
                 .help("a `Secret` or `ConfigMap` of `v1`, or a `WorkloadIdentity`");
         }
     }

@@ -7,26 +7,26 @@ use crate::admission::offer::Class;
 
 rules! {
     /// The region is one of the cloud profile's (V-007, V-339).
-    "SHOOT-REGION", "the region is not on offer", Shoot, region;
+    "SHOOT-REGION", "the region is not on offer", Shoot, region_given, region as Plugin("ShootValidator");
     /// Zones of a pool belong to the region and are named once (V-348).
-    "SHOOT-ZONE", "a zone is not on offer", Shoot, zones;
+    "SHOOT-ZONE", "a zone is not on offer", Shoot, zones as Plugin("ShootValidator");
     /// The machine type is offered, usable, available in every zone of the pool, and of the pool's architecture (V-340).
     ///
     /// Checked when the type, the architecture or the zones of a pool change: a type that is withdrawn later does not hold
     /// those who use it.
-    "SHOOT-MACHINE-NOT-OFFERED", "the machine type is not on offer", Shoot, types;
+    "SHOOT-MACHINE-NOT-OFFERED", "the machine type is not on offer", Shoot, types as Plugin("ShootValidator");
     /// The machine image and its version are offered for the pool's architecture and have not expired (V-341, V-358).
-    "SHOOT-IMAGE-NOT-OFFERED", "the machine image is not on offer", Shoot, images;
+    "SHOOT-IMAGE-NOT-OFFERED", "the machine image is not on offer", Shoot, images as Plugin("ShootValidator");
     /// The container runtimes of a pool are offered by its machine image (V-343).
-    "SHOOT-RUNTIME-NOT-OFFERED", "a container runtime is not on offer", Shoot, runtimes;
+    "SHOOT-RUNTIME-NOT-OFFERED", "a container runtime is not on offer", Shoot, runtimes as Plugin("ShootValidator");
     /// The volume type is offered, usable and available in every zone of the pool, and the volume is large enough (V-345, V-346).
-    "SHOOT-VOLUME-NOT-OFFERED", "the volume is not on offer", Shoot, volumes;
+    "SHOOT-VOLUME-NOT-OFFERED", "the volume is not on offer", Shoot, volumes as Plugin("ShootValidator");
     /// What a pool reserves for its nodes' own programs is less than what a machine has (V-347).
-    "SHOOT-RESERVED-TOO-MUCH", "more is reserved than a machine has", Shoot, reserved;
+    "SHOOT-RESERVED-TOO-MUCH", "more is reserved than a machine has", Shoot, reserved as Plugin("ShootValidator");
     /// The pools' minimum sizes together stay within the cloud profile's limit of nodes (V-354).
-    "SHOOT-TOO-MANY-NODES", "more nodes than the cloud profile allows", Shoot, nodes;
+    "SHOOT-TOO-MANY-NODES", "more nodes than the cloud profile allows", Shoot, nodes as Plugin("ShootValidator");
     /// Access restrictions are offered by the region (V-352).
-    "SHOOT-ACCESS-RESTRICTION", "an access restriction is not on offer", Shoot, restrictions;
+    "SHOOT-ACCESS-RESTRICTION", "an access restriction is not on offer", Shoot, restrictions as Plugin("ShootValidator");
 }
 
 struct Offered<'a> {
@@ -58,16 +58,19 @@ fn names<'a>(list: &Node<'a>) -> Vec<&'a str> {
     list.items().iter().map(|item| item.get("name").str()).collect()
 }
 
-fn region(cx: &Cx<'_>, out: &mut Out) {
+fn region_given(cx: &Cx<'_>, out: &mut Out) {
     let node = cx.new.at("spec/region");
     if node.is_empty() {
-        out.error(&node, "the region is missing");
-        return;
+        out.required(&node, "the region is missing");
     }
-    let Some(offered) = offered(cx) else { return };
+}
+
+fn region(cx: &Cx<'_>, out: &mut Out) {
+    let node = cx.new.at("spec/region");
+    let Some(offered) = offered(cx).filter(|_| !node.is_empty()) else { return };
     if offered.region.is_none() && !node.same(&cx.before("spec/region")) {
         let regions = offered.spec.get("regions");
-        out.error(&node, format!("region {} is not offered by {}", node.shown(), offered.owner))
+        out.not_supported(&node, format!("region {} is not offered by {}", node.shown(), offered.owner))
             .help(format!("it offers {}", listed(names(&regions))))
             .beside(&offered.owner, &regions, "the regions on offer");
     }
@@ -84,11 +87,11 @@ fn zones(cx: &Cx<'_>, out: &mut Out) {
         let mut seen = Vec::new();
         for zone in pool.get("zones").items() {
             if seen.contains(&zone.str()) {
-                out.error(&zone, format!("zone {} is listed twice", zone.shown()));
+                out.invalid(&zone, format!("zone {} is listed twice", zone.shown()));
             } else if known.is_empty() {
-                out.error(&zone, format!("region `{}` has no zones", region.get("name").str())).help("leave the zones of the pool out");
+                out.invalid(&zone, format!("region `{}` has no zones", region.get("name").str())).help("leave the zones of the pool out");
             } else if !known.contains(&zone.str()) {
-                out.error(&zone, format!("zone {} is not in region `{}` of {owner}", zone.shown(), region.get("name").str()))
+                out.not_supported(&zone, format!("zone {} is not in region `{}` of {owner}", zone.shown(), region.get("name").str()))
                     .help(format!("the region has {}", listed(&known)))
                     .beside(&owner, &region, "the region");
             }
@@ -115,22 +118,22 @@ fn types(cx: &Cx<'_>, out: &mut Out) {
             continue;
         }
         let Some(machine) = offer::entry(&types, node.str()) else {
-            out.error(&node, format!("machine type {} is not offered by {}", node.shown(), offered.owner))
+            out.not_supported(&node, format!("machine type {} is not offered by {}", node.shown(), offered.owner))
                 .help(format!("it offers {}", listed(names(&types))))
                 .beside(&offered.owner, &types, "the machine types on offer");
             continue;
         };
         if machine.get("usable").flag() == Some(false) {
-            out.error(&node, format!("machine type {} is marked as not usable", node.shown())).beside(&offered.owner, &machine, "here");
+            out.invalid(&node, format!("machine type {} is marked as not usable", node.shown())).beside(&offered.owner, &machine, "here");
         }
         let missing = missing_in(offered.region.as_ref(), &pool, "unavailableMachineTypes", node.str());
         if !missing.is_empty() {
-            out.error(&node, format!("machine type {} is not available in {}", node.shown(), listed(missing)));
+            out.invalid(&node, format!("machine type {} is not available in {}", node.shown(), listed(missing)));
         }
         let architecture = pool.at("machine/architecture");
         let possible = offer::architectures(&machine);
         if architecture.is_set() && !possible.contains(architecture.str()) {
-            out.error(&node, format!("machine type {} is {}, the pool wants {}", node.shown(), listed(possible), architecture.shown()));
+            out.invalid(&node, format!("machine type {} is {}, the pool wants {}", node.shown(), listed(possible), architecture.shown()));
         }
     }
 }
@@ -145,7 +148,7 @@ fn images(cx: &Cx<'_>, out: &mut Out) {
             continue;
         }
         let Some(image) = offer::entry(&images, name.str()) else {
-            out.error(&name, format!("machine image {} is not offered by {}", name.shown(), offered.owner))
+            out.not_supported(&name, format!("machine image {} is not offered by {}", name.shown(), offered.owner))
                 .help(format!("it offers {}", listed(names(&images))))
                 .beside(&offered.owner, &images, "the images on offer");
             continue;
@@ -157,17 +160,17 @@ fn images(cx: &Cx<'_>, out: &mut Out) {
             format!("{} has {} for {architecture}", name.str(), listed(fitting.map(|o| o.text)))
         };
         let Some(found) = offers.iter().find(|o| o.text == version.str()) else {
-            out.error(&version, format!("version {} of machine image {} is not offered by {}", version.shown(), name.shown(), offered.owner))
+            out.not_supported(&version, format!("version {} of machine image {} is not offered by {}", version.shown(), name.shown(), offered.owner))
                 .help(usable())
                 .beside(&offered.owner, &image, "the image");
             continue;
         };
         if !offer::architectures(&found.node).contains(architecture) {
-            out.error(&version, format!("machine image {} {} is not built for {architecture}", name.shown(), version.shown())).help(usable());
+            out.invalid(&version, format!("machine image {} {} is not built for {architecture}", name.shown(), version.shown())).help(usable());
         }
         let was = old.as_ref().and_then(|o| offer::version(o.at("machine/image/version").text()?));
         if found.class == Class::Expired && was.is_none_or(|was| found.version < was) {
-            out.error(&version, format!("machine image {} {} has expired", name.shown(), version.shown()))
+            out.invalid(&version, format!("machine image {} {} has expired", name.shown(), version.shown()))
                 .help(usable())
                 .beside(&offered.owner, &found.node, "here");
         }
@@ -184,7 +187,7 @@ fn constraint(cx: &Cx<'_>, out: &mut Out, pool: &Node<'_>, image: &Node<'_>, nod
         && asked.is_set()
         && !range.matches(&kubelet)
     {
-        out.error(node, format!("the image needs a kubelet `{}`, the pool has `{kubelet}`", asked.str()));
+        out.invalid(node, format!("the image needs a kubelet `{}`, the pool has `{kubelet}`", asked.str()));
     }
 }
 
@@ -202,7 +205,7 @@ fn runtimes(cx: &Cx<'_>, out: &mut Out) {
         for runtime in pool.at("cri/containerRuntimes").items() {
             let kind = runtime.get("type");
             if !kind.is_empty() && !known.contains(&kind.str()) {
-                out.error(&kind, format!("container runtime {} is not offered by machine image {} {}", kind.shown(), name.shown(), version.shown()))
+                out.not_supported(&kind, format!("container runtime {} is not offered by machine image {} {}", kind.shown(), name.shown(), version.shown()))
                     .help(format!("it offers {}", listed(&known)));
             }
         }
@@ -226,17 +229,17 @@ fn volumes(cx: &Cx<'_>, out: &mut Out) {
             continue;
         }
         let Some(entry) = offer::entry(&types, kind.str()) else {
-            out.error(&kind, format!("volume type {} is not offered by {}", kind.shown(), offered.owner))
+            out.not_supported(&kind, format!("volume type {} is not offered by {}", kind.shown(), offered.owner))
                 .help(format!("it offers {}", listed(names(&types))))
                 .beside(&offered.owner, &types, "the volume types on offer");
             continue;
         };
         if entry.get("usable").flag() == Some(false) {
-            out.error(&kind, format!("volume type {} is marked as not usable", kind.shown()));
+            out.invalid(&kind, format!("volume type {} is marked as not usable", kind.shown()));
         }
         let missing = missing_in(offered.region.as_ref(), &pool, "unavailableVolumeTypes", kind.str());
         if !missing.is_empty() {
-            out.error(&kind, format!("volume type {} is not available in {}", kind.shown(), listed(missing)));
+            out.invalid(&kind, format!("volume type {} is not available in {}", kind.shown(), listed(missing)));
         }
         at_least(out, &size, &entry.get("minSize"), "the volume type");
     }
@@ -244,7 +247,7 @@ fn volumes(cx: &Cx<'_>, out: &mut Out) {
 
 fn at_least(out: &mut Out, size: &Node<'_>, least: &Node<'_>, who: &str) {
     if let (Some(Ordering::Less), true) = (syntax::compare(size, least), size.is_set()) {
-        out.error(size, format!("a volume of {} is too small", size.shown())).help(format!("{who} asks for at least {}", least.str()));
+        out.invalid(size, format!("a volume of {} is too small", size.shown())).help(format!("{who} asks for at least {}", least.str()));
     }
 }
 
@@ -265,7 +268,7 @@ fn reserved(cx: &Cx<'_>, out: &mut Out) {
                 continue;
             }
             if matches!(syntax::compare(&node, &capacity), Some(Ordering::Greater | Ordering::Equal)) {
-                out.error(&node, format!("{} of {what} is reserved, machines of type `{}` have {}", node.str(), machine.get("name").str(), capacity.str()));
+                out.invalid(&node, format!("{} of {what} is reserved, machines of type `{}` have {}", node.str(), machine.get("name").str(), capacity.str()));
             }
         }
     }
@@ -277,7 +280,7 @@ fn nodes(cx: &Cx<'_>, out: &mut Out) {
     let workers = cx.new.at("spec/provider/workers");
     let sum: i64 = workers.items().iter().filter_map(|p| p.get("minimum").int()).sum();
     if limit.int().is_some_and(|limit| sum > limit) {
-        out.error(&workers, format!("the pools have at least {sum} nodes together"))
+        out.invalid(&workers, format!("the pools have at least {sum} nodes together"))
             .help(format!("{} allows {}", offered.owner, limit.shown()))
             .beside(&offered.owner, &limit, "the limit");
     }
@@ -293,7 +296,7 @@ fn restrictions(cx: &Cx<'_>, out: &mut Out) {
     for restriction in wanted.items() {
         let name = restriction.get("name");
         if offer::entry(&offered, name.str()).is_none() {
-            out.error(&name, format!("access restriction {} is not offered in region `{}`", name.shown(), region.get("name").str()))
+            out.not_supported(&name, format!("access restriction {} is not offered in region `{}`", name.shown(), region.get("name").str()))
                 .help(format!("{owner} offers {}", listed(names(&offered))));
         }
     }

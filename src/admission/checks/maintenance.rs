@@ -24,7 +24,7 @@ fn window(cx: &Cx<'_>, out: &mut Out) {
     for what in ["begin", "end"] {
         let node = cx.new.at("spec/maintenance/timeWindow").get(what);
         if node.str().parse::<DayTime>().is_err() {
-            out.error(&node, format!("{} is no time of day", node.shown())).help("write it as `HHMMSS+ZZZZ`, for example `220000+0100`");
+            out.invalid(&node, format!("{} is no time of day", node.shown())).help("write it as `HHMMSS+ZZZZ`, for example `220000+0100`");
         }
     }
 }
@@ -34,7 +34,7 @@ fn length(cx: &Cx<'_>, out: &mut Out) {
     let Ok(window) = Window::parse(node.get("begin").str(), node.get("end").str()) else { return };
     let length = window.duration();
     if !(HALF_AN_HOUR..=SIX_HOURS).contains(&length) {
-        out.error(&node, format!("the maintenance window is {} minutes long", length / 60)).help("from 30 minutes to 6 hours");
+        out.invalid(&node, format!("the maintenance window is {} minutes long", length / 60)).help("from 30 minutes to 6 hours");
     }
 }
 
@@ -44,10 +44,10 @@ fn rotation(cx: &Cx<'_>, out: &mut Out) {
         let Some(text) = node.text() else { continue };
         match syntax::duration(text) {
             None => {
-                out.error(&node, format!("{} is no duration", node.shown())).help("for example `168h`");
+                out.invalid(&node, format!("{} is no duration", node.shown())).help("for example `168h`");
             }
             Some(period) if period != 0.0 && !(1800.0..=NINETY_DAYS).contains(&period) => {
-                out.error(&node, format!("a rotation period of {} is out of range", node.shown())).help("from `30m` to `2160h`, or `0s` for never");
+                out.invalid(&node, format!("a rotation period of {} is out of range", node.shown())).help("from `30m` to `2160h`, or `0s` for never");
             }
             Some(_) => {}
         }
@@ -59,7 +59,7 @@ fn purpose(cx: &Cx<'_>, out: &mut Out) {
     let known = ["evaluation", "testing", "development", "production"];
     let ours = node.str() == "infrastructure" && cx.owner.project == "garden";
     if !known.contains(&node.str()) && !ours {
-        out.error(&node, format!("{} is no purpose", node.shown())).help(format!("possible are {}", listed(known)));
+        out.not_supported(&node, format!("{} is no purpose", node.shown())).help(format!("possible are {}", listed(known)));
     }
 }
 
@@ -67,6 +67,6 @@ fn tolerance(cx: &Cx<'_>, out: &mut Out) {
     let block = cx.new.at("spec/controlPlane/highAvailability");
     let node = block.at("failureTolerance/type");
     if block.is_set() && !matches!(node.str(), "node" | "zone") {
-        out.error(&node, format!("{} is no failure tolerance", node.shown())).help("use `node` or `zone`");
+        out.not_supported(&node, format!("{} is no failure tolerance", node.shown())).help("use `node` or `zone`");
     }
 }

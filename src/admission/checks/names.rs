@@ -11,7 +11,7 @@ rules! {
     /// Project and shoot name together have at most 21 characters (V-320).
     ///
     /// Names of machines and load balancers are made of both, and several providers end them at 63 characters.
-    "SHOOT-NAME-LENGTH", "project and shoot name are too long together", Shoot, shoot_length;
+    "SHOOT-NAME-LENGTH", "project and shoot name are too long together", Shoot, shoot_length as Plugin("ShootValidator");
     /// The name of a project is a DNS label of at most 10 characters without two hyphens in a row (V-287).
     "PROJECT-NAME", "a project's name is not usable", Project, project_name;
     /// The name of a seed is a DNS label: it becomes part of host names and label keys.
@@ -25,9 +25,9 @@ fn plain(cx: &Cx<'_>, out: &mut Out, what: &str) {
     let node = cx.new.at("metadata/name");
     let name = &cx.owner.name;
     if let Err(why) = syntax::label(name) {
-        out.error(&node, format!("`{name}` is no name for a {what}: {why}")).help("use lower-case letters, digits and single hyphens");
+        out.invalid(&node, format!("`{name}` is no name for a {what}: {why}")).help("use lower-case letters, digits and single hyphens");
     } else if name.contains("--") && what != "seed" {
-        out.error(&node, format!("the name `{name}` contains `--`, which separates the parts of the technical id"))
+        out.invalid(&node, format!("the name `{name}` contains `--`, which separates the parts of the technical id"))
             .help(format!("for example `{}`", name.replace("--", "-")));
     }
 }
@@ -41,7 +41,7 @@ fn shoot_length(cx: &Cx<'_>, out: &mut Out) {
     let length = project.chars().count() + shoot.chars().count();
     if cx.is_new() && length > TOGETHER {
         let left = TOGETHER.saturating_sub(project.chars().count());
-        out.error(&cx.new.at("metadata/name"), format!("`{project}` and `{shoot}` have {length} characters together, at most {TOGETHER} are possible"))
+        out.invalid(&cx.new.at("metadata/name"), format!("`{project}` and `{shoot}` have {length} characters together, at most {TOGETHER} are possible"))
             .help(format!("shoots of project `{project}` may have names of up to {left} characters"));
     }
 }
@@ -50,7 +50,7 @@ fn project_name(cx: &Cx<'_>, out: &mut Out) {
     plain(cx, out, "project");
     let length = cx.owner.name.chars().count();
     if length > PROJECT {
-        out.error(&cx.new.at("metadata/name"), format!("the name `{}` has {length} characters, at most {PROJECT} are possible", cx.owner.name));
+        out.too_long(&cx.new.at("metadata/name"), format!("the name `{}` has {length} characters, at most {PROJECT} are possible", cx.owner.name));
     }
 }
 

@@ -12,14 +12,14 @@ rules! {
     /// Nodes, pods and services of a shoot may not overlap (V-334).
     ///
     /// Routes go by destination: where two ranges share addresses, one side cannot be reached.
-    "SHOOT-NET-OVERLAP", "networks overlap", Shoot, overlap;
+    "SHOOT-NET-OVERLAP", "networks overlap", Shoot, overlap as Plugin("ShootValidator");
     /// IPv6 ranges of a shoot may not overlap with those of its seed (V-336).
     ///
     /// The VPN between them maps IPv4 ranges away, so these may be equal; IPv6 addresses are used as they are.
-    "SHOOT-NET-SEED", "a network overlaps with the seed's", Shoot, seed;
+    "SHOOT-NET-SEED", "a network overlaps with the seed's", Shoot, seed as Plugin("ShootValidator");
     /// Some ranges are taken by the VPN and by the mapping of addresses between seed and shoot (V-269):
     /// `240.0.0.0/8` to `244.0.0.0/8` and `fd8f:6d53:b97a:1::/96`. Without a seed it is a warning: the shoot will not get one.
-    "SHOOT-NET-RESERVED", "a network lies in a reserved range", Shoot, reserved;
+    "SHOOT-NET-RESERVED", "a network lies in a reserved range", Shoot, reserved as Plugin("ShootValidator");
     /// The node mask is in range for its family and leaves every node enough addresses for its pods (V-105, V-106, V-107, V-108).
     "SHOOT-NET-MASK", "the node mask does not fit", Shoot, mask;
     /// A shoot with workers names its network type (V-066, V-067).
@@ -39,9 +39,9 @@ fn families(cx: &Cx<'_>, out: &mut Out) {
     let mut seen = Vec::new();
     for family in cx.new.at("spec/networking/ipFamilies").items() {
         if !matches!(family.str(), "IPv4" | "IPv6") {
-            out.error(&family, format!("{} is no address family", family.shown())).help("use `IPv4`, `IPv6` or both");
+            out.not_supported(&family, format!("{} is no address family", family.shown())).help("use `IPv4`, `IPv6` or both");
         } else if seen.contains(&family.str()) {
-            out.error(&family, format!("{} is listed twice", family.shown()));
+            out.duplicate(&family, format!("{} is listed twice", family.shown()));
         }
         seen.push(family.str());
     }
@@ -55,15 +55,15 @@ fn ranges(cx: &Cx<'_>, out: &mut Out) {
         let Some(text) = node.text() else { continue };
         match text.parse::<Cidr>() {
             Err(_) => {
-                out.error(&node, format!("`{text}` is no range of addresses")).help("write it as address/prefix, for example `10.96.0.0/16`");
+                out.invalid(&node, format!("`{text}` is no range of addresses")).help("write it as address/prefix, for example `10.96.0.0/16`");
             }
             Ok(net) if !net.is_canonical() => {
-                out.error(&node, format!("`{text}` has bits set behind its prefix")).help(format!("write `{}`", net.canonical()));
+                out.invalid(&node, format!("`{text}` has bits set behind its prefix")).help(format!("write `{}`", net.canonical()));
             }
             Ok(net) => {
                 let family = if net.is_ipv4() { "IPv4" } else { "IPv6" };
                 if families.len() == 1 && families[0].str() != family {
-                    out.error(&node, format!("`{text}` is {family}, the shoot is {}", families[0].str()))
+                    out.invalid(&node, format!("`{text}` is {family}, the shoot is {}", families[0].str()))
                         .and(&networking.get("ipFamilies"), "the shoot's family");
                 }
             }
@@ -76,7 +76,7 @@ fn overlap(cx: &Cx<'_>, out: &mut Out) {
     for (i, (later, node, b)) in found.iter().enumerate() {
         for (earlier, other, a) in &found[..i] {
             if a.overlaps(b) {
-                out.error(node, format!("{later} `{b}` overlap with {earlier} `{a}`"))
+                out.invalid(node, format!("{later} `{b}` overlap with {earlier} `{a}`"))
                     .and(other, format!("{earlier} are here"))
                     .help(format!("choose a range for {later} that shares no address with the other networks of the shoot"));
             }
@@ -92,7 +92,7 @@ fn seed(cx: &Cx<'_>, out: &mut Out) {
     let theirs = parsed(&Node::root(seed).at("spec/networks"));
     for (what, node, net) in parsed(&cx.new.at("spec/networking")).iter().filter(|(_, _, n)| !n.is_ipv4()) {
         for (other, place, taken) in theirs.iter().filter(|(_, _, t)| t.overlaps(net)) {
-            out.error(node, format!("{what} `{net}` overlap with the {other} `{taken}` of seed `{name}`")).beside(&owner, place, format!("the seed's {other}"));
+            out.invalid(node, format!("{what} `{net}` overlap with the {other} `{taken}` of seed `{name}`")).beside(&owner, place, format!("the seed's {other}"));
         }
     }
 }
@@ -103,7 +103,7 @@ fn reserved(cx: &Cx<'_>, out: &mut Out) {
         let hit = RESERVED.into_iter().find(|r| r.parse().is_ok_and(|r: Cidr| r.overlaps(&net)));
         if let Some(range) = hit {
             let message = format!("{what} `{net}` share addresses with `{range}`, which is taken by the way between seed and shoot");
-            let raised = if placed { out.error(&node, message) } else { out.warning(&node, message) };
+            let raised = if placed { out.invalid(&node, message) } else { out.warning(&node, message) };
             raised.help("no seed will take it: choose a private range, for example inside `10.0.0.0/8`");
         }
     }
@@ -117,23 +117,23 @@ fn mask(cx: &Cx<'_>, out: &mut Out) {
     let (low, high, bits) = if only_six { (64, 124, 128) } else { (16, 28, 32) };
     if let Some(mask) = size.int() {
         if mask < low || mask > high {
-            out.error(&size, format!("a node mask of {mask} is out of range")).help(format!("from {low} to {high} is possible"));
+            out.invalid(&size, format!("a node mask of {mask} is out of range")).help(format!("from {low} to {high} is possible"));
         } else {
             let room = 2i64.checked_pow(u32::try_from(bits - mask).unwrap_or(64)).map_or(i64::MAX, |n| n - 2);
             let pods = cx.new.value().map_or(0, most_pods);
             if room < pods {
-                out.error(&size, format!("a node mask of {mask} leaves {room} addresses for the {pods} pods that a node may run"))
+                out.invalid(&size, format!("a node mask of {mask} leaves {room} addresses for the {pods} pods that a node may run"))
                     .help("choose a smaller mask, or lower maxPods of the kubelet");
             }
         }
     }
     if let Some(mask) = six.int() {
         if families == ["IPv4"] {
-            out.error(&six, "a mask for IPv6 is set, but the shoot has IPv4 only").help("remove it, or add `IPv6` to the families");
+            out.invalid(&six, "a mask for IPv6 is set, but the shoot has IPv4 only").help("remove it, or add `IPv6` to the families");
         } else if only_six && size.int().is_some_and(|s| s != 64) {
-            out.error(&size, "both masks are set, but the shoot has one address family").help("keep one of them");
+            out.invalid(&size, "both masks are set, but the shoot has one address family").help("keep one of them");
         } else if !(64..=124).contains(&mask) {
-            out.error(&six, format!("a node mask of {mask} is out of range")).help("from 64 to 124 is possible");
+            out.invalid(&six, format!("a node mask of {mask} is out of range")).help("from 64 to 124 is possible");
         }
     }
 }
@@ -144,8 +144,8 @@ fn kind(cx: &Cx<'_>, out: &mut Out) {
         return;
     }
     if node.is_empty() {
-        out.error(&node, "the network type is missing").help("for example `type: calico` or `type: cilium`");
+        out.required(&node, "the network type is missing").help("for example `type: calico` or `type: cilium`");
     } else if let Err(why) = syntax::label_key(&format!("networking.extensions.gardener.cloud/{}", node.str())) {
-        out.error(&node, format!("{} is no network type: {why}", node.shown()));
+        out.invalid(&node, format!("{} is no network type: {why}", node.shown()));
     }
 }

@@ -6,11 +6,11 @@ rules! {
     /// Some settings of the object are accepted and kept, but nothing acts upon them yet.
     ///
     /// They do no harm; they take effect when the part of espalier that they are for is there.
-    "NOT-ACTED-UPON", "settings that have no effect yet", Shoot, shoot;
+    "NOT-ACTED-UPON", "settings that have no effect yet", Shoot, shoot as Espalier;
     /// Some settings of the seed are accepted and kept, but nothing acts upon them yet.
-    "SEED-NOT-ACTED-UPON", "settings that have no effect yet", Seed, seed;
+    "SEED-NOT-ACTED-UPON", "settings that have no effect yet", Seed, seed as Espalier;
     /// One-shot operations are read, but not carried out yet.
-    "OPERATION-NOT-ACTED-UPON", "operations have no effect yet", Operation, operation;
+    "OPERATION-NOT-ACTED-UPON", "operations have no effect yet", Operation, operation as Espalier;
 }
 
 /// Fields of a shoot, and what they are called.

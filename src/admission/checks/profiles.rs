@@ -23,16 +23,16 @@ rules! {
     /// Versions and images that a shoot uses stay in the profile (V-263).
     ///
     /// Move the shoots first, then remove the version. Until then the profile stays as it was accepted.
-    "PROFILE-IN-USE", "something in use is removed from a profile", CloudProfile, in_use;
+    "PROFILE-IN-USE", "something in use is removed from a profile", CloudProfile, in_use as Plugin("ResourceReferenceManager");
     /// A namespaced profile may move the expiration of a version of its parent, and nothing else of it (V-258, V-259).
-    "NAMESPACED-VERSION", "a namespaced profile says too much about a version", NamespacedCloudProfile, namespaced;
+    "NAMESPACED-VERSION", "a namespaced profile says too much about a version", NamespacedCloudProfile, namespaced as Plugin("NamespacedCloudProfileValidator");
 }
 
 fn complete(cx: &Cx<'_>, out: &mut Out) {
     for path in ["type", "kubernetes/versions", "machineImages", "machineTypes", "regions"] {
         let node = cx.new.at("spec").at(path);
         if node.is_empty() {
-            out.error(&node, format!("`{}` is missing", node.field()));
+            out.required(&node, format!("`{}` is missing", node.field()));
         }
     }
 }
@@ -42,20 +42,20 @@ fn versions(cx: &Cx<'_>, out: &mut Out) {
     for entry in cx.new.at("spec/kubernetes/versions").items() {
         let (version, class) = (entry.get("version"), entry.get("classification"));
         if !offer::is_full(version.str()) || version.str().starts_with('v') {
-            out.error(&version, format!("{} is no full version", version.shown())).help("write it as `1.34.2`");
+            out.invalid(&version, format!("{} is no full version", version.shown())).help("write it as `1.34.2`");
         } else if !seen.insert(version.str()) {
-            out.error(&version, format!("version {} is listed twice", version.shown()));
+            out.duplicate(&version, format!("version {} is listed twice", version.shown()));
         }
         if class.is_set() && !matches!(class.str(), "preview" | "supported" | "deprecated") {
-            out.error(&class, format!("{} is no classification", class.shown())).help("use `preview`, `supported` or `deprecated`; a version expires by its date");
+            out.not_supported(&class, format!("{} is no classification", class.shown())).help("use `preview`, `supported` or `deprecated`; a version expires by its date");
         }
         let date = entry.get("expirationDate");
         if date.is_set() && date.text().and_then(offer::moment).is_none() {
-            out.error(&date, format!("{} is no time", date.shown())).help("for example `2027-03-31T23:59:59Z`");
+            out.invalid(&date, format!("{} is no time", date.shown())).help("for example `2027-03-31T23:59:59Z`");
         }
         let lifecycle = entry.get("lifecycle");
         if lifecycle.is_set() && (class.is_set() || date.is_set()) {
-            out.error(&lifecycle, "a lifecycle takes the place of classification and expiration date").and(&version, "of this version");
+            out.forbidden(&lifecycle, "a lifecycle takes the place of classification and expiration date").and(&version, "of this version");
         }
     }
 }
@@ -64,7 +64,7 @@ fn last(cx: &Cx<'_>, out: &mut Out) {
     let offers = offer::offers(&cx.new.at("spec/kubernetes/versions"), cx);
     let newest = offers.iter().filter(|o| o.class != Class::Preview).max_by(|a, b| a.version.cmp(&b.version));
     if let Some(date) = newest.map(|o| o.node.get("expirationDate")).filter(Node::is_set) {
-        out.error(&date, format!("`{}` is the newest version, and expires", newest.map_or("", |o| o.text))).help("remove the date, or add a newer version");
+        out.invalid(&date, format!("`{}` is the newest version, and expires", newest.map_or("", |o| o.text))).help("remove the date, or add a newer version");
     }
 }
 
@@ -76,7 +76,7 @@ fn one_supported(cx: &Cx<'_>, out: &mut Out) {
             continue;
         }
         if let Some((_, _, other)) = seen.iter().find(|(major, minor, _)| (*major, *minor) == (version.major, version.minor)) {
-            out.error(&entry.get("classification"), format!("two patches of {}.{} are supported", version.major, version.minor))
+            out.forbidden(&entry.get("classification"), format!("two patches of {}.{} are supported", version.major, version.minor))
                 .and(other, "the other one")
                 .help("call the older one `deprecated`");
         }
@@ -89,32 +89,32 @@ fn images(cx: &Cx<'_>, out: &mut Out) {
     for image in cx.new.at("spec/machineImages").items() {
         let (name, strategy, versions) = (image.get("name"), image.get("updateStrategy"), image.get("versions"));
         if name.is_empty() {
-            out.error(&name, "a machine image has no name");
+            out.required(&name, "a machine image has no name");
         } else if !names.insert(name.str()) {
-            out.error(&name, format!("machine image {} is listed twice", name.shown()));
+            out.duplicate(&name, format!("machine image {} is listed twice", name.shown()));
         }
         if strategy.is_set() && !matches!(strategy.str(), "patch" | "minor" | "major") {
-            out.error(&strategy, format!("{} is no update strategy", strategy.shown())).help("use `patch`, `minor` or `major`");
+            out.not_supported(&strategy, format!("{} is no update strategy", strategy.shown())).help("use `patch`, `minor` or `major`");
         }
         if versions.is_empty() {
-            out.error(&versions, format!("machine image {} has no versions", name.shown()));
+            out.required(&versions, format!("machine image {} has no versions", name.shown()));
         }
         let mut seen = BTreeSet::new();
         for version in versions.items() {
             let text = version.get("version");
             if offer::version(text.str()).is_none() {
-                out.error(&text, format!("{} is no version", text.shown())).help("three numbers, for example `1877.3.0`");
+                out.invalid(&text, format!("{} is no version", text.shown())).help("three numbers, for example `1877.3.0`");
             } else if !seen.insert(text.str()) {
-                out.error(&text, format!("version {} is listed twice", text.shown()));
+                out.duplicate(&text, format!("version {} is listed twice", text.shown()));
             }
             for architecture in version.get("architectures").items() {
                 if !matches!(architecture.str(), "amd64" | "arm64") {
-                    out.error(&architecture, format!("{} is no architecture", architecture.shown())).help("use `amd64` or `arm64`");
+                    out.not_supported(&architecture, format!("{} is no architecture", architecture.shown())).help("use `amd64` or `arm64`");
                 }
             }
             for cri in version.get("cri").items() {
                 if cri.get("name").str() != "containerd" {
-                    out.error(&cri.get("name"), format!("{} is no container runtime interface", cri.get("name").shown())).help("use `containerd`");
+                    out.not_supported(&cri.get("name"), format!("{} is no container runtime interface", cri.get("name").shown())).help("use `containerd`");
                 }
             }
         }
@@ -127,23 +127,23 @@ fn entries(cx: &Cx<'_>, out: &mut Out) {
         for entry in cx.new.at("spec").get(list).items() {
             let name = entry.get("name");
             if name.is_empty() {
-                out.error(&name, format!("an entry of `{list}` has no name"));
+                out.required(&name, format!("an entry of `{list}` has no name"));
             } else if !seen.insert(name.str()) {
-                out.error(&name, format!("{} is listed twice in `{list}`", name.shown()));
+                out.duplicate(&name, format!("{} is listed twice in `{list}`", name.shown()));
             }
             for what in quantities {
                 let node = entry.get(what);
                 if node.is_set() && !syntax::is_amount(&node) {
-                    out.error(&node, format!("{} is no amount", node.shown())).help("for example `4` or `16Gi`");
+                    out.invalid(&node, format!("{} is no amount", node.shown())).help("for example `4` or `16Gi`");
                 }
             }
             let mut zones = BTreeSet::new();
             for zone in entry.get("zones").items() {
                 let zone = zone.get("name");
                 if zone.is_empty() {
-                    out.error(&zone, format!("a zone of region {} has no name", name.shown()));
+                    out.required(&zone, format!("a zone of region {} has no name", name.shown()));
                 } else if !zones.insert(zone.str()) {
-                    out.error(&zone, format!("zone {} is listed twice", zone.shown()));
+                    out.duplicate(&zone, format!("zone {} is listed twice", zone.shown()));
                 }
             }
         }
@@ -153,12 +153,12 @@ fn entries(cx: &Cx<'_>, out: &mut Out) {
 fn limit(cx: &Cx<'_>, out: &mut Out) {
     let node = cx.new.at("spec/limits/maxNodesTotal");
     if node.int().is_some_and(|n| n <= 0) {
-        out.error(&node, format!("a limit of {} nodes allows nothing", node.shown()));
+        out.invalid(&node, format!("a limit of {} nodes allows nothing", node.shown()));
     }
     if let (Some(new), Some(old)) = (node.int(), cx.before("spec/limits/maxNodesTotal").int())
         && new < old
     {
-        out.error(&node, format!("the limit of nodes cannot be lowered from {old} to {new}"));
+        out.invalid(&node, format!("the limit of nodes cannot be lowered from {old} to {new}"));
     }
 }
 
@@ -198,7 +198,7 @@ fn in_use(cx: &Cx<'_>, out: &mut Out) {
     }
     for ((what, name), users) in used.into_iter().filter(|(_, users)| !users.is_empty()) {
         let node = cx.new.at(if what == "Kubernetes" { "spec/kubernetes/versions" } else { "spec/machineImages" });
-        out.error(&node, format!("{what} `{name}` is removed, but still used by {}", listed(users))).help("move them to another version first, then remove it");
+        out.invalid(&node, format!("{what} `{name}` is removed, but still used by {}", listed(users))).help("move them to another version first, then remove it");
     }
 }
 
@@ -209,12 +209,12 @@ fn namespaced(cx: &Cx<'_>, out: &mut Out) {
     for entry in cx.new.at("spec/kubernetes/versions").items() {
         let (version, class, date) = (entry.get("version"), entry.get("classification"), entry.get("expirationDate"));
         if class.is_set() {
-            out.error(&class, "a namespaced profile does not classify versions").help("remove it");
+            out.forbidden(&class, "a namespaced profile does not classify versions").help("remove it");
         }
         if !known.items().iter().any(|k| k.get("version").same(&version)) {
-            out.error(&version, format!("{parent} has no version {}", version.shown())).beside(&parent, &known, "its versions");
+            out.invalid(&version, format!("{parent} has no version {}", version.shown())).beside(&parent, &known, "its versions");
         } else if !date.is_set() {
-            out.error(&date, format!("version {} is named without an expiration date", version.shown())).help("a namespaced profile only moves the date");
+            out.invalid(&date, format!("version {} is named without an expiration date", version.shown())).help("a namespaced profile only moves the date");
         }
     }
 }

@@ -29,7 +29,7 @@ fn namespace(cx: &Cx<'_>, out: &mut Out) {
     let node = cx.new.at("spec/namespace");
     let taken = ["gardener-system-seed-lease", "gardener-system-shoot-issuer", "gardener-system-public"];
     if node.is_set() && (taken.contains(&node.str()) || !(node.str() == "garden" || node.str().starts_with("garden-"))) {
-        out.error(&node, format!("{} is no namespace for a project", node.shown())).help(format!("for example `garden-{}`", cx.owner.name));
+        out.invalid(&node, format!("{} is no namespace for a project", node.shown())).help(format!("for example `garden-{}`", cx.owner.name));
     }
 }
 
@@ -39,27 +39,27 @@ fn subjects(cx: &Cx<'_>, out: &mut Out) {
     for subject in single.chain(spec.get("members").items()) {
         let (kind, name, namespace, group) = (subject.get("kind"), subject.get("name"), subject.get("namespace"), subject.get("apiGroup"));
         if name.is_empty() {
-            out.error(&name, "a name is missing");
+            out.required(&name, "a name is missing");
         }
         match kind.str() {
             "User" | "Group" => {
                 if group.is_set() && group.str() != "rbac.authorization.k8s.io" {
-                    out.error(&group, format!("{} is not the group of users", group.shown())).help("use `rbac.authorization.k8s.io`, or leave it out");
+                    out.not_supported(&group, format!("{} is not the group of users", group.shown())).help("use `rbac.authorization.k8s.io`, or leave it out");
                 }
                 if !namespace.is_empty() {
-                    out.error(&namespace, "users and groups have no namespace").help("remove it");
+                    out.forbidden(&namespace, "users and groups have no namespace").help("remove it");
                 }
             }
             "ServiceAccount" => {
                 if namespace.is_empty() {
-                    out.error(&namespace, "a service account has a namespace");
+                    out.required(&namespace, "a service account has a namespace");
                 }
                 if !group.is_empty() {
-                    out.error(&group, "a service account has no API group").help("remove it");
+                    out.not_supported(&group, "a service account has no API group").help("remove it");
                 }
             }
             _ => {
-                out.error(&kind, format!("{} cannot be a member", kind.shown())).help("use `User`, `Group` or `ServiceAccount`");
+                out.not_supported(&kind, format!("{} cannot be a member", kind.shown())).help("use `User`, `Group` or `ServiceAccount`");
             }
         }
     }
@@ -82,18 +82,18 @@ fn members(cx: &Cx<'_>, out: &mut Out) {
     let mut seen = BTreeSet::new();
     for member in cx.new.at("spec/members").items() {
         if !seen.insert(identity(&member)) {
-            out.error(&member.get("name"), format!("{} is a member twice", member.get("name").shown())).help("give one entry all roles");
+            out.duplicate(&member.get("name"), format!("{} is a member twice", member.get("name").shown())).help("give one entry all roles");
         }
         let mut given = BTreeSet::new();
         for role in roles(&member) {
             let extension = role.str().strip_prefix("extension:");
             if extension.is_none() && !ROLES.contains(&role.str()) {
-                out.error(&role, format!("{} is no role", role.shown())).help(format!("possible are {} and `extension:…`", listed(ROLES)));
+                out.not_supported(&role, format!("{} is no role", role.shown())).help(format!("possible are {} and `extension:…`", listed(ROLES)));
             } else if extension.is_some_and(|e| e.len() > 20) {
-                out.error(&role, format!("the role {} is too long", role.shown())).help("at most 20 characters behind `extension:`");
+                out.too_long(&role, format!("the role {} is too long", role.shown())).help("at most 20 characters behind `extension:`");
             }
             if !given.insert(role.str()) {
-                out.error(&role, format!("the role {} is given twice", role.shown()));
+                out.duplicate(&role, format!("the role {} is given twice", role.shown()));
             }
         }
     }
@@ -104,7 +104,7 @@ fn owner(cx: &Cx<'_>, out: &mut Out) {
     if !node.is_set() {
         let help = "add `owner: {kind: User, name: …}`, or a member with the role `owner`";
         if cx.before("spec/owner").is_set() {
-            out.error(&node, "the owner of a project cannot be removed").help(help);
+            out.invalid(&node, "the owner of a project cannot be removed").help(help);
         } else {
             out.warning(&node, "the project has no owner").help(help);
         }
@@ -112,11 +112,11 @@ fn owner(cx: &Cx<'_>, out: &mut Out) {
     let members = cx.new.at("spec/members").items();
     let owners: Vec<&Node<'_>> = members.iter().filter(|m| roles(m).iter().any(|r| r.str() == "owner")).collect();
     if let [first, second, ..] = owners[..] {
-        out.error(&second.get("name"), format!("{} is a second owner", second.get("name").shown())).and(first, "the first one").help("a project has one owner");
+        out.invalid(&second.get("name"), format!("{} is a second owner", second.get("name").shown())).and(first, "the first one").help("a project has one owner");
     } else if let ([only], true) = (&owners[..], node.is_set())
         && identity(only) != identity(&node)
     {
-        out.error(&node.get("name"), format!("the owner is {}, but the role is given to {}", node.get("name").shown(), only.get("name").shown())).and(only, "this member");
+        out.invalid(&node.get("name"), format!("the owner is {}, but the role is given to {}", node.get("name").shown(), only.get("name").shown())).and(only, "this member");
     }
 }
 
@@ -124,7 +124,7 @@ fn texts(cx: &Cx<'_>, out: &mut Out) {
     for what in ["description", "purpose"] {
         let node = cx.new.at("spec").get(what);
         if node.text() == Some("") {
-            out.error(&node, format!("the {what} is empty")).help("write something, or leave it out");
+            out.invalid(&node, format!("the {what} is empty")).help("write something, or leave it out");
         }
     }
 }
@@ -135,7 +135,7 @@ fn tolerations(cx: &Cx<'_>, out: &mut Out) {
     for default in tolerations.get("defaults").items() {
         let covers = |a: &Node<'_>| a.get("key").same(&default.get("key")) && (!a.get("value").is_set() || a.get("value").same(&default.get("value")));
         if !allowed.iter().any(covers) {
-            out.error(&default, format!("the toleration {} is not on the whitelist", default.get("key").shown())).and(&tolerations.get("whitelist"), "the whitelist");
+            out.invalid(&default, format!("the toleration {} is not on the whitelist", default.get("key").shown())).and(&tolerations.get("whitelist"), "the whitelist");
         }
     }
 }
@@ -144,7 +144,7 @@ fn approval(cx: &Cx<'_>, out: &mut Out) {
     for entry in cx.new.at("spec/dualApprovalForDeletion").items() {
         let node = entry.get("resource");
         if node.str() != "shoots" {
-            out.error(&node, format!("{} cannot be protected by dual approval", node.shown())).help("use `shoots`");
+            out.invalid(&node, format!("{} cannot be protected by dual approval", node.shown())).help("use `shoots`");
         }
     }
 }

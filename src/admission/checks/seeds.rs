@@ -29,13 +29,13 @@ fn provider(cx: &Cx<'_>, out: &mut Out) {
     for path in ["spec/provider/type", "spec/provider/region"] {
         let node = cx.new.at(path);
         if node.is_empty() {
-            out.error(&node, format!("`{}` is missing", node.field()));
+            out.required(&node, format!("`{}` is missing", node.field()));
         }
     }
     let mut seen = Vec::new();
     for zone in cx.new.at("spec/provider/zones").items() {
         if seen.contains(&zone.str()) {
-            out.error(&zone, format!("zone {} is listed twice", zone.shown()));
+            out.duplicate(&zone, format!("zone {} is listed twice", zone.shown()));
         }
         seen.push(zone.str());
     }
@@ -55,19 +55,19 @@ fn ranges(cx: &Cx<'_>, out: &mut Out) {
         let node = networks.at(what);
         let Some(text) = node.text() else {
             if matches!(what, "pods" | "services") {
-                out.error(&node, format!("the {what} network of the seed is missing"));
+                out.required(&node, format!("the {what} network of the seed is missing"));
             }
             continue;
         };
         match text.parse::<Cidr>() {
             Err(_) => {
-                out.error(&node, format!("`{text}` is no range of addresses")).help("write it as address/prefix, for example `10.0.0.0/16`");
+                out.invalid(&node, format!("`{text}` is no range of addresses")).help("write it as address/prefix, for example `10.0.0.0/16`");
             }
             Ok(net) if families.len() == 1 && (families[0].str() == "IPv6") == net.is_ipv4() => {
-                out.error(&node, format!("`{text}` is not {}, as the seed is", families[0].str()));
+                out.invalid(&node, format!("`{text}` is not {}, as the seed is", families[0].str()));
             }
             Ok(net) if what == "services" && net.is_ipv4() && net.prefix() < 8 => {
-                out.error(&node, format!("`{text}` is too large for services")).help("a prefix of at least /8");
+                out.invalid(&node, format!("`{text}` is too large for services")).help("a prefix of at least /8");
             }
             Ok(_) => {}
         }
@@ -82,7 +82,7 @@ fn overlap(cx: &Cx<'_>, out: &mut Out) {
             // IPv4 ranges of shoots and seed may be equal: the way between them maps addresses.
             let mapped = defaults(later) != defaults(earlier) && b.is_ipv4();
             if !mapped && a.overlaps(b) {
-                out.error(node, format!("{later} `{b}` overlap with {earlier} `{a}`")).and(other, format!("{earlier} are here"));
+                out.invalid(node, format!("{later} `{b}` overlap with {earlier} `{a}`")).and(other, format!("{earlier} are here"));
             }
         }
     }
@@ -91,7 +91,7 @@ fn overlap(cx: &Cx<'_>, out: &mut Out) {
 fn reserved(cx: &Cx<'_>, out: &mut Out) {
     for (what, node, net) in nets(cx) {
         if let Some(range) = RESERVED.into_iter().find(|r| r.parse().is_ok_and(|r: Cidr| r.overlaps(&net))) {
-            out.error(&node, format!("{what} `{net}` share addresses with `{range}`, which is taken by the way between seed and shoot"));
+            out.invalid(&node, format!("{what} `{net}` share addresses with `{range}`, which is taken by the way between seed and shoot"));
         }
     }
 }
@@ -101,9 +101,9 @@ fn taints(cx: &Cx<'_>, out: &mut Out) {
     for taint in cx.new.at("spec/taints").items() {
         let (key, value) = (taint.get("key"), taint.get("value"));
         if key.is_empty() {
-            out.error(&key, "a taint has no key");
+            out.required(&key, "a taint has no key");
         } else if seen.contains(&(key.str(), value.str())) {
-            out.error(&taint, format!("the taint {} is listed twice", key.shown()));
+            out.duplicate(&taint, format!("the taint {} is listed twice", key.shown()));
         }
         seen.push((key.str(), value.str()));
     }
@@ -113,7 +113,7 @@ fn needs(out: &mut Out, node: &Node<'_>, keys: &[&str]) {
     for key in keys {
         let field = node.at(key);
         if field.is_empty() {
-            out.error(&field, format!("`{}` is missing", field.field()));
+            out.required(&field, format!("`{}` is missing", field.field()));
         }
     }
 }
@@ -125,11 +125,11 @@ fn ingress(cx: &Cx<'_>, out: &mut Out) {
     if !domain.is_empty()
         && let Err(why) = syntax::subdomain(domain.str())
     {
-        out.error(&domain, format!("{} is no domain: {why}", domain.shown()));
+        out.invalid(&domain, format!("{} is no domain: {why}", domain.shown()));
     }
     let kind = node.at("controller/kind");
     if !kind.is_empty() && kind.str() != "nginx" {
-        out.error(&kind, format!("{} is no ingress controller", kind.shown())).help("use `nginx`");
+        out.not_supported(&kind, format!("{} is no ingress controller", kind.shown())).help("use `nginx`");
     }
     needs(out, &cx.new.at("spec/dns/provider"), &["type", "credentialsRef"]);
 }
@@ -141,7 +141,7 @@ fn dns(cx: &Cx<'_>, out: &mut Out) {
         needs(out, &default, &["domain", "type", "credentialsRef"]);
         let domain = default.get("domain");
         if seen.contains(&domain.str()) {
-            out.error(&domain, format!("the domain {} is listed twice", domain.shown()));
+            out.duplicate(&domain, format!("the domain {} is listed twice", domain.shown()));
         }
         seen.push(domain.str());
     }
@@ -163,20 +163,20 @@ fn zones(cx: &Cx<'_>, out: &mut Out) {
     let settings = cx.new.at("spec/settings");
     let topology = settings.at("topologyAwareRouting/enabled");
     if topology.flag() == Some(true) && zones.len() < 2 {
-        out.error(&topology, "routing by topology needs at least two zones");
+        out.invalid(&topology, "routing by topology needs at least two zones");
     }
     let selection = settings.at("zoneSelection/mode");
     if selection.is_set() && zones.is_empty() {
-        out.error(&selection, "a choice of zones needs zones").help("name them under `spec.provider.zones`");
+        out.forbidden(&selection, "a choice of zones needs zones").help("name them under `spec.provider.zones`");
     } else if selection.is_set() && !matches!(selection.str(), "Prefer" | "Enforce") {
-        out.error(&selection, format!("{} is no mode", selection.shown())).help("use `Prefer` or `Enforce`");
+        out.not_supported(&selection, format!("{} is no mode", selection.shown())).help("use `Prefer` or `Enforce`");
     }
     for zone in settings.at("loadBalancerServices/zones").items() {
         let name = zone.get("name");
         if zones.len() < 2 {
-            out.error(&name, "load balancers by zone need at least two zones");
+            out.forbidden(&name, "load balancers by zone need at least two zones");
         } else if !zones.contains(&name.str()) {
-            out.error(&name, format!("the seed has no zone {}", name.shown())).help(format!("it has {}", listed(&zones)));
+            out.not_found(&name, format!("the seed has no zone {}", name.shown())).help(format!("it has {}", listed(&zones)));
         }
     }
 }

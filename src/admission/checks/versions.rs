@@ -13,7 +13,7 @@ rules! {
     /// A new shoot may use preview, supported and deprecated versions; a part of a version, such as `1.33`, becomes the newest
     /// supported one that begins so. A shoot may go on with, and be moved to, an expired version: that is how two expired
     /// minors are left one after the other.
-    "SHOOT-VERSION-NOT-OFFERED", "the Kubernetes version is not on offer", Shoot, offered;
+    "SHOOT-VERSION-NOT-OFFERED", "the Kubernetes version is not on offer", Shoot, offered as Plugin("ShootValidator");
     /// The version may not become lower, not even by a patch (V-204).
     ///
     /// The data in etcd may already be in a form that an older API server cannot read.
@@ -23,7 +23,7 @@ rules! {
     /// A pool is never ahead of the control plane and at most three minors behind; its version never becomes lower (V-143, V-206).
     "SHOOT-POOL-VERSION", "a pool's version does not go with the control plane's", Shoot, pools;
     /// The version is used and expires soon or has expired: it will be raised by force in a maintenance window (F-077).
-    "SHOOT-VERSION-EXPIRES", "the Kubernetes version expires", Shoot, expires;
+    "SHOOT-VERSION-EXPIRES", "the Kubernetes version expires", Shoot, expires as Espalier;
 }
 
 /// A month: long enough for a team to plan an upgrade.
@@ -37,10 +37,11 @@ fn profile<'a>(cx: &Cx<'a>) -> Option<(Owner, Node<'a>)> {
 
 fn readable(cx: &Cx<'_>, out: &mut Out) {
     let node = cx.new.at("spec/kubernetes/version");
-    if node.is_empty() && profile(cx).is_none() {
-        out.error(&node, "the Kubernetes version is missing").help("for example `version: \"1.34\"`");
+    // With a profile, an empty version becomes a supported one before this is looked at.
+    if node.is_empty() {
+        out.required(&node, "the Kubernetes version is missing").help("for example `version: \"1.34\"`");
     } else if !node.is_empty() && offer::version(node.str()).is_none() {
-        out.error(&node, format!("{} is no Kubernetes version", node.shown())).help("write it as `1.34.2`");
+        out.invalid(&node, format!("{} is no Kubernetes version", node.shown())).help("write it as `1.34.2`");
     }
 }
 
@@ -73,11 +74,11 @@ fn one(cx: &Cx<'_>, out: &mut Out, owner: &Owner, profile: &Node<'_>, node: &Nod
     };
     match offers.iter().find(|o| o.text == text) {
         None => {
-            out.error(node, format!("Kubernetes `{text}` is not offered by {owner}")).help(format!("it offers {}", usable())).beside(owner, &versions, "the versions on offer");
+            out.not_supported(node, format!("Kubernetes `{text}` is not offered by {owner}")).help(format!("it offers {}", usable())).beside(owner, &versions, "the versions on offer");
         }
         Some(offer) if new && !offer.class.is_active() => {
             let what = if offer.class == Class::Expired { "has expired" } else { "is not available yet" };
-            out.error(node, format!("Kubernetes `{text}` {what} in {owner}")).help(format!("it offers {}", usable())).beside(owner, &offer.node, "here");
+            out.invalid(node, format!("Kubernetes `{text}` {what} in {owner}")).help(format!("it offers {}", usable())).beside(owner, &offer.node, "here");
         }
         Some(_) => {}
     }
@@ -91,14 +92,14 @@ fn pair(cx: &Cx<'_>) -> Option<(Version, Version)> {
 
 fn downgrade(cx: &Cx<'_>, out: &mut Out) {
     if let Some((old, new)) = pair(cx).filter(|(old, new)| new < old) {
-        out.error(&cx.new.at("spec/kubernetes/version"), format!("Kubernetes cannot go back from `{old}` to `{new}`"))
+        out.forbidden(&cx.new.at("spec/kubernetes/version"), format!("Kubernetes cannot go back from `{old}` to `{new}`"))
             .help(format!("keep `{old}`, or go on to a later version"));
     }
 }
 
 fn skip(cx: &Cx<'_>, out: &mut Out) {
     if let Some((old, new)) = pair(cx).filter(|(old, new)| new.major > old.major || new.minor > old.minor + 1) {
-        out.error(&cx.new.at("spec/kubernetes/version"), format!("the upgrade from `{old}` to `{new}` skips a minor version"))
+        out.forbidden(&cx.new.at("spec/kubernetes/version"), format!("the upgrade from `{old}` to `{new}` skips a minor version"))
             .help(format!("go to {}.{} first", old.major, old.minor + 1));
     }
 }
@@ -112,16 +113,16 @@ fn pools(cx: &Cx<'_>, out: &mut Out) {
         let Some(version) = node.text().and_then(offer::version) else { continue };
         let name = pool.get("name").str();
         if version > plane {
-            out.error(&node, format!("pool `{name}` with `{version}` would be ahead of the control plane with `{plane}`")).and(&control, "the control plane");
+            out.forbidden(&node, format!("pool `{name}` with `{version}` would be ahead of the control plane with `{plane}`")).and(&control, "the control plane");
         } else if version.minor + 3 < plane.minor {
-            out.error(&node, format!("pool `{name}` with `{version}` would be more than three minors behind the control plane with `{plane}`"))
+            out.forbidden(&node, format!("pool `{name}` with `{version}` would be more than three minors behind the control plane with `{plane}`"))
                 .help(format!("at least 1.{}", plane.minor.saturating_sub(3)))
                 .and(&control, "the control plane");
         }
         let Some(old) = before.iter().find(|b| b.get("name").str() == name) else { continue };
         let was = old.at("kubernetes/version").text().or_else(|| cx.before("spec/kubernetes/version").text()).and_then(offer::version);
         if let Some(was) = was.filter(|was| version < *was) {
-            out.error(&node, format!("pool `{name}` cannot go back from `{was}` to `{version}`"));
+            out.forbidden(&node, format!("pool `{name}` cannot go back from `{was}` to `{version}`"));
         }
     }
 }

@@ -42,13 +42,13 @@ fn workerless(cx: &Cx<'_>, out: &mut Out) {
     for path in FIELDS {
         let node = cx.new.at(path);
         if node.is_set() && node.text() != Some("") {
-            out.error(&node, format!("`{}` has no meaning without workers", node.field())).on_key().help("remove it, or add a pool under `spec.provider.workers`");
+            out.forbidden(&node, format!("`{}` has no meaning without workers", node.field())).on_key().help("remove it, or add a pool under `spec.provider.workers`");
         }
     }
     for addon in ["kubernetesDashboard", "nginxIngress"] {
         let node = cx.new.at("spec/addons").get(addon);
         if node.get("enabled").flag() == Some(true) {
-            out.error(&node, format!("the addon `{addon}` needs workers")).on_key();
+            out.forbidden(&node, format!("the addon `{addon}` needs workers")).on_key();
         }
     }
 }

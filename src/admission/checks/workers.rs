@@ -42,12 +42,12 @@ fn names(cx: &Cx<'_>, out: &mut Out) {
     for pool in pools(cx) {
         let node = pool.get("name");
         if let Err(why) = syntax::label(node.str()) {
-            out.error(&node, format!("{} is no name for a pool: {why}", node.shown()));
+            out.invalid(&node, format!("{} is no name for a pool: {why}", node.shown()));
         } else if node.str().len() > NAME {
-            out.error(&node, format!("the name {} has {} characters, at most {NAME} are possible", node.shown(), node.str().len()));
+            out.too_long(&node, format!("the name {} has {} characters, at most {NAME} are possible", node.shown(), node.str().len()));
         }
         if let Some(first) = seen.iter().find(|s| s.same(&node)) {
-            out.error(&node, format!("two pools are called {}", node.shown())).and(first, "the first one");
+            out.duplicate(&node, format!("two pools are called {}", node.shown())).and(first, "the first one");
         }
         seen.push(node);
     }
@@ -57,7 +57,7 @@ fn machine(cx: &Cx<'_>, out: &mut Out) {
     for pool in pools(cx) {
         let node = pool.at("machine/type");
         if node.is_empty() {
-            out.error(&node, format!("pool `{}` has no machine type", pool.get("name").str()));
+            out.required(&node, format!("pool `{}` has no machine type", pool.get("name").str()));
         }
     }
 }
@@ -67,12 +67,12 @@ fn sizes(cx: &Cx<'_>, out: &mut Out) {
         let (low, high) = (pool.get("minimum"), pool.get("maximum"));
         for node in [&low, &high] {
             if node.int().is_some_and(|n| n < 0) {
-                out.error(node, format!("a pool cannot have {} nodes", node.shown()));
+                out.invalid(node, format!("a pool cannot have {} nodes", node.shown()));
             }
         }
         let (least, most) = (low.int().unwrap_or(0), high.int().unwrap_or(0));
         if most < least {
-            out.error(&high, format!("pool `{}` may have at most {most} nodes, but at least {least}", pool.get("name").str()))
+            out.invalid(&high, format!("pool `{}` may have at most {most} nodes, but at least {least}", pool.get("name").str()))
                 .and(&low, "the minimum")
                 .help(format!("raise `maximum` to {least} or more"));
         }
@@ -96,19 +96,19 @@ fn update(cx: &Cx<'_>, out: &mut Out) {
         let (more, less) = (amount(&surge), amount(&unavailable));
         for (node, amount) in [(&surge, more), (&unavailable, less)] {
             if amount.is_err() {
-                out.error(node, format!("{} is neither a number nor a percentage", node.shown())).help("for example `1` or `25%`");
+                out.invalid(node, format!("{} is neither a number nor a percentage", node.shown())).help("for example `1` or `25%`");
             } else if by_hand && amount.is_ok_and(|a| a.is_some_and(|(n, _)| n > 0)) {
-                out.error(node, "a pool that is updated by hand takes no update parameters").help("remove it");
+                out.forbidden(node, "a pool that is updated by hand takes no update parameters").help("remove it");
             }
         }
         if let Ok(Some((percent, true))) = less
             && percent > 100
         {
-            out.error(&unavailable, format!("{percent} % of a pool cannot be taken away")).help("at most `100%`");
+            out.invalid(&unavailable, format!("{percent} % of a pool cannot be taken away")).help("at most `100%`");
         }
         let none = |a: Result<Option<(i64, bool)>, ()>| a.is_ok_and(|a| a.is_none_or(|(n, _)| n == 0));
         if none(more) && none(less) && !by_hand {
-            out.error(&unavailable, format!("pool `{}` may neither gain nor lose a machine, so it could never be updated", pool.get("name").str()))
+            out.invalid(&unavailable, format!("pool `{}` may neither gain nor lose a machine, so it could never be updated", pool.get("name").str()))
                 .and(&surge, "none may be added")
                 .help("set `maxSurge` or `maxUnavailable` to at least 1");
         }
@@ -119,28 +119,28 @@ fn taints(cx: &Cx<'_>, out: &mut Out) {
     for pool in pools(cx) {
         for (key, node) in pool.get("labels").entries() {
             if let Err(why) = syntax::label_key(key) {
-                out.error(&node, format!("`{key}` is no label key: {why}")).on_key();
+                out.invalid(&node, format!("`{key}` is no label key: {why}")).on_key();
             }
             if let Err(why) = syntax::label_value(node.str()) {
-                out.error(&node, format!("{} is no label value: {why}", node.shown()));
+                out.invalid(&node, format!("{} is no label value: {why}", node.shown()));
             }
         }
         let mut seen: Vec<(&str, &str)> = Vec::new();
         for taint in pool.get("taints").items() {
             let (key, value, effect) = (taint.get("key"), taint.get("value"), taint.get("effect"));
             if let Err(why) = syntax::label_key(key.str()) {
-                out.error(&key, format!("{} is no taint key: {why}", key.shown()));
+                out.invalid(&key, format!("{} is no taint key: {why}", key.shown()));
             } else if key.str() == CRITICAL {
-                out.error(&key, format!("the taint `{CRITICAL}` is set by the machinery"));
+                out.invalid(&key, format!("the taint `{CRITICAL}` is set by the machinery"));
             }
             if let Err(why) = syntax::label_value(value.str()) {
-                out.error(&value, format!("{} is no taint value: {why}", value.shown()));
+                out.invalid(&value, format!("{} is no taint value: {why}", value.shown()));
             }
             if !matches!(effect.str(), "NoSchedule" | "PreferNoSchedule" | "NoExecute") {
-                out.error(&effect, format!("{} is no taint effect", effect.shown())).help("use `NoSchedule`, `PreferNoSchedule` or `NoExecute`");
+                out.not_supported(&effect, format!("{} is no taint effect", effect.shown())).help("use `NoSchedule`, `PreferNoSchedule` or `NoExecute`");
             }
             if seen.contains(&(key.str(), effect.str())) {
-                out.error(&taint, format!("the taint `{}:{}` is listed twice", key.str(), effect.str()));
+                out.duplicate(&taint, format!("the taint `{}:{}` is listed twice", key.str(), effect.str()));
             }
             seen.push((key.str(), effect.str()));
         }
@@ -154,28 +154,28 @@ fn volumes(cx: &Cx<'_>, out: &mut Out) {
             let size = volume.get("size");
             let whole = size.str().strip_suffix("Gi").is_some_and(|n| !n.is_empty() && n.chars().all(|c| c.is_ascii_digit()));
             if !whole {
-                out.error(&size, format!("{} is no size of a volume", size.shown())).help("whole GiB, for example `50Gi`");
+                out.invalid(&size, format!("{} is no size of a volume", size.shown())).help("whole GiB, for example `50Gi`");
             }
         }
         let mut seen: Vec<&str> = Vec::new();
         for volume in data.items() {
             let name = volume.get("name");
             if let Err(why) = syntax::label(name.str()) {
-                out.error(&name, format!("{} is no name for a volume: {why}", name.shown()));
+                out.invalid(&name, format!("{} is no name for a volume: {why}", name.shown()));
             } else if name.str().len() > NAME {
-                out.error(&name, format!("the name {} has more than {NAME} characters", name.shown()));
+                out.too_long(&name, format!("the name {} has more than {NAME} characters", name.shown()));
             }
             if seen.contains(&name.str()) {
-                out.error(&name, format!("two volumes are called {}", name.shown()));
+                out.duplicate(&name, format!("two volumes are called {}", name.shown()));
             }
             seen.push(name.str());
         }
         if !data.is_empty() && !root.is_set() {
-            out.error(&data, "a pool with data volumes names its root volume, too").help("add `volume: {type: …, size: …}`");
+            out.required(&data, "a pool with data volumes names its root volume, too").help("add `volume: {type: …, size: …}`");
         }
         let kubelet = pool.get("kubeletDataVolumeName");
         if kubelet.is_set() && !seen.contains(&kubelet.str()) {
-            out.error(&kubelet, format!("the pool has no data volume {}", kubelet.shown())).help(format!("it has {}", listed(&seen)));
+            out.invalid(&kubelet, format!("the pool has no data volume {}", kubelet.shown())).help(format!("it has {}", listed(&seen)));
         }
     }
 }
@@ -190,12 +190,12 @@ fn strategy(cx: &Cx<'_>, out: &mut Out) {
         for (path, values) in allowed {
             let node = pool.at(path);
             if node.is_set() && !values.contains(&node.str()) {
-                out.error(&node, format!("{} is not known as {}", node.shown(), node.field())).help(format!("possible is {}", listed(values)));
+                out.not_supported(&node, format!("{} is not known as {}", node.shown(), node.field())).help(format!("possible is {}", listed(values)));
             }
         }
         let node = pool.get("updateStrategy");
-        if node.str().ends_with("InPlaceUpdate") {
-            out.error(&node, format!("the strategy {} is behind the gate InPlaceNodeUpdates, which is off", node.shown())).help("use `AutoRollingUpdate`");
+        if node.str().ends_with("InPlaceUpdate") && !cx.gate("InPlaceNodeUpdates") {
+            out.forbidden(&node, format!("the strategy {} is behind the gate InPlaceNodeUpdates, which is off", node.shown())).help("use `AutoRollingUpdate`");
         }
     }
 }
@@ -208,7 +208,7 @@ fn system(cx: &Cx<'_>, out: &mut Out) {
     let workers = cx.new.at("spec/provider/workers");
     let found = workers.items().iter().any(|p| may_run_system(p) && p.get("maximum").int().unwrap_or(0) > 0);
     if !workers.is_empty() && !found {
-        out.error(&workers, "no pool may run the system's own components").help("let one pool with `maximum` above 0 have `systemComponents: {allow: true}`");
+        out.forbidden(&workers, "no pool may run the system's own components").help("let one pool with `maximum` above 0 have `systemComponents: {allow: true}`");
     }
 }
 
@@ -220,7 +220,7 @@ fn zones(cx: &Cx<'_>, out: &mut Out) {
         let zones = set(pool);
         let helped = all.iter().any(|p| may_run_system(p) && set(p) == zones && most(p) >= zones.len());
         if most(pool) < zones.len() && most(pool) > 0 && !helped {
-            out.error(&pool.get("maximum"), format!("pool `{}` has {} zones, but may have only {} nodes", pool.get("name").str(), zones.len(), most(pool)))
+            out.forbidden(&pool.get("maximum"), format!("pool `{}` has {} zones, but may have only {} nodes", pool.get("name").str(), zones.len(), most(pool)))
                 .and(&pool.get("zones"), "the zones")
                 .help(format!("raise `maximum` to {}, or keep system components away with `systemComponents: {{allow: false}}`", zones.len()));
         }
@@ -244,25 +244,25 @@ fn kubelet(cx: &Cx<'_>, out: &mut Out) {
             let node = kubelet.get(what);
             if node.int().is_some_and(|n| n < low || n > high) {
                 let most = if high == i64::MAX { String::new() } else { format!(" and at most {high}") };
-                out.error(&node, format!("{} is out of range for `{what}`", node.shown())).help(format!("at least {low}{most}"));
+                out.invalid(&node, format!("{} is out of range for `{what}`", node.shown())).help(format!("at least {low}{most}"));
             }
         }
         let (high, low) = (kubelet.get("imageGCHighThresholdPercent"), kubelet.get("imageGCLowThresholdPercent"));
         if let (Some(h), Some(l)) = (high.int(), low.int())
             && l >= h
         {
-            out.error(&low, format!("the low threshold {l} is not below the high one {h}")).and(&high, "the high threshold");
+            out.invalid(&low, format!("the low threshold {l} is not below the high one {h}")).and(&high, "the high threshold");
         }
         let parallel = kubelet.get("maxParallelImagePulls");
         if parallel.int().is_some_and(|n| n > 1) && kubelet.get("serializeImagePulls").flag() == Some(true) {
-            out.error(&parallel, "images are pulled one after the other").and(&kubelet.get("serializeImagePulls"), "because of this").help("set `serializeImagePulls: false`");
+            out.invalid(&parallel, "images are pulled one after the other").and(&kubelet.get("serializeImagePulls"), "because of this").help("set `serializeImagePulls: false`");
         }
         if kubelet.get("memorySwap").is_set() && kubelet.get("failSwapOn").flag() == Some(true) {
-            out.error(&kubelet.get("memorySwap"), "swap is set up, but the kubelet refuses to start with swap").help("set `failSwapOn: false`");
+            out.invalid(&kubelet.get("memorySwap"), "swap is set up, but the kubelet refuses to start with swap").help("set `failSwapOn: false`");
         }
         let policy = kubelet.get("cpuManagerPolicy");
         if policy.is_set() && !matches!(policy.str(), "none" | "static") {
-            out.error(&policy, format!("{} is no CPU manager policy", policy.shown())).help("use `none` or `static`");
+            out.not_supported(&policy, format!("{} is no CPU manager policy", policy.shown())).help("use `none` or `static`");
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::observed::project_namespace;
 pub(super) fn fill_in(manifest: &mut Value, owner: &Owner) {
     match owner.kind {
         Kind::CloudProfile | Kind::NamespacedCloudProfile => profile(manifest, owner.kind),
-        Kind::Seed => seed(manifest, &owner.name),
+        Kind::Seed => seed(manifest),
         Kind::Project => project(manifest, owner),
         Kind::SecretBinding => binding(manifest, owner, "secretRef"),
         Kind::CredentialsBinding => binding(manifest, owner, "credentialsRef"),
@@ -25,6 +25,25 @@ pub(super) fn fill_in(manifest: &mut Value, owner: &Owner) {
         | Kind::WorkloadIdentity
         | Kind::Shoot
         | Kind::Operation => {}
+    }
+}
+
+/// Adds what Gardener's admission plugins add without looking at other objects. Doing it twice changes nothing.
+pub(super) fn admitted(manifest: &mut Value, owner: &Owner) {
+    let root = Node::root(manifest);
+    let text = |path: &str| root.at(path).str().to_owned();
+    match owner.kind {
+        Kind::CloudProfile | Kind::NamespacedCloudProfile => {
+            let provider = text("spec/type");
+            set_labels(manifest, vec![("provider", provider)]);
+        }
+        Kind::Seed => seed_labels(manifest, &owner.name),
+        Kind::Project => owner_is_member(manifest),
+        Kind::SecretBinding | Kind::CredentialsBinding => {
+            let providers = text("provider/type");
+            set_labels(manifest, providers.split(',').map(|p| ("provider", p.trim().to_owned())).collect());
+        }
+        _ => {}
     }
 }
 
@@ -54,13 +73,9 @@ fn profile(profile: &mut Value, kind: Kind) {
     for volume in list(profile, "spec/volumeTypes") {
         fill(volume, "usable", true);
     }
-    let provider = Node::root(profile).at("spec/type").str().to_owned();
-    if !provider.is_empty() {
-        set_labels(profile, vec![("provider", provider)]);
-    }
 }
 
-fn seed(seed: &mut Value, name: &str) {
+fn seed(seed: &mut Value) {
     fill(seed, "spec/networks/ipFamilies", json!(["IPv4"]));
     let settings = "spec/settings";
     if Node::root(seed).at("spec/settings/excessCapacityReservation/enabled").flag() != Some(false) {
@@ -77,6 +92,9 @@ fn seed(seed: &mut Value, name: &str) {
     fill(seed, &format!("{settings}/dependencyWatchdog/weeder/enabled"), true);
     fill(seed, &format!("{settings}/dependencyWatchdog/prober/enabled"), true);
     fill(seed, &format!("{settings}/topologyAwareRouting/enabled"), false);
+}
+
+fn seed_labels(seed: &mut Value, name: &str) {
     let root = Node::root(seed);
     let mut wanted = vec![
         ("provider", root.at("spec/provider/type").str().to_owned()),
@@ -106,7 +124,6 @@ fn project(project: &mut Value, owner: &Owner) {
             fill(member, "role", "viewer");
         }
     }
-    owner_is_member(project);
     if Node::root(project).at("spec/namespace").str() == "garden" {
         for what in ["defaults", "whitelist"] {
             let mut wrapped = json!({"spec": {"tolerations": Node::root(project).at("spec/tolerations").get(what).value().cloned().unwrap_or_else(|| json!([]))}});
@@ -172,10 +189,6 @@ fn binding(binding: &mut Value, owner: &Owner, reference: &str) {
     fill(binding, &format!("{reference}/namespace"), namespace.clone());
     for quota in list(binding, "quotas") {
         fill(quota, "namespace", namespace.clone());
-    }
-    let provider = Node::root(binding).at("provider/type").str().to_owned();
-    if !provider.is_empty() {
-        set_labels(binding, provider.split(',').map(|p| ("provider", p.trim().to_owned())).collect());
     }
 }
 

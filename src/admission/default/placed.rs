@@ -19,7 +19,7 @@ pub(super) fn carry(cx: &Cx<'_>, shoot: &mut Value) {
     if seed.is_empty() {
         return;
     }
-    let landscape = cx.object(&Owner::cluster(Kind::Landscape, cx.landscape)).manifest();
+    let landscape = cx.object(&Owner::cluster(Kind::Landscape, cx.landscape())).manifest();
     if let Some(seed) = cx.object(&Owner::cluster(Kind::Seed, seed)).manifest() {
         for_seed(shoot, cx.owner, seed, landscape);
     }

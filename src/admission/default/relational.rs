@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::super::check::{Cx, Out};
 use super::super::node::{Node, fill, list, put, section};
 use super::super::offer::{self, Class};
+use super::super::source::Source;
 use super::shoot::tolerate;
 use crate::finding::Code;
 use crate::landscape::{Kind, Owner};
@@ -81,8 +82,8 @@ fn exposure(cx: &Cx<'_>, shoot: &mut Value, out: &mut Out) {
         let Some(labels) = section(shoot, "spec/seedSelector/matchLabels") else { continue };
         let present = labels.entry(key).or_insert_with(|| wanted.value().cloned().unwrap_or_default()).clone();
         if Some(&present) != wanted.value() {
-            out.speak_as(Code::new("SHOOT-EXPOSURE-CONFLICT"));
-            out.error(
+            out.speak_for(Code::new("SHOOT-EXPOSURE-CONFLICT"), Source::Plugin("ShootExposureClass"));
+            out.invalid(
                 &cx.new.at("spec/seedSelector/matchLabels").get(key),
                 format!("the seed label `{key}` must be {} for exposure class `{name}`, not `{present}`", wanted.shown()),
             )
@@ -101,7 +102,7 @@ fn exposure(cx: &Cx<'_>, shoot: &mut Value, out: &mut Out) {
 
 /// Partial Kubernetes versions become the newest supported one that fits, or stay what they became before.
 fn versions(cx: &Cx<'_>, shoot: &mut Value, profile: &Node<'_>, out: &mut Out) {
-    out.speak_as(Code::new("SHOOT-VERSION-NOT-OFFERED"));
+    out.speak_for(Code::new("SHOOT-VERSION-NOT-OFFERED"), Source::Plugin("ShootMutator"));
     let offers = offer::offers(&profile.at("spec/kubernetes/versions"), cx);
     let resolve = |wanted: &str, before: Node<'_>| -> Option<String> {
         let stays = before.text().filter(|b| offer::version(b).is_some_and(|v| offer::has_prefix(&v, wanted)));
@@ -120,7 +121,7 @@ fn versions(cx: &Cx<'_>, shoot: &mut Value, profile: &Node<'_>, out: &mut Out) {
             put(shoot, "spec/kubernetes/version", version);
         } else {
             let supported = offers.iter().filter(|o| o.class == Class::Supported).map(|o| o.text);
-            out.error(&node, format!("no supported Kubernetes version begins with `{wanted}`"))
+            out.not_supported(&node, format!("no supported Kubernetes version begins with `{wanted}`"))
                 .help(format!("supported are {}", super::super::check::listed(supported)));
         }
     }
@@ -138,7 +139,7 @@ fn versions(cx: &Cx<'_>, shoot: &mut Value, profile: &Node<'_>, out: &mut Out) {
         } else {
             let node = cx.new.at("spec/provider/workers").items().get(i).map(|p| p.at("kubernetes/version"));
             let message = format!("no supported Kubernetes version begins with `{wanted}`");
-            out.error(&node.unwrap_or_else(|| cx.new.clone()), message);
+            out.not_supported(&node.unwrap_or_else(|| cx.new.clone()), message);
         }
     }
 }
@@ -156,7 +157,7 @@ fn architecture(shoot: &mut Value, profile: &Node<'_>) {
 
 /// The machine image of each pool: what it was, else the newest that fits the pool's architecture and what is written.
 fn images(cx: &Cx<'_>, shoot: &mut Value, profile: &Node<'_>, out: &mut Out) {
-    out.speak_as(Code::new("SHOOT-IMAGE-NOT-OFFERED"));
+    out.speak_for(Code::new("SHOOT-IMAGE-NOT-OFFERED"), Source::Plugin("ShootMutator"));
     let before = cx.before("spec/provider/workers").items();
     let written = cx.new.at("spec/provider/workers").items();
     for (i, pool) in list(shoot, "spec/provider/workers").iter_mut().enumerate() {
@@ -194,7 +195,7 @@ fn images(cx: &Cx<'_>, shoot: &mut Value, profile: &Node<'_>, out: &mut Out) {
             } else {
                 format!("no version of machine image `{name}` beginning with `{prefix}`")
             };
-            out.error(&node, format!("the cloud profile offers {what} for architecture `{architecture}`"))
+            out.not_supported(&node, format!("the cloud profile offers {what} for architecture `{architecture}`"))
                 .help(format!("it offers {}", super::super::check::listed(offered)));
         }
     }
@@ -250,6 +251,9 @@ fn labels(shoot: &mut Value) {
 
 /// Sets `<what>.extensions.gardener.cloud/<type>` for each pair with a type.
 pub(super) fn set_labels(object: &mut Value, wanted: Vec<(&str, String)>) {
+    if wanted.iter().all(|(_, kind)| kind.is_empty()) {
+        return;
+    }
     let Some(labels) = section(object, "metadata/labels") else { return };
     for (what, kind) in wanted.into_iter().filter(|(_, kind)| !kind.is_empty() && kind != "unmanaged") {
         labels.insert(format!("{what}.extensions.gardener.cloud/{kind}"), "true".into());

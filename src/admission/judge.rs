@@ -1,0 +1,118 @@
+//! The judgement on one object: its defaults, and what rules say about it.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, OnceLock};
+
+use serde_json::Value;
+
+use super::check::{Check, Cx, Out, Raised, Reads, Users, World};
+use super::default;
+use super::node::Node;
+use super::source::{Extent, Source};
+use crate::finding::{Code, Finding, Findings};
+use crate::landscape::{Kind, Owner};
+
+/// An object to be judged.
+#[derive(Debug, Clone, Copy)]
+pub struct Case<'a> {
+    /// Whose it is.
+    pub owner: &'a Owner,
+    /// The manifest as written.
+    pub written: &'a Arc<Value>,
+    /// The manifest that was accepted before; none if the object is new.
+    pub old: Option<&'a Arc<Value>>,
+    /// The moment, in seconds.
+    pub now: i64,
+}
+
+/// What was found for one object, and what that depends on.
+pub(super) struct Judgement {
+    /// The manifest with defaults.
+    pub manifest: Arc<Value>,
+    /// What was accepted before, with defaults.
+    pub old: Option<Value>,
+    pub raised: Vec<Raised>,
+    pub reads: Reads,
+    pub users: Option<Users>,
+    pub until: Option<i64>,
+}
+
+/// Fills in defaults and applies every rule within an extent, in Gardener's order: what plugins fill in, static validation, what
+/// plugins refuse, and what only espalier minds. Everything is collected. The findings have no places in a text.
+#[must_use]
+pub fn judge(case: &Case<'_>, world: &World, extent: Extent) -> (Arc<Value>, Findings) {
+    let Judgement { manifest, raised, .. } = evaluate(case, world, extent);
+    let findings = once_per_cause(raised).iter().map(|raised| finding(raised).of(case.owner)).collect();
+    (manifest, Findings(findings))
+}
+
+/// What was raised, without its places.
+pub(super) fn finding(raised: &Raised) -> Finding {
+    let mut finding = Finding::new(raised.severity, raised.code.clone(), raised.message.clone());
+    finding.help.clone_from(&raised.help);
+    finding.cause = raised.cause();
+    finding
+}
+
+pub(super) fn evaluate(case: &Case<'_>, world: &World, extent: Extent) -> Judgement {
+    let Case { owner, written, now, .. } = *case;
+    let (reads, users, until) = (RefCell::default(), RefCell::new(None), RefCell::new(None));
+    let old = case.old.map(|value| default::own(value, owner, extent));
+    let mut out = Out::new(Code::new("INTERNAL-ERROR"));
+    let (raw, before) = (Node::root(written), old.as_ref().map(Node::root));
+    let cx = |new| Cx {
+        owner,
+        new,
+        written: raw.clone(),
+        old: before.clone(),
+        now,
+        world,
+        reads: &reads,
+        users: &users,
+        until: &until,
+    };
+    let manifest = Arc::new(default::apply(&cx(raw.clone()), &mut out, extent));
+    let cx = cx(Node::root(&manifest));
+    for (source, code, check) in rules_for(owner.kind).iter().filter(|(source, ..)| source.extent() <= extent) {
+        out.speak_for(Code::new(code), *source);
+        check(&cx, &mut out);
+    }
+    drop((cx, before));
+    Judgement {
+        manifest,
+        old,
+        raised: out.raised,
+        reads: reads.into_inner(),
+        users: users.into_inner(),
+        until: until.into_inner(),
+    }
+}
+
+/// One function of a rule: who asks for it, and under which code it speaks.
+type Line = (Source, &'static str, Check);
+
+/// What is applied to a kind, in order.
+fn rules_for(kind: Kind) -> &'static [Line] {
+    static RULES: OnceLock<BTreeMap<Kind, Vec<Line>>> = OnceLock::new();
+    let all = RULES.get_or_init(|| {
+        let of = |kind: &Kind| {
+            let rules = super::rules().filter(|rule| rule.kinds.contains(kind));
+            let mut checks: Vec<Line> =
+                rules.flat_map(|rule| rule.checks.iter().map(|(source, check)| (*source, rule.code, *check))).collect();
+            checks.sort_by_key(|(source, ..)| source.rank());
+            (*kind, checks)
+        };
+        Kind::ALL.iter().map(of).collect()
+    });
+    all.get(&kind).map(Vec::as_slice).unwrap_or_default()
+}
+
+/// Drops repetitions: the same code at the same place says the same.
+pub(super) fn once_per_cause(raised: Vec<Raised>) -> Vec<Raised> {
+    let mut seen = BTreeSet::new();
+    raised
+        .into_iter()
+        .filter(|r| seen.insert((r.code.clone(), r.at.first().map(|at| at.pointer.clone()), r.message.clone())))
+        .collect()
+}
