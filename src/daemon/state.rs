@@ -1,7 +1,8 @@
 //! What the daemon decides: a pure state machine, events in, effects out. The shell performs the effects and feeds back what came
 //! of them.
 //!
-//! Long: one state machine; its transitions are only to be understood side by side.
+//! Here are the events, the effects, and how owners are looked at; beside it what a commit changes ([`taking_up`]) and what
+//! clusters tell ([`observing`]).
 //!
 //! Nothing in here is needed to continue after a crash: every decision is either in Git or in the clusters.
 
@@ -19,13 +20,16 @@ use crate::digest::DigestKey;
 use crate::finding::Findings;
 use crate::landscape::{Kind, Landscape, Owner, Target};
 use crate::library::Library;
-use crate::observed::{Delta, Object, ObjectKey, Observed};
+use crate::observed::{ObjectKey, Observed};
 use crate::pipeline::{self, Evaluation, Look, Memory, Shown, World};
 use crate::plan::{self, ComponentState, ErrorClass, OwnerPlan, Step, StepResult, settled};
 use crate::schedule::Placements;
 use crate::secrets::{Bodies, SecretRef};
 use crate::snapshot::{Changes, RepoPath, Revision};
 use crate::status::Standing;
+
+mod observing;
+mod taking_up;
 
 /// Something that happened.
 pub enum Event {
@@ -391,141 +395,6 @@ impl State {
         &self.view.observed
     }
 
-    fn head(&mut self, head: Head, now: Timestamp, at: Millis) {
-        let same_library = self.library.as_ref().is_some_and(|old| old.digest() == head.library.digest());
-        self.library = Some(head.library.clone());
-        let before = self.world.take();
-        let accepted = pipeline::accepted(&self.view.observed);
-        let world = pipeline::world(head.revision, head.landscape, head.findings, accepted, &head.library, now, &mut self.memory);
-        self.counts.heads += 1;
-        self.counts.evaluated_since_head.clear();
-        self.counts.written_since_head.clear();
-        self.report.head(&world, at);
-        self.take_up(before, world, same_library, at);
-    }
-
-    fn forget(&mut self, owner: &Owner) {
-        self.plans.remove(owner);
-        self.moving.remove(owner);
-        self.shown.remove(owner);
-        self.failures.remove(owner);
-        self.findings.remove(owner);
-        self.wait_for(owner, &BTreeSet::new());
-        self.bodies.remove(owner);
-        self.memory.settle(owner);
-        self.queue.forget(owner);
-        self.report.forget(owner);
-    }
-
-    fn signals(&mut self, signals: Vec<Signal>, now: Timestamp, at: Millis) {
-        let mut owners = BTreeSet::new();
-        let mut completeness = BTreeSet::new();
-        for signal in signals {
-            if let Signal::Changed { target, delta: Delta::Applied(object) } = &signal
-                && self.is_old(target, object)
-            {
-                continue;
-            }
-            let target = match &signal {
-                Signal::Changed { target, .. } | Signal::Relisted { target, .. } | Signal::Incomplete { target, .. } => {
-                    target.clone()
-                }
-            };
-            if matches!(signal, Signal::Incomplete { .. }) {
-                self.heard.insert(target.clone());
-            }
-            if let Signal::Changed { target, delta: Delta::Deleted(key) } = &signal
-                && let Some(known) = self.view.observed.get(target, key)
-            {
-                self.buried.push_back(known.uid.clone());
-                if self.buried.len() > BURIED {
-                    self.buried.pop_front();
-                }
-            }
-            let touched = self.view.fold(signal);
-            if !self.heard.contains(&target) && self.view.observed.complete(&target) {
-                self.heard.insert(target.clone());
-            }
-            owners.extend(touched.owners);
-            if touched.completeness {
-                completeness.insert(target);
-            }
-            for (target, key) in touched.keys {
-                if key.kind == "Secret" && key.group.is_empty() {
-                    let secret = SecretRef { target, namespace: key.namespace, name: key.name };
-                    for owner in self.waiting_for.get(&secret).into_iter().flatten() {
-                        owners.insert(owner.label());
-                    }
-                }
-            }
-        }
-        for label in owners {
-            if let Some(owner) = self.labels.get(&label) {
-                self.queue.add(owner, at);
-            }
-        }
-        if !completeness.is_empty() {
-            if completeness.contains(&Target::Garden) && self.view.observed.complete(&Target::Garden) {
-                self.readmit(now, at);
-            }
-            self.placements_stale = true;
-            self.touch_all(at);
-        }
-    }
-
-    /// Whether a watch tells of an object that we have seen in a newer version, from the answer to our own write.
-    fn is_old(&self, target: &Target, object: &Object) -> bool {
-        let number = |text: &str| text.parse::<u64>().unwrap_or(0);
-        self.view
-            .observed
-            .get(target, &object.key)
-            .is_some_and(|known| known.uid == object.uid && number(&known.resource_version) >= number(&object.resource_version))
-    }
-
-    /// Admits the same commit again: what was accepted is known (again), or time has moved a verdict.
-    fn readmit(&mut self, now: Timestamp, at: Millis) {
-        if let (Some(old), Some(library)) = (self.world.take(), self.library.clone()) {
-            let accepted = pipeline::accepted(&self.view.observed);
-            let (revision, landscape, loaded) = (old.revision.clone(), old.landscape.clone(), old.loaded.clone());
-            let world = pipeline::world(revision, landscape, loaded, accepted, &library, now, &mut self.memory);
-            self.take_up(Some(old), world, true, at);
-        }
-    }
-
-    /// Makes a world the current one and asks for a look at the owners whose inputs changed, and only at those.
-    fn take_up(&mut self, before: Option<World>, world: World, same_library: bool, at: Millis) {
-        self.labels = world.owners().iter().map(|owner| (owner.label(), owner.clone())).collect();
-        self.placements_stale = true;
-        for owner in world.owners() {
-            let seed = self.shown.get(owner).and_then(|s| s.seed.as_deref());
-            let untouched = same_library && before.as_ref().is_some_and(|before| same_inputs(before, &world, owner, seed));
-            if !untouched {
-                self.queue.add(owner, at);
-            }
-        }
-        if let Some(before) = before {
-            for owner in before.owners().difference(world.owners()) {
-                self.forget(owner);
-            }
-        }
-        self.world = Some(world);
-    }
-
-    fn touch_all(&mut self, at: Millis) {
-        if let Some(world) = &self.world {
-            for owner in world.owners() {
-                self.queue.add(owner, at);
-            }
-        }
-    }
-
-    /// Takes in an object that the server returned for our own write; not if the watch has told since that it is gone.
-    fn insert(&mut self, target: &Target, object: Arc<Object>) {
-        if !self.is_old(target, &object) && !self.buried.contains(&object.uid) {
-            self.view.observed.targets.entry(target.clone()).or_default().insert(object);
-        }
-    }
-
     fn done(&mut self, owner: &Owner, results: Vec<StepResult>, at: Millis) {
         let mut worst: Option<(ErrorClass, Option<u32>)> = None;
         let mut wrote = false;
@@ -562,19 +431,6 @@ impl State {
             self.queue.add(owner, at);
         }
         self.report.touch(owner, at);
-    }
-
-    /// A field that is rewritten each time we apply it is reported after three rounds, not fought (design §6a).
-    fn watch_for_fights(&mut self, result: &StepResult, object: &Object) {
-        if result.verb != "restore" {
-            return;
-        }
-        let key = (result.target.clone(), result.key.clone());
-        let rounds = self.fights.entry(key.clone()).or_insert(0);
-        *rounds += 1;
-        if *rounds >= 3 && self.contested.insert(key) {
-            tracing::warn!(object = %object.key, target = %result.target, "somebody rewrites our fields each time; leaving them");
-        }
     }
 
     fn work(&mut self, now: Timestamp, at: Millis, effects: &mut Vec<Effect>) {
@@ -725,33 +581,6 @@ impl State {
         }
     }
 
-    /// An owner that others wait for became ready, or ceased to be.
-    fn gate_moved(&mut self, owner: &Owner, at: Millis) {
-        let Some(world) = &self.world else { return };
-        match owner.kind {
-            Kind::Landscape => {
-                for other in world.owners().iter().filter(|o| *o != owner) {
-                    self.queue.add(other, at);
-                }
-            }
-            Kind::Project => {
-                for other in world.owners().iter().filter(|o| o.project == owner.name) {
-                    self.queue.add(other, at);
-                }
-            }
-            Kind::Seed => {
-                self.placements_stale = true;
-                for other in world.owners().iter().filter(|o| o.kind == Kind::Shoot) {
-                    let seed = self.shown.get(other).and_then(|s| s.seed.as_ref());
-                    if seed.is_none_or(|seed| *seed == owner.name) {
-                        self.queue.add(other, at);
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-
     fn report_now(&mut self, now: Timestamp, at: Millis, effects: &mut Vec<Effect>) {
         let reading = !self.fetching.is_empty() || (self.key_asked && self.digest_key.is_none());
         // While anything is on its way, a report goes out when its time comes and not at every pause between two steps.
@@ -768,17 +597,6 @@ impl State {
         report.run(self, now, at, idle, effects);
         self.report = report;
     }
-}
-
-/// Whether nothing that an owner is evaluated from changed between two worlds: its own manifest and standing, and those of the
-/// profile, seed, project and bindings that it inherits from.
-fn same_inputs(before: &World, after: &World, owner: &Owner, seed: Option<&str>) -> bool {
-    before.manifest(owner) == after.manifest(owner)
-        && before.held(owner) == after.held(owner)
-        && before.going.contains(owner) == after.going.contains(owner)
-        && before.admitted.gone.get(owner) == after.admitted.gone.get(owner)
-        && before.remarks(owner) == after.remarks(owner)
-        && pipeline::sources(after, owner, seed).iter().all(|source| before.manifest(source) == after.manifest(source))
 }
 
 /// Nothing to do and nothing under way, yet not ready: something outside must happen first.

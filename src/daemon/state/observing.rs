@@ -1,0 +1,101 @@
+//! What clusters tell: watches, and the answers to our own writes.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::super::queue::Millis;
+use super::{BURIED, State};
+use crate::cluster::Signal;
+use crate::landscape::Target;
+use crate::observed::{Delta, Object};
+use crate::plan::StepResult;
+use crate::secrets::SecretRef;
+
+impl State {
+    pub(super) fn signals(&mut self, signals: Vec<Signal>, now: Timestamp, at: Millis) {
+        let mut owners = BTreeSet::new();
+        let mut completeness = BTreeSet::new();
+        for signal in signals {
+            if let Signal::Changed { target, delta: Delta::Applied(object) } = &signal
+                && self.is_old(target, object)
+            {
+                continue;
+            }
+            let target = match &signal {
+                Signal::Changed { target, .. } | Signal::Relisted { target, .. } | Signal::Incomplete { target, .. } => {
+                    target.clone()
+                }
+            };
+            if matches!(signal, Signal::Incomplete { .. }) {
+                self.heard.insert(target.clone());
+            }
+            if let Signal::Changed { target, delta: Delta::Deleted(key) } = &signal
+                && let Some(known) = self.view.observed.get(target, key)
+            {
+                self.buried.push_back(known.uid.clone());
+                if self.buried.len() > BURIED {
+                    self.buried.pop_front();
+                }
+            }
+            let touched = self.view.fold(signal);
+            if !self.heard.contains(&target) && self.view.observed.complete(&target) {
+                self.heard.insert(target.clone());
+            }
+            owners.extend(touched.owners);
+            if touched.completeness {
+                completeness.insert(target);
+            }
+            for (target, key) in touched.keys {
+                if key.kind == "Secret" && key.group.is_empty() {
+                    let secret = SecretRef { target, namespace: key.namespace, name: key.name };
+                    for owner in self.waiting_for.get(&secret).into_iter().flatten() {
+                        owners.insert(owner.label());
+                    }
+                }
+            }
+        }
+        for label in owners {
+            if let Some(owner) = self.labels.get(&label) {
+                self.queue.add(owner, at);
+            }
+        }
+        if !completeness.is_empty() {
+            if completeness.contains(&Target::Garden) && self.view.observed.complete(&Target::Garden) {
+                self.readmit(now, at);
+            }
+            self.placements_stale = true;
+            self.touch_all(at);
+        }
+    }
+
+    /// Whether a watch tells of an object that we have seen in a newer version, from the answer to our own write.
+    fn is_old(&self, target: &Target, object: &Object) -> bool {
+        let number = |text: &str| text.parse::<u64>().unwrap_or(0);
+        self.view
+            .observed
+            .get(target, &object.key)
+            .is_some_and(|known| known.uid == object.uid && number(&known.resource_version) >= number(&object.resource_version))
+    }
+
+    /// Takes in an object that the server returned for our own write; not if the watch has told since that it is gone.
+    pub(super) fn insert(&mut self, target: &Target, object: Arc<Object>) {
+        if !self.is_old(target, &object) && !self.buried.contains(&object.uid) {
+            self.view.observed.targets.entry(target.clone()).or_default().insert(object);
+        }
+    }
+
+    /// A field that is rewritten each time we apply it is reported after three rounds, not fought (design §6a).
+    pub(super) fn watch_for_fights(&mut self, result: &StepResult, object: &Object) {
+        if result.verb != "restore" {
+            return;
+        }
+        let key = (result.target.clone(), result.key.clone());
+        let rounds = self.fights.entry(key.clone()).or_insert(0);
+        *rounds += 1;
+        if *rounds >= 3 && self.contested.insert(key) {
+            tracing::warn!(object = %object.key, target = %result.target, "somebody rewrites our fields each time; leaving them");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What a commit changes: the world it means becomes the current one, and the owners whose inputs changed are looked at.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::super::queue::Millis;
+use super::{Head, State};
+use crate::landscape::{Kind, Owner};
+use crate::pipeline::{self, World};
+
+impl State {
+    pub(super) fn head(&mut self, head: Head, now: Timestamp, at: Millis) {
+        let same_library = self.library.as_ref().is_some_and(|old| old.digest() == head.library.digest());
+        self.library = Some(head.library.clone());
+        let before = self.world.take();
+        let accepted = pipeline::accepted(&self.view.observed);
+        let world = pipeline::world(head.revision, head.landscape, head.findings, accepted, &head.library, now, &mut self.memory);
+        self.counts.heads += 1;
+        self.counts.evaluated_since_head.clear();
+        self.counts.written_since_head.clear();
+        self.report.head(&world, at);
+        self.take_up(before, world, same_library, at);
+    }
+
+    /// Admits the same commit again: what was accepted is known (again), or time has moved a verdict.
+    pub(super) fn readmit(&mut self, now: Timestamp, at: Millis) {
+        if let (Some(old), Some(library)) = (self.world.take(), self.library.clone()) {
+            let accepted = pipeline::accepted(&self.view.observed);
+            let (revision, landscape, loaded) = (old.revision.clone(), old.landscape.clone(), old.loaded.clone());
+            let world = pipeline::world(revision, landscape, loaded, accepted, &library, now, &mut self.memory);
+            self.take_up(Some(old), world, true, at);
+        }
+    }
+
+    /// Makes a world the current one and asks for a look at the owners whose inputs changed, and only at those.
+    fn take_up(&mut self, before: Option<World>, world: World, same_library: bool, at: Millis) {
+        self.labels = world.owners().iter().map(|owner| (owner.label(), owner.clone())).collect();
+        self.placements_stale = true;
+        for owner in world.owners() {
+            let seed = self.shown.get(owner).and_then(|s| s.seed.as_deref());
+            let untouched = same_library && before.as_ref().is_some_and(|before| same_inputs(before, &world, owner, seed));
+            if !untouched {
+                self.queue.add(owner, at);
+            }
+        }
+        if let Some(before) = before {
+            for owner in before.owners().difference(world.owners()) {
+                self.forget(owner);
+            }
+        }
+        self.world = Some(world);
+    }
+
+    pub(super) fn touch_all(&mut self, at: Millis) {
+        if let Some(world) = &self.world {
+            for owner in world.owners() {
+                self.queue.add(owner, at);
+            }
+        }
+    }
+
+    pub(super) fn forget(&mut self, owner: &Owner) {
+        self.plans.remove(owner);
+        self.moving.remove(owner);
+        self.shown.remove(owner);
+        self.failures.remove(owner);
+        self.findings.remove(owner);
+        self.wait_for(owner, &BTreeSet::new());
+        self.bodies.remove(owner);
+        self.memory.settle(owner);
+        self.queue.forget(owner);
+        self.report.forget(owner);
+    }
+
+    /// An owner that others wait for became ready, or ceased to be.
+    pub(super) fn gate_moved(&mut self, owner: &Owner, at: Millis) {
+        let Some(world) = &self.world else { return };
+        match owner.kind {
+            Kind::Landscape => {
+                for other in world.owners().iter().filter(|o| *o != owner) {
+                    self.queue.add(other, at);
+                }
+            }
+            Kind::Project => {
+                for other in world.owners().iter().filter(|o| o.project == owner.name) {
+                    self.queue.add(other, at);
+                }
+            }
+            Kind::Seed => {
+                self.placements_stale = true;
+                for other in world.owners().iter().filter(|o| o.kind == Kind::Shoot) {
+                    let seed = self.shown.get(other).and_then(|s| s.seed.as_ref());
+                    if seed.is_none_or(|seed| *seed == owner.name) {
+                        self.queue.add(other, at);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether nothing that an owner is evaluated from changed between two worlds: its own manifest and standing, and those of the
+/// profile, seed, project and bindings that it inherits from.
+fn same_inputs(before: &World, after: &World, owner: &Owner, seed: Option<&str>) -> bool {
+    before.manifest(owner) == after.manifest(owner)
+        && before.held(owner) == after.held(owner)
+        && before.going.contains(owner) == after.going.contains(owner)
+        && before.admitted.gone.get(owner) == after.admitted.gone.get(owner)
+        && before.remarks(owner) == after.remarks(owner)
+        && pipeline::sources(after, owner, seed).iter().all(|source| before.manifest(source) == after.manifest(source))
+}

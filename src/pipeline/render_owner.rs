@@ -1,0 +1,154 @@
+//! Rendering one owner: from its sources, secrets and facts, or from memory where none of them changed.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::decided::identity;
+use super::{Kept, Look, Memory, Ready, World, sources};
+use crate::facts::{Exported, Facts};
+use crate::finding::Findings;
+use crate::landscape::{Kind, Owner, Target};
+use crate::observed::{OWNER_LABEL, Object, ObjectKey, Observed};
+use crate::render::context::{Identity, Objects};
+use crate::render::{self, Release, Scope};
+use crate::secrets::{self, Bodies, SecretRef};
+
+/// What rendering an owner came to.
+#[derive(Default)]
+pub(super) struct Made {
+    pub(super) releases: Arc<Vec<Arc<Release>>>,
+    pub(super) needs: BTreeSet<SecretRef>,
+    pub(super) findings: Findings,
+    pub(super) generate: Vec<secrets::Generate>,
+    pub(super) again: Option<i64>,
+    pub(super) missing: Option<String>,
+}
+
+impl World {
+    /// Renders an owner, or takes what was rendered before from the same inputs.
+    pub(super) fn render(
+        &self,
+        owner: &Owner,
+        manifest: &Value,
+        identity: &Identity,
+        look: &Look<'_>,
+        memory: &mut Memory,
+    ) -> Made {
+        let objects = self.objects_for(owner, manifest, identity.seed.as_deref());
+        let known = memory
+            .prepared
+            .get(owner)
+            .filter(|ready| ready.library == *look.library.digest() && ready.identity == *identity && ready.objects == objects);
+        let prepared = if let Some(ready) = known {
+            ready.prepared.clone()
+        } else {
+            let prepared = match render::prepare(&objects, owner, identity, look.library) {
+                Ok(Some(prepared)) => Arc::new(prepared),
+                Ok(None) => return Made::default(),
+                Err(missing) => return Made { missing: Some(missing.to_string()), ..Made::default() },
+            };
+            let library = look.library.digest().clone();
+            let ready = Ready { objects, identity: identity.clone(), library, prepared: prepared.clone() };
+            memory.prepared.insert(owner.clone(), ready);
+            prepared
+        };
+        if matches!(owner.kind, Kind::Landscape | Kind::Seed) {
+            // Others read their facts.
+            memory.exports.insert(owner.clone(), (Arc::new(manifest.clone()), prepared.exports.clone()));
+        }
+        let have = managed_secrets(look.observed, &prepared.target, &prepared.secret_namespace);
+        let ensured = secrets::ensure(&prepared.wants, &prepared.secret_namespace, &prepared.target, &have, look.now.as_second());
+        let mut generate = ensured.generate.clone();
+        for secret in &mut generate {
+            // Selects it for this owner; it carries no tracking, so it is never pruned by us.
+            secret.labels.insert(OWNER_LABEL.to_owned(), owner.label());
+        }
+        let mut facts = Facts::collect(look.observed, &prepared.exports);
+        if let Some(seed) = &identity.seed {
+            let seed = Owner::cluster(Kind::Seed, seed.clone());
+            facts = facts.with(Scope::Seed, &Facts::collect(look.observed, &self.exports_of(&seed, look, memory)));
+        }
+        if owner.kind != Kind::Landscape {
+            facts = facts.with(Scope::Garden, &Facts::collect(look.observed, &self.exports_of(&self.root, look, memory)));
+        }
+        let none = Bodies::default();
+        let inputs = render::Inputs {
+            prepared: &prepared,
+            library: look.library,
+            ensured: Some(&ensured),
+            facts: &facts,
+            bodies: &none,
+            digest_key: look.digest_key,
+            offline: false,
+        };
+        let input = render::input(&inputs);
+        let version = |secret: &SecretRef| {
+            let key = ObjectKey::new("", "Secret", &secret.namespace, &secret.name);
+            look.observed.get(&secret.target, &key).map(|o| o.resource_version.clone())
+        };
+        let again = ensured.again;
+        if let Some(kept) = memory.rendered.get(owner)
+            && kept.input == input
+            && kept.secrets.iter().all(|(secret, at)| version(secret) == *at)
+        {
+            return Made { releases: kept.releases.clone(), findings: kept.findings.clone(), generate, again, ..Made::default() };
+        }
+        memory.renders += 1;
+        let made = render::render(&render::Inputs { bodies: look.bodies, ..inputs });
+        let releases: Arc<Vec<Arc<Release>>> = Arc::new(made.releases.into_iter().map(Arc::new).collect());
+        if made.needs_bodies.is_empty() {
+            let secrets = look.bodies.0.keys().map(|secret| (secret.clone(), version(secret))).collect();
+            let kept = Kept { input, secrets, releases: releases.clone(), findings: made.findings.clone() };
+            memory.rendered.insert(owner.clone(), kept);
+        }
+        Made { releases, needs: made.needs_bodies, findings: made.findings, generate, again, missing: None }
+    }
+
+    /// The manifests that an owner's context is made from.
+    fn objects_for(&self, owner: &Owner, manifest: &Value, seed: Option<&str>) -> Objects {
+        let mut objects: Objects = sources(self, owner, seed)
+            .into_iter()
+            .filter_map(|source| self.manifest(&source).map(|value| (source, value.clone())))
+            .collect();
+        objects.insert(owner.clone(), Arc::new(manifest.clone()));
+        objects
+    }
+
+    /// Where the facts of another scope are found; as of that owner's latest look, or prepared now.
+    fn exports_of(&self, owner: &Owner, look: &Look<'_>, memory: &Memory) -> Vec<Exported> {
+        let Some(manifest) = self.manifest(owner) else { return Vec::new() };
+        if let Some((known, exports)) = memory.exports.get(owner)
+            && known == manifest
+        {
+            return exports.clone();
+        }
+        let live = look.observed.garden(owner).filter(|o| o.is_tracked());
+        let identity = identity(owner, live.map(Arc::as_ref), look.observed);
+        let objects = self.objects_for(owner, manifest, None);
+        render::prepare(&objects, owner, &identity, look.library).ok().flatten().map(|p| p.exports).unwrap_or_default()
+    }
+}
+
+/// The Secrets of a namespace that the secrets manager's labels mark.
+fn managed_secrets<'a>(observed: &'a Observed, target: &Target, namespace: &str) -> Vec<&'a Object> {
+    let Some(live) = observed.targets.get(target) else { return Vec::new() };
+    let first = ObjectKey::new("", "Secret", namespace, "");
+    live.objects
+        .range(first..)
+        .take_while(|(key, _)| key.group.is_empty() && key.kind == "Secret" && key.namespace == namespace)
+        .map(|(_, object)| object.as_ref())
+        .filter(|object| object.labels.get("managed-by").is_some_and(|m| m == "secrets-manager"))
+        .collect()
+}
+
+/// Where the key for digests of secret content is, once it was made.
+#[must_use]
+pub fn digest_key_ref(observed: &Observed) -> Option<SecretRef> {
+    let named = managed_secrets(observed, &Target::Garden, "garden")
+        .into_iter()
+        .filter(|s| s.labels.get("name").is_some_and(|n| n == secrets::DIGEST_KEY));
+    let newest = named.max_by_key(|s| s.key.name.clone())?;
+    Some(SecretRef { target: Target::Garden, namespace: "garden".into(), name: newest.key.name.clone() })
+}

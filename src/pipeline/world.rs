@@ -1,0 +1,272 @@
+//! What one commit means at garden scope: who is admitted, held, gone or confirmed to go, and where shoots belong.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::Memory;
+use super::decided::{intend, with_decisions};
+use crate::admission::{self, Accepted, Admitted, Gone};
+use crate::finding::{Finding, Findings, Severity};
+use crate::landscape::{Kind, Landscape, Owner, Target};
+use crate::library::Library;
+use crate::observed::{ACCEPTED_ANNOTATION, Object, Observed};
+use crate::plan::{ComponentState, OwnerPlan, settled};
+use crate::schedule::{self, Placements, SeedState, Usage};
+use crate::snapshot::{RepoPath, Revision};
+
+/// What one commit means at garden scope.
+pub struct World {
+    /// The commit.
+    pub revision: Revision,
+    /// What it says.
+    pub landscape: Arc<Landscape>,
+    /// What may be acted upon.
+    pub admitted: Admitted,
+    /// What was accepted before, together with what was decided beside it.
+    pub accepted: Accepted,
+    /// What loading found, to admit the same commit again.
+    pub loaded: Findings,
+    /// Everything found, in reading order.
+    pub findings: Findings,
+    /// The landscape's own owner.
+    pub root: Owner,
+    /// Owners that are confirmed to go and within the deletion budget.
+    pub going: BTreeSet<Owner>,
+    /// Objects named for adoption.
+    pub adopt: BTreeSet<String>,
+    owners: BTreeSet<Owner>,
+    remarks: BTreeMap<String, Vec<Finding>>,
+}
+
+/// The last accepted manifests, from the garden's objects: as written, and with the decisions that stand beside them.
+#[must_use]
+pub fn accepted(observed: &Observed) -> (Accepted, Accepted) {
+    let (mut written, mut whole) = (BTreeMap::new(), BTreeMap::new());
+    for object in observed.targets.get(&Target::Garden).into_iter().flat_map(|live| live.objects.values()) {
+        if let Some(owner) = owner_of(object)
+            && object.is_tracked()
+            && let Some(text) = object.annotations.get(ACCEPTED_ANNOTATION)
+            && let Ok(value) = serde_json::from_str::<Value>(text)
+        {
+            let value = Arc::new(value);
+            let decided = if owner.kind == Kind::Shoot { Arc::new(with_decisions(&value, Some(object))) } else { value.clone() };
+            written.insert(owner.clone(), value);
+            whole.insert(owner, decided);
+        }
+    }
+    (Accepted(written), Accepted(whole))
+}
+
+/// The landscape object that a live object of the garden is, if it is one.
+#[must_use]
+pub fn owner_of(object: &Object) -> Option<Owner> {
+    let kind = Kind::of(&object.api_version, &object.key.kind)?;
+    if !kind.namespaced() {
+        return Some(Owner::cluster(kind, object.key.name.clone()));
+    }
+    let project = match object.key.namespace.as_str() {
+        "garden" => "garden",
+        other => other.strip_prefix("garden-")?,
+    };
+    Some(Owner::project(kind, project, object.key.name.clone()))
+}
+
+/// Admits a commit against what was accepted before.
+#[must_use]
+pub fn world(
+    revision: Revision,
+    landscape: Arc<Landscape>,
+    loaded: Findings,
+    (written, accepted): (Accepted, Accepted),
+    library: &Library,
+    now: Timestamp,
+    memory: &mut Memory,
+) -> World {
+    let (mut admitted, mut findings) =
+        admission::admit(&landscape, &accepted, library.policies(), now.as_second(), &mut memory.admission);
+    intend(&mut admitted, &landscape, &written, memory);
+    findings.extend(loaded.clone());
+    let root = Owner::cluster(Kind::Landscape, landscape.name.clone());
+    // Settings that guard are read from the last accepted landscape.yaml where there is one (design §5: from the base).
+    let settings = accepted.0.get(&root).or_else(|| admitted.objects.get(&root)).cloned();
+    let (going, over) = budget(&admitted, settings.as_deref());
+    findings.extend(over);
+    let adopt = settings
+        .as_deref()
+        .and_then(|s| s.pointer("/spec/adopt"))
+        .and_then(Value::as_array)
+        .map(|names| names.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+        .unwrap_or_default();
+    let mut owners: BTreeSet<Owner> = admitted.objects.keys().cloned().collect();
+    owners.extend(admitted.held.keys().cloned());
+    owners.extend(admitted.gone.keys().cloned());
+    owners.insert(root.clone());
+    let findings = findings.sorted();
+    let mut remarks: BTreeMap<String, Vec<Finding>> = BTreeMap::new();
+    for finding in findings.iter().filter(|f| f.severity != Severity::Error) {
+        remarks.entry(finding.owner.clone()).or_default().push(finding.clone());
+    }
+    World { revision, landscape, admitted, accepted, loaded, findings, root, going, adopt, owners, remarks }
+}
+
+/// Code of the finding for deletions beyond the budget.
+pub const BUDGET: crate::finding::Code = crate::finding::Code::new("DELETE-BUDGET");
+
+/// The confirmed deletions that may go ahead: all or none, so that a mass deletion is seen as one decision.
+#[must_use]
+pub fn budget(admitted: &Admitted, settings: Option<&Value>) -> (BTreeSet<Owner>, Findings) {
+    let mut findings = Findings::default();
+    if admitted.frozen.is_some() {
+        return (BTreeSet::new(), findings);
+    }
+    let confirmed: BTreeSet<Owner> =
+        admitted.gone.iter().filter(|(_, gone)| **gone == Gone::Confirmed).map(|(owner, _)| owner.clone()).collect();
+    let precious = confirmed.iter().filter(|o| matches!(o.kind, Kind::Shoot | Kind::Seed | Kind::Project)).count();
+    let limit = settings.and_then(|s| s.pointer("/spec/guards/maxDeletions")).and_then(Value::as_u64).unwrap_or(5);
+    if u64::try_from(precious).unwrap_or(u64::MAX) > limit {
+        findings.push(
+            Finding::error(BUDGET, format!("{precious} shoots, seeds and projects are confirmed to go, the budget is {limit}"))
+                .help("delete fewer at once, or raise spec.guards.maxDeletions in landscape.yaml in a commit before"),
+        );
+        let kept = confirmed.into_iter().filter(|o| !matches!(o.kind, Kind::Shoot | Kind::Seed | Kind::Project)).collect();
+        return (kept, findings);
+    }
+    (confirmed, findings)
+}
+
+impl World {
+    /// Every owner that exists in Git or in the garden, in the order of scopes: garden, projects and seeds, shoots.
+    #[must_use]
+    pub const fn owners(&self) -> &BTreeSet<Owner> {
+        &self.owners
+    }
+
+    /// Why an owner is held; empty if it is not.
+    #[must_use]
+    pub fn held(&self, owner: &Owner) -> &[Finding] {
+        self.admitted.held.get(owner).map_or(&[], |held| &held.findings)
+    }
+
+    /// Warnings and notes about an owner.
+    #[must_use]
+    pub fn remarks(&self, owner: &Owner) -> &[Finding] {
+        self.remarks.get(&owner.to_string()).map_or(&[], Vec::as_slice)
+    }
+
+    /// The path that an owner is written at.
+    #[must_use]
+    pub fn path(&self, owner: &Owner) -> Option<RepoPath> {
+        self.landscape.document(owner).map(|d| d.path().clone())
+    }
+
+    /// The manifest to act upon: the admitted one, else the last accepted one.
+    #[must_use]
+    pub fn manifest(&self, owner: &Owner) -> Option<&Arc<Value>> {
+        self.admitted.objects.get(owner).or_else(|| self.accepted.0.get(owner))
+    }
+
+    /// What the scheduler needs to know of the garden.
+    #[must_use]
+    pub fn usage(&self, observed: &Observed, plans: &BTreeMap<Owner, Arc<OwnerPlan>>) -> Usage {
+        let mut usage = Usage::default();
+        for owner in self.owners() {
+            match owner.kind {
+                Kind::Seed => {
+                    let target = Target::Seed(owner.name.clone());
+                    let ready = plans.get(owner).is_some_and(|p| settled(p)) && observed.complete(&target);
+                    let reason = (!ready).then(|| match plans.get(owner) {
+                        Some(plan) => {
+                            crate::status::unsettled(plan).unwrap_or_else(|| format!("{target} was not listed completely"))
+                        }
+                        None => "not evaluated yet".into(),
+                    });
+                    let failed = |plan: &Arc<OwnerPlan>| {
+                        plan.components.iter().any(|c| matches!(c.state, ComponentState::Failed(_) | ComponentState::Held(_)))
+                    };
+                    let coming_up = !ready && observed.complete(&target) && !plans.get(owner).is_some_and(failed);
+                    let state = SeedState { ready, coming_up, deleting: self.going.contains(owner), reason };
+                    usage.seeds.insert(owner.name.clone(), state);
+                }
+                Kind::Shoot => {
+                    if let Some(seed) = observed.garden(owner).and_then(|o| o.get("/spec/seedName")).and_then(Value::as_str) {
+                        usage.placed.insert(owner.clone(), seed.to_owned());
+                    }
+                }
+                _ => {}
+            }
+        }
+        usage
+    }
+
+    /// Decides for all unplaced shoots together. Nothing is decided unless the garden was listed completely.
+    #[must_use]
+    pub fn place(&self, observed: &Observed, plans: &BTreeMap<Owner, Arc<OwnerPlan>>) -> Placements {
+        if !observed.complete(&Target::Garden) {
+            return Placements::default();
+        }
+        schedule::place(&self.admitted, &self.usage(observed, plans))
+    }
+}
+
+/// Landscape objects whose manifests enter an owner's context: a change of one is a change for the other.
+#[must_use]
+pub fn sources(world: &World, owner: &Owner, placed: Option<&str>) -> BTreeSet<Owner> {
+    let mut out = BTreeSet::new();
+    if owner.kind != Kind::Landscape {
+        out.insert(world.root.clone());
+    }
+    let Some(manifest) = world.manifest(owner) else { return out };
+    let text = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_str);
+    if owner.kind.namespaced() {
+        out.insert(Owner::cluster(Kind::Project, owner.project.clone()));
+    }
+    if owner.kind == Kind::Shoot {
+        match text("/spec/cloudProfile/kind") {
+            Some("NamespacedCloudProfile") => {
+                let name = text("/spec/cloudProfile/name").unwrap_or_default();
+                let namespaced = Owner::project(Kind::NamespacedCloudProfile, owner.project.clone(), name);
+                if let Some(parent) =
+                    world.manifest(&namespaced).and_then(|m| m.pointer("/spec/parent/name")).and_then(Value::as_str)
+                {
+                    out.insert(Owner::cluster(Kind::CloudProfile, parent));
+                }
+                out.insert(namespaced);
+            }
+            _ => {
+                if let Some(name) = text("/spec/cloudProfile/name").or_else(|| text("/spec/cloudProfileName")) {
+                    out.insert(Owner::cluster(Kind::CloudProfile, name));
+                }
+            }
+        }
+        for (pointer, kind) in
+            [("/spec/credentialsBindingName", Kind::CredentialsBinding), ("/spec/secretBindingName", Kind::SecretBinding)]
+        {
+            if let Some(name) = text(pointer) {
+                out.insert(Owner::project(kind, owner.project.clone(), name));
+            }
+        }
+        if let Some(name) = text("/spec/exposureClassName") {
+            out.insert(Owner::cluster(Kind::ExposureClass, name));
+        }
+        if let Some(seed) = placed.or_else(|| text("/spec/seedName")) {
+            out.insert(Owner::cluster(Kind::Seed, seed));
+        }
+        // Registrations say which extensions are switched on without being asked for.
+        out.extend(world.admitted.of_kind(Kind::ControllerRegistration).map(|(registration, _)| registration.clone()));
+        let binding = text("/spec/credentialsBindingName")
+            .map(|name| Owner::project(Kind::CredentialsBinding, owner.project.clone(), name));
+        if let Some(reference) = binding.and_then(|b| world.manifest(&b)).and_then(|b| b.pointer("/credentialsRef"))
+            && reference.get("kind").and_then(Value::as_str) == Some("WorkloadIdentity")
+            && let Some(name) = reference.get("name").and_then(Value::as_str)
+        {
+            let namespace = reference.get("namespace").and_then(Value::as_str).unwrap_or_default();
+            let project =
+                if namespace == "garden" { "garden" } else { namespace.strip_prefix("garden-").unwrap_or(&owner.project) };
+            out.insert(Owner::project(Kind::WorkloadIdentity, project, name));
+        }
+    }
+    out
+}
