@@ -39,18 +39,26 @@ impl Facts {
     /// Reads an owner's facts from its own, tracked, ready objects.
     #[must_use]
     pub fn collect(observed: &Observed, exports: &[Exported]) -> Self {
-        let found = exports.iter().filter_map(|export| {
-            let live = observed.targets.get(&export.target)?;
-            let object = live
-                .labelled(&export.owner)
-                .find(|o| o.key.kind == export.kind && o.key.name == export.name && o.is_tracked())?;
-            if health(object, &export.ready) != Health::Ready {
-                return None;
+        // Most owners have far more objects than facts: each object is looked at once.
+        let mut wanted: BTreeMap<(&Target, &str), BTreeMap<(&str, &str), Vec<&Exported>>> = BTreeMap::new();
+        for export in exports {
+            let of_owner = wanted.entry((&export.target, &export.owner)).or_default();
+            of_owner.entry((&export.kind, &export.name)).or_default().push(export);
+        }
+        let mut found = BTreeMap::new();
+        for ((target, owner), by_object) in wanted {
+            for object in observed.targets.get(target).into_iter().flat_map(|live| live.labelled(owner)) {
+                let Some(exports) = by_object.get(&(object.key.kind.as_str(), object.key.name.as_str())) else { continue };
+                for export in
+                    exports.iter().filter(|export| object.is_tracked() && health(object, &export.ready) == Health::Ready)
+                {
+                    if let Some(value) = object.get(&export.pointer).filter(|v| !v.is_null()) {
+                        found.insert(export.fact.clone(), Arc::new(value.clone()));
+                    }
+                }
             }
-            let value = object.get(&export.pointer).filter(|v| !v.is_null())?;
-            Some((export.fact.clone(), Arc::new(value.clone())))
-        });
-        Self(found.collect())
+        }
+        Self(found)
     }
 
     /// These facts and those of another scope, which templates name with the scope in front.

@@ -84,7 +84,7 @@ impl<K: Eq + Hash + Clone, V> Recent<K, V> {
     }
 
     /// A remembered value, if there still is one; counts as a use.
-    pub fn get(&mut self, key: &K) -> Option<&V> {
+    pub fn get(&mut self, key: &K) -> Option<&mut V> {
         let (used, value) = self.entries.get_mut(key)?;
         self.uses.remove(used);
         self.clock += 1;
@@ -140,16 +140,16 @@ mod tests {
         let mut recent = Recent::new(2);
         recent.insert("a", 1);
         recent.insert("b", 2);
-        assert_eq!(recent.get(&"a"), Some(&1));
+        assert_eq!(recent.get(&"a"), Some(&mut 1));
         recent.insert("c", 3);
         assert_eq!(recent.get(&"b"), None);
-        assert_eq!(recent.get(&"a"), Some(&1));
-        assert_eq!(recent.get(&"c"), Some(&3));
+        assert_eq!(recent.get(&"a"), Some(&mut 1));
+        assert_eq!(recent.get(&"c"), Some(&mut 3));
         recent.remove(&"a");
         recent.insert("c", 4);
         recent.insert("d", 5);
-        assert_eq!(recent.get(&"c"), Some(&4));
-        assert_eq!(recent.get(&"d"), Some(&5));
+        assert_eq!(recent.get(&"c"), Some(&mut 4));
+        assert_eq!(recent.get(&"d"), Some(&mut 5));
         assert_eq!(recent.uses.len(), recent.entries.len());
     }
 }

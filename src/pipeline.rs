@@ -56,6 +56,7 @@ struct Ready {
     identity: Identity,
     library: Digest,
     prepared: Arc<render::Prepared>,
+    parts: render::Parts,
 }
 
 /// A rendering that is kept while its owner is not as wanted yet.

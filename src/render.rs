@@ -31,8 +31,8 @@ pub use image::Images;
 pub use load::{CODES, Compiled, Components, compile};
 pub use object::object;
 pub use post::namespaced;
-pub use release::{Outcome, components};
-pub use stage::{Inputs, Prepared, Rendering, input, prepare, render, scope_of};
+pub use release::{Outcome, Parts, components};
+pub use stage::{Inputs, Prepared, Rendering, input, prepare, render, render_again, scope_of};
 
 /// What all owners want.
 #[derive(Debug, Clone, Default)]

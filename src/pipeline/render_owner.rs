@@ -50,7 +50,8 @@ impl World {
                 Err(missing) => return Made { missing: Some(missing.to_string()), ..Made::default() },
             };
             let library = look.library.digest().clone();
-            let ready = Ready { objects, identity: identity.clone(), library, prepared: prepared.clone() };
+            let parts = render::Parts::default();
+            let ready = Ready { objects, identity: identity.clone(), library, prepared: prepared.clone(), parts };
             memory.prepared.insert(owner.clone(), ready);
             prepared
         };
@@ -96,7 +97,11 @@ impl World {
             return Made { releases: kept.releases.clone(), findings: kept.findings.clone(), generate, again, ..Made::default() };
         }
         memory.renders += 1;
-        let made = render::render(&render::Inputs { bodies: look.bodies, ..inputs });
+        let inputs = render::Inputs { bodies: look.bodies, ..inputs };
+        let made = match memory.prepared.get(owner) {
+            Some(ready) => render::render_again(&inputs, &mut ready.parts),
+            None => render::render(&inputs),
+        };
         let releases: Arc<Vec<Arc<Release>>> = Arc::new(made.releases.into_iter().map(Arc::new).collect());
         if made.needs_bodies.is_empty() {
             let secrets = look.bodies.0.keys().map(|secret| (secret.clone(), version(secret))).collect();

@@ -104,6 +104,26 @@ pub(crate) struct Notes {
     pub(crate) secret: bool,
     /// Whether secret values are to be handed out in another shape: what differs then contains them.
     pub(crate) masked: bool,
+    /// What was asked, and what was answered.
+    pub(crate) reads: Vec<Read>,
+}
+
+/// A question about what is known of clusters, and the answer to it.
+#[derive(Debug)]
+pub(crate) struct Read {
+    helper: &'static str,
+    arguments: Vec<Value>,
+    answer: Value,
+}
+
+impl Read {
+    /// Whether the answer would be the same now, and is there.
+    pub(crate) fn holds(&self, context: &Value, known: &Known<'_>) -> bool {
+        let mut notes = Notes::default();
+        let arguments: Vec<&Value> = self.arguments.iter().collect();
+        let answer = helper::read(self.helper, &arguments, context, known, &mut notes);
+        answer.is_ok_and(|answer| answer == self.answer) && notes.waiting.is_empty() && !notes.secret
+    }
 }
 
 /// Rendered text, with the places in the template that its parts came from.
@@ -373,9 +393,14 @@ impl HelperDef for Reading<'_> {
         _: &mut RenderContext<'reg, 'rc>,
     ) -> Result<ScopedJson<'rc>, RenderError> {
         let arguments = arguments(h, false)?;
-        helper::read(self.name, &arguments, context.data(), self.known, &mut locked(self.notes))
-            .map(ScopedJson::Derived)
-            .map_err(|error| failed(self.name, &error))
+        let mut notes = locked(self.notes);
+        let answer = helper::read(self.name, &arguments, context.data(), self.known, &mut notes)
+            .map_err(|error| failed(self.name, &error))?;
+        if !notes.secret {
+            let arguments = arguments.into_iter().cloned().collect();
+            notes.reads.push(Read { helper: self.name, arguments, answer: answer.clone() });
+        }
+        Ok(ScopedJson::Derived(answer))
     }
 }
 

@@ -12,7 +12,7 @@ use super::load::{self, Compiled, Components};
 use super::post::{self, Refusal, Stamp};
 use super::when::Converted;
 use super::{RenderState, Rendered};
-use crate::document::{self, Budget};
+use crate::document::{self, Budget, Document};
 use crate::facts::Exported;
 use crate::finding::{Code, Finding, Findings, On, Pointer};
 use crate::landscape::{Owner, Target};
@@ -29,6 +29,17 @@ pub struct Outcome {
     pub findings: Findings,
     /// Secrets to fetch the bodies of before rendering again.
     pub needs_bodies: BTreeSet<SecretRef>,
+}
+
+/// Components as they were rendered last, of one prepared owner: what asks the same and is answered the same comes out the same.
+/// Those into which secret values went are not kept.
+#[derive(Debug, Default)]
+pub struct Parts(BTreeMap<String, Part>);
+
+#[derive(Debug)]
+struct Part {
+    reads: Vec<engine::Read>,
+    objects: Vec<super::DesiredObject>,
 }
 
 /// Whether a component is wanted: its `when`, and whether hibernation removes it.
@@ -67,11 +78,18 @@ pub(crate) fn wishes(components: &Components, scope: Scope, context: &Value) -> 
 /// Renders every component of a scope with a context: the whole of rendering short of where the context comes from.
 #[must_use]
 pub fn components(components: &Components, scope: Scope, context: &Value, known: &Known<'_>) -> Outcome {
-    wished(components, scope, &wishes(components, scope, context), context, known)
+    wished(components, scope, &wishes(components, scope, context), context, known, &mut Parts::default())
 }
 
-/// The same where it is known already what is wanted.
-pub(crate) fn wished(components: &Components, scope: Scope, wishes: &[Wish], context: &Value, known: &Known<'_>) -> Outcome {
+/// The same where it is known already what is wanted, and what it came to last time.
+pub(crate) fn wished(
+    components: &Components,
+    scope: Scope,
+    wishes: &[Wish],
+    context: &Value,
+    known: &Known<'_>,
+    parts: &mut Parts,
+) -> Outcome {
     let wrapped = match Context::wraps(context) {
         Ok(wrapped) => wrapped,
         Err(error) => {
@@ -88,7 +106,7 @@ pub(crate) fn wished(components: &Components, scope: Scope, wishes: &[Wish], con
                 outcome.findings.push(finding(compiled, known, error, 1, 1));
                 (RenderState::Failed(error.clone()), Vec::new())
             }
-            Wish::Wanted => one(compiled, context, &wrapped, known, &mut outcome),
+            Wish::Wanted => one(compiled, context, &wrapped, known, &mut outcome, parts),
         };
         outcome.components.push(Rendered { component: asleep(&compiled.component, context), state, objects });
     }
@@ -110,7 +128,16 @@ fn one(
     wrapped: &Context,
     known: &Known<'_>,
     outcome: &mut Outcome,
+    parts: &mut Parts,
 ) -> (RenderState, Vec<super::DesiredObject>) {
+    let name = &compiled.component.id.name;
+    match parts.0.get(name) {
+        Some(part) if part.reads.iter().all(|read| read.holds(context, known)) => {
+            return (RenderState::Wanted, part.objects.clone());
+        }
+        Some(_) => drop(parts.0.remove(name)),
+        None => {}
+    }
     let mut failed = |failure: Failure| {
         outcome.findings.push(finding(compiled, known, &failure.message, failure.line, failure.column));
         (RenderState::Failed(failure.message), Vec::new())
@@ -127,11 +154,11 @@ fn one(
     if let Some(missing) = notes.waiting.first() {
         return (RenderState::Waiting(missing.clone()), Vec::new());
     }
-    let (text, manifests) = match result.and_then(|text| parse(compiled, text, notes.secret)) {
+    let (text, documents) = match result.and_then(|text| parse(compiled, text, notes.secret)) {
         Ok(read) => read,
         Err(failure) => return failed(failure),
     };
-    let (offsets, values): (Vec<usize>, Vec<Value>) = manifests.into_iter().unzip();
+    let values: Vec<Value> = documents.iter().map(|d| d.value().clone()).collect();
     let sensitive = if notes.secret { sensitive(compiled, wrapped, known, &values) } else { Vec::new() };
     let stamp = Stamp {
         owner: known.owner,
@@ -147,7 +174,12 @@ fn one(
             // What is written and not observed would never be pruned.
             let unknown = objects.iter().find(|o| !compiled.kinds.contains(&(o.api_version.clone(), o.key.kind.clone())));
             match unknown {
-                None => (RenderState::Wanted, objects),
+                None => {
+                    if !notes.secret {
+                        parts.0.insert(name.clone(), Part { reads: notes.reads, objects: objects.clone() });
+                    }
+                    (RenderState::Wanted, objects)
+                }
                 Some(o) => failed(Failure {
                     message: format!(
                         "{} is of a kind that the template does not name; add `writes: [{}/{}]`",
@@ -160,7 +192,8 @@ fn one(
         }
         Err(Refusal::Waiting(why)) => (RenderState::Waiting(why), Vec::new()),
         Err(Refusal::Wrong(index, message)) => {
-            let (line, column) = offsets.get(index).map_or((1, 1), |offset| text.origin(*offset));
+            let begin = |d: &Arc<Document>| d.span(&Pointer::root(), On::Value).map_or(d.range().start, |s| s.start);
+            let (line, column) = documents.get(index).map_or((1, 1), |document| text.origin(begin(document)));
             failed(Failure { message, line, column })
         }
     }
@@ -172,13 +205,13 @@ fn sensitive(compiled: &Compiled, wrapped: &Context, known: &Known<'_>, values: 
     let notes = Mutex::new(Notes { masked: true, ..Notes::default() });
     let masked = engine::run(&compiled.template, wrapped, known, &notes).and_then(|text| parse(compiled, text, true));
     match masked {
-        Ok((_, masked)) if masked.len() == values.len() => values.iter().zip(masked).map(|(a, (_, b))| *a != b).collect(),
+        Ok((_, masked)) if masked.len() == values.len() => values.iter().zip(masked).map(|(a, b)| a != b.value()).collect(),
         Ok(_) | Err(_) => vec![true; values.len()],
     }
 }
 
-/// Reads rendered text with the same strict reader as tenants' files: manifests with the offsets at which they begin.
-fn parse(compiled: &Compiled, text: Text, secret: bool) -> Result<(Text, Vec<(usize, Value)>), Failure> {
+/// Reads rendered text with the same strict reader as tenants' files.
+fn parse(compiled: &Compiled, text: Text, secret: bool) -> Result<(Text, Vec<Arc<Document>>), Failure> {
     // Definitions are larger than what tenants write.
     let budget = Budget { bytes: 8 << 20, nodes: 2_000_000, scalar: 4 << 20, ..Budget::default() };
     let parsed = document::parse(&compiled.path, text.text.as_bytes(), &budget);
@@ -193,12 +226,7 @@ fn parse(compiled: &Compiled, text: Text, secret: bool) -> Result<(Text, Vec<(us
         };
         return Err(Failure { message, line, column });
     }
-    let manifests = parsed
-        .documents
-        .iter()
-        .map(|d| (d.span(&Pointer::root(), On::Value).map_or(d.range().start, |s| s.start), d.value().clone()))
-        .collect();
-    Ok((text, manifests))
+    Ok((text, parsed.documents))
 }
 
 fn finding(compiled: &Compiled, known: &Known<'_>, message: &str, line: u32, column: u32) -> Finding {

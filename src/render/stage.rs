@@ -11,7 +11,7 @@ use super::component::Scope;
 use super::context::{self, Identity, Missing, Objects, Sources};
 use super::engine::Known;
 use super::release::{self, Wish};
-use super::{Images, Release};
+use super::{Images, Parts, Release};
 use crate::digest::{self, Digest, DigestKey};
 use crate::facts::{Exported, Facts};
 use crate::finding::{Code, Finding, Findings, Place};
@@ -191,6 +191,13 @@ pub fn input(inputs: &Inputs<'_>) -> Digest {
 /// Renders an owner's releases.
 #[must_use]
 pub fn render(inputs: &Inputs<'_>) -> Rendering {
+    render_again(inputs, &mut Parts::default())
+}
+
+/// The same where some of its components were rendered before: only those are rendered that would come out otherwise. `parts`
+/// must belong to what was prepared; it is brought up to date.
+#[must_use]
+pub fn render_again(inputs: &Inputs<'_>, parts: &mut Parts) -> Rendering {
     let prepared = inputs.prepared;
     let known = Known {
         owner: &prepared.owner,
@@ -204,7 +211,8 @@ pub fn render(inputs: &Inputs<'_>) -> Rendering {
         digest_key: inputs.digest_key,
         offline: inputs.offline,
     };
-    let outcome = release::wished(inputs.library.components(), prepared.scope, &prepared.wishes, &prepared.context, &known);
+    let outcome =
+        release::wished(inputs.library.components(), prepared.scope, &prepared.wishes, &prepared.context, &known, parts);
     let digest = input(inputs);
     let mut releases: Vec<Release> = release::by_target(outcome.components, &prepared.target)
         .into_iter()
