@@ -117,7 +117,12 @@ impl Place<'_> {
         if let Some(once) = once {
             self.co_own(&of_uid(once, uid)).await?;
         }
-        let mut object = self.send(APPLY, &of_uid(body, uid)).await?;
+        let mut object = match self.send(APPLY, &of_uid(body, uid)).await {
+            Err(e) if e.is_not_found() && uid.is_some() => {
+                return Err(self.conflict("Conflict", "the object went after its update was planned"));
+            }
+            sent => sent?,
+        };
         if trigger {
             object = self.annotate_operation().await?;
         }

@@ -15,6 +15,9 @@ use crate::observed::{OWNER_LABEL, ObjectKey};
 
 /// Events kept per kind; a watch from before them gets 410 Gone and lists again.
 const LOG: usize = 4096;
+/// Bytes of objects that a kind's events may keep, once there are more than a few hundred of them.
+const LOG_BYTES: usize = 16 << 20;
+const LOG_LEAST: usize = 256;
 
 /// What happened to an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +121,7 @@ pub(crate) struct Collection {
     owned: BTreeMap<Box<str>, BTreeSet<Names>>,
     count: usize,
     log: VecDeque<Event>,
+    log_bytes: usize,
     /// A watch must start at or after this.
     compacted: u64,
     changed: watch::Sender<u64>,
@@ -131,6 +135,7 @@ impl Collection {
             owned: BTreeMap::new(),
             count: 0,
             log: VecDeque::new(),
+            log_bytes: 0,
             compacted,
             changed: watch::Sender::new(0),
         }
@@ -269,10 +274,12 @@ impl Collection {
 
     fn record(&mut self, event: Event) {
         let version = event.now.version;
+        self.log_bytes += event.now.json.len();
         self.log.push_back(event);
-        if self.log.len() > LOG
+        while (self.log.len() > LOG || (self.log.len() > LOG_LEAST && self.log_bytes > LOG_BYTES))
             && let Some(old) = self.log.pop_front()
         {
+            self.log_bytes -= old.now.json.len();
             self.compacted = old.now.version;
         }
         self.changed.send_replace(version);
@@ -434,6 +441,7 @@ impl Store {
         let version = self.version;
         for collection in self.collections.values_mut().flat_map(BTreeMap::values_mut) {
             collection.log.clear();
+            collection.log_bytes = 0;
             collection.compacted = version;
         }
     }
