@@ -166,6 +166,15 @@ impl Document {
         Place { path: self.path.clone(), span: Some(self.resolve(range)), pointer: pointer.clone(), note: String::new() }
     }
 
+    /// What kubectl reads at a field whose text is a string for us; `None` if it reads the same, as it does what is in quotes.
+    #[must_use]
+    pub(crate) fn as_kubectl_reads(&self, pointer: &Pointer, text: &str) -> Option<Value> {
+        let read = scalar::of_kubectl(text)?;
+        let index = self.index_of_spans();
+        let node = index.find(pointer)?;
+        (self.text.get(index.range(node, On::Value)) == Some(text)).then_some(read)
+    }
+
     /// The text of the whole file with these edits made to this document, in order. Comments, layout, line ends and every other
     /// document stay as they are.
     pub fn edit(&self, edits: &[Edit]) -> Result<String, EditError> {

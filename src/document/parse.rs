@@ -321,7 +321,7 @@ impl<'a> Piece<'a> {
         match scalar::resolve(text) {
             Plain::Clear(value) => value,
             Plain::Ambiguous(kind) => {
-                let message = format!("`{text}` is a string here, but kubectl reads {kind}");
+                let message = format!("`{text}` is a string for some readers, and kubectl reads {kind}");
                 let help = format!("write \"{text}\" for the string");
                 self.find(Finding::warning(Code::new("DOC-YAML11-AMBIGUOUS"), message).help(help), at.clone());
                 Value::String(text.to_owned())
@@ -368,6 +368,11 @@ impl<'a> Piece<'a> {
         }
     }
 
+    /// Whether this is written as JSON, of which an API server tells the whole way to a key.
+    fn is_json(&self) -> bool {
+        self.text[self.range.clone()].trim_start().starts_with('{')
+    }
+
     fn duplicate(&mut self, text: &str, at: &Range<usize>) {
         let pointer = self.pointer();
         // Doubt about these fields is doubt about whose document this is.
@@ -375,7 +380,7 @@ impl<'a> Piece<'a> {
             self.ambiguous_identity = true;
         }
         let finding = Finding::error(Code::new("DOC-DUPLICATE-KEY"), format!("the key `{text}` is given twice"))
-            .cause(ErrorType::DuplicateField, text);
+            .cause(ErrorType::DuplicateField, if self.is_json() { pointer.field() } else { text.to_owned() });
         if !self.has_room() {
             return self.find(finding, at.clone());
         }

@@ -5,6 +5,30 @@ use serde_json::Value;
 use super::meta::{LocalObjectReference, ObjectMeta};
 use super::shape::shapes;
 
+/// The version before, which says the same with a type and its configuration.
+const BEFORE: &str = "core.gardener.cloud/v1beta1";
+
+/// The fields that a version of the kind does not have.
+pub(super) fn foreign_fields(api_version: &str) -> &'static [&'static str] {
+    if api_version == BEFORE { &["helm"] } else { &["type", "providerConfig"] }
+}
+
+/// A manifest of the version before in the words of the current one, where these exist.
+pub(crate) fn modernise(manifest: &mut Value) {
+    let old = manifest.get("apiVersion").and_then(Value::as_str) == Some(BEFORE);
+    let Some(map) = manifest.as_object_mut().filter(|map| old && map.get("type").and_then(Value::as_str) == Some("helm")) else {
+        return;
+    };
+    map.remove("type");
+    let mut helm = map.remove("providerConfig").unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+    if let Some(config) = helm.as_object_mut()
+        && let Some(chart) = config.remove("chart")
+    {
+        config.insert("rawChart".to_owned(), chart);
+    }
+    map.insert("helm".to_owned(), helm);
+}
+
 shapes! {
     /// How an extension is installed.
     struct ControllerDeployment {
