@@ -57,6 +57,8 @@ pub struct Parsed {
     pub findings: Findings,
     /// The documents that could not be used, in order.
     pub broken: Vec<Broken>,
+    /// Those of them whose only mistake is a key that is given twice, with the first of its values: to say what else is wrong.
+    pub repetitive: Vec<Arc<Document>>,
 }
 
 /// A document that is there and cannot be used.

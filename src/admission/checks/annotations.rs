@@ -2,6 +2,7 @@
 //! allows them is looked at elsewhere.
 
 use super::prelude::*;
+use crate::admission::shared;
 
 rules! {
     /// The operations that an annotation asks for are those that shoots know (V-182).
@@ -169,7 +170,10 @@ fn single(cx: &Cx<'_>, out: &mut Out, possible: &[&str]) {
             .keyed()
             .help(format!("possible are {}", listed(possible)));
     }
-    if !before.is_empty() && !before.same(&node) {
+    // A request to reconcile is done by the server itself, unless it comes with a change, which does the same.
+    let unchanged = shared::alike(cx.new.get("spec").value(), cx.before("spec").value());
+    let at_once = node.str() == "reconcile" && unchanged;
+    if !before.is_empty() && !before.same(&node) && !at_once {
         out.forbidden(&node, format!("{} would replace {}, which is still to be done", node.shown(), before.shown()))
             .keyed()
             .help("wait until the annotation is gone");

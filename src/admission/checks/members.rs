@@ -156,16 +156,14 @@ fn second(cx: &Cx<'_>, out: &mut Out) {
 }
 
 fn other(cx: &Cx<'_>, out: &mut Out) {
-    let owner = cx.new.at("spec/owner");
-    let members = cx.new.at("spec/members").items();
+    let owner = cx.written.at("spec/owner");
+    let members = cx.written.at("spec/members").items();
     let member = members.iter().find(|member| given(member).iter().any(|(role, _)| role.str() == "owner"));
-    if let Some(member) = member
-        && owner.is_set()
-        && identity(member) != identity(&owner)
-    {
+    let same = |member: &Node<'_>| ["kind", "name", "namespace"].iter().all(|key| member.get(key).same(&owner.get(key)));
+    if let Some(member) = member.filter(|member| owner.is_set() && !same(member)) {
         let (name, theirs) = (owner.get("name"), member.get("name"));
         out.warning(&name, format!("the owner is {}, but the role is given to {}", name.shown(), theirs.shown()))
             .and(member, "this member")
-            .help("give the role to the owner");
+            .help("give the role to the owner: it is taken from everybody else");
     }
 }

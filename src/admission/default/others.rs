@@ -117,9 +117,10 @@ fn project(project: &mut Value) {
     if let Some(owner) = project.pointer_mut("/spec/owner") {
         api_group(owner);
     }
+    let owner = Node::root(project).at("spec/owner").value().cloned();
     for member in list(project, "spec/members") {
         api_group(member);
-        first_role(member);
+        roles(member, owner.as_ref());
     }
     if Node::root(project).at("spec/namespace").str() == "garden" {
         for what in ["defaults", "whitelist"] {
@@ -137,25 +138,34 @@ fn api_group(subject: &mut Value) {
     }
 }
 
-/// A member has a first role, which is not among the others.
-fn first_role(member: &mut Value) {
+/// A member has a first role, which is not among the others. Where the project has an owner, the role `owner` is theirs alone.
+fn roles(member: &mut Value, owner: Option<&Value>) {
     let node = Node::root(member);
-    let mut roles: Vec<Value> = node.get("roles").items().iter().filter_map(Node::value).cloned().collect();
-    let role = match node.get("role").value().cloned() {
-        Some(role) if role != "" => role,
-        _ if roles.is_empty() => "viewer".into(),
-        _ => roles.remove(0),
-    };
+    let first = node.get("role").value().cloned().filter(|role| role != "");
     // Equal roles that were both in the list are a mistake, and stay one.
-    if !node.get("role").is_empty() {
-        roles.retain(|other| *other != role);
+    let mut all: Vec<Value> = node.get("roles").items().iter().filter_map(Node::value).cloned().collect();
+    match first {
+        Some(role) => {
+            all.retain(|other| *other != role);
+            all.insert(0, role);
+        }
+        None if all.is_empty() => all.push("viewer".into()),
+        None => {}
     }
-    put(member, "role", role);
-    if let Some(map) = member.as_object_mut() {
-        map.remove("roles");
+    if let Some(owner) = owner {
+        let same = |key: &str| member.get(key).unwrap_or(&Value::Null) == owner.get(key).unwrap_or(&Value::Null);
+        if !["name", "apiGroup", "kind"].into_iter().all(same) {
+            all.retain(|role| role != "owner");
+        } else if !all.iter().any(|role| role == "owner") {
+            all.push("owner".into());
+        }
     }
-    if !roles.is_empty() {
-        put(member, "roles", roles);
+    let others = all.split_off(all.len().min(1));
+    let Some(map) = member.as_object_mut() else { return };
+    map.remove("roles");
+    map.insert("role".to_owned(), all.pop().unwrap_or_else(|| "".into()));
+    if !others.is_empty() {
+        map.insert("roles".to_owned(), others.into());
     }
 }
 
