@@ -13,6 +13,14 @@ pub(super) fn foreign_fields(api_version: &str) -> &'static [&'static str] {
     if api_version == BEFORE { &["helm"] } else { &["type", "providerConfig"] }
 }
 
+/// Whether a text is base64 as Go reads it: padded, with line breaks anywhere.
+pub(crate) fn is_base64(text: &str) -> bool {
+    let bytes: Vec<u8> = text.bytes().filter(|b| !matches!(b, b'\r' | b'\n')).collect();
+    let padding = bytes.iter().rev().take(2).take_while(|b| **b == b'=').count();
+    let content = &bytes[..bytes.len() - padding];
+    bytes.len().is_multiple_of(4) && content.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/'))
+}
+
 /// A manifest of the version before in the words of the current one, where these exist.
 pub(crate) fn modernise(manifest: &mut Value) {
     let old = manifest.get("apiVersion").and_then(Value::as_str) == Some(BEFORE);

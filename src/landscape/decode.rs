@@ -19,6 +19,9 @@ pub(super) fn check(kind: Kind, owner: &Owner, value: &mut Value, document: &Doc
     let foreign: &[&str] = if kind == Kind::ControllerDeployment { controller_deployment::foreign_fields(version) } else { &[] };
     let mut walk = Walk { document, owner: owner.to_string(), foreign, findings: Findings::default() };
     walk.visit(shape(kind), value, &Pointer::root());
+    if kind == Kind::ControllerDeployment {
+        walk.chart(value);
+    }
     walk.findings
 }
 
@@ -96,6 +99,20 @@ impl Walk<'_> {
                     self.format(*scalar, text, at);
                 }
             }
+        }
+    }
+
+    /// A packed chart is bytes in base64.
+    fn chart(&mut self, value: &Value) {
+        let at = Pointer::from("/helm/rawChart");
+        if value.pointer(at.as_str()).and_then(Value::as_str).is_some_and(|chart| !controller_deployment::is_base64(chart)) {
+            self.findings.push(
+                Finding::error(Code::new("FIELD-FORMAT"), format!("`{}` must be bytes in base64", at.field()))
+                    .at(self.document.place(&at, On::Value))
+                    .help("write what `helm package … && base64` prints")
+                    .of(&self.owner)
+                    .cause(ErrorType::DecodeError, at.field()),
+            );
         }
     }
 

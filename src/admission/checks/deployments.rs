@@ -2,6 +2,7 @@
 
 use super::prelude::*;
 use crate::finding::ErrorType;
+use crate::landscape::controller_deployment::is_base64;
 
 rules! {
     /// An extension is installed by a Helm chart or by a way of somebody else, not by both (V-313).
@@ -47,8 +48,11 @@ fn said<'a>(cx: &Cx<'a>) -> Said<'a> {
 fn kind(cx: &Cx<'_>, out: &mut Out) {
     let said = said(cx);
     if let Some(helm) = &said.helm {
-        if helm.value().is_some_and(|value| !value.is_object()) {
-            out.refuse(ErrorType::ConversionError, helm, "the configuration of a chart is a map").field("");
+        let chart = said.chart.value().is_none_or(|chart| chart.as_str().is_some_and(is_base64));
+        if !chart || helm.value().is_some_and(|value| !value.is_object()) {
+            out.refuse(ErrorType::ConversionError, helm, "what is said about the chart cannot be read")
+                .field("")
+                .help("write `chart` in base64, or `ociRepository` with where it is");
         }
         for (what, node, there) in [("type", &said.custom, !said.custom.is_empty()), ("providerConfig", &said.config, said.config.is_set())] {
             if there {

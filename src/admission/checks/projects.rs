@@ -65,13 +65,18 @@ fn texts(cx: &Cx<'_>, out: &mut Out) {
         if text.is_empty() {
             out.required(&node, format!("the {what} is empty")).help("write something, or leave it out");
         }
-        let fine = |c: char| c.is_alphanumeric() || c.is_whitespace() || ".,:-_/\\".contains(c);
-        if let Some(wrong) = text.chars().find(|c| !fine(*c))
+        if let Some(wrong) = text.chars().find(|c| !is_plain(*c))
             && (cx.is_new() || !node.same(&before))
         {
             out.forbidden(&node, format!("`{wrong}` is not possible in a {what}")).help("use letters, digits, spaces and `.,:-_/\\`");
         }
     }
+}
+
+/// Whether a character is a letter, a digit, a space, or one of a few signs. Numbers that are no digits are none of it.
+fn is_plain(c: char) -> bool {
+    let raised = matches!(c, '²' | '³' | '¹' | '¼'..='¾' | '\u{2070}'..='\u{2189}' | '\u{2460}'..='\u{24ff}' | '\u{2776}'..='\u{2793}');
+    c.is_alphabetic() || (c.is_numeric() && !raised) || c.is_whitespace() || ".,:-_/\\".contains(c)
 }
 
 fn tolerations(cx: &Cx<'_>, out: &mut Out) {
