@@ -29,6 +29,7 @@ mod judge;
 mod node;
 mod offer;
 pub mod policy;
+mod shared;
 mod source;
 mod syntax;
 

@@ -17,6 +17,7 @@ macro_rules! checks {
 checks! {
     metadata, names, references, networks, versions, machines, workers, workerless, kubernetes, hibernation, maintenance, dns, immutable, deletion,
     profiles, seeds, projects, bindings, not_yet,
+    annotations, members, quotas, exposure_classes, registrations, deployments, workload_identities, managed_seeds, agents,
 }
 
 mod prelude {

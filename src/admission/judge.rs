@@ -10,7 +10,7 @@ use super::check::{Check, Cx, Out, Raised, Reads, Users, World};
 use super::default;
 use super::node::Node;
 use super::source::{Extent, Source};
-use crate::finding::{Code, Finding, Findings};
+use crate::finding::{Code, ErrorType, Finding, Findings};
 use crate::landscape::{Kind, Owner};
 
 /// An object to be judged.
@@ -82,11 +82,30 @@ pub(super) fn evaluate(case: &Case<'_>, world: &World, extent: Extent) -> Judgem
     Judgement {
         manifest,
         old,
-        raised: out.raised,
+        raised: up_to_refusal(out.raised),
         reads: reads.into_inner(),
         users: users.into_inner(),
         until: until.into_inner(),
     }
+}
+
+/// What static validation says about an object that is a part of another one.
+pub(super) fn statically(cx: &Cx<'_>) -> Vec<Raised> {
+    let mut out = Out::new(Code::new("INTERNAL-ERROR"));
+    for (source, code, check) in rules_for(cx.owner.kind).iter().filter(|(source, ..)| source.extent() == Extent::Static) {
+        out.speak_for(Code::new(code), *source);
+        check(cx, &mut out);
+    }
+    out.raised
+}
+
+/// A request that contradicts its object, or one that cannot be converted, is refused before anything else is looked at.
+fn up_to_refusal(mut raised: Vec<Raised>) -> Vec<Raised> {
+    let refuses = |r: &Raised| matches!(r.error, Some(ErrorType::BadRequest | ErrorType::ConversionError));
+    if raised.iter().any(refuses) {
+        raised.retain(refuses);
+    }
+    raised
 }
 
 /// One function of a rule: who asks for it, and under which code it speaks.

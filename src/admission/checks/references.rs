@@ -231,8 +231,9 @@ fn tolerations(cx: &Cx<'_>, out: &mut Out) {
 }
 
 fn managed_seed(cx: &Cx<'_>, out: &mut Out) {
-    let node = cx.new.at("spec/shoot/name");
-    if node.is_empty() {
+    let shoot = cx.new.at("spec/shoot");
+    let node = if shoot.is_set() { shoot.get("name") } else { shoot };
+    if node.text().is_none_or(str::is_empty) {
         out.required(&node, "a managed seed names its shoot").help("write `shoot: {name: …}`");
     }
 }

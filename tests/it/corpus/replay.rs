@@ -211,7 +211,13 @@ fn expected(line: &Value) -> Errors {
 /// The way of a text through `validate`: the reader of documents, the decoder, defaults and rules.
 fn say(text: &str, old: Option<&Arc<Value>>, world: &World, extent: Extent) -> Said {
     let parsed = document::parse(&path(), text.as_bytes(), &Budget::default());
-    let [document] = parsed.documents.as_slice() else { return Said { manifest: None, findings: parsed.findings } };
+    let [document] = parsed.documents.as_slice() else {
+        let mut findings = parsed.findings;
+        for document in &parsed.repetitive {
+            findings.extend(landscape::read_object(document).1);
+        }
+        return Said { manifest: None, findings };
+    };
     let (object, mut findings) = landscape::read_object(document);
     findings.extend(parsed.findings);
     let Some((owner, written)) = object.filter(|_| !findings.has_errors()) else { return Said { manifest: None, findings } };
