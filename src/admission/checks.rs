@@ -16,7 +16,7 @@ macro_rules! checks {
 
 checks! {
     metadata, names, references, networks, versions, machines, workers, workerless, kubernetes, hibernation, maintenance, dns, immutable, deletion,
-    profiles, profile_images, profile_machines, profile_versions,
+    profiles, profile_images, profile_machines, profile_namespaced, profile_versions,
     seeds, seed_dns, seed_networks, seed_settings, seed_update, projects, bindings, not_yet,
 }
 

@@ -136,8 +136,9 @@ fn migrates(cx: &Cx<'_>, entry: &Node<'_>) -> bool {
 
 /// The architectures that are compared with an image's flavors: those written, unless a server renews them from the flavors.
 fn written<'a>(cx: &Cx<'a>, image: &Node<'_>, entry: &Node<'_>) -> Option<Node<'a>> {
-    let pointer = entry.pointer().segments().collect::<Vec<_>>().join("/");
-    let own = cx.written.at(&pointer).get("architectures");
+    let indices: Vec<usize> = entry.pointer().segments().filter_map(|segment| segment.parse().ok()).collect();
+    let item = |list: Node<'a>, n: usize| indices.get(n).and_then(|i| list.items().into_iter().nth(*i)).unwrap_or_else(Node::absent);
+    let own = item(item(cx.written.at("spec/machineImages"), 0).get("versions"), 1).get("architectures");
     let named = |list: Node<'a>, key: &str, text: &str| list.items().into_iter().find(|o| o.get(key).str() == text);
     let before = named(cx.before("spec/machineImages"), "name", image.get("name").str())
         .and_then(|old| named(old.get("versions"), "version", entry.get("version").str()));

@@ -26,8 +26,8 @@ rules! {
     ///
     /// Move the shoots first, then remove the version. Until then the profile stays as it was accepted.
     "PROFILE-IN-USE", "something in use is removed from a profile", CloudProfile, in_use as Plugin("ResourceReferenceManager");
-    /// A namespaced profile may move the expiration of a version of its parent, and nothing else of it (V-259).
-    "NAMESPACED-VERSION", "a namespaced profile says too much about a version", NamespacedCloudProfile, namespaced as Plugin("NamespacedCloudProfileValidator");
+    /// A limit of nodes leaves room for the clusters that there are (V-263).
+    "PROFILE-LIMIT-IN-USE", "the limit of nodes is too low for a cluster", CloudProfile, room as Plugin("ResourceReferenceManager");
 }
 
 fn kind(cx: &Cx<'_>, out: &mut Out) {
@@ -174,20 +174,18 @@ fn in_use(cx: &Cx<'_>, out: &mut Out) {
     }
     for ((what, name), users) in used.into_iter().filter(|(_, users)| !users.is_empty()) {
         let node = cx.new.at(if what == "Kubernetes" { "spec/kubernetes/versions" } else { "spec/machineImages" });
-        out.invalid(&node, format!("{what} `{name}` is removed, but still used by {}", listed(users))).help("move them to another version first, then remove it");
+        out.refused(&node, format!("{what} `{name}` is removed, but still used by {}", listed(users))).help("move them to another version first, then remove it");
     }
 }
 
-fn namespaced(cx: &Cx<'_>, out: &mut Out) {
-    let parent = Owner::cluster(Kind::CloudProfile, cx.new.at("spec/parent/name").str());
-    let Some(profile) = cx.object(&parent).manifest() else { return };
-    let known = Node::root(profile).at("spec/kubernetes/versions");
-    for entry in cx.new.at("spec/kubernetes/versions").items() {
-        let (version, date) = (entry.get("version"), entry.get("expirationDate"));
-        if !known.items().iter().any(|k| k.get("version").same(&version)) {
-            out.invalid(&version, format!("{parent} has no version {}", version.shown())).beside(&parent, &known, "its versions");
-        } else if !date.is_set() {
-            out.invalid(&date, format!("version {} is named without an expiration date", version.shown())).help("a namespaced profile only moves the date");
+fn room(cx: &Cx<'_>, out: &mut Out) {
+    let node = cx.new.at("spec/limits/maxNodesTotal");
+    let Some(limit) = node.int().filter(|_| !cx.is_new() && !node.same(&cx.before("spec/limits/maxNodesTotal"))) else { return };
+    for (user, manifest) in cx.users() {
+        let pools = Node::root(manifest).at("spec/provider/workers").items();
+        let least: i64 = pools.iter().filter_map(|pool| pool.get("minimum").int()).sum();
+        if least > limit {
+            out.refused(&node, format!("{user} has at least {least} nodes, more than {limit}")).help("raise the limit, or shrink the cluster first");
         }
     }
 }
