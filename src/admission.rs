@@ -19,6 +19,7 @@ use serde_json::Value;
 use crate::finding::{Code, Finding, Findings, Place, Pointer};
 use crate::landscape::{Distances, Kind, Landscape, Owner};
 
+mod capable;
 mod check;
 mod checks;
 mod codes;
@@ -28,9 +29,11 @@ mod gone;
 mod judge;
 mod node;
 mod offer;
+mod parts;
 pub mod policy;
 mod shared;
 mod source;
+mod stages;
 mod syntax;
 
 pub use check::World;

@@ -16,7 +16,8 @@ macro_rules! checks {
 
 checks! {
     metadata, names, references, networks, versions, machines, workers, workerless, kubernetes, hibernation, maintenance, dns, immutable, deletion,
-    profiles, seeds, projects, bindings, not_yet,
+    profiles, profile_images, profile_machines, profile_namespaced, profile_versions,
+    seeds, seed_dns, seed_networks, seed_settings, seed_update, projects, bindings, not_yet,
     annotations, members, quotas, exposure_classes, registrations, deployments, workload_identities, managed_seeds, agents,
 }
 

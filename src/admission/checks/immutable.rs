@@ -22,8 +22,6 @@ rules! {
     "SHOOT-PROFILE-CHANGED", "the cloud profile cannot change like this", Shoot, profile as Plugin("ShootValidator");
     /// A pool is updated by rolling or in place from its beginning (V-211).
     "SHOOT-POOL-CHANGED", "the strategy of a pool cannot change", Shoot, pools;
-    /// Networks, domain and backup of a seed cannot change while it is one (V-282, V-283).
-    "SEED-IMMUTABLE", "a field of a seed cannot change", Seed, seed_fields;
     /// The namespace of a project and who created it cannot change (V-289).
     "PROJECT-IMMUTABLE", "a field of a project cannot change", Project, project;
     /// A binding refers to the same credentials, quotas and provider for as long as it exists (V-301).
@@ -135,18 +133,6 @@ fn pools(cx: &Cx<'_>, out: &mut Out) {
         let (new, old) = (pool.get("updateStrategy"), old.get("updateStrategy"));
         if (new.str() == "AutoRollingUpdate") != (old.str() == "AutoRollingUpdate") {
             out.invalid(&new, format!("the strategy of pool `{}` cannot change from {} to {}", pool.get("name").str(), old.shown(), new.shown()));
-        }
-    }
-}
-
-fn seed_fields(cx: &Cx<'_>, out: &mut Out) {
-    for path in ["spec/networks/ipFamilies", "spec/networks/pods", "spec/networks/services", "spec/ingress/domain", "spec/provider/type", "spec/provider/region"] {
-        fixed(cx, out, path, true);
-    }
-    for path in ["spec/networks/nodes", "spec/backup/provider", "spec/backup/region", "spec/backup"] {
-        let removed_or_inside = path != "spec/backup" || !cx.new.at(path).is_set();
-        if removed_or_inside && !(path != "spec/backup" && !cx.new.at("spec/backup").is_set() && path.starts_with("spec/backup")) {
-            fixed(cx, out, path, false);
         }
     }
 }

@@ -256,16 +256,15 @@ fn managed_shoot(cx: &Cx<'_>, out: &mut Out) {
 fn parent(cx: &Cx<'_>, out: &mut Out) {
     let parent = cx.new.at("spec/parent");
     let kind = parent.get("kind");
-    if kind.is_set() && kind.str() != "CloudProfile" {
+    if kind.str() != "CloudProfile" {
         out.not_supported(&kind, format!("{} cannot be a parent", kind.shown())).help("use `CloudProfile`");
     }
     let node = parent.get("name");
     if node.is_empty() {
         out.required(&node, "the parent profile is missing").help("write `parent: {kind: CloudProfile, name: …}`");
-        return;
     }
-    if cx.old.is_some() && !node.same(&cx.before("spec/parent/name")) {
-        out.invalid(&node, format!("the parent cannot change from {}", cx.before("spec/parent/name").shown()));
+    if cx.old.is_some() && !parent.same(&cx.before("spec/parent")) {
+        out.invalid(&parent, format!("the parent cannot change from {}", cx.before("spec/parent/name").shown()));
     }
 }
 

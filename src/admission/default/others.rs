@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::super::capable;
 use super::super::node::{Node, fill, list, put, section};
+use super::super::syntax;
 use super::relational::set_labels;
 use super::shoot::tolerate;
 use crate::landscape::{Kind, Owner};
@@ -51,19 +53,24 @@ pub(super) fn admitted(manifest: &mut Value, owner: &Owner) {
 }
 
 fn profile(profile: &mut Value, kind: Kind) {
-    let capable = Node::root(profile).at("spec/machineCapabilities").is_set();
+    let spec = Node::root(profile).get("spec");
+    let known = capable::architectures(&spec);
     // What a namespaced profile says of architectures is only known after the merge with its parent.
-    let plain = kind == Kind::CloudProfile && !capable;
+    let plain = kind == Kind::CloudProfile && spec.get("machineCapabilities").is_empty();
     for image in list(profile, "spec/machineImages") {
         if kind == Kind::CloudProfile {
             fill(image, "updateStrategy", "major");
         }
         for version in list(image, "versions") {
             if plain {
-                fill(version, "architectures", json!(["amd64"]));
+                fill_list(version, "architectures", json!(["amd64"]));
             }
             if kind == Kind::CloudProfile {
-                fill(version, "cri", json!([{"name": "containerd"}]));
+                fill_list(version, "cri", json!([{"name": "containerd"}]));
+            }
+            let own = capable::of_image(&Node::root(version), &known);
+            if !own.is_empty() {
+                fill_list(version, "architectures", json!(own));
             }
         }
     }
@@ -72,29 +79,62 @@ fn profile(profile: &mut Value, kind: Kind) {
             fill(machine, "architecture", "amd64");
         }
         fill(machine, "usable", true);
+        if let [own] = capable::of_machine(&Node::root(machine), &known).as_slice() {
+            fill(machine, "architecture", own.as_str());
+        }
     }
     for volume in list(profile, "spec/volumeTypes") {
         fill(volume, "usable", true);
     }
 }
 
-fn seed(seed: &mut Value) {
-    fill(seed, "spec/networks/ipFamilies", json!(["IPv4"]));
-    let settings = "spec/settings";
-    if Node::root(seed).at("spec/settings/excessCapacityReservation/enabled").flag() != Some(false) {
-        fill(
-            seed,
-            &format!("{settings}/excessCapacityReservation/configs"),
-            json!([{"resources": {"cpu": "2", "memory": "6Gi"}}]),
-        );
+/// Sets the list at `path` if there is none, or an empty one.
+fn fill_list(manifest: &mut Value, path: &str, value: Value) {
+    if Node::root(manifest).at(path).is_empty() {
+        put(manifest, path, value);
     }
-    fill(seed, &format!("{settings}/scheduling/visible"), true);
-    fill(seed, &format!("{settings}/loadBalancerServices/zonalIngress/enabled"), true);
-    fill(seed, &format!("{settings}/verticalPodAutoscaler/enabled"), true);
-    fill(seed, &format!("{settings}/persistentVolumeClaimAutoscaler/enabled"), false);
-    fill(seed, &format!("{settings}/dependencyWatchdog/weeder/enabled"), true);
-    fill(seed, &format!("{settings}/dependencyWatchdog/prober/enabled"), true);
-    fill(seed, &format!("{settings}/topologyAwareRouting/enabled"), false);
+}
+
+/// Sets a whole section if there is none.
+fn section_if_absent(manifest: &mut Value, path: &str, value: Value) {
+    if !Node::root(manifest).at(path).is_set() {
+        put(manifest, path, value);
+    }
+}
+
+fn seed(seed: &mut Value) {
+    fill_list(seed, "spec/networks/ipFamilies", json!(["IPv4"]));
+    for (label, key) in [("seed.gardener.cloud/provider", "type"), ("seed.gardener.cloud/region", "region")] {
+        place_label(seed, label, key);
+    }
+    if Node::root(seed).at("spec/settings/excessCapacityReservation/enabled").flag() != Some(false) {
+        let configs = json!([{"resources": {"cpu": "2", "memory": "6Gi"}}]);
+        fill_list(seed, "spec/settings/excessCapacityReservation/configs", configs);
+    }
+    for (path, value) in [
+        ("scheduling", json!({"visible": true})),
+        ("loadBalancerServices/zonalIngress", json!({"enabled": true})),
+        ("verticalPodAutoscaler", json!({"enabled": true})),
+        ("persistentVolumeClaimAutoscaler", json!({"enabled": false})),
+        ("dependencyWatchdog/weeder", json!({"enabled": true})),
+        ("dependencyWatchdog/prober", json!({"enabled": true})),
+        ("topologyAwareRouting", json!({"enabled": false})),
+    ] {
+        section_if_absent(seed, &format!("spec/settings/{path}"), value);
+    }
+}
+
+/// Labels a seed by where it is. What is no value of a label is left to the rules about labels and seeds.
+fn place_label(seed: &mut Value, label: &str, key: &str) {
+    let root = Node::root(seed);
+    let value = root.at("spec/provider").get(key).str().to_owned();
+    let before = root.at("metadata/labels").get(label).str();
+    if syntax::label_value(&value).is_ok()
+        && syntax::label_value(before).is_ok()
+        && let Some(labels) = section(seed, "metadata/labels")
+    {
+        labels.insert(label.to_owned(), value.into());
+    }
 }
 
 fn seed_labels(seed: &mut Value, name: &str) {
