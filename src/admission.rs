@@ -26,11 +26,13 @@ mod default;
 mod evaluate;
 mod gone;
 mod judge;
+mod measure;
 mod node;
 mod offer;
 pub mod policy;
 mod source;
 mod syntax;
+mod versions;
 
 pub use check::World;
 pub use codes::CODES;

@@ -21,11 +21,12 @@ const SIX_HOURS: i64 = 6 * 3600;
 const NINETY_DAYS: f64 = 90.0 * 24.0 * 3600.0;
 
 fn window(cx: &Cx<'_>, out: &mut Out) {
-    for what in ["begin", "end"] {
-        let node = cx.new.at("spec/maintenance/timeWindow").get(what);
-        if node.str().parse::<DayTime>().is_err() {
-            out.invalid(&node, format!("{} is no time of day", node.shown())).help("write it as `HHMMSS+ZZZZ`, for example `220000+0100`");
-        }
+    let window = cx.new.at("spec/maintenance/timeWindow");
+    let wrong = ["begin", "end"].map(|what| window.get(what)).into_iter().find(|node| node.str().parse::<DayTime>().is_err());
+    if let Some(node) = wrong.filter(|_| window.is_set()) {
+        out.invalid(&node, format!("{} is no time of day", node.shown()))
+            .field("spec.maintenance.timeWindow.begin/end")
+            .help("write it as `HHMMSS+ZZZZ`, for example `220000+0100`");
     }
 }
 
@@ -42,6 +43,9 @@ fn rotation(cx: &Cx<'_>, out: &mut Out) {
     for what in ["observability", "sshKeypair", "etcdEncryptionKey"] {
         let node = cx.new.at("spec/maintenance/autoRotation/credentials").get(what).get("rotationPeriod");
         let Some(text) = node.text() else { continue };
+        if what == "sshKeypair" && cx.new.at("spec/provider/workers").is_empty() {
+            continue;
+        }
         match syntax::duration(text) {
             None => {
                 out.invalid(&node, format!("{} is no duration", node.shown())).help("for example `168h`");
