@@ -1,11 +1,15 @@
 //! Shoots that host their own control plane in one of their pools.
 
+use std::collections::BTreeSet;
+
 use super::prelude::*;
 use super::workers::{may_run_system, pools};
 
 rules! {
     /// A shoot hosts its own control plane in one pool of one machine, in the project `garden`, without a seed, and never sleeps
     /// (V-177).
+    ///
+    /// The system's components run in the zones of that pool only.
     "SHOOT-OWN-CONTROL-PLANE", "the shoot cannot host its own control plane", Shoot, pool, size, shoot;
     /// Backups of such a control plane say where they go, with credentials from the shoot's own namespace (V-177).
     "SHOOT-OWN-BACKUP", "the backup of the control plane is incomplete", Shoot, backup, credentials;
@@ -24,12 +28,21 @@ fn pool(cx: &Cx<'_>, out: &mut Out) {
     for other in hosts.iter().skip(1) {
         out.invalid(&other.get("controlPlane"), "a second pool hosts the control plane").and(&hosts[0], "the first one");
     }
-    for other in pools(cx).iter().filter(|pool| !hosts.is_empty() && !pool.get("controlPlane").is_set()) {
-        if may_run_system(other) {
-            out.invalid(&other.get("systemComponents"), "system components run beside the control plane only")
-                .help("set `systemComponents: {allow: false}`");
+    let Some(host) = hosts.first() else { return };
+    let own = zones_of(host);
+    for other in pools(cx).iter().filter(|pool| !pool.get("controlPlane").is_set() && may_run_system(pool)) {
+        let elsewhere = zones_of(other).difference(&own).copied().collect::<Vec<_>>();
+        if !elsewhere.is_empty() {
+            let name = other.get("name").str();
+            out.invalid(&other.get("systemComponents"), format!("pool `{name}` runs system components in {}, where no control plane is", listed(elsewhere)))
+                .and(host, "the pool of the control plane")
+                .help("set `systemComponents: {allow: false}`, or choose zones of the control plane");
         }
     }
+}
+
+fn zones_of<'a>(pool: &Node<'a>) -> BTreeSet<&'a str> {
+    pool.get("zones").items().iter().map(Node::str).collect()
 }
 
 fn size(cx: &Cx<'_>, out: &mut Out) {

@@ -121,7 +121,9 @@ fn update(cx: &Cx<'_>, out: &mut Out) {
         if let Some(part) = percent(unavailable.str()).filter(|part| *part > 100) {
             out.invalid(&unavailable, format!("{part} % of a pool cannot be taken away")).help("at most `100%`");
         }
-        if is_none(&surge) && is_none(&unavailable) && !by_hand {
+        // Where nothing is said, Gardener says something: here it does not matter what.
+        let said = surge.is_set() || unavailable.is_set();
+        if is_none(&surge) && is_none(&unavailable) && !by_hand && said {
             let name = pool.get("name").str();
             out.invalid(&unavailable, format!("pool `{name}` may neither gain nor lose a machine, so it could never be updated"))
                 .and(&surge, "none may be added")
@@ -189,18 +191,22 @@ fn strategy(cx: &Cx<'_>, out: &mut Out) {
         ("machine/architecture", &["amd64", "arm64"]),
     ];
     let before = cx.before("spec/provider/workers").items();
-    for pool in pools(cx) {
-        let no_runtime = pool.get("cri").is_set() && !pool.at("cri/name").is_set();
+    let written = cx.written.at("spec/provider/workers").items();
+    for (index, pool) in pools(cx).iter().enumerate() {
+        // A runtime is chosen only where the whole section is missing.
+        let cri = written.get(index).map_or_else(Node::absent, |pool| pool.get("cri"));
+        let no_runtime = cri.is_set() && !cri.get("name").is_set();
         for (path, values) in allowed {
             let node = pool.at(path);
-            if (node.is_set() || (no_runtime && path == "cri/name")) && !values.contains(&node.str()) {
-                out.not_supported(&node, format!("{} is not known as {}", node.shown(), node.field()))
-                    .help(format!("possible is {}", listed(values)));
+            let missing = no_runtime && path == "cri/name";
+            if missing || (node.is_set() && !values.contains(&node.str())) {
+                let given = if missing { "nothing".to_owned() } else { node.shown() };
+                out.not_supported(&node, format!("{given} is not known as {}", node.field())).help(format!("possible is {}", listed(values)));
             }
         }
         let node = pool.get("updateStrategy");
         let new = !before.iter().any(|b| b.get("name").same(&pool.get("name")));
-        if new && in_place(&pool) && !cx.gate("InPlaceNodeUpdates") {
+        if new && in_place(pool) && !cx.gate("InPlaceNodeUpdates") {
             out.invalid(&node, format!("the strategy {} is behind the gate InPlaceNodeUpdates, which is off", node.shown()))
                 .help("use `AutoRollingUpdate`");
         }
