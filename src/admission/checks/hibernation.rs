@@ -1,4 +1,4 @@
-//! Hibernation: schedules that can be read, and when hibernating is possible.
+//! Hibernation: schedules that can be read.
 
 use super::prelude::*;
 
@@ -8,23 +8,7 @@ rules! {
     "SHOOT-HIBERNATION-SCHEDULE", "a hibernation schedule cannot be read", Shoot, schedules;
     /// The location of a schedule is a time zone of the tz database, such as `Europe/Berlin` (V-180).
     "SHOOT-HIBERNATION-LOCATION", "a time zone is unknown", Shoot, locations;
-    /// A cluster is not sent to sleep while a rotation of its credentials is planned for the next maintenance window (V-181).
-    "SHOOT-HIBERNATION-OPERATION", "a planned operation keeps the cluster awake", Shoot, operations;
 }
-
-const OPERATION: &str = "maintenance.gardener.cloud/operation";
-/// What cannot happen in a cluster that sleeps.
-const AWAKE: [&str; 9] = [
-    "rotate-credentials-start",
-    "rotate-credentials-start-without-workers-rollout",
-    "rotate-credentials-complete",
-    "rotate-etcd-encryption-key",
-    "rotate-etcd-encryption-key-start",
-    "rotate-etcd-encryption-key-complete",
-    "rotate-serviceaccount-key-start",
-    "rotate-serviceaccount-key-start-without-workers-rollout",
-    "rotate-serviceaccount-key-complete",
-];
 
 /// Five fields, or one of the words that stand for them.
 fn cron(text: &str) -> Result<(), String> {
@@ -65,15 +49,5 @@ fn locations(cx: &Cx<'_>, out: &mut Out) {
         if !node.is_empty() && node.str() != "Local" && !syntax::is_zone(node.str()) {
             out.invalid(&node, format!("{} is no time zone", node.shown())).help("for example `Europe/Berlin` or `UTC`");
         }
-    }
-}
-
-fn operations(cx: &Cx<'_>, out: &mut Out) {
-    let (enabled, planned) = (cx.new.at("spec/hibernation/enabled"), cx.new.at("metadata/annotations").get(OPERATION));
-    let hinders = planned.str().split(';').find(|operation| AWAKE.contains(operation));
-    if let (Some(true), Some(operation)) = (enabled.flag(), hinders) {
-        out.forbidden(&enabled, format!("`{operation}` is planned for the next maintenance window"))
-            .and(&planned, "here")
-            .help("hibernate when it is done, or remove the annotation");
     }
 }
