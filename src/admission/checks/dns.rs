@@ -38,8 +38,11 @@ fn needs_domain(cx: &Cx<'_>, out: &mut Out) {
     }
 }
 
-/// What the credentials of a provider are: kind, version and name. The older way means a Secret.
-fn credentials_of<'a>(provider: &Node<'a>) -> Option<(&'a str, &'a str, &'a str)> {
+/// What credentials are: kind, version and name.
+type Credentials<'a> = (&'a str, &'a str, &'a str);
+
+/// What the credentials of a provider are. The older way means a Secret.
+fn credentials_of<'a>(provider: &Node<'a>) -> Option<Credentials<'a>> {
     let (reference, older) = (provider.get("credentialsRef"), provider.get("secretName"));
     if reference.is_set() {
         return Some((reference.get("kind").str(), reference.get("apiVersion").str(), reference.get("name").str()));
@@ -49,17 +52,16 @@ fn credentials_of<'a>(provider: &Node<'a>) -> Option<(&'a str, &'a str, &'a str)
 
 fn providers(cx: &Cx<'_>, out: &mut Out) {
     let providers = cx.new.at("spec/dns/providers").items();
-    let mut seen: Vec<((&str, (&str, &str, &str)), &Node<'_>)> = Vec::new();
+    let mut seen: Vec<(&str, Credentials<'_>, &Node<'_>)> = Vec::new();
     let mut first: Option<&Node<'_>> = None;
     for provider in &providers {
         let (kind, reference, found) = (provider.get("type"), provider.get("credentialsRef"), credentials_of(provider));
         if let (Some(found), true) = (found, kind.is_set()) {
-            let this = (kind.str(), found);
-            if let Some((_, other)) = seen.iter().find(|(pair, _)| *pair == this) {
+            if let Some((.., other)) = seen.iter().find(|(of, these, _)| *of == kind.str() && *these == found) {
                 out.invalid(provider, "two DNS providers have the same type and the same credentials").and(other, "the other one");
                 continue;
             }
-            seen.push((this, provider));
+            seen.push((kind.str(), found, provider));
         }
         if is_primary(provider) {
             if let Some(first) = first {
