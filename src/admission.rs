@@ -27,6 +27,7 @@ mod default;
 mod evaluate;
 mod gone;
 mod judge;
+mod measure;
 mod node;
 mod offer;
 mod parts;
@@ -35,6 +36,7 @@ mod shared;
 mod source;
 mod stages;
 mod syntax;
+mod versions;
 
 pub use check::World;
 pub use codes::CODES;

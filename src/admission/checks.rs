@@ -15,7 +15,8 @@ macro_rules! checks {
 }
 
 checks! {
-    metadata, names, references, networks, versions, machines, workers, workerless, kubernetes, hibernation, maintenance, dns, immutable, deletion,
+    metadata, names, references, placement, networks, versions, machines, workers, pool_settings, self_hosted, workerless, kubernetes,
+    api_server, api_plugins, feature_gates, autoscaler, kubelet, addons, hibernation, maintenance, dns, immutable, deletion,
     profiles, profile_images, profile_machines, profile_namespaced, profile_versions,
     seeds, seed_dns, seed_networks, seed_settings, seed_update, projects, bindings, not_yet,
     annotations, members, quotas, exposure_classes, registrations, deployments, workload_identities, managed_seeds, agents,

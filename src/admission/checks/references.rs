@@ -101,16 +101,16 @@ fn binding(cx: &Cx<'_>, out: &mut Out) {
     let workers = cx.new.at("spec/provider/workers").items();
     // A shoot that hosts its own control plane brings its machines along, and needs no credentials.
     let own = workers.iter().any(|pool| pool.get("controlPlane").is_set());
-    if workers.is_empty() {
+    if workers.is_empty() || own {
         return;
     }
     let (older, newer) = (cx.new.at("spec/secretBindingName"), cx.new.at("spec/credentialsBindingName"));
     let minor = offer::version(cx.new.at("spec/kubernetes/version").str()).map(|v| v.minor);
     match (older.is_empty(), newer.is_empty()) {
-        (true, true) if own => {}
         (true, true) => {
             let bindings = cx.names(Kind::CredentialsBinding, &cx.owner.project);
-            out.required(&newer, "a shoot with workers needs credentials").help(format!("write `credentialsBindingName: …`; the project has {}", listed(bindings)));
+            // Gardener blames the older of the two fields.
+            out.required(&newer, "a shoot with workers needs credentials").field("spec.secretBindingName").help(format!("write `credentialsBindingName: …`; the project has {}", listed(bindings)));
         }
         (false, false) => {
             out.forbidden(&older, "both kinds of binding are named").and(&newer, "the other one").help("keep `credentialsBindingName`");

@@ -7,7 +7,7 @@ use crate::admission::offer::Class;
 
 rules! {
     /// A shoot names the Kubernetes version that it wants, or the beginning of one (V-073).
-    "SHOOT-VERSION-MISSING", "the Kubernetes version is missing or unreadable", Shoot, readable;
+    "SHOOT-VERSION-MISSING", "the Kubernetes version is missing", Shoot, readable;
     /// The version is one that the cloud profile offers and that has not expired (V-337, V-358).
     ///
     /// A new shoot may use preview, supported and deprecated versions; a part of a version, such as `1.33`, becomes the newest
@@ -37,11 +37,9 @@ fn profile<'a>(cx: &Cx<'a>) -> Option<(Owner, Node<'a>)> {
 
 fn readable(cx: &Cx<'_>, out: &mut Out) {
     let node = cx.new.at("spec/kubernetes/version");
-    // With a profile, an empty version becomes a supported one before this is looked at.
+    // With a profile, an empty version becomes a supported one before this is looked at. What cannot be read is another rule's.
     if node.is_empty() {
         out.required(&node, "the Kubernetes version is missing").help("for example `version: \"1.34\"`");
-    } else if !node.is_empty() && offer::version(node.str()).is_none() {
-        out.invalid(&node, format!("{} is no Kubernetes version", node.shown())).help("write it as `1.34.2`");
     }
 }
 
