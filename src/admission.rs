@@ -29,15 +29,18 @@ mod judge;
 mod node;
 mod offer;
 pub mod policy;
+mod registered;
+mod select;
 mod source;
 mod syntax;
 
-pub use check::World;
+pub use check::{Foreign, World};
 pub use codes::CODES;
 pub use evaluate::Memory;
 pub use judge::{Case, judge};
 pub(crate) use node::Node;
 pub(crate) use offer::profile_of;
+pub(crate) use select::selects;
 pub use source::{Extent, Gates};
 
 /// The annotation by which a person says that an object may be deleted.

@@ -17,12 +17,14 @@ macro_rules! checks {
 checks! {
     metadata, names, references, networks, versions, machines, workers, workerless, kubernetes, hibernation, maintenance, dns, immutable, deletion,
     profiles, seeds, projects, bindings, not_yet,
+    update_spec, update_versions, update_pools, update_control_plane, update_operations,
+    plugin_references, plugin_extensions, plugin_tolerations, plugin_dns, plugin_quota, plugin_scheduling, plugin_shoot,
 }
 
 mod prelude {
-    pub(super) use super::super::check::{Cx, Out, Seen, listed, rules};
+    pub(super) use super::super::check::{Cx, Elsewhere, Out, Seen, listed, rules};
     pub(super) use super::super::node::Node;
-    pub(super) use super::super::source::Source::{Espalier, Plugin};
+    pub(super) use super::super::source::Source::{Espalier, Mutation, Plugin};
     pub(super) use super::super::{offer, syntax};
     pub(super) use crate::landscape::{Kind, Owner};
 }

@@ -1,4 +1,4 @@
-//! Hibernation: schedules that can be read, and when hibernating is possible.
+//! Hibernation: schedules that can be read.
 
 use super::prelude::*;
 
@@ -8,8 +8,6 @@ rules! {
     "SHOOT-HIBERNATION-SCHEDULE", "a hibernation schedule cannot be read", Shoot, schedules;
     /// The location of a schedule is a time zone of the tz database, such as `Europe/Berlin` (V-180).
     "SHOOT-HIBERNATION-LOCATION", "a time zone is unknown", Shoot, locations;
-    /// A control plane becomes highly available only while it is awake (V-228).
-    "SHOOT-HIBERNATION-HA", "high availability is asked for in a hibernated cluster", Shoot, availability;
 }
 
 fn schedules(cx: &Cx<'_>, out: &mut Out) {
@@ -38,14 +36,5 @@ fn locations(cx: &Cx<'_>, out: &mut Out) {
         if !node.is_empty() && !syntax::is_zone(node.str()) {
             out.invalid(&node, format!("{} is no time zone", node.shown())).help("for example `Europe/Berlin` or `UTC`");
         }
-    }
-}
-
-fn availability(cx: &Cx<'_>, out: &mut Out) {
-    let path = "spec/controlPlane/highAvailability/failureTolerance/type";
-    let node = cx.new.at(path);
-    let asleep = cx.before("spec/hibernation/enabled").flag() == Some(true);
-    if !cx.is_new() && node.is_set() && !cx.before(path).is_set() && asleep {
-        out.forbidden(&node, "a hibernated control plane cannot become highly available").help("wake the cluster up first, in a commit of its own");
     }
 }
