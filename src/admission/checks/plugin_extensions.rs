@@ -36,9 +36,6 @@ fn needed<'a>(cx: &Cx<'a>) -> Vec<(&'static str, &'a str, Node<'a>)> {
             add("ContainerRuntime", runtime.get("type"));
         }
         add("SelfHostedShootExposure", pool.at("controlPlane/exposure/extension/type"));
-        for kind in ["BackupBucket", "BackupEntry"] {
-            add(kind, pool.at("controlPlane/backup/provider"));
-        }
     }
     for provider in spec.at("dns/providers").items() {
         if provider.get("primary").flag() == Some(true) && provider.get("type").str() != "unmanaged" {

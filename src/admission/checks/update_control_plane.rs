@@ -106,7 +106,7 @@ pub(super) fn is_ready(status: &Node<'_>) -> bool {
 
 /// Why the encryption cannot change now, where it has been since the last acceptance.
 fn obstacle(cx: &Cx<'_>, old: &Node<'_>, status: &Node<'_>) -> Option<(String, &'static str)> {
-    let in_use = status.at("credentials/encryptionAtRest/provider/type").text().filter(|t| !t.is_empty()).unwrap_or("aescbc");
+    let in_use = status.at("credentials/encryptionAtRest/provider/type").str();
     let phase = rotation(status);
     if !matches!(phase, "" | "Completed") {
         return Some((format!("the encryption key is being exchanged (`{phase}`)"), "wait until that is done"));

@@ -38,16 +38,13 @@ const AWAKE: [&str; 9] = [
     "rotate-serviceaccount-key-complete",
 ];
 /// The other operations that may be asked for together.
-const TOGETHER: [&str; 9] = [
+const TOGETHER: [&str; 6] = [
     "reconcile",
     "rotate-ca-start",
     "rotate-ca-start-without-workers-rollout",
     "rotate-ca-complete",
     "rotate-observability-credentials",
     "rotate-ssh-keypair",
-    "renew-garden-access-secrets",
-    "renew-workload-identity-tokens",
-    ROLLOUT,
 ];
 /// Operations that come alone.
 const ALONE: [&str; 3] = ["maintain", "retry", "force-in-place-update"];
