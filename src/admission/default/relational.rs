@@ -142,12 +142,11 @@ fn versions(cx: &Cx<'_>, shoot: &mut Value, profile: &Node<'_>, out: &mut Out) {
         let Some(begins) = beginning(&wanted) else { continue };
         let name = root.get("name").str().to_owned();
         let old = before.iter().find(|b| b.get("name").str() == name).map_or_else(Node::absent, |b| b.at("kubernetes/version"));
-        match begins.ok().and_then(|begins| resolve(&begins, old)) {
-            Some(version) => put(pool, "kubernetes/version", version),
-            None => {
-                let node = written.get(i).map_or_else(|| cx.new.clone(), |p| p.at("kubernetes/version"));
-                refuse(out, &node, &wanted);
-            }
+        if let Some(version) = begins.ok().and_then(|begins| resolve(&begins, old)) {
+            put(pool, "kubernetes/version", version);
+        } else {
+            let node = written.get(i).map_or_else(|| cx.new.clone(), |p| p.at("kubernetes/version"));
+            refuse(out, &node, &wanted);
         }
     }
 }
