@@ -32,18 +32,21 @@ mod node;
 mod offer;
 mod parts;
 pub mod policy;
+mod registered;
+mod select;
 mod shared;
 mod source;
 mod stages;
 mod syntax;
 mod versions;
 
-pub use check::World;
+pub use check::{Foreign, World};
 pub use codes::CODES;
 pub use evaluate::Memory;
 pub use judge::{Case, judge};
 pub(crate) use node::Node;
 pub(crate) use offer::profile_of;
+pub(crate) use select::selects;
 pub use source::{Extent, Gates};
 
 /// The annotation by which a person says that an object may be deleted.

@@ -38,8 +38,8 @@ pub(super) struct Judgement {
     pub until: Option<i64>,
 }
 
-/// Fills in defaults and applies every rule within an extent, in Gardener's order: what plugins fill in, static validation, what
-/// plugins refuse, and what only espalier minds. Everything is collected. The findings have no places in a text.
+/// Fills in defaults and applies every rule within an extent, in Gardener's order: what plugins fill in and need for it, static
+/// validation, what plugins refuse, and what only espalier minds. Everything is collected. The findings have no places in a text.
 #[must_use]
 pub fn judge(case: &Case<'_>, world: &World, extent: Extent) -> (Arc<Value>, Findings) {
     let Judgement { manifest, raised, .. } = evaluate(case, world, extent);
@@ -72,15 +72,19 @@ pub(super) fn evaluate(case: &Case<'_>, world: &World, extent: Extent) -> Judgem
         users: &users,
         until: &until,
     };
-    let manifest = Arc::new(default::apply(&cx(raw.clone()), &mut out, extent));
-    let cx = cx(Node::root(&manifest));
-    for (source, code, check) in rules_for(owner.kind).iter().filter(|(source, ..)| source.extent() <= extent) {
-        out.speak_for(Code::new(code), *source);
-        check(&cx, &mut out);
-    }
-    drop((cx, before));
+    let look = |cx: &Cx<'_>, out: &mut Out, first: bool| {
+        let within = |source: Source| source.extent() <= extent && source.comes_first() == first;
+        for (source, code, check) in rules_for(owner.kind).iter().filter(|(source, ..)| within(*source)) {
+            out.speak_for(Code::new(code), *source);
+            check(cx, out);
+        }
+    };
+    look(&cx(raw.clone()), &mut out, true);
+    let manifest = default::apply(&cx(raw.clone()), case.old.map(Arc::as_ref), &mut out, extent);
+    look(&cx(Node::root(&manifest)), &mut out, false);
+    drop(before);
     Judgement {
-        manifest,
+        manifest: Arc::new(default::stored(manifest, owner)),
         old,
         raised: up_to_refusal(out.raised),
         reads: reads.into_inner(),

@@ -50,11 +50,6 @@ pub(crate) fn is_amount(node: &Node<'_>) -> bool {
     amount(node).is_some_and(|a| !a.is_negative())
 }
 
-/// Whether an amount is zero, or absent.
-pub(crate) fn is_zero(node: &Node<'_>) -> bool {
-    amount(node).is_none_or(Quantity::is_zero)
-}
-
 /// An amount: quantities are texts, but whole numbers are accepted, too.
 pub(crate) fn amount(node: &Node<'_>) -> Option<Quantity> {
     node.text().map(str::to_owned).or_else(|| node.int().map(|n| n.to_string())).and_then(|text| text.parse().ok())

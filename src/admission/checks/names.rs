@@ -45,6 +45,7 @@ fn shoot_length(cx: &Cx<'_>, out: &mut Out) {
     if cx.is_new() && length > TOGETHER {
         let left = TOGETHER.saturating_sub(project.chars().count());
         out.invalid(&cx.new.at("metadata/name"), format!("`{project}` and `{shoot}` have {length} characters together, at most {TOGETHER} are possible"))
+            .field("name")
             .help(format!("shoots of project `{project}` may have names of up to {left} characters"));
     }
 }
