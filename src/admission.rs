@@ -19,6 +19,7 @@ use serde_json::Value;
 use crate::finding::{Code, Finding, Findings, Place, Pointer};
 use crate::landscape::{Distances, Kind, Landscape, Owner};
 
+mod capable;
 mod check;
 mod checks;
 mod codes;
@@ -26,18 +27,26 @@ mod default;
 mod evaluate;
 mod gone;
 mod judge;
+mod measure;
 mod node;
 mod offer;
+mod parts;
 pub mod policy;
+mod registered;
+mod select;
+mod shared;
 mod source;
+mod stages;
 mod syntax;
+mod versions;
 
-pub use check::World;
+pub use check::{Foreign, World};
 pub use codes::CODES;
 pub use evaluate::Memory;
 pub use judge::{Case, judge};
 pub(crate) use node::Node;
 pub(crate) use offer::profile_of;
+pub(crate) use select::selects;
 pub use source::{Extent, Gates};
 
 /// The annotation by which a person says that an object may be deleted.

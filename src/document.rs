@@ -57,6 +57,8 @@ pub struct Parsed {
     pub findings: Findings,
     /// The documents that could not be used, in order.
     pub broken: Vec<Broken>,
+    /// Those of them whose only mistake is a key that is given twice, with the first of its values: to say what else is wrong.
+    pub repetitive: Vec<Arc<Document>>,
 }
 
 /// A document that is there and cannot be used.
@@ -164,6 +166,15 @@ impl Document {
             range.end = self.text[range.clone()].find(['\r', '\n']).map_or(range.end, |n| range.start + n);
         }
         Place { path: self.path.clone(), span: Some(self.resolve(range)), pointer: pointer.clone(), note: String::new() }
+    }
+
+    /// What kubectl reads at a field whose text is a string for us; `None` if it reads the same, as it does what is in quotes.
+    #[must_use]
+    pub(crate) fn as_kubectl_reads(&self, pointer: &Pointer, text: &str) -> Option<Value> {
+        let read = scalar::of_kubectl(text)?;
+        let index = self.index_of_spans();
+        let node = index.find(pointer)?;
+        (self.text.get(index.range(node, On::Value)) == Some(text)).then_some(read)
     }
 
     /// The text of the whole file with these edits made to this document, in order. Comments, layout, line ends and every other

@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::effective_profile;
 use super::node::Node;
 use super::source::{Gates, Source};
+use super::{effective_profile, registered};
 use crate::finding::{Cause, Code, ErrorType, On, Pointer, Severity};
 use crate::landscape::{Kind, Owner};
 
@@ -248,6 +248,17 @@ pub(crate) enum Seen<'a> {
     Missing,
 }
 
+/// What is known of an object of a kind that a landscape does not describe.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Elsewhere<'a> {
+    /// It is there.
+    Found(&'a Value),
+    /// It is not there.
+    Missing,
+    /// Nobody knows: Git does not hold it.
+    Unknown,
+}
+
 impl<'a> Seen<'a> {
     /// The manifest, if there is one.
     pub(crate) fn manifest(self) -> Option<&'a Value> {
@@ -275,16 +286,59 @@ pub struct World {
     pub(crate) accepted: Arc<BTreeMap<Owner, Arc<Value>>>,
     /// Accepted objects by the object that they refer to.
     pub(crate) users: BTreeMap<Owner, Vec<Owner>>,
+    /// Objects of kinds that a landscape does not describe, where they are known: Secrets, ConfigMaps and namespaces.
+    pub(crate) foreign: Option<BTreeMap<Foreign, Arc<Value>>>,
+    /// What every registration together is responsible for.
+    pub(crate) registered: Option<Arc<Value>>,
+    /// Whether what was accepted before comes with its status. In Git nothing has one.
+    pub(crate) stateful: bool,
+}
+
+/// Which object of a kind that a landscape does not describe.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Foreign {
+    /// The kind: `Secret`.
+    pub kind: String,
+    /// The namespace, if it has one.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+}
+
+impl Foreign {
+    /// An object of this kind, namespace and name.
+    #[must_use]
+    pub fn new(kind: &str, namespace: &str, name: &str) -> Self {
+        Self { kind: kind.to_owned(), namespace: namespace.to_owned(), name: name.to_owned() }
+    }
 }
 
 impl World {
-    /// A world of these objects, under these feature gates.
+    /// A world of these objects, under these feature gates; what was accepted before comes with its status.
     #[must_use]
     pub fn new(landscape: &str, objects: BTreeMap<Owner, Arc<Value>>, gates: Gates) -> Self {
-        let mut world = Self { landscape: landscape.to_owned(), gates, objects, ..Self::default() };
+        let mut world = Self { landscape: landscape.to_owned(), gates, objects, stateful: true, ..Self::default() };
         world.merge_profiles(Kind::CloudProfile);
         world.merge_profiles(Kind::NamespacedCloudProfile);
+        world.gather_registrations();
         world
+    }
+
+    /// With these objects of kinds that a landscape does not describe, and no others of their kinds.
+    #[must_use]
+    pub fn beside(mut self, foreign: BTreeMap<Foreign, Arc<Value>>) -> Self {
+        self.foreign = Some(foreign);
+        self
+    }
+
+    /// Puts together what the registrations are responsible for.
+    pub(crate) fn gather_registrations(&mut self) {
+        self.registered = registered::gathered(&self.objects);
+    }
+
+    /// What is known under a key: an object, or what is gathered from several.
+    pub(crate) fn known(&self, owner: &Owner) -> Option<&Arc<Value>> {
+        if *owner == registered::key() { self.registered.as_ref() } else { self.objects.get(owner) }
     }
 
     /// Puts together the profiles of a kind.
@@ -338,6 +392,33 @@ impl<'a> Cx<'a> {
             None if self.world.held.contains(owner) => Seen::Held,
             None => Seen::Missing,
         }
+    }
+
+    /// What all registrations together are responsible for; none if the landscape has no registrations.
+    pub(crate) fn registered(&self) -> Option<Node<'a>> {
+        let found = self.world.registered.as_ref();
+        self.reads.borrow_mut().insert(registered::key(), found.cloned());
+        found.map(|value| Node::root(value))
+    }
+
+    /// An object of a kind that a landscape does not describe.
+    pub(crate) fn foreign(&self, kind: &str, namespace: &str, name: &str) -> Elsewhere<'a> {
+        match self.world.foreign.as_ref() {
+            None => Elsewhere::Unknown,
+            Some(known) => known.get(&Foreign::new(kind, namespace, name)).map_or(Elsewhere::Missing, |v| Elsewhere::Found(v)),
+        }
+    }
+
+    /// All objects of a kind in a namespace, of a kind that a landscape does not describe; none where they are not known.
+    pub(crate) fn foreigners(&self, kind: &str, namespace: &str) -> impl Iterator<Item = Node<'a>> {
+        let of = move |key: &Foreign| key.kind == kind && key.namespace == namespace;
+        self.world.foreign.iter().flatten().filter(move |(key, _)| of(key)).map(|(_, value)| Node::root(value))
+    }
+
+    /// The accepted objects of a kind. A verdict that used them is not kept: it would not notice a new one.
+    pub(crate) fn accepted(&self, kind: Kind) -> impl Iterator<Item = (&'a Owner, &'a Value)> {
+        self.until.replace(Some(i64::MIN));
+        self.world.accepted.iter().filter(move |(owner, _)| owner.kind == kind).map(|(owner, value)| (owner, value.as_ref()))
     }
 
     /// A cloud profile as a shoot sees it.

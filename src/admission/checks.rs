@@ -15,14 +15,19 @@ macro_rules! checks {
 }
 
 checks! {
-    metadata, names, references, networks, versions, machines, workers, workerless, kubernetes, hibernation, maintenance, dns, immutable, deletion,
-    profiles, seeds, projects, bindings, not_yet,
+    metadata, names, references, placement, networks, versions, machines, workers, pool_settings, self_hosted, workerless, kubernetes,
+    api_server, api_plugins, feature_gates, autoscaler, kubelet, addons, hibernation, maintenance, dns, immutable, deletion,
+    profiles, profile_images, profile_machines, profile_namespaced, profile_versions,
+    seeds, seed_dns, seed_networks, seed_settings, seed_update, projects, bindings, not_yet,
+    annotations, members, quotas, exposure_classes, registrations, deployments, workload_identities, managed_seeds, agents,
+    update_spec, update_versions, update_pools, update_control_plane, update_operations,
+    plugin_references, plugin_extensions, plugin_tolerations, plugin_dns, plugin_quota, plugin_scheduling, plugin_shoot,
 }
 
 mod prelude {
-    pub(super) use super::super::check::{Cx, Out, Seen, listed, rules};
+    pub(super) use super::super::check::{Cx, Elsewhere, Out, Seen, listed, rules};
     pub(super) use super::super::node::Node;
-    pub(super) use super::super::source::Source::{Espalier, Plugin};
+    pub(super) use super::super::source::Source::{Espalier, Mutation, Plugin};
     pub(super) use super::super::{offer, syntax};
     pub(super) use crate::landscape::{Kind, Owner};
 }

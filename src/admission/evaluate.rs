@@ -120,7 +120,7 @@ fn holds(
     world: &World,
 ) -> bool {
     let (from, until) = kept.valid;
-    let reads = || kept.verdict.reads.iter().all(|(read, value)| same_maybe(value.as_ref(), world.objects.get(read)));
+    let reads = || kept.verdict.reads.iter().all(|(read, value)| same_maybe(value.as_ref(), world.known(read)));
     let users = || {
         kept.verdict.users.as_ref().is_none_or(|users| {
             let now = world.users_of(owner);
@@ -231,6 +231,9 @@ fn stand_in(world: &mut World, kind: Kind, landscape: &Landscape, accepted: &Acc
     }
     if matches!(kind, Kind::CloudProfile | Kind::NamespacedCloudProfile) {
         world.merge_profiles(kind);
+    }
+    if kind == Kind::ControllerRegistration {
+        world.gather_registrations();
     }
 }
 

@@ -10,7 +10,7 @@ use super::check::{Check, Cx, Out, Raised, Reads, Users, World};
 use super::default;
 use super::node::Node;
 use super::source::{Extent, Source};
-use crate::finding::{Code, Finding, Findings};
+use crate::finding::{Code, ErrorType, Finding, Findings};
 use crate::landscape::{Kind, Owner};
 
 /// An object to be judged.
@@ -38,8 +38,8 @@ pub(super) struct Judgement {
     pub until: Option<i64>,
 }
 
-/// Fills in defaults and applies every rule within an extent, in Gardener's order: what plugins fill in, static validation, what
-/// plugins refuse, and what only espalier minds. Everything is collected. The findings have no places in a text.
+/// Fills in defaults and applies every rule within an extent, in Gardener's order: what plugins fill in and need for it, static
+/// validation, what plugins refuse, and what only espalier minds. Everything is collected. The findings have no places in a text.
 #[must_use]
 pub fn judge(case: &Case<'_>, world: &World, extent: Extent) -> (Arc<Value>, Findings) {
     let Judgement { manifest, raised, .. } = evaluate(case, world, extent);
@@ -72,21 +72,44 @@ pub(super) fn evaluate(case: &Case<'_>, world: &World, extent: Extent) -> Judgem
         users: &users,
         until: &until,
     };
-    let manifest = Arc::new(default::apply(&cx(raw.clone()), &mut out, extent));
-    let cx = cx(Node::root(&manifest));
-    for (source, code, check) in rules_for(owner.kind).iter().filter(|(source, ..)| source.extent() <= extent) {
-        out.speak_for(Code::new(code), *source);
-        check(&cx, &mut out);
-    }
-    drop((cx, before));
+    let look = |cx: &Cx<'_>, out: &mut Out, first: bool| {
+        let within = |source: Source| source.extent() <= extent && source.comes_first() == first;
+        for (source, code, check) in rules_for(owner.kind).iter().filter(|(source, ..)| within(*source)) {
+            out.speak_for(Code::new(code), *source);
+            check(cx, out);
+        }
+    };
+    look(&cx(raw.clone()), &mut out, true);
+    let manifest = default::apply(&cx(raw.clone()), case.old.map(Arc::as_ref), &mut out, extent);
+    look(&cx(Node::root(&manifest)), &mut out, false);
+    drop(before);
     Judgement {
-        manifest,
+        manifest: Arc::new(default::stored(manifest, owner)),
         old,
-        raised: out.raised,
+        raised: up_to_refusal(out.raised),
         reads: reads.into_inner(),
         users: users.into_inner(),
         until: until.into_inner(),
     }
+}
+
+/// What static validation says about an object that is a part of another one.
+pub(super) fn statically(cx: &Cx<'_>) -> Vec<Raised> {
+    let mut out = Out::new(Code::new("INTERNAL-ERROR"));
+    for (source, code, check) in rules_for(cx.owner.kind).iter().filter(|(source, ..)| source.extent() == Extent::Static) {
+        out.speak_for(Code::new(code), *source);
+        check(cx, &mut out);
+    }
+    out.raised
+}
+
+/// A request that contradicts its object, or one that cannot be converted, is refused before anything else is looked at.
+fn up_to_refusal(mut raised: Vec<Raised>) -> Vec<Raised> {
+    let refuses = |r: &Raised| matches!(r.error, Some(ErrorType::BadRequest | ErrorType::ConversionError));
+    if raised.iter().any(refuses) {
+        raised.retain(refuses);
+    }
+    raised
 }
 
 /// One function of a rule: who asks for it, and under which code it speaks.

@@ -34,10 +34,12 @@ impl<'a> Node<'a> {
         path.split('/').fold(self.clone(), |node, key| node.get(key))
     }
 
-    /// The items of a list; none if this is no list.
+    /// The items of a list; none if this is no list. One that is `null` says nothing.
     pub(crate) fn items(&self) -> Vec<Self> {
         let list = self.value.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        list.iter().enumerate().map(|(i, v)| Self { value: Some(v), pointer: self.pointer.index(i) }).collect()
+        let item =
+            |(i, value): (usize, &'a Value)| Self { value: Some(value).filter(|v| !v.is_null()), pointer: self.pointer.index(i) };
+        list.iter().enumerate().map(item).collect()
     }
 
     /// The entries of a map in key order; none if this is no map.
@@ -151,8 +153,12 @@ pub(crate) fn section<'a>(manifest: &'a mut Value, path: &str) -> Option<&'a mut
     at.as_object_mut()
 }
 
-/// The items of the list at `path`, to change them; none if there is no list.
+/// The maps of the list at `path`, to change them; none if there is no list. One that is `null` is an empty one.
 pub(crate) fn list<'a>(manifest: &'a mut Value, path: &str) -> &'a mut [Value] {
     let pointer = format!("/{path}");
-    manifest.pointer_mut(&pointer).and_then(Value::as_array_mut).map(Vec::as_mut_slice).unwrap_or_default()
+    let items = manifest.pointer_mut(&pointer).and_then(Value::as_array_mut).map(Vec::as_mut_slice).unwrap_or_default();
+    for item in items.iter_mut().filter(|item| item.is_null()) {
+        *item = Value::Object(Map::new());
+    }
+    items
 }

@@ -44,13 +44,17 @@ pub(crate) struct Offer<'a> {
     pub node: Node<'a>,
 }
 
-/// Parses a version the way profiles write them: a leading `v` is dropped, missing numbers are zeros.
+/// Parses a version the way profiles write them: a leading `v` and leading zeros are dropped, missing numbers are zeros.
 pub(crate) fn version(text: &str) -> Option<Version> {
     let text = text.strip_prefix('v').unwrap_or(text);
     let (numbers, rest) = text.find(['-', '+']).map_or((text, ""), |at| text.split_at(at));
     let mut parts: Vec<&str> = numbers.split('.').collect();
     if parts.is_empty() || parts.len() > 3 {
         return None;
+    }
+    for part in &mut parts {
+        let digits = part.trim_start_matches('0');
+        *part = if digits.is_empty() && !part.is_empty() { "0" } else { digits };
     }
     parts.resize(3, "0");
     Version::parse(&format!("{}{rest}", parts.join("."))).ok()
@@ -103,6 +107,7 @@ fn named(classification: &str) -> Class {
         "preview" => Class::Preview,
         "deprecated" => Class::Deprecated,
         "expired" => Class::Expired,
+        "unavailable" => Class::Unavailable,
         _ => Class::Supported,
     }
 }
@@ -200,7 +205,8 @@ mod tests {
     fn versions_are_read_as_profiles_write_them() {
         assert_eq!(version("v1.33"), Some(Version::new(1, 33, 0)));
         assert_eq!(version("1877.3.0"), Some(Version::new(1877, 3, 0)));
-        assert_eq!(version("1.2.3.4"), None);
+        assert_eq!(version("01.033.0"), Some(Version::new(1, 33, 0)));
+        assert_eq!(version("1.2.3.4").or(version("1..2")).or(version("")), None);
         assert!(has_prefix(&Version::new(1, 33, 4), "1.33") && has_prefix(&Version::new(1, 33, 4), ""));
         assert!(!has_prefix(&Version::new(1, 33, 4), "1.3"));
     }

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 pub(crate) enum Source {
     /// Gardener's static validation: needs nothing but the object and what was accepted before.
     Static,
+    /// The admission plugin of this name, before static validation: what it cannot fill in, because something else is missing.
+    Mutation(&'static str),
     /// The admission plugin of this name: may look at other objects.
     Plugin(&'static str),
     /// Only espalier: Gardener would accept.
@@ -17,7 +19,7 @@ impl Source {
     /// The plugin's name.
     pub(crate) const fn plugin(self) -> Option<&'static str> {
         match self {
-            Self::Plugin(name) => Some(name),
+            Self::Mutation(name) | Self::Plugin(name) => Some(name),
             Self::Static | Self::Espalier => None,
         }
     }
@@ -26,17 +28,25 @@ impl Source {
     pub(crate) const fn extent(self) -> Extent {
         match self {
             Self::Static => Extent::Static,
-            Self::Plugin(_) => Extent::Gardener,
+            Self::Mutation(_) | Self::Plugin(_) => Extent::Gardener,
             Self::Espalier => Extent::Everything,
         }
     }
 
-    /// Where rules of this source stand in line: static validation, then the plugins in Gardener's order, then our own.
+    /// Whether rules of this source are looked at before the object is filled in.
+    pub(super) const fn comes_first(self) -> bool {
+        matches!(self, Self::Mutation(_))
+    }
+
+    /// Where rules of this source stand in line: what plugins need to fill in, static validation, what the plugins refuse, in
+    /// Gardener's order, then our own.
     pub(super) fn rank(self) -> usize {
+        let place = |name| PLUGINS.iter().position(|plugin| *plugin == name).unwrap_or(PLUGINS.len());
         match self {
-            Self::Static => 0,
-            Self::Plugin(name) => 1 + PLUGINS.iter().position(|plugin| *plugin == name).unwrap_or(PLUGINS.len()),
-            Self::Espalier => PLUGINS.len() + 2,
+            Self::Mutation(name) => place(name),
+            Self::Static => PLUGINS.len() + 1,
+            Self::Plugin(name) => PLUGINS.len() + 2 + place(name),
+            Self::Espalier => 2 * PLUGINS.len() + 3,
         }
     }
 }
@@ -49,8 +59,6 @@ const PLUGINS: &[&str] = &[
     "ShootExposureClass",
     "ShootDNS",
     "ShootManagedSeed",
-    "ManagedSeedShoot",
-    "ManagedSeed",
     "ShootQuotaValidator",
     "ShootMutator",
     "ShootValidator",
@@ -59,7 +67,10 @@ const PLUGINS: &[&str] = &[
     "NamespacedCloudProfileValidator",
     "ProjectValidator",
     "DeletionConfirmation",
+    "FinalizerRemoval",
     "CustomVerbAuthorizer",
+    "ManagedSeed",
+    "ManagedSeedShoot",
 ];
 
 /// How much of admission an object goes through: each step includes those before it.

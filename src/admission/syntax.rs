@@ -50,13 +50,8 @@ pub(crate) fn is_amount(node: &Node<'_>) -> bool {
     amount(node).is_some_and(|a| !a.is_negative())
 }
 
-/// Whether an amount is zero, or absent.
-pub(crate) fn is_zero(node: &Node<'_>) -> bool {
-    amount(node).is_none_or(Quantity::is_zero)
-}
-
 /// An amount: quantities are texts, but whole numbers are accepted, too.
-fn amount(node: &Node<'_>) -> Option<Quantity> {
+pub(crate) fn amount(node: &Node<'_>) -> Option<Quantity> {
     node.text().map(str::to_owned).or_else(|| node.int().map(|n| n.to_string())).and_then(|text| text.parse().ok())
 }
 
@@ -95,4 +90,52 @@ pub(crate) fn duration(text: &str) -> Option<f64> {
         rest = after;
     }
     (!text.is_empty()).then_some(sign * seconds)
+}
+
+/// Whether a text is a constraint on versions as Gardener reads it: `>= 1.30, < 1.34 || ~1.36`, `1.32.x`, `1.30 - 1.32`.
+pub(crate) fn is_constraint(text: &str) -> bool {
+    text.split("||").all(|part| terms(part).is_some())
+}
+
+/// Reads comparisons one after the other; none if something else is among them.
+fn terms(text: &str) -> Option<()> {
+    let mut rest = text.trim_start();
+    loop {
+        let operator = ["=>", ">=", "=<", "<=", "!=", "~>", "=", ">", "<", "~", "^"].into_iter().find(|op| rest.starts_with(op));
+        rest = operator.and_then(|op| rest.strip_prefix(op)).unwrap_or(rest).trim_start();
+        let end = rest.find(|c: char| c.is_whitespace() || c == ',').unwrap_or(rest.len());
+        let (version, after) = rest.split_at(end);
+        is_partial_version(version).then_some(())?;
+        rest = after.trim_start_matches(char::is_whitespace);
+        rest = rest.strip_prefix(',').or_else(|| rest.strip_prefix("- ")).unwrap_or(rest).trim_start();
+        if rest.is_empty() {
+            return after.trim().is_empty().then_some(());
+        }
+    }
+}
+
+/// A version in which numbers may be missing, or be `x` or `*`.
+fn is_partial_version(text: &str) -> bool {
+    let text = text.strip_prefix('v').unwrap_or(text);
+    let (text, build) = text.split_once('+').map_or((text, None), |(text, build)| (text, Some(build)));
+    let (numbers, release) = text.split_once('-').map_or((text, None), |(text, release)| (text, Some(release)));
+    let parts: Vec<&str> = numbers.split('.').collect();
+    let number = |part: &&str| !part.is_empty() && part.chars().all(|c| c.is_ascii_digit() || matches!(c, 'x' | 'X' | '*'));
+    let words = |text: &str| text.split('.').all(|w| !w.is_empty() && w.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'));
+    parts.len() <= 3 && parts.iter().all(number) && release.is_none_or(words) && build.is_none_or(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn constraints_on_versions() {
+        for fine in [">= 1.30", "~1.32", "1.32.x", ">= 1.30, < 1.40", ">1.30 <1.33 || ^2", "1.30 - 1.32", "*"] {
+            assert!(is_constraint(fine), "{fine}");
+        }
+        for wrong in ["", "foo", ">=", ">= 1.30,", "1.2.3.4", "UPPER_case!", "1.30 ||"] {
+            assert!(!is_constraint(wrong), "{wrong}");
+        }
+    }
 }

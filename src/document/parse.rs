@@ -43,7 +43,7 @@ fn read(path: &RepoPath, text: Arc<str>, budget: &Budget) -> Parsed {
         }
         // Said once, and true of all that follow.
         piece.failed |= index > budget.documents;
-        let Piece { findings, failed, ambiguous_identity, .. } = piece;
+        let Piece { findings, failed, garbled, ambiguous_identity, .. } = piece;
         let room = MOST_FINDINGS.saturating_sub(parsed.findings.0.len()).max(1);
         let mut errors_first = findings;
         if errors_first.len() > room {
@@ -51,21 +51,21 @@ fn read(path: &RepoPath, text: Arc<str>, budget: &Budget) -> Parsed {
             errors_first.truncate(room);
         }
         parsed.findings.extend(Findings(errors_first));
+        let document = |value: Value, range: Range<usize>| {
+            let (path, text, value) = (path.clone(), Arc::clone(&text), Arc::new(value));
+            Arc::new(Document { path, index, text, range, value, spans: OnceLock::new() })
+        };
         match value {
-            Some(value) if !failed => parsed.documents.push(Arc::new(Document {
-                path: path.clone(),
-                index,
-                text: Arc::clone(&text),
-                range,
-                value: Arc::new(value),
-                spans: OnceLock::new(),
-            })),
+            Some(value) if !failed => parsed.documents.push(document(value, range)),
             value => {
                 let known = match &value {
                     Some(value) if !ambiguous_identity => identity::of_value(value),
                     _ => identity::of_text(&text[range.clone()]),
                 };
-                parsed.broken.push(Broken { index, identity: known, span: locate(&text, range) });
+                parsed.broken.push(Broken { index, identity: known, span: locate(&text, range.clone()) });
+                if let Some(value) = value.filter(|_| !garbled && index <= budget.documents) {
+                    parsed.repetitive.push(document(value, range));
+                }
             }
         }
         index += 1;
@@ -92,7 +92,7 @@ fn undecodable(path: &RepoPath, bytes: &[u8], valid: usize) -> Parsed {
         .map(|(index, range)| Broken { index, identity: identity::of_text(&lossy[range.clone()]), span: locate(&lossy, range) })
         .collect();
     let broken = if broken.is_empty() { vec![Broken { index: 0, identity: None, span }] } else { broken };
-    Parsed { documents: Vec::new(), findings: Findings(vec![finding]), broken }
+    Parsed { findings: Findings(vec![finding]), broken, ..Parsed::default() }
 }
 
 fn has_content(piece: &str) -> bool {
@@ -139,6 +139,8 @@ struct Piece<'a> {
     budget: &'a Budget,
     findings: Vec<Finding>,
     failed: bool,
+    /// It failed by more than keys that are given twice.
+    garbled: bool,
     ambiguous_identity: bool,
     frames: Vec<Frame>,
     nodes: usize,
@@ -153,6 +155,7 @@ impl<'a> Piece<'a> {
             budget,
             findings: Vec::new(),
             failed: false,
+            garbled: false,
             ambiguous_identity: false,
             frames: Vec::new(),
             nodes: 0,
@@ -321,7 +324,7 @@ impl<'a> Piece<'a> {
         match scalar::resolve(text) {
             Plain::Clear(value) => value,
             Plain::Ambiguous(kind) => {
-                let message = format!("`{text}` is a string here, but kubectl reads {kind}");
+                let message = format!("`{text}` is a string for some readers, and kubectl reads {kind}");
                 let help = format!("write \"{text}\" for the string");
                 self.find(Finding::warning(Code::new("DOC-YAML11-AMBIGUOUS"), message).help(help), at.clone());
                 Value::String(text.to_owned())
@@ -368,6 +371,11 @@ impl<'a> Piece<'a> {
         }
     }
 
+    /// Whether this is written as JSON, of which an API server tells the whole way to a key.
+    fn is_json(&self) -> bool {
+        self.text[self.range.clone()].trim_start().starts_with('{')
+    }
+
     fn duplicate(&mut self, text: &str, at: &Range<usize>) {
         let pointer = self.pointer();
         // Doubt about these fields is doubt about whose document this is.
@@ -375,7 +383,7 @@ impl<'a> Piece<'a> {
             self.ambiguous_identity = true;
         }
         let finding = Finding::error(Code::new("DOC-DUPLICATE-KEY"), format!("the key `{text}` is given twice"))
-            .cause(ErrorType::DuplicateField, text);
+            .cause(ErrorType::DuplicateField, if self.is_json() { pointer.field() } else { text.to_owned() });
         if !self.has_room() {
             return self.find(finding, at.clone());
         }
@@ -473,6 +481,7 @@ impl<'a> Piece<'a> {
 
     fn find(&mut self, mut finding: Finding, at: Range<usize>) {
         let error = finding.severity == Severity::Error;
+        let repeats = finding.code.as_str() == "DOC-DUPLICATE-KEY";
         if error && finding.cause.is_none() {
             finding = finding.cause(ErrorType::DecodeError, "");
         }
@@ -483,6 +492,7 @@ impl<'a> Piece<'a> {
             self.findings.push(finding.at(Place { path: self.path.clone(), span, pointer, note: String::new() }));
         }
         self.failed |= error;
+        self.garbled |= error && !repeats;
     }
 }
 

@@ -25,6 +25,32 @@ pub(super) fn resolve(text: &str) -> Plain {
     }
 }
 
+/// What kubectl reads, where a plain text is a string for us.
+pub(super) fn of_kubectl(text: &str) -> Option<Value> {
+    let Plain::Ambiguous(_) = resolve(text) else { return None };
+    match text.to_ascii_lowercase().as_str() {
+        "y" | "yes" | "on" => return Some(true.into()),
+        "n" | "no" | "off" => return Some(false.into()),
+        _ => {}
+    }
+    let bare: String = text.chars().filter(|c| *c != '_').collect();
+    let (sign, unsigned) = bare.strip_prefix('-').map_or((1, bare.as_str()), |rest| (-1, rest));
+    let unsigned = unsigned.strip_prefix('+').unwrap_or(unsigned);
+    let octal = unsigned.len() > 1 && unsigned.starts_with('0') && unsigned.bytes().all(|b| (b'0'..b'8').contains(&b));
+    let whole = match radix(unsigned) {
+        Some(radix) => i64::from_str_radix(&unsigned[2..], radix),
+        None if octal => i64::from_str_radix(unsigned, 8),
+        None => unsigned.parse(),
+    };
+    match whole {
+        Ok(n) => Some((sign * n).into()),
+        Err(_) => match float(&bare) {
+            Plain::Clear(value) => Some(value),
+            Plain::Ambiguous(_) | Plain::Unrepresentable => None,
+        },
+    }
+}
+
 /// Whether any reader, ours, kubectl's or an old YAML 1.1 one, takes this plain text for something else than a string.
 pub(super) fn is_special(text: &str) -> bool {
     resolve(text) != Plain::Clear(Value::String(text.to_owned())) || is_legacy(text)

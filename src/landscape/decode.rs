@@ -6,15 +6,22 @@ use serde_json::Value;
 use super::nearest::nearest;
 use super::schema::{Scalar, Shape, shape};
 use super::shape::{is_duration, is_time};
-use super::{Kind, Owner};
+use super::{Kind, Owner, controller_deployment};
 use crate::document::Document;
 use crate::finding::{Code, ErrorType, Finding, Findings, On, Pointer};
 use crate::value::Quantity;
 
 /// Checks a value against the shape of its kind and drops fields that are null, which is how manifests say that they are absent.
+///
+/// In lists and maps `null` is the empty value of their type, as Go reads it.
 pub(super) fn check(kind: Kind, owner: &Owner, value: &mut Value, document: &Document) -> Findings {
-    let mut walk = Walk { document, owner: owner.to_string(), findings: Findings::default() };
+    let version = value.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
+    let foreign: &[&str] = if kind == Kind::ControllerDeployment { controller_deployment::foreign_fields(version) } else { &[] };
+    let mut walk = Walk { document, owner: owner.to_string(), foreign, findings: Findings::default() };
     walk.visit(shape(kind), value, &Pointer::root());
+    if kind == Kind::ControllerDeployment {
+        walk.chart(value);
+    }
     walk.findings
 }
 
@@ -39,31 +46,45 @@ pub(super) fn typed<T: DeserializeOwned>(owner: &Owner, value: &Value, document:
 struct Walk<'a> {
     document: &'a Document,
     owner: String,
+    /// Fields of the kind that its version does not have.
+    foreign: &'static [&'static str],
     findings: Findings,
 }
 
 impl Walk<'_> {
     fn visit(&mut self, shape: &Shape, value: &mut Value, at: &Pointer) {
+        if let (Shape::Scalar(_) | Shape::Choice(_), Value::String(text)) = (shape, &*value)
+            && let Some(read) = self.document.as_kubectl_reads(at, text)
+        {
+            if !fits(shape, &read) {
+                return self.misread(shape, text, &read, at);
+            }
+            *value = read;
+        }
         match (shape, value) {
             (Shape::Any, _) => {}
             (Shape::Object(fields), Value::Object(map)) => {
+                let foreign = if at.as_str().is_empty() { self.foreign } else { &[] };
+                let is_known = |key: &&str| !foreign.contains(key);
                 for (key, inner) in map.iter_mut() {
-                    match fields.get(key) {
+                    match fields.get(key).filter(|_| is_known(&key.as_str())) {
+                        // A null is no value, but the field must exist.
                         Some(_) if inner.is_null() => {}
                         Some(field) => self.visit(field, inner, &at.key(key)),
-                        None => self.unknown(key, fields.keys().map(String::as_str), at),
+                        None => self.unknown(key, fields.keys().map(String::as_str).filter(is_known), at),
                     }
                 }
                 map.retain(|_, inner| !inner.is_null());
             }
             (Shape::Map(inner), Value::Object(map)) => {
-                map.retain(|_, value| !value.is_null());
                 for (key, value) in map {
+                    zero(inner, value);
                     self.visit(inner, value, &at.key(key));
                 }
             }
             (Shape::List(inner), Value::Array(list)) => {
                 for (index, value) in list.iter_mut().enumerate() {
+                    zero(inner, value);
                     self.visit(inner, value, &at.index(index));
                 }
             }
@@ -78,6 +99,20 @@ impl Walk<'_> {
                     self.format(*scalar, text, at);
                 }
             }
+        }
+    }
+
+    /// A packed chart is bytes in base64.
+    fn chart(&mut self, value: &Value) {
+        let at = Pointer::from("/helm/rawChart");
+        if value.pointer(at.as_str()).and_then(Value::as_str).is_some_and(|chart| !controller_deployment::is_base64(chart)) {
+            self.findings.push(
+                Finding::error(Code::new("FIELD-FORMAT"), format!("`{}` must be bytes in base64", at.field()))
+                    .at(self.document.place(&at, On::Value))
+                    .help("write what `helm package … && base64` prints")
+                    .of(&self.owner)
+                    .cause(ErrorType::DecodeError, at.field()),
+            );
         }
     }
 
@@ -119,6 +154,18 @@ impl Walk<'_> {
         }
     }
 
+    /// What is a string for some readers, and something else for kubectl, where that does not fit.
+    fn misread(&mut self, shape: &Shape, text: &str, read: &Value, at: &Pointer) {
+        let message = format!("`{}` must be {}, and kubectl reads `{text}` as {}", at.field(), describe(shape), shown(read));
+        self.findings.push(
+            Finding::error(Code::new("FIELD-TYPE"), message)
+                .at(self.document.place(at, On::Value))
+                .help(format!("put it in quotes if it is a string: \"{text}\""))
+                .of(&self.owner)
+                .cause(ErrorType::DecodeError, at.field()),
+        );
+    }
+
     fn mistyped(&mut self, shape: &Shape, value: &Value, at: &Pointer) {
         let wanted = describe(shape);
         let message = format!("`{}` must be {wanted}, not {}", at.field(), shown(value));
@@ -131,6 +178,30 @@ impl Walk<'_> {
         }
         self.findings.push(finding);
     }
+}
+
+/// Puts the empty value of its shape in the place of null.
+fn zero(shape: &Shape, value: &mut Value) {
+    if !value.is_null() {
+        return;
+    }
+    *value = match shape {
+        Shape::Any => Value::Null,
+        Shape::Object(_) | Shape::Map(_) => Value::Object(serde_json::Map::new()),
+        Shape::List(_) => Value::Array(Vec::new()),
+        Shape::Scalar(Scalar::Text) => "".into(),
+        Shape::Scalar(Scalar::Bool) => false.into(),
+        Shape::Scalar(Scalar::Int32 | Scalar::Int64 | Scalar::Number) => 0.into(),
+        Shape::Scalar(Scalar::Quantity) => "0".into(),
+        Shape::Scalar(Scalar::Duration) => "0s".into(),
+        Shape::Scalar(Scalar::Time) => "0001-01-01T00:00:00Z".into(),
+        Shape::Choice(choices) => {
+            if let Some(first) = choices.first() {
+                zero(first, value);
+            }
+            return;
+        }
+    };
 }
 
 /// Whether a value is of the outer type that a shape asks for.

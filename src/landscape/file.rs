@@ -99,6 +99,9 @@ pub(super) fn read(path: &RepoPath, sorted: &Path, bytes: &[u8]) -> File {
                 }
             }
             file.findings.0.retain(|finding| !own.0.contains(finding));
+            if let Some(document) = parsed.repetitive.iter().find(|document| document.index() == broken.index) {
+                own.extend(decode::check(owner.kind, owner, &mut document.value().clone(), document));
+            }
         }
         let content = if owners.is_empty() { Content::Unknown } else { Content::Broken(owners) };
         file.entries.push(Entry { spot: Spot::Place(place), content, findings: own });

@@ -44,6 +44,8 @@ macro_rules! kinds {
             pub fn of(api_version: &str, kind: &str) -> Option<Self> {
                 match (api_version, kind) {
                     $(($api, stringify!($kind)) => Some(Self::$kind),)*
+                    // The version before, which only differs in how it says the same.
+                    ("core.gardener.cloud/v1beta1", "ControllerDeployment") => Some(Self::ControllerDeployment),
                     _ => None,
                 }
             }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::DesiredObject;
 use super::post::{set, tracking};
 use crate::digest;
-use crate::landscape::{Kind, Owner};
+use crate::landscape::{Kind, Owner, controller_deployment};
 use crate::observed::{
     ACCEPTED_ANNOTATION, ACCEPTED_REVISION_ANNOTATION, COMPONENT_LABEL, DIGEST_ANNOTATION, OWNER_LABEL, TRACKING_ANNOTATION,
     garden_key,
@@ -26,6 +26,7 @@ pub fn object(owner: &Owner, value: &Value, revision: &Revision) -> DesiredObjec
     if !body.is_object() {
         body = json!({});
     }
+    controller_deployment::modernise(&mut body);
     body["apiVersion"] = owner.kind.api_version().into();
     body["kind"] = owner.kind.name().into();
     if let Some(map) = body.as_object_mut() {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::strategy::{Setting, closest};
 use super::{Placement, Rejections, SeedState, Usage};
-use crate::admission::{Admitted, Node, effective_profile, profile_of};
+use crate::admission::{Admitted, Node, effective_profile, profile_of, selects};
 use crate::landscape::{Kind, Owner};
 use crate::value::Cidr;
 
@@ -134,28 +134,7 @@ fn by_shoot(wish: &Wish<'_>, seed: &Candidate<'_>) -> Result<(), String> {
 
 /// A label selector over a seed's labels.
 fn selected(selector: &Node<'_>, seed: &Candidate<'_>) -> Result<(), String> {
-    let labels = seed.manifest.at("metadata/labels");
-    for (key, wanted) in selector.get("matchLabels").entries() {
-        if !labels.get(key).same(&wanted) {
-            return Err(format!("its label `{key}` is {}, not {}", labels.get(key).shown(), wanted.shown()));
-        }
-    }
-    for expression in selector.get("matchExpressions").items() {
-        let (key, operator) = (expression.get("key").str(), expression.get("operator").str());
-        let value = labels.get(key);
-        let listed = expression.get("values").items().iter().any(|v| v.same(&value));
-        let holds = match operator {
-            "In" => listed,
-            "NotIn" => !listed,
-            "Exists" => value.is_set(),
-            "DoesNotExist" => !value.is_set(),
-            _ => false,
-        };
-        if !holds {
-            return Err(format!("its label `{key}` is {}, which `{operator}` does not allow", value.shown()));
-        }
-    }
-    Ok(())
+    selects(selector, &seed.manifest.at("metadata/labels"))
 }
 
 fn by_provider(wish: &Wish<'_>, seed: &Candidate<'_>) -> Result<(), String> {

@@ -288,7 +288,10 @@ fn new_shoots_are_checked() {
         (
             "region",
             &[("region: eu", "region: asia")],
-            &["projects/shop/shoots/prod.yaml:8:11 SHOOT-REGION region `asia` is not offered"],
+            &[
+                "projects/shop/shoots/prod.yaml:8:11 SHOOT-REGION region `asia` is not offered",
+                "projects/shop/shoots/prod.yaml:26:15 SHOOT-ZONE region `asia` has no zones",
+            ],
         ),
         (
             "zone",
@@ -431,7 +434,10 @@ fn changes_are_compared_with_what_was_accepted() {
         (
             "downgrade",
             &[("version: 1.34.6", "version: 1.34.1")],
-            &["projects/shop/shoots/prod.yaml:11:14 SHOOT-VERSION-DOWNGRADE Kubernetes cannot go back from `1.34.6` to `1.34.1`"],
+            &[
+                "projects/shop/shoots/prod.yaml:11:14 SHOOT-VERSION-DOWNGRADE Kubernetes cannot go back from `1.34.6` to `1.34.1`",
+                "projects/shop/shoots/prod.yaml:20:7 SHOOT-POOL-DOWNGRADE pool `pool` cannot go back from `1.34.6` to `1.34.1`",
+            ],
         ),
         (
             "skip",

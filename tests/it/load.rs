@@ -298,7 +298,7 @@ fn finalizers_and_privileged_annotations_are_refused() {
 fn dangling_references_hold_who_refers() {
     let registration = "apiVersion: core.gardener.cloud/v1beta1\nkind: ControllerRegistration\nmetadata: {name: aws}\nspec:\n  deployment:\n    deploymentRefs: [{name: provider-asw}]\n";
     let deployment =
-        "apiVersion: core.gardener.cloud/v1\nkind: ControllerDeployment\nmetadata: {name: provider-aws}\ntype: own\n";
+        "apiVersion: core.gardener.cloud/v1beta1\nkind: ControllerDeployment\nmetadata: {name: provider-aws}\ntype: own\n";
     let binding = "apiVersion: security.gardener.cloud/v1alpha1\nkind: CredentialsBinding\nmetadata: {name: b}\nprovider: {type: aws}\ncredentialsRef: {apiVersion: v1, kind: Secret, name: s, namespace: garden-shop}\nquotas: [{name: small}]\n";
     let (landscape, findings) = check(
         &[("extensions/a.yaml", registration), ("extensions/b.yaml", deployment), ("projects/shop/credentials/b.yaml", binding)],

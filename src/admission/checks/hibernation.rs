@@ -1,33 +1,44 @@
-//! Hibernation: schedules that can be read, and when hibernating is possible.
+//! Hibernation: schedules that can be read.
 
 use super::prelude::*;
 
 rules! {
-    /// A hibernation schedule has a start, an end or both, each a cron expression of five fields, and no two are the same
-    /// (V-178, V-179).
+    /// A hibernation schedule has a start, an end or both, each a cron expression of five fields or a word such as `@daily`, and
+    /// none is there twice in the shoot (V-178, V-179).
     "SHOOT-HIBERNATION-SCHEDULE", "a hibernation schedule cannot be read", Shoot, schedules;
     /// The location of a schedule is a time zone of the tz database, such as `Europe/Berlin` (V-180).
     "SHOOT-HIBERNATION-LOCATION", "a time zone is unknown", Shoot, locations;
-    /// A control plane becomes highly available only while it is awake (V-228).
-    "SHOOT-HIBERNATION-HA", "high availability is asked for in a hibernated cluster", Shoot, availability;
+}
+
+/// Five fields, or one of the words that stand for them.
+fn cron(text: &str) -> Result<(), String> {
+    if let Some(every) = text.strip_prefix("@every ") {
+        return syntax::duration(every).map(drop).ok_or_else(|| format!("`{every}` is no duration"));
+    }
+    if matches!(text, "@yearly" | "@annually" | "@monthly" | "@weekly" | "@daily" | "@midnight" | "@hourly") {
+        return Ok(());
+    }
+    syntax::cron(text)
 }
 
 fn schedules(cx: &Cx<'_>, out: &mut Out) {
-    let mut seen: Vec<(String, &str)> = Vec::new();
+    let mut seen: Vec<&str> = Vec::new();
     for schedule in cx.new.at("spec/hibernation/schedules").items() {
         let (start, end) = (schedule.get("start"), schedule.get("end"));
-        if start.is_empty() && end.is_empty() {
-            out.required(&schedule, "a schedule needs a start or an end").help("for example `start: \"0 20 * * 1-5\"`");
+        if !start.is_set() && !end.is_set() {
+            out.required(&schedule, "a schedule needs a start or an end")
+                .field(format!("{}.start/end", schedule.field()))
+                .help("for example `start: \"0 20 * * 1-5\"`");
         }
         for node in [start, end].iter().filter(|n| n.is_set()) {
-            if let Err(why) = syntax::cron(node.str()) {
-                out.invalid(node, format!("{} is no cron expression: {why}", node.shown())).help("five fields: minute, hour, day, month, weekday");
-            }
-            let this = (schedule.get("location").str().to_owned(), node.str());
-            if seen.contains(&this) {
+            if let Err(why) = cron(node.str()) {
+                out.invalid(node, format!("{} is no cron expression: {why}", node.shown()))
+                    .help("five fields: minute, hour, day, month, weekday");
+            } else if seen.contains(&node.str()) {
                 out.duplicate(node, format!("the time {} is there twice", node.shown()));
+            } else {
+                seen.push(node.str());
             }
-            seen.push(this);
         }
     }
 }
@@ -35,17 +46,8 @@ fn schedules(cx: &Cx<'_>, out: &mut Out) {
 fn locations(cx: &Cx<'_>, out: &mut Out) {
     for schedule in cx.new.at("spec/hibernation/schedules").items() {
         let node = schedule.get("location");
-        if !node.is_empty() && !syntax::is_zone(node.str()) {
+        if !node.is_empty() && node.str() != "Local" && !syntax::is_zone(node.str()) {
             out.invalid(&node, format!("{} is no time zone", node.shown())).help("for example `Europe/Berlin` or `UTC`");
         }
-    }
-}
-
-fn availability(cx: &Cx<'_>, out: &mut Out) {
-    let path = "spec/controlPlane/highAvailability/failureTolerance/type";
-    let node = cx.new.at(path);
-    let asleep = cx.before("spec/hibernation/enabled").flag() == Some(true);
-    if !cx.is_new() && node.is_set() && !cx.before(path).is_set() && asleep {
-        out.forbidden(&node, "a hibernated control plane cannot become highly available").help("wake the cluster up first, in a commit of its own");
     }
 }

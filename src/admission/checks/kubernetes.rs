@@ -1,119 +1,104 @@
-//! Settings of the control plane and its autoscalers: ranges, durations, and what a Kubernetes version no longer has.
+//! Settings of Kubernetes that are numbers, durations or one of a few words, and what a version no longer has.
 
 use super::prelude::*;
+use crate::admission::measure::{number, seconds};
+use crate::admission::versions::since;
 
 rules! {
-    /// Some settings end with a Kubernetes version (V-049, V-058, V-076, V-088, V-109, V-113, V-120).
+    /// Some settings end with a Kubernetes version (V-076, V-088, V-109, V-113).
     "SHOOT-SETTING-GONE", "a setting is gone from this Kubernetes version", Shoot, gone;
-    /// Addons are for clusters whose purpose is evaluation (V-050).
-    "SHOOT-ADDON", "an addon is not possible", Shoot, addons;
-    /// Durations are not negative, and events are kept for a day at most (V-097, V-100, V-110, V-116, V-123, V-153, V-154).
+    /// Durations are not negative, some are not zero, and events are kept for a day at most (V-100, V-109, V-110, V-116, V-123).
     "SHOOT-DURATION", "a duration is out of range", Shoot, durations;
-    /// Numbers are in their ranges (V-090, V-091, V-092, V-117, V-119, V-124 … V-127).
-    "SHOOT-RANGE", "a number is out of range", Shoot, ranges;
-    /// Modes and profiles are known ones (V-095, V-101, V-112, V-114, V-118).
-    "SHOOT-MODE", "a mode is unknown", Shoot, modes;
-    /// Extensions and referenced resources have a type or name, each once (V-023, V-024, V-025, V-026).
-    "SHOOT-ENTRY", "an entry is incomplete or repeated", Shoot, entries;
+    /// Numbers are in their ranges (V-090, V-091, V-092, V-113, V-117, V-119, V-124 … V-127).
+    "SHOOT-RANGE", "a number is out of range", Shoot, whole, volumes, parts;
+    /// Modes and profiles are known ones (V-095, V-101, V-112, V-114, V-115).
+    "SHOOT-MODE", "a mode is unknown", Shoot, modes, nftables;
 }
 
 /// Fields, and the first minor version of Kubernetes 1 that does not have them.
-const GONE: [(&str, u64, &str); 6] = [
-    ("spec/kubernetes/kubeAPIServer/enableAnonymousAuthentication", 35, "use structured authentication"),
-    ("spec/kubernetes/kubeAPIServer/watchCacheSizes/default", 35, "the API server chooses it"),
-    ("spec/kubernetes/kubeControllerManager/podEvictionTimeout", 33, "use `defaultNotReadyTolerationSeconds` of the API server"),
-    ("spec/kubernetes/kubeScheduler/kubeMaxPDVols", 35, "the drivers of volumes say it"),
-    ("spec/kubernetes/clusterAutoscaler/maxEmptyBulkDelete", 33, "use `maxScaleDownParallelism`"),
-    ("spec/kubernetes/clusterAutoscaler/ignoreTaints", 32, "use `startupTaints`"),
+const GONE: [(&str, u64, &str); 4] = [
+    ("kubeAPIServer/enableAnonymousAuthentication", 35, "use structured authentication"),
+    ("kubeAPIServer/watchCacheSizes/default", 35, "the API server chooses it"),
+    ("kubeControllerManager/podEvictionTimeout", 33, "use `defaultNotReadyTolerationSeconds` of the API server"),
+    ("kubeScheduler/kubeMaxPDVols", 35, "the drivers of volumes say it"),
 ];
 
+/// A setting of the shoot's Kubernetes, unless nobody looks at it: without a version, or because it needs workers.
+fn setting<'a>(cx: &Cx<'a>, path: &str) -> Option<Node<'a>> {
+    const FOR_NODES: [&str; 5] = ["clusterAutoscaler", "kubeControllerManager", "kubeProxy", "kubeScheduler", "verticalPodAutoscaler"];
+    let needs_workers = FOR_NODES.iter().any(|section| path.starts_with(section));
+    let kubernetes = cx.new.at("spec/kubernetes");
+    let ignored = kubernetes.get("version").is_empty() || (needs_workers && cx.new.at("spec/provider/workers").is_empty());
+    (!ignored).then(|| kubernetes.at(path)).filter(Node::is_set)
+}
+
 fn gone(cx: &Cx<'_>, out: &mut Out) {
-    let Some(version) = offer::version(cx.new.at("spec/kubernetes/version").str()) else { return };
-    for (path, minor, instead) in GONE.into_iter().filter(|(_, minor, _)| version.minor >= *minor) {
-        let node = cx.new.at(path);
-        if node.is_set() {
-            out.forbidden(&node, format!("`{}` is gone from Kubernetes 1.{minor} on", node.field())).on_key().help(format!("remove it: {instead}"));
-        }
-    }
-    if version.minor >= 35 {
-        for provider in cx.new.at("spec/dns/providers").items() {
-            let node = provider.get("secretName");
-            if node.is_set() {
-                out.forbidden(&node, "`secretName` is gone from Kubernetes 1.35 on").on_key().help("use `credentialsRef`");
-            }
+    let version = cx.new.at("spec/kubernetes/version").str();
+    for (path, minor, instead) in GONE.into_iter().filter(|(_, minor, _)| since(version, *minor)) {
+        if let Some(node) = setting(cx, path) {
+            out.forbidden(&node, format!("`{}` is gone from Kubernetes 1.{minor} on", node.field()))
+                .on_key()
+                .help(format!("remove it: {instead}"));
         }
     }
 }
 
-fn addons(cx: &Cx<'_>, out: &mut Out) {
-    let addons = cx.new.at("spec/addons");
-    let minor = offer::version(cx.new.at("spec/kubernetes/version").str()).map_or(0, |v| v.minor);
-    let purpose = cx.new.at("spec/purpose");
-    for addon in ["kubernetesDashboard", "nginxIngress"] {
-        let node = addons.get(addon).get("enabled");
-        if node.flag() != Some(true) {
-            continue;
-        }
-        if minor >= 35 {
-            out.forbidden(&node, format!("the addon `{addon}` is gone from Kubernetes 1.35 on")).help("install it in the cluster yourself");
-        } else if purpose.str() != "evaluation" {
-            out.forbidden(&node, format!("the addon `{addon}` is only for evaluation")).and(&purpose, "the purpose").help("install it in the cluster yourself");
-        }
-    }
-}
-
-/// Sections, and their fields that are durations.
-const DURATIONS: [(&str, &[&str]); 6] = [
+/// Durations that may be zero.
+const DURATIONS: [(&str, &[&str]); 3] = [
+    ("kubeAPIServer", &["eventTTL"]),
     (
-        "spec/kubernetes/clusterAutoscaler",
+        "clusterAutoscaler",
         &[
-            "scaleDownDelayAfterAdd", "scaleDownDelayAfterDelete", "scaleDownDelayAfterFailure", "scaleDownUnneededTime", "scanInterval",
-            "maxNodeProvisionTime", "newPodScaleUpDelay", "initialNodeGroupBackoffDuration", "maxNodeGroupBackoffDuration",
-            "nodeGroupBackoffResetTimeout", "maxBinpackingTime",
+            "scaleDownDelayAfterAdd",
+            "scaleDownDelayAfterDelete",
+            "scaleDownDelayAfterFailure",
+            "scaleDownUnneededTime",
+            "scanInterval",
+            "maxNodeProvisionTime",
+            "newPodScaleUpDelay",
+            "initialNodeGroupBackoffDuration",
+            "maxNodeGroupBackoffDuration",
+            "nodeGroupBackoffResetTimeout",
+            "maxBinpackingTime",
         ],
     ),
     (
-        "spec/kubernetes/verticalPodAutoscaler",
+        "verticalPodAutoscaler",
         &[
-            "evictAfterOOMThreshold", "updaterInterval", "recommenderInterval", "cpuHistogramDecayHalfLife", "memoryHistogramDecayHalfLife",
+            "evictAfterOOMThreshold",
+            "updaterInterval",
+            "recommenderInterval",
+            "cpuHistogramDecayHalfLife",
+            "memoryHistogramDecayHalfLife",
             "memoryAggregationInterval",
         ],
     ),
-    ("spec/kubernetes/kubeAPIServer", &["eventTTL"]),
-    ("spec/kubernetes/kubeAPIServer/serviceAccountConfig", &["maxTokenExpiration"]),
-    ("spec/kubernetes/kubeControllerManager", &["nodeMonitorGracePeriod", "podEvictionTimeout"]),
-    (
-        "spec/kubernetes/kubelet",
-        &["imageMinimumGCAge", "imageMaximumGCAge", "evictionPressureTransitionPeriod", "streamingConnectionIdleTimeout"],
-    ),
-];
-const POOL_DURATIONS: [(&str, &[&str]); 2] = [
-    ("machineControllerManager", &["machineDrainTimeout", "machineHealthTimeout", "machineCreationTimeout", "machinePreserveTimeout"]),
-    ("clusterAutoscaler", &["scaleDownUnneededTime", "scaleDownUnreadyTime", "maxNodeProvisionTime"]),
 ];
 const A_DAY: f64 = 24.0 * 3600.0;
 
 fn durations(cx: &Cx<'_>, out: &mut Out) {
-    let mut all: Vec<Node<'_>> = DURATIONS.into_iter().flat_map(|(section, fields)| fields.iter().map(move |f| cx.new.at(section).get(f))).collect();
-    for pool in cx.new.at("spec/provider/workers").items() {
-        all.extend(POOL_DURATIONS.into_iter().flat_map(|(section, fields)| fields.iter().map(|f| pool.at(section).get(f)).collect::<Vec<_>>()));
+    let paths = DURATIONS.iter().flat_map(|(section, fields)| fields.iter().map(move |field| format!("{section}/{field}")));
+    for node in paths.filter_map(|path| setting(cx, &path)) {
+        // What is no duration was refused when the landscape was loaded.
+        let Some(time) = seconds(&node) else { continue };
+        if time < 0.0 {
+            out.invalid(&node, format!("{} is negative", node.shown()));
+        } else if node.pointer().as_str().ends_with("/eventTTL") && time > A_DAY {
+            out.invalid(&node, format!("events are kept for {}", node.shown())).help("at most `24h`");
+        }
     }
-    for node in all.iter().filter(|n| n.is_set()) {
-        match syntax::duration(node.str()) {
-            Some(seconds) if seconds < 0.0 => {
-                out.invalid(node, format!("{} is negative", node.shown()));
-            }
-            Some(seconds) if node.pointer().as_str().ends_with("/eventTTL") && seconds > A_DAY => {
-                out.invalid(node, format!("events are kept for {}", node.shown())).help("at most `24h`");
-            }
-            // What is no duration was refused when the landscape was loaded.
-            Some(_) | None => {}
+    let gone = since(cx.new.at("spec/kubernetes/version").str(), 33);
+    for path in ["kubeControllerManager/podEvictionTimeout", "kubeControllerManager/nodeMonitorGracePeriod"] {
+        let Some(node) = setting(cx, path) else { continue };
+        let elsewhere = gone && path.ends_with("podEvictionTimeout");
+        if !elsewhere && seconds(&node).is_some_and(|time| time <= 0.0) {
+            out.invalid(&node, format!("{} is too short", node.shown())).help("more than `0s`");
         }
     }
 }
 
-fn ranges(cx: &Cx<'_>, out: &mut Out) {
-    let whole: [(&str, i64, i64); 13] = [
+fn whole(cx: &Cx<'_>, out: &mut Out) {
+    const RANGES: [(&str, i64, i64); 13] = [
         ("kubeAPIServer/requests/maxNonMutatingInflight", 0, 5000),
         ("kubeAPIServer/requests/maxMutatingInflight", 0, 2500),
         ("kubeAPIServer/logging/verbosity", 0, i64::MAX),
@@ -128,24 +113,38 @@ fn ranges(cx: &Cx<'_>, out: &mut Out) {
         ("verticalPodAutoscaler/memoryAggregationIntervalCount", 0, i64::MAX),
         ("verticalPodAutoscaler/recommenderUpdateWorkerCount", 1, i64::MAX),
     ];
-    for (path, low, high) in whole {
-        let node = cx.new.at("spec/kubernetes").at(path);
-        if node.int().is_some_and(|n| n < low || n > high) {
-            let most = if high == i64::MAX { String::new() } else { format!(" and at most {high}") };
-            out.invalid(&node, format!("{} is out of range for `{}`", node.shown(), node.field())).help(format!("at least {low}{most}"));
-        }
+    for (path, low, high) in RANGES {
+        let Some(node) = setting(cx, path).filter(|node| node.int().is_some_and(|n| n < low || n > high)) else { continue };
+        let most = if high == i64::MAX { String::new() } else { format!(" and at most {high}") };
+        out.invalid(&node, format!("{} is out of range for `{}`", node.shown(), node.field())).help(format!("at least {low}{most}"));
     }
-    let parts = [
-        "clusterAutoscaler/scaleDownUtilizationThreshold", "verticalPodAutoscaler/targetCPUPercentile", "verticalPodAutoscaler/targetMemoryPercentile",
-        "verticalPodAutoscaler/recommendationLowerBoundCPUPercentile", "verticalPodAutoscaler/recommendationLowerBoundMemoryPercentile",
-        "verticalPodAutoscaler/recommendationUpperBoundCPUPercentile", "verticalPodAutoscaler/recommendationUpperBoundMemoryPercentile",
+}
+
+fn volumes(cx: &Cx<'_>, out: &mut Out) {
+    let Some(node) = setting(cx, "kubeScheduler/kubeMaxPDVols") else { return };
+    let gone = since(cx.new.at("spec/kubernetes/version").str(), 35);
+    if !gone && !node.str().parse::<i64>().is_ok_and(|n| n >= 1) {
+        out.invalid(&node, format!("{} is no number of volumes", node.shown())).help("a whole number in quotes, at least \"1\"");
+    }
+}
+
+fn parts(cx: &Cx<'_>, out: &mut Out) {
+    const PARTS: [&str; 7] = [
+        "clusterAutoscaler/scaleDownUtilizationThreshold",
+        "verticalPodAutoscaler/targetCPUPercentile",
+        "verticalPodAutoscaler/targetMemoryPercentile",
+        "verticalPodAutoscaler/recommendationLowerBoundCPUPercentile",
+        "verticalPodAutoscaler/recommendationLowerBoundMemoryPercentile",
+        "verticalPodAutoscaler/recommendationUpperBoundCPUPercentile",
+        "verticalPodAutoscaler/recommendationUpperBoundMemoryPercentile",
     ];
-    let below_one = ["verticalPodAutoscaler/evictionTolerance", "verticalPodAutoscaler/recommendationMarginFraction"];
-    for (path, open) in parts.map(|p| (p, false)).into_iter().chain(below_one.map(|p| (p, true))) {
-        let node = cx.new.at("spec/kubernetes").at(path);
-        let Some(number) = node.value().and_then(serde_json::Value::as_f64) else { continue };
+    const BELOW_ONE: [&str; 2] = ["verticalPodAutoscaler/evictionTolerance", "verticalPodAutoscaler/recommendationMarginFraction"];
+    for (path, open) in PARTS.map(|p| (p, false)).into_iter().chain(BELOW_ONE.map(|p| (p, true))) {
+        let Some(node) = setting(cx, path) else { continue };
+        let Some(number) = number(&node) else { continue };
         if !(0.0..=1.0).contains(&number) || (open && number >= 1.0) {
-            out.invalid(&node, format!("{} is out of range for `{}`", node.shown(), node.field())).help("a part of one, for example `0.5`");
+            out.invalid(&node, format!("{} is out of range for `{}`", node.shown(), node.field()))
+                .help("a part of one, for example `0.5`");
         }
     }
 }
@@ -158,47 +157,22 @@ fn modes(cx: &Cx<'_>, out: &mut Out) {
         ("kubeProxy/mode", &["IPTables", "IPVS", "NFTables"]),
     ];
     for (path, values) in known {
-        let node = cx.new.at("spec/kubernetes").at(path);
-        if node.is_set() && !values.contains(&node.str()) {
-            out.not_supported(&node, format!("{} is not known as `{}`", node.shown(), node.field())).help(format!("possible are {}", listed(values)));
+        if let Some(node) = setting(cx, path).filter(|node| !values.contains(&node.str())) {
+            out.not_supported(&node, format!("{} is not known as `{}`", node.shown(), node.field()))
+                .help(format!("possible are {}", listed(values)));
         }
-    }
-    let expander = cx.new.at("spec/kubernetes/clusterAutoscaler/expander");
-    let possible = ["least-waste", "most-pods", "priority", "random", "least-nodes"];
-    if expander.is_set() && expander.str().split(',').any(|e| !possible.contains(&e)) {
-        out.not_supported(&expander, format!("{} is no expander", expander.shown())).help(format!("possible are {}, joined by commas", listed(possible)));
     }
 }
 
-fn entries(cx: &Cx<'_>, out: &mut Out) {
-    let mut seen = Vec::new();
-    for extension in cx.new.at("spec/extensions").items() {
-        let kind = extension.get("type");
-        if kind.is_empty() {
-            out.required(&kind, "the type of an extension is missing");
-        } else if let Err(why) = syntax::label(kind.str()) {
-            out.invalid(&kind, format!("{} is no type of an extension: {why}", kind.shown()));
-        } else if seen.contains(&kind.str()) {
-            out.duplicate(&kind, format!("the extension {} is listed twice", kind.shown()));
-        }
-        seen.push(kind.str());
-    }
-    let referable = [("v1", "Secret"), ("v1", "ConfigMap"), ("security.gardener.cloud/v1alpha1", "WorkloadIdentity")];
-    seen.clear();
-    for resource in cx.new.at("spec/resources").items() {
-        let (name, reference) = (resource.get("name"), resource.get("resourceRef"));
-        if name.is_empty() {
-            out.required(&name, "the name of a resource is missing");
-        } else if seen.contains(&name.str()) {
-            out.duplicate(&name, format!("the resource {} is listed twice", name.shown()));
-        }
-        seen.push(name.str());
-        if reference.get("name").is_empty() {
-            out.required(&reference.get("name"), "a resource refers to nothing");
-        }
-        if !referable.contains(&(reference.get("apiVersion").str(), reference.get("kind").str())) {
-            out.not_supported(&reference, format!("a resource cannot refer to {} of {}", reference.get("kind").shown(), reference.get("apiVersion").shown()))
-                .help("a `Secret` or `ConfigMap` of `v1`, or a `WorkloadIdentity`");
-        }
+fn nftables(cx: &Cx<'_>, out: &mut Out) {
+    let Some(proxy) = setting(cx, "kubeProxy") else { return };
+    let (mode, gate) = (proxy.get("mode"), proxy.get("featureGates").get("NFTablesProxyMode"));
+    // Before Kubernetes 1.31 the gate had to be switched on.
+    let needed = !since(cx.new.at("spec/kubernetes/version").str(), 31) && gate.flag() != Some(true);
+    let readable = crate::admission::versions::Release::parse(cx.new.at("spec/kubernetes/version").str()).is_some();
+    if mode.str() == "NFTables" && (gate.flag() == Some(false) || (needed && readable)) {
+        out.invalid(&mode, "the mode `NFTables` needs the feature gate `NFTablesProxyMode`")
+            .and(&gate, "it is switched off here")
+            .help("remove the gate, or use `IPTables`");
     }
 }

@@ -35,7 +35,14 @@ struct Offered<'a> {
     region: Option<Node<'a>>,
 }
 
+/// What the shoot's cloud profile offers; nothing if it is for another provider: all of it would be missing.
 fn offered<'a>(cx: &Cx<'a>) -> Option<Offered<'a>> {
+    let found = profile(cx)?;
+    let theirs = found.spec.get("type");
+    (!theirs.is_set() || theirs.same(&cx.new.at("spec/provider/type"))).then_some(found)
+}
+
+fn profile<'a>(cx: &Cx<'a>) -> Option<Offered<'a>> {
     let owner = offer::profile_of(&cx.new, &cx.owner.project)?;
     let spec = Node::root(cx.profile(&owner).manifest()?).get("spec");
     let region = offer::entry(&spec.get("regions"), cx.new.at("spec/region").str());
@@ -67,7 +74,7 @@ fn region_given(cx: &Cx<'_>, out: &mut Out) {
 
 fn region(cx: &Cx<'_>, out: &mut Out) {
     let node = cx.new.at("spec/region");
-    let Some(offered) = offered(cx).filter(|_| !node.is_empty()) else { return };
+    let Some(offered) = profile(cx).filter(|_| !node.is_empty()) else { return };
     if offered.region.is_none() && !node.same(&cx.before("spec/region")) {
         let regions = offered.spec.get("regions");
         out.not_supported(&node, format!("region {} is not offered by {}", node.shown(), offered.owner))
@@ -77,23 +84,27 @@ fn region(cx: &Cx<'_>, out: &mut Out) {
 }
 
 fn zones(cx: &Cx<'_>, out: &mut Out) {
-    let Some(Offered { region: Some(region), owner, .. }) = offered(cx) else { return };
-    let zones = region.get("zones");
+    let Some(Offered { region, owner, .. }) = offered(cx) else { return };
+    let name = cx.new.at("spec/region");
+    let zones = region.as_ref().map_or_else(Node::absent, |region| region.get("zones"));
     let known = names(&zones);
     for (pool, old) in pools(cx) {
-        if !changed(&pool, old.as_ref(), &["zones"]) {
+        if name.same(&cx.before("spec/region")) && !changed(&pool, old.as_ref(), &["zones"]) {
             continue;
         }
         let mut seen = Vec::new();
         for zone in pool.get("zones").items() {
-            if seen.contains(&zone.str()) {
-                out.invalid(&zone, format!("zone {} is listed twice", zone.shown()));
-            } else if known.is_empty() {
-                out.invalid(&zone, format!("region `{}` has no zones", region.get("name").str())).help("leave the zones of the pool out");
+            if known.is_empty() {
+                out.invalid(&zone, format!("region {} has no zones", name.shown())).help("leave the zones of the pool out");
             } else if !known.contains(&zone.str()) {
-                out.not_supported(&zone, format!("zone {} is not in region `{}` of {owner}", zone.shown(), region.get("name").str()))
-                    .help(format!("the region has {}", listed(&known)))
-                    .beside(&owner, &region, "the region");
+                let raised = out.not_supported(&zone, format!("zone {} is not in region {} of {owner}", zone.shown(), name.shown()));
+                raised.help(format!("the region has {}", listed(&known)));
+                if let Some(region) = &region {
+                    raised.beside(&owner, region, "the region");
+                }
+            }
+            if seen.contains(&zone.str()) {
+                out.duplicate(&zone, format!("zone {} is listed twice", zone.shown())).help("name it once");
             }
             seen.push(zone.str());
         }
@@ -109,72 +120,92 @@ fn missing_in<'a>(region: Option<&Node<'a>>, pool: &Node<'a>, list: &str, kind: 
     zones.iter().filter(|z| unavailable(z) && wanted.iter().any(|w| w.same(&z.get("name")))).map(|z| z.get("name").str()).collect()
 }
 
+/// What is wrong with the machine type of a pool: that it is not there, or a reason why the pool cannot have it.
+fn type_wrong(offered: &Offered<'_>, pool: &Node<'_>, old: Option<&Node<'_>>) -> Option<Result<String, String>> {
+    let node = pool.at("machine/type");
+    if node.is_empty() || !changed(pool, old, &["machine/type", "machine/architecture"]) {
+        return None;
+    }
+    let Some(machine) = offer::entry(&offered.spec.get("machineTypes"), node.str()) else {
+        return Some(Err(format!("machine type {} is not offered by {}", node.shown(), offered.owner)));
+    };
+    if machine.get("usable").flag() == Some(false) {
+        return Some(Ok(format!("machine type {} is marked as not usable", node.shown())));
+    }
+    let missing = missing_in(offered.region.as_ref(), pool, "unavailableMachineTypes", node.str());
+    if !missing.is_empty() {
+        return Some(Ok(format!("machine type {} is not available in {}", node.shown(), listed(missing))));
+    }
+    let architecture = pool.at("machine/architecture");
+    let possible = offer::architectures(&machine);
+    (architecture.is_set() && !possible.contains(architecture.str()))
+        .then(|| Ok(format!("machine type {} is {}, the pool wants {}", node.shown(), listed(possible), architecture.shown())))
+}
+
 fn types(cx: &Cx<'_>, out: &mut Out) {
     let Some(offered) = offered(cx) else { return };
     let types = offered.spec.get("machineTypes");
     for (pool, old) in pools(cx) {
         let node = pool.at("machine/type");
-        if node.is_empty() || !changed(&pool, old.as_ref(), &["machine/type", "machine/architecture", "zones"]) {
-            continue;
-        }
-        let Some(machine) = offer::entry(&types, node.str()) else {
-            out.not_supported(&node, format!("machine type {} is not offered by {}", node.shown(), offered.owner))
-                .help(format!("it offers {}", listed(names(&types))))
-                .beside(&offered.owner, &types, "the machine types on offer");
-            continue;
-        };
-        if machine.get("usable").flag() == Some(false) {
-            out.invalid(&node, format!("machine type {} is marked as not usable", node.shown())).beside(&offered.owner, &machine, "here");
-        }
-        let missing = missing_in(offered.region.as_ref(), &pool, "unavailableMachineTypes", node.str());
-        if !missing.is_empty() {
-            out.invalid(&node, format!("machine type {} is not available in {}", node.shown(), listed(missing)));
-        }
-        let architecture = pool.at("machine/architecture");
-        let possible = offer::architectures(&machine);
-        if architecture.is_set() && !possible.contains(architecture.str()) {
-            out.invalid(&node, format!("machine type {} is {}, the pool wants {}", node.shown(), listed(possible), architecture.shown()));
+        let help = || format!("it offers {}", listed(names(&types)));
+        match type_wrong(&offered, &pool, old.as_ref()) {
+            None => {}
+            Some(Err(text)) => {
+                out.not_supported(&node, text).help(help()).beside(&offered.owner, &types, "the machine types on offer");
+            }
+            Some(Ok(text)) => {
+                let entry = offer::entry(&types, node.str()).unwrap_or_else(|| types.clone());
+                out.invalid(&node, text).help(help()).beside(&offered.owner, &entry, "here");
+            }
         }
     }
+}
+
+/// What is wrong with the image version of a pool.
+fn image_wrong(cx: &Cx<'_>, offered: &Offered<'_>, pool: &Node<'_>, old: Option<&Node<'_>>) -> Option<String> {
+    let wanted = pool.at("machine/image");
+    let (name, version) = (wanted.get("name"), wanted.get("version"));
+    let Some(image) = offer::entry(&offered.spec.get("machineImages"), name.str()) else {
+        return Some(format!("machine image {} is not offered by {}", name.shown(), offered.owner));
+    };
+    let offers = offer::offers(&image.get("versions"), cx);
+    let Some(found) = offers.iter().find(|o| o.text == version.str()) else {
+        return Some(format!("version {} of machine image {} is not offered by {}", version.shown(), name.shown(), offered.owner));
+    };
+    let architecture = pool.at("machine/architecture").text().unwrap_or("amd64");
+    if !offer::architectures(&found.node).contains(architecture) {
+        return Some(format!("machine image {} {} is not built for {architecture}", name.shown(), version.shown()));
+    }
+    let was = old.and_then(|o| offer::version(o.at("machine/image/version").text()?));
+    let expired = found.class == Class::Expired && was.is_none_or(|was| found.version < was);
+    expired.then(|| format!("machine image {} {} has expired", name.shown(), version.shown()))
 }
 
 fn images(cx: &Cx<'_>, out: &mut Out) {
     let Some(offered) = offered(cx) else { return };
     let images = offered.spec.get("machineImages");
     for (pool, old) in pools(cx) {
-        let wanted = pool.at("machine/image");
-        let (name, version) = (wanted.get("name"), wanted.get("version"));
-        if version.is_empty() || !changed(&pool, old.as_ref(), &["machine/image", "machine/architecture"]) {
+        let (name, version) = (pool.at("machine/image/name"), pool.at("machine/image/version"));
+        let same = !changed(&pool, old.as_ref(), &["machine/image", "machine/architecture"]);
+        if version.is_empty() || type_wrong(&offered, &pool, old.as_ref()).is_some() {
             continue;
         }
-        let Some(image) = offer::entry(&images, name.str()) else {
-            out.not_supported(&name, format!("machine image {} is not offered by {}", name.shown(), offered.owner))
-                .help(format!("it offers {}", listed(names(&images))))
-                .beside(&offered.owner, &images, "the images on offer");
-            continue;
-        };
-        let offers = offer::offers(&image.get("versions"), cx);
-        let architecture = pool.at("machine/architecture").text().unwrap_or("amd64");
-        let usable = || {
+        if let Some(text) = image_wrong(cx, &offered, &pool, old.as_ref()).filter(|_| !same) {
+            // That the cloud profile does not know the image at all was said when its version was looked for.
+            let Some(image) = offer::entry(&images, name.str()) else { continue };
+            let architecture = pool.at("machine/architecture").text().unwrap_or("amd64");
+            let offers = offer::offers(&image.get("versions"), cx);
             let fitting = offers.iter().filter(|o| o.class.is_active() && offer::architectures(&o.node).contains(architecture));
-            format!("{} has {} for {architecture}", name.str(), listed(fitting.map(|o| o.text)))
-        };
-        let Some(found) = offers.iter().find(|o| o.text == version.str()) else {
-            out.not_supported(&version, format!("version {} of machine image {} is not offered by {}", version.shown(), name.shown(), offered.owner))
-                .help(usable())
+            out.not_supported(&version, text)
+                .help(format!("{} has {} for {architecture}", name.str(), listed(fitting.map(|o| o.text))))
                 .beside(&offered.owner, &image, "the image");
             continue;
-        };
-        if !offer::architectures(&found.node).contains(architecture) {
-            out.invalid(&version, format!("machine image {} {} is not built for {architecture}", name.shown(), version.shown())).help(usable());
         }
-        let was = old.as_ref().and_then(|o| offer::version(o.at("machine/image/version").text()?));
-        if found.class == Class::Expired && was.is_none_or(|was| found.version < was) {
-            out.invalid(&version, format!("machine image {} {} has expired", name.shown(), version.shown()))
-                .help(usable())
-                .beside(&offered.owner, &found.node, "here");
+        let entry = offer::entry(&images, name.str())
+            .and_then(|image| image.get("versions").items().into_iter().find(|v| v.get("version").same(&version)));
+        if let Some(entry) = entry {
+            constraint(cx, out, &pool, &entry, &pool.at("machine/image"));
         }
-        constraint(cx, out, &pool, &found.node, &version);
     }
 }
 
@@ -194,18 +225,28 @@ fn constraint(cx: &Cx<'_>, out: &mut Out, pool: &Node<'_>, image: &Node<'_>, nod
 fn runtimes(cx: &Cx<'_>, out: &mut Out) {
     let Some(offered) = offered(cx) else { return };
     for (pool, old) in pools(cx) {
-        if !changed(&pool, old.as_ref(), &["cri", "machine/image"]) {
+        let wrong = type_wrong(&offered, &pool, old.as_ref()).is_some() || image_wrong(cx, &offered, &pool, old.as_ref()).is_some();
+        if wrong || !changed(&pool, old.as_ref(), &["cri", "machine/image"]) {
             continue;
         }
         let (name, version) = (pool.at("machine/image/name"), pool.at("machine/image/version"));
         let Some(image) = offer::entry(&offered.spec.get("machineImages"), name.str()) else { continue };
         let Some(entry) = image.get("versions").items().into_iter().find(|v| v.get("version").same(&version)) else { continue };
-        let Some(cri) = offer::entry(&entry.get("cri"), pool.at("cri/name").str()) else { continue };
+        let wanted = pool.at("cri/name");
+        let interfaces = entry.get("cri");
+        let Some(cri) = offer::entry(&interfaces, wanted.str()) else {
+            // A profile that says nothing of interfaces has the usual one.
+            if wanted.is_set() && interfaces.is_set() {
+                out.invalid(&wanted, format!("{} is not offered by machine image {} {}", wanted.shown(), name.shown(), version.shown()))
+                    .help(format!("it offers {}", listed(names(&interfaces))));
+            }
+            continue;
+        };
         let known: Vec<&str> = cri.get("containerRuntimes").items().iter().map(|r| r.get("type").str()).collect();
         for runtime in pool.at("cri/containerRuntimes").items() {
             let kind = runtime.get("type");
-            if !kind.is_empty() && !known.contains(&kind.str()) {
-                out.not_supported(&kind, format!("container runtime {} is not offered by machine image {} {}", kind.shown(), name.shown(), version.shown()))
+            if !known.contains(&kind.str()) {
+                out.invalid(&kind, format!("container runtime {} is not offered by machine image {} {}", kind.shown(), name.shown(), version.shown()))
                     .help(format!("it offers {}", listed(&known)));
             }
         }
@@ -216,59 +257,57 @@ fn volumes(cx: &Cx<'_>, out: &mut Out) {
     let Some(offered) = offered(cx) else { return };
     let types = offered.spec.get("volumeTypes");
     for (pool, old) in pools(cx) {
-        if !changed(&pool, old.as_ref(), &["volume", "machine/type", "zones"]) {
-            continue;
-        }
         let machine = offer::entry(&offered.spec.get("machineTypes"), pool.at("machine/type").str());
         let storage = machine.as_ref().map_or_else(Node::absent, |m| m.get("storage"));
         let (kind, size) = (pool.at("volume/type"), pool.at("volume/size"));
-        if storage.get("type").same(&kind) {
-            at_least(out, &size, &storage.get("minSize"), "the machine type");
-        }
         if !kind.is_set() {
             continue;
         }
-        let Some(entry) = offer::entry(&types, kind.str()) else {
+        let small = storage.get("type").same(&kind) && at_least(out, &size, &storage.get("minSize"), "the machine type");
+        let entry = offer::entry(&types, kind.str());
+        if let Some(entry) = entry.as_ref().filter(|_| !small) {
+            at_least(out, &size, &entry.get("minSize"), "the volume type");
+        }
+        if !changed(&pool, old.as_ref(), &["volume/type"]) {
+            continue;
+        }
+        let Some(entry) = entry else {
             out.not_supported(&kind, format!("volume type {} is not offered by {}", kind.shown(), offered.owner))
                 .help(format!("it offers {}", listed(names(&types))))
                 .beside(&offered.owner, &types, "the volume types on offer");
             continue;
         };
-        if entry.get("usable").flag() == Some(false) {
-            out.invalid(&kind, format!("volume type {} is marked as not usable", kind.shown()));
-        }
         let missing = missing_in(offered.region.as_ref(), &pool, "unavailableVolumeTypes", kind.str());
-        if !missing.is_empty() {
+        if entry.get("usable").flag() == Some(false) {
+            out.invalid(&kind, format!("volume type {} is marked as not usable", kind.shown())).beside(&offered.owner, &entry, "here");
+        } else if !missing.is_empty() {
             out.invalid(&kind, format!("volume type {} is not available in {}", kind.shown(), listed(missing)));
         }
-        at_least(out, &size, &entry.get("minSize"), "the volume type");
     }
 }
 
-fn at_least(out: &mut Out, size: &Node<'_>, least: &Node<'_>, who: &str) {
-    if let (Some(Ordering::Less), true) = (syntax::compare(size, least), size.is_set()) {
+/// Whether a volume is too small, which is said.
+fn at_least(out: &mut Out, size: &Node<'_>, least: &Node<'_>, who: &str) -> bool {
+    let small = size.is_set() && syntax::compare(size, least) == Some(Ordering::Less);
+    if small {
         out.invalid(size, format!("a volume of {} is too small", size.shown())).help(format!("{who} asks for at least {}", least.str()));
     }
+    small
 }
 
 fn reserved(cx: &Cx<'_>, out: &mut Out) {
     let Some(offered) = offered(cx) else { return };
     let types = offered.spec.get("machineTypes");
-    for (pool, old) in pools(cx) {
-        let reserved = pool.at("kubernetes/kubelet/kubeReserved");
-        if !changed(&pool, old.as_ref(), &["machine/type", "kubernetes/kubelet/kubeReserved"]) {
-            continue;
-        }
-        let Some(machine) = offer::entry(&types, pool.at("machine/type").str()) else { continue };
+    let shared = cx.new.at("spec/kubernetes/kubelet");
+    for (pool, _) in pools(cx) {
+        let own = pool.at("kubernetes/kubelet");
+        let Some(machine) = offer::entry(&types, pool.at("machine/type").str()).filter(|_| pool.get("kubernetes").is_set()) else { continue };
+        let kubelet = if own.is_set() { &own } else { &shared };
         for what in ["cpu", "memory"] {
-            let node = reserved.get(what);
-            let capacity = machine.get(what);
-            // A type without numbers says nothing about its size.
-            if syntax::is_zero(&capacity) {
-                continue;
-            }
+            let (node, capacity) = (kubelet.get("kubeReserved").get(what), machine.get(what));
             if matches!(syntax::compare(&node, &capacity), Some(Ordering::Greater | Ordering::Equal)) {
-                out.invalid(&node, format!("{} of {what} is reserved, machines of type `{}` have {}", node.str(), machine.get("name").str(), capacity.str()));
+                let text = format!("{} of {what} is reserved, machines of type `{}` have {}", node.str(), machine.get("name").str(), capacity.str());
+                out.invalid(&node, text).field(own.field()).help("reserve less");
             }
         }
     }
@@ -280,23 +319,28 @@ fn nodes(cx: &Cx<'_>, out: &mut Out) {
     let workers = cx.new.at("spec/provider/workers");
     let sum: i64 = workers.items().iter().filter_map(|p| p.get("minimum").int()).sum();
     if limit.int().is_some_and(|limit| sum > limit) {
-        out.invalid(&workers, format!("the pools have at least {sum} nodes together"))
+        out.forbidden(&workers, format!("the pools have at least {sum} nodes together"))
             .help(format!("{} allows {}", offered.owner, limit.shown()))
             .beside(&offered.owner, &limit, "the limit");
     }
 }
 
 fn restrictions(cx: &Cx<'_>, out: &mut Out) {
-    let Some(Offered { region: Some(region), owner, .. }) = offered(cx) else { return };
+    let Some(Offered { region, owner, .. }) = profile(cx) else { return };
     let wanted = cx.new.at("spec/accessRestrictions");
-    if wanted.same(&cx.before("spec/accessRestrictions")) {
+    if wanted.is_empty() || wanted.same(&cx.before("spec/accessRestrictions")) {
         return;
     }
+    let Some(region) = region else {
+        let node = cx.new.at("spec/region");
+        out.invalid(&node, format!("region {} is unknown, and with it its access restrictions", node.shown()));
+        return;
+    };
     let offered = region.get("accessRestrictions");
     for restriction in wanted.items() {
         let name = restriction.get("name");
         if offer::entry(&offered, name.str()).is_none() {
-            out.not_supported(&name, format!("access restriction {} is not offered in region `{}`", name.shown(), region.get("name").str()))
+            out.not_supported(&restriction, format!("access restriction {} is not offered in region `{}`", name.shown(), region.get("name").str()))
                 .help(format!("{owner} offers {}", listed(names(&offered))));
         }
     }

@@ -14,18 +14,34 @@ rules! {
     "SHOOT-PURPOSE", "the purpose is unknown", Shoot, purpose;
     /// High availability tolerates the failure of a `node` or of a `zone` (V-020).
     "SHOOT-HA-TYPE", "the failure tolerance is unknown", Shoot, tolerance;
+    /// A cluster is not sent to sleep while a rotation of its credentials is planned for the next maintenance window (V-181).
+    "SHOOT-HIBERNATION-OPERATION", "a planned operation keeps the cluster awake", Shoot, operations;
 }
 
+const OPERATION: &str = "maintenance.gardener.cloud/operation";
+/// What cannot happen in a cluster that sleeps.
+const AWAKE: [&str; 9] = [
+    "rotate-credentials-start",
+    "rotate-credentials-start-without-workers-rollout",
+    "rotate-credentials-complete",
+    "rotate-etcd-encryption-key",
+    "rotate-etcd-encryption-key-start",
+    "rotate-etcd-encryption-key-complete",
+    "rotate-serviceaccount-key-start",
+    "rotate-serviceaccount-key-start-without-workers-rollout",
+    "rotate-serviceaccount-key-complete",
+];
 const HALF_AN_HOUR: i64 = 30 * 60;
 const SIX_HOURS: i64 = 6 * 3600;
 const NINETY_DAYS: f64 = 90.0 * 24.0 * 3600.0;
 
 fn window(cx: &Cx<'_>, out: &mut Out) {
-    for what in ["begin", "end"] {
-        let node = cx.new.at("spec/maintenance/timeWindow").get(what);
-        if node.str().parse::<DayTime>().is_err() {
-            out.invalid(&node, format!("{} is no time of day", node.shown())).help("write it as `HHMMSS+ZZZZ`, for example `220000+0100`");
-        }
+    let window = cx.new.at("spec/maintenance/timeWindow");
+    let wrong = ["begin", "end"].map(|what| window.get(what)).into_iter().find(|node| node.str().parse::<DayTime>().is_err());
+    if let Some(node) = wrong.filter(|_| window.is_set()) {
+        out.invalid(&node, format!("{} is no time of day", node.shown()))
+            .field("spec.maintenance.timeWindow.begin/end")
+            .help("write it as `HHMMSS+ZZZZ`, for example `220000+0100`");
     }
 }
 
@@ -42,6 +58,9 @@ fn rotation(cx: &Cx<'_>, out: &mut Out) {
     for what in ["observability", "sshKeypair", "etcdEncryptionKey"] {
         let node = cx.new.at("spec/maintenance/autoRotation/credentials").get(what).get("rotationPeriod");
         let Some(text) = node.text() else { continue };
+        if what == "sshKeypair" && cx.new.at("spec/provider/workers").is_empty() {
+            continue;
+        }
         match syntax::duration(text) {
             None => {
                 out.invalid(&node, format!("{} is no duration", node.shown())).help("for example `168h`");
@@ -68,5 +87,15 @@ fn tolerance(cx: &Cx<'_>, out: &mut Out) {
     let node = block.at("failureTolerance/type");
     if block.is_set() && !matches!(node.str(), "node" | "zone") {
         out.not_supported(&node, format!("{} is no failure tolerance", node.shown())).help("use `node` or `zone`");
+    }
+}
+
+fn operations(cx: &Cx<'_>, out: &mut Out) {
+    let (enabled, planned) = (cx.new.at("spec/hibernation/enabled"), cx.new.at("metadata/annotations").get(OPERATION));
+    let hinders = planned.str().split(';').find(|operation| AWAKE.contains(operation));
+    if let (Some(true), Some(operation)) = (enabled.flag(), hinders) {
+        out.forbidden(&enabled, format!("`{operation}` is planned for the next maintenance window"))
+            .and(&planned, "here")
+            .help("hibernate when it is done, or remove the annotation");
     }
 }

@@ -12,7 +12,7 @@ rules! {
     ///
     /// Names of machines and load balancers are made of both, and several providers end them at 63 characters.
     "SHOOT-NAME-LENGTH", "project and shoot name are too long together", Shoot, shoot_length as Plugin("ShootValidator");
-    /// The name of a project is a DNS label of at most 10 characters without two hyphens in a row (V-287).
+    /// The name of a project is a DNS name of at most 10 characters without two hyphens in a row (V-287).
     "PROJECT-NAME", "a project's name is not usable", Project, project_name;
     /// The name of a seed is a DNS label: it becomes part of host names and label keys.
     "SEED-NAME", "a seed's name is not usable", Seed, seed_name;
@@ -24,7 +24,10 @@ const PROJECT: usize = 10;
 fn plain(cx: &Cx<'_>, out: &mut Out, what: &str) {
     let node = cx.new.at("metadata/name");
     let name = &cx.owner.name;
-    if let Err(why) = syntax::label(name) {
+    if name.is_empty() {
+        return;
+    }
+    if let Err(why) = if what == "project" { syntax::subdomain(name) } else { syntax::label(name) } {
         out.invalid(&node, format!("`{name}` is no name for a {what}: {why}")).help("use lower-case letters, digits and single hyphens");
     } else if name.contains("--") && what != "seed" {
         out.invalid(&node, format!("the name `{name}` contains `--`, which separates the parts of the technical id"))
@@ -42,13 +45,14 @@ fn shoot_length(cx: &Cx<'_>, out: &mut Out) {
     if cx.is_new() && length > TOGETHER {
         let left = TOGETHER.saturating_sub(project.chars().count());
         out.invalid(&cx.new.at("metadata/name"), format!("`{project}` and `{shoot}` have {length} characters together, at most {TOGETHER} are possible"))
+            .field("name")
             .help(format!("shoots of project `{project}` may have names of up to {left} characters"));
     }
 }
 
 fn project_name(cx: &Cx<'_>, out: &mut Out) {
     plain(cx, out, "project");
-    let length = cx.owner.name.chars().count();
+    let length = cx.owner.name.len();
     if length > PROJECT {
         out.too_long(&cx.new.at("metadata/name"), format!("the name `{}` has {length} characters, at most {PROJECT} are possible", cx.owner.name));
     }

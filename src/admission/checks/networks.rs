@@ -21,7 +21,7 @@ rules! {
     /// `240.0.0.0/8` to `244.0.0.0/8` and `fd8f:6d53:b97a:1::/96`. Without a seed it is a warning: the shoot will not get one.
     "SHOOT-NET-RESERVED", "a network lies in a reserved range", Shoot, reserved as Plugin("ShootValidator");
     /// The node mask is in range for its family and leaves every node enough addresses for its pods (V-105, V-106, V-107, V-108).
-    "SHOOT-NET-MASK", "the node mask does not fit", Shoot, mask;
+    "SHOOT-NET-MASK", "the node mask does not fit", Shoot, mask, six;
     /// A shoot with workers names its network type (V-066, V-067).
     "SHOOT-NET-TYPE", "the network type is missing or unusable", Shoot, kind;
 }
@@ -40,7 +40,8 @@ fn families(cx: &Cx<'_>, out: &mut Out) {
     for family in cx.new.at("spec/networking/ipFamilies").items() {
         if !matches!(family.str(), "IPv4" | "IPv6") {
             out.not_supported(&family, format!("{} is no address family", family.shown())).help("use `IPv4`, `IPv6` or both");
-        } else if seen.contains(&family.str()) {
+        }
+        if seen.contains(&family.str()) {
             out.duplicate(&family, format!("{} is listed twice", family.shown()));
         }
         seen.push(family.str());
@@ -49,21 +50,28 @@ fn families(cx: &Cx<'_>, out: &mut Out) {
 
 fn ranges(cx: &Cx<'_>, out: &mut Out) {
     let networking = cx.new.at("spec/networking");
-    let families = networking.get("ipFamilies").items();
+    let families: Vec<&str> = networking.get("ipFamilies").items().iter().map(Node::str).collect();
+    let twice = families.iter().enumerate().any(|(i, family)| families[..i].contains(family));
+    // Without known families nobody can say which ranges are right.
+    if twice || families.iter().any(|family| !matches!(*family, "IPv4" | "IPv6")) {
+        return;
+    }
     for what in RANGES {
         let node = networking.get(what);
         let Some(text) = node.text() else { continue };
         match text.parse::<Cidr>() {
             Err(_) => {
-                out.invalid(&node, format!("`{text}` is no range of addresses")).help("write it as address/prefix, for example `10.96.0.0/16`");
+                out.invalid(&node, format!("`{text}` is no range of addresses"))
+                    .help("write it as address/prefix, for example `10.96.0.0/16`");
             }
             Ok(net) if !net.is_canonical() => {
                 out.invalid(&node, format!("`{text}` has bits set behind its prefix")).help(format!("write `{}`", net.canonical()));
             }
             Ok(net) => {
                 let family = if net.is_ipv4() { "IPv4" } else { "IPv6" };
-                if families.len() == 1 && families[0].str() != family {
-                    out.invalid(&node, format!("`{text}` is {family}, the shoot is {}", families[0].str()))
+                let only = families.first().copied().unwrap_or("IPv4");
+                if families.len() < 2 && only != family {
+                    out.invalid(&node, format!("`{text}` is {family}, the shoot is {only}"))
                         .and(&networking.get("ipFamilies"), "the shoot's family");
                 }
             }
@@ -109,32 +117,53 @@ fn reserved(cx: &Cx<'_>, out: &mut Out) {
     }
 }
 
+/// The families of a shoot: IPv4 if it says nothing.
+fn families_of<'a>(cx: &Cx<'a>) -> Vec<&'a str> {
+    let families: Vec<&str> = cx.new.at("spec/networking/ipFamilies").items().iter().map(Node::str).collect();
+    if families.is_empty() { vec!["IPv4"] } else { families }
+}
+
 fn mask(cx: &Cx<'_>, out: &mut Out) {
     let manager = cx.new.at("spec/kubernetes/kubeControllerManager");
-    let families: Vec<&str> = cx.new.at("spec/networking/ipFamilies").items().iter().map(Node::str).collect();
-    let (size, six) = (manager.get("nodeCIDRMaskSize"), manager.get("nodeCIDRMaskSizeIPv6"));
-    let only_six = families == ["IPv6"];
-    let (low, high, bits) = if only_six { (64, 124, 128) } else { (16, 28, 32) };
-    if let Some(mask) = size.int() {
-        if mask < low || mask > high {
-            out.invalid(&size, format!("a node mask of {mask} is out of range")).help(format!("from {low} to {high} is possible"));
-        } else {
-            let room = 2i64.checked_pow(u32::try_from(bits - mask).unwrap_or(64)).map_or(i64::MAX, |n| n - 2);
-            let pods = cx.new.value().map_or(0, most_pods);
-            if room < pods {
-                out.invalid(&size, format!("a node mask of {mask} leaves {room} addresses for the {pods} pods that a node may run"))
-                    .help("choose a smaller mask, or lower maxPods of the kubelet");
-            }
-        }
+    let size = manager.get("nodeCIDRMaskSize");
+    let families = families_of(cx);
+    let Some(mask) = size.int() else { return };
+    let (low, high, bits) = match families[..] {
+        ["IPv4"] => (16, 28, 32),
+        ["IPv6"] => (64, 124, 128),
+        _ => (i64::MIN, i64::MAX, 32),
+    };
+    let looked_at = !cx.new.at("spec/kubernetes/version").is_empty() && !cx.new.at("spec/provider/workers").is_empty();
+    if looked_at && !(low..=high).contains(&mask) {
+        out.invalid(&size, format!("a node mask of {mask} is out of range")).help(format!("from {low} to {high} is possible"));
+        return;
     }
-    if let Some(mask) = six.int() {
-        if families == ["IPv4"] {
-            out.invalid(&six, "a mask for IPv6 is set, but the shoot has IPv4 only").help("remove it, or add `IPv6` to the families");
-        } else if only_six && size.int().is_some_and(|s| s != 64) {
-            out.invalid(&size, "both masks are set, but the shoot has one address family").help("keep one of them");
-        } else if !(64..=124).contains(&mask) {
-            out.invalid(&six, format!("a node mask of {mask} is out of range")).help("from 64 to 124 is possible");
-        }
+    let left = u32::try_from(bits - mask);
+    let room = left.map_or(-1, |left| 2i64.checked_pow(left).map_or(i64::MAX, |n| n - 2));
+    let pods = Some(cx.new.value().map_or(0, most_pods)).filter(|pods| *pods != 0).unwrap_or(110);
+    if room < pods {
+        out.invalid(&size, format!("a node mask of {mask} leaves {room} addresses for the {pods} pods that a node may run"))
+            .help("choose a smaller mask, or lower maxPods of the kubelet");
+    }
+}
+
+fn six(cx: &Cx<'_>, out: &mut Out) {
+    let manager = cx.new.at("spec/kubernetes/kubeControllerManager");
+    let (size, six) = (manager.get("nodeCIDRMaskSize"), manager.get("nodeCIDRMaskSizeIPv6"));
+    let Some(mask) = six.int() else { return };
+    if cx.new.at("spec/kubernetes/version").is_empty() || cx.new.at("spec/provider/workers").is_empty() {
+        return;
+    }
+    let families = families_of(cx);
+    // The older field may hold nothing but the default.
+    let written = cx.written.at("spec/kubernetes/kubeControllerManager/nodeCIDRMaskSize").is_set();
+    if families == ["IPv4"] {
+        out.forbidden(&six, "a mask for IPv6 is set, but the shoot has IPv4 only").help("remove it, or add `IPv6` to the families");
+    } else if families == ["IPv6"] && size.int().is_some_and(|s| s != 64 || written) {
+        out.forbidden(&size, "both masks are set, but the shoot has one address family").help("keep one of them");
+    }
+    if families != ["IPv4"] && !(64..=124).contains(&mask) {
+        out.invalid(&six, format!("a node mask of {mask} is out of range")).help("from 64 to 124 is possible");
     }
 }
 

@@ -1,165 +1,141 @@
-//! Cloud profiles: a catalogue that makes sense, and does not lose what is used.
+//! Cloud profiles: a catalogue that makes sense, and does not lose what is used. Versions, images and machine types have families
+//! of their own.
 
 use std::collections::BTreeSet;
 
 use super::prelude::*;
-use crate::admission::offer::Class;
+use super::profile_images::{definitions, supports};
+use crate::admission::capable::texts;
+use crate::admission::parts::{self, missing};
+use crate::admission::stages;
 
 rules! {
-    /// A cloud profile has a type, versions, images, machine types and regions (V-232, V-233, V-242, V-250, V-253).
-    "PROFILE-INCOMPLETE", "a cloud profile lacks a section", CloudProfile, complete;
-    /// Kubernetes versions are written in full, once each, with a known classification (V-234, V-236, V-237).
-    "PROFILE-VERSION", "a Kubernetes version of a profile is not usable", CloudProfile, versions;
-    /// The newest version that is no preview does not expire: something must remain to upgrade to (V-235).
-    "PROFILE-LAST-VERSION", "the newest version expires", CloudProfile, last;
-    /// Of each minor version, one patch is supported at a time (V-240).
-    "PROFILE-ONE-SUPPORTED", "two patches of a minor version are supported", CloudProfile, one_supported;
-    /// Images have versions with known architectures and container runtimes, and a known update strategy (V-243 … V-246).
-    "PROFILE-IMAGE", "a machine image of a profile is not usable", CloudProfile, images;
-    /// Names of machine and volume types, regions and zones are there and unique; quantities can be read (V-250 … V-253).
-    "PROFILE-ENTRY", "an entry of a profile is not usable", CloudProfile, entries;
-    /// The limit of nodes is positive (V-255).
-    "PROFILE-LIMIT", "the limit of nodes is not positive", CloudProfile, limit;
+    /// A cloud profile names the type of its provider (V-232).
+    "PROFILE-TYPE", "the provider of a cloud profile is missing", CloudProfile, kind;
+    /// Regions and their zones have names, once each, and labels that Kubernetes accepts (V-253).
+    "PROFILE-REGION", "a region of a profile is not usable", CloudProfile, regions;
+    /// Machine type and image of bastions are on offer, go together, and the image is supported (V-254).
+    "PROFILE-BASTION", "bastions cannot be made of this", CloudProfile, bastion;
+    /// The limit of nodes is positive, and is not lowered (V-255).
+    "PROFILE-LIMIT", "the limit of nodes is not usable", CloudProfile | NamespacedCloudProfile, limit;
+    /// Certificate authorities are in PEM (V-256).
+    "PROFILE-CA", "the certificate authorities cannot be read", CloudProfile | NamespacedCloudProfile, authorities;
+    /// The selector of seeds is one (V-256).
+    "PROFILE-SEED-SELECTOR", "the selector of seeds is not usable", CloudProfile, selector;
     /// Versions and images that a shoot uses stay in the profile (V-263).
     ///
     /// Move the shoots first, then remove the version. Until then the profile stays as it was accepted.
     "PROFILE-IN-USE", "something in use is removed from a profile", CloudProfile, in_use as Plugin("ResourceReferenceManager");
-    /// A namespaced profile may move the expiration of a version of its parent, and nothing else of it (V-258, V-259).
-    "NAMESPACED-VERSION", "a namespaced profile says too much about a version", NamespacedCloudProfile, namespaced as Plugin("NamespacedCloudProfileValidator");
+    /// A limit of nodes leaves room for the clusters that there are (V-263).
+    "PROFILE-LIMIT-IN-USE", "the limit of nodes is too low for a cluster", CloudProfile, room as Plugin("ResourceReferenceManager");
 }
 
-fn complete(cx: &Cx<'_>, out: &mut Out) {
-    for path in ["type", "kubernetes/versions", "machineImages", "machineTypes", "regions"] {
-        let node = cx.new.at("spec").at(path);
-        if node.is_empty() {
-            out.required(&node, format!("`{}` is missing", node.field()));
-        }
-    }
+fn kind(cx: &Cx<'_>, out: &mut Out) {
+    missing(out, &cx.new.at("spec/type"));
 }
 
-fn versions(cx: &Cx<'_>, out: &mut Out) {
+/// Says which names of a list are missing or repeated.
+fn unique(out: &mut Out, list: &Node<'_>, what: &str) {
     let mut seen = BTreeSet::new();
-    for entry in cx.new.at("spec/kubernetes/versions").items() {
-        let (version, class) = (entry.get("version"), entry.get("classification"));
-        if !offer::is_full(version.str()) || version.str().starts_with('v') {
-            out.invalid(&version, format!("{} is no full version", version.shown())).help("write it as `1.34.2`");
-        } else if !seen.insert(version.str()) {
-            out.duplicate(&version, format!("version {} is listed twice", version.shown()));
-        }
-        if class.is_set() && !matches!(class.str(), "preview" | "supported" | "deprecated") {
-            out.not_supported(&class, format!("{} is no classification", class.shown())).help("use `preview`, `supported` or `deprecated`; a version expires by its date");
-        }
-        let date = entry.get("expirationDate");
-        if date.is_set() && date.text().and_then(offer::moment).is_none() {
-            out.invalid(&date, format!("{} is no time", date.shown())).help("for example `2027-03-31T23:59:59Z`");
-        }
-        let lifecycle = entry.get("lifecycle");
-        if lifecycle.is_set() && (class.is_set() || date.is_set()) {
-            out.forbidden(&lifecycle, "a lifecycle takes the place of classification and expiration date").and(&version, "of this version");
-        }
-    }
-}
-
-fn last(cx: &Cx<'_>, out: &mut Out) {
-    let offers = offer::offers(&cx.new.at("spec/kubernetes/versions"), cx);
-    let newest = offers.iter().filter(|o| o.class != Class::Preview).max_by(|a, b| a.version.cmp(&b.version));
-    if let Some(date) = newest.map(|o| o.node.get("expirationDate")).filter(Node::is_set) {
-        out.invalid(&date, format!("`{}` is the newest version, and expires", newest.map_or("", |o| o.text))).help("remove the date, or add a newer version");
-    }
-}
-
-fn one_supported(cx: &Cx<'_>, out: &mut Out) {
-    let mut seen: Vec<(u64, u64, Node<'_>)> = Vec::new();
-    for entry in cx.new.at("spec/kubernetes/versions").items() {
-        let Some(version) = offer::version(entry.get("version").str()) else { continue };
-        if entry.get("classification").str() != "supported" {
-            continue;
-        }
-        if let Some((_, _, other)) = seen.iter().find(|(major, minor, _)| (*major, *minor) == (version.major, version.minor)) {
-            out.forbidden(&entry.get("classification"), format!("two patches of {}.{} are supported", version.major, version.minor))
-                .and(other, "the other one")
-                .help("call the older one `deprecated`");
-        }
-        seen.push((version.major, version.minor, entry.get("version")));
-    }
-}
-
-fn images(cx: &Cx<'_>, out: &mut Out) {
-    let mut names = BTreeSet::new();
-    for image in cx.new.at("spec/machineImages").items() {
-        let (name, strategy, versions) = (image.get("name"), image.get("updateStrategy"), image.get("versions"));
+    for name in list.items().iter().map(|item| item.get("name")) {
         if name.is_empty() {
-            out.required(&name, "a machine image has no name");
-        } else if !names.insert(name.str()) {
-            out.duplicate(&name, format!("machine image {} is listed twice", name.shown()));
-        }
-        if strategy.is_set() && !matches!(strategy.str(), "patch" | "minor" | "major") {
-            out.not_supported(&strategy, format!("{} is no update strategy", strategy.shown())).help("use `patch`, `minor` or `major`");
-        }
-        if versions.is_empty() {
-            out.required(&versions, format!("machine image {} has no versions", name.shown()));
-        }
-        let mut seen = BTreeSet::new();
-        for version in versions.items() {
-            let text = version.get("version");
-            if offer::version(text.str()).is_none() {
-                out.invalid(&text, format!("{} is no version", text.shown())).help("three numbers, for example `1877.3.0`");
-            } else if !seen.insert(text.str()) {
-                out.duplicate(&text, format!("version {} is listed twice", text.shown()));
-            }
-            for architecture in version.get("architectures").items() {
-                if !matches!(architecture.str(), "amd64" | "arm64") {
-                    out.not_supported(&architecture, format!("{} is no architecture", architecture.shown())).help("use `amd64` or `arm64`");
-                }
-            }
-            for cri in version.get("cri").items() {
-                if cri.get("name").str() != "containerd" {
-                    out.not_supported(&cri.get("name"), format!("{} is no container runtime interface", cri.get("name").shown())).help("use `containerd`");
-                }
-            }
+            out.required(&name, format!("a {what} has no name"));
+        } else if !seen.insert(name.str()) {
+            out.duplicate(&name, format!("the {what} {} is listed twice", name.shown()));
         }
     }
 }
 
-fn entries(cx: &Cx<'_>, out: &mut Out) {
-    for (list, quantities) in [("machineTypes", &["cpu", "gpu", "memory"][..]), ("volumeTypes", &["minSize"]), ("regions", &[])] {
-        let mut seen = BTreeSet::new();
-        for entry in cx.new.at("spec").get(list).items() {
-            let name = entry.get("name");
-            if name.is_empty() {
-                out.required(&name, format!("an entry of `{list}` has no name"));
-            } else if !seen.insert(name.str()) {
-                out.duplicate(&name, format!("{} is listed twice in `{list}`", name.shown()));
-            }
-            for what in quantities {
-                let node = entry.get(what);
-                if node.is_set() && !syntax::is_amount(&node) {
-                    out.invalid(&node, format!("{} is no amount", node.shown())).help("for example `4` or `16Gi`");
-                }
-            }
-            let mut zones = BTreeSet::new();
-            for zone in entry.get("zones").items() {
-                let zone = zone.get("name");
-                if zone.is_empty() {
-                    out.required(&zone, format!("a zone of region {} has no name", name.shown()));
-                } else if !zones.insert(zone.str()) {
-                    out.duplicate(&zone, format!("zone {} is listed twice", zone.shown()));
-                }
-            }
+fn regions(cx: &Cx<'_>, out: &mut Out) {
+    let list = cx.new.at("spec/regions");
+    missing(out, &list);
+    unique(out, &list, "region");
+    for region in list.items() {
+        unique(out, &region.get("zones"), "zone");
+        parts::labels(out, &region.get("labels"));
+    }
+}
+
+fn bastion(cx: &Cx<'_>, out: &mut Out) {
+    let node = cx.new.at("spec/bastion");
+    if !node.is_set() {
+        return;
+    }
+    let (machine, image) = (node.get("machineType"), node.get("machineImage"));
+    if !machine.is_set() && !image.is_set() {
+        out.invalid(&node, "bastions need a machine type or an image").help("write `machineType` or `machineImage`, or remove `bastion`");
+    }
+    let definitions = definitions(cx);
+    let mut architecture = None;
+    if machine.is_set() {
+        let name = machine.get("name");
+        let types = cx.new.at("spec/machineTypes").items();
+        if let Some(found) = types.iter().find(|t| t.get("name").str() == name.str()) {
+            let by_capability = texts(&found.at("capabilities/architecture"));
+            let known = definitions.get("architecture").cloned().unwrap_or_default();
+            let one = if by_capability.is_empty() { known } else { by_capability };
+            architecture = Some(if one.len() == 1 { one[0] } else { found.get("architecture").str() });
+        } else {
+            out.invalid(&name, format!("the profile has no machine type {}", name.shown()));
         }
+    }
+    if !image.is_set() {
+        return;
+    }
+    let (name, version) = (image.get("name"), image.get("version"));
+    let images = stages::images(cx);
+    let Some(found) = images.iter().find(|i| i.get("name").str() == name.str()) else {
+        out.invalid(&name, format!("the profile has no machine image {}", name.shown()));
+        return;
+    };
+    let mut offered = stages::versions(cx, found);
+    let blamed = if version.is_set() { &version } else { &name };
+    if version.is_set() {
+        let Some(at) = offered.iter().position(|v| v.get("version").str() == version.str()) else {
+            out.invalid(&version, format!("the profile has no version {} of {}", version.shown(), name.shown()));
+            return;
+        };
+        offered = vec![offered.swap_remove(at)];
+    }
+    let fits = |entry: &Node<'_>| {
+        entry.get("classification").is_set()
+            && stages::current(cx, entry) == "supported"
+            && architecture.is_none_or(|a| supports(entry, &definitions, a))
+    };
+    if !offered.iter().any(fits) {
+        out.invalid(blamed, format!("no version of {} is supported and fits the machine type", name.shown()))
+            .help("choose an image with a version of the classification `supported`, for the architecture of the machine type");
     }
 }
 
 fn limit(cx: &Cx<'_>, out: &mut Out) {
     let node = cx.new.at("spec/limits/maxNodesTotal");
     if node.int().is_some_and(|n| n <= 0) {
-        out.invalid(&node, format!("a limit of {} nodes allows nothing", node.shown()));
+        out.invalid(&node, format!("a limit of {} nodes allows nothing", node.shown())).help("at least 1, or no limit");
     }
     if let (Some(new), Some(old)) = (node.int(), cx.before("spec/limits/maxNodesTotal").int())
+        && cx.owner.kind == Kind::CloudProfile
         && new < old
     {
-        out.invalid(&node, format!("the limit of nodes cannot be lowered from {old} to {new}"));
+        out.invalid(&node, format!("the limit of nodes cannot be lowered from {old} to {new}")).help("clusters may already have more nodes");
     }
+}
+
+/// Whether a text begins with a certificate in PEM.
+fn is_certificate(text: &str) -> bool {
+    let Ok((_, block)) = x509_parser::pem::parse_x509_pem(text.as_bytes()) else { return false };
+    block.label == "CERTIFICATE" && block.parse_x509().is_ok()
+}
+
+fn authorities(cx: &Cx<'_>, out: &mut Out) {
+    let node = cx.new.at("spec/caBundle");
+    if node.text().is_some_and(|text| !is_certificate(text)) {
+        out.invalid(&node, "the certificate authorities cannot be read").help("certificates in PEM, each between `-----BEGIN CERTIFICATE-----` and its end");
+    }
+}
+
+fn selector(cx: &Cx<'_>, out: &mut Out) {
+    parts::selector(out, &cx.new.at("spec/seedSelector"));
 }
 
 /// What a profile offers, as `(what, name)`.
@@ -198,23 +174,18 @@ fn in_use(cx: &Cx<'_>, out: &mut Out) {
     }
     for ((what, name), users) in used.into_iter().filter(|(_, users)| !users.is_empty()) {
         let node = cx.new.at(if what == "Kubernetes" { "spec/kubernetes/versions" } else { "spec/machineImages" });
-        out.invalid(&node, format!("{what} `{name}` is removed, but still used by {}", listed(users))).help("move them to another version first, then remove it");
+        out.refused(&node, format!("{what} `{name}` is removed, but still used by {}", listed(users))).help("move them to another version first, then remove it");
     }
 }
 
-fn namespaced(cx: &Cx<'_>, out: &mut Out) {
-    let parent = Owner::cluster(Kind::CloudProfile, cx.new.at("spec/parent/name").str());
-    let Some(profile) = cx.object(&parent).manifest() else { return };
-    let known = Node::root(profile).at("spec/kubernetes/versions");
-    for entry in cx.new.at("spec/kubernetes/versions").items() {
-        let (version, class, date) = (entry.get("version"), entry.get("classification"), entry.get("expirationDate"));
-        if class.is_set() {
-            out.forbidden(&class, "a namespaced profile does not classify versions").help("remove it");
-        }
-        if !known.items().iter().any(|k| k.get("version").same(&version)) {
-            out.invalid(&version, format!("{parent} has no version {}", version.shown())).beside(&parent, &known, "its versions");
-        } else if !date.is_set() {
-            out.invalid(&date, format!("version {} is named without an expiration date", version.shown())).help("a namespaced profile only moves the date");
+fn room(cx: &Cx<'_>, out: &mut Out) {
+    let node = cx.new.at("spec/limits/maxNodesTotal");
+    let Some(limit) = node.int().filter(|_| !cx.is_new() && !node.same(&cx.before("spec/limits/maxNodesTotal"))) else { return };
+    for (user, manifest) in cx.users() {
+        let pools = Node::root(manifest).at("spec/provider/workers").items();
+        let least: i64 = pools.iter().filter_map(|pool| pool.get("minimum").int()).sum();
+        if least > limit {
+            out.refused(&node, format!("{user} has at least {least} nodes, more than {limit}")).help("raise the limit, or shrink the cluster first");
         }
     }
 }

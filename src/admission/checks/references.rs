@@ -1,51 +1,29 @@
-//! References of a shoot: what it names exists, is usable, and goes together.
+//! References: what they look like. Whether they lead anywhere is in `plugin_references`.
 
+use super::plugin_references::absent;
 use super::prelude::*;
 
 rules! {
     /// A shoot names a cloud profile, by `spec.cloudProfile` (V-004, V-005, V-006, V-369).
-    "SHOOT-PROFILE", "the cloud profile cannot be used", Shoot, profile, profile_exists as Plugin("ResourceReferenceManager");
+    "SHOOT-PROFILE", "the cloud profile cannot be used", Shoot, profile, super::plugin_references::profile_exists as Mutation("ShootMutator");
     /// The provider type is the cloud profile's (V-008, V-338).
-    "SHOOT-PROVIDER", "the provider type is missing or does not match", Shoot, provider, provider_matches as Plugin("ShootValidator");
+    "SHOOT-PROVIDER", "the provider type is missing or does not match", Shoot, provider, super::plugin_shoot::provider_matches as Plugin("ShootValidator");
     /// A shoot with workers names one binding of credentials, which is for its provider (V-009, V-010, V-011, V-338, V-369).
     ///
     /// From Kubernetes 1.34 on, the binding is a CredentialsBinding.
-    "SHOOT-BINDING", "the binding of credentials cannot be used", Shoot, binding, binding_exists as Plugin("ResourceReferenceManager"), binding_matches as Plugin("ShootValidator");
+    "SHOOT-BINDING", "the binding of credentials cannot be used", Shoot, binding, super::plugin_references::binding_exists as Plugin("ResourceReferenceManager"), super::plugin_shoot::binding_matches as Plugin("ShootValidator");
     /// The project that a shoot lies in is described in the landscape.
-    "SHOOT-PROJECT", "the project is unknown", Shoot, project as Plugin("ResourceReferenceManager");
+    "SHOOT-PROJECT", "the project is unknown", Shoot, super::plugin_references::project_exists as Mutation("ShootTolerationRestriction");
     /// A seed named by hand exists, its taints are tolerated, and it has enough zones (V-012, V-324, V-328, V-369).
-    "SHOOT-SEED", "the seed cannot be used", Shoot, seed, seed_exists as Plugin("ResourceReferenceManager"), seed_fits as Plugin("ShootValidator");
+    "SHOOT-SEED", "the seed cannot be used", Shoot, seed, super::plugin_references::seed_exists as Mutation("ShootDNS"), super::plugin_scheduling::seed_fits as Plugin("ShootValidator");
     /// The exposure class exists (V-018, V-364, V-369).
-    "SHOOT-EXPOSURE-CLASS", "the exposure class is unknown", Shoot, exposure as Plugin("ResourceReferenceManager");
-    /// What the exposure class asks of seeds does not contradict what the shoot asks (V-364).
-    "SHOOT-EXPOSURE-CONFLICT", "shoot and exposure class disagree about seeds", Shoot, quiet;
+    "SHOOT-EXPOSURE-CLASS", "the exposure class is unknown", Shoot, super::plugin_references::exposure_exists as Mutation("ShootExposureClass");
     /// Secrets for webhooks of the API server are listed among the shoot's resources (V-333).
-    "SHOOT-RESOURCE", "a referenced resource is not declared", Shoot, resources as Plugin("ShootValidator");
-    /// Tolerations are on the project's whitelist (V-363).
-    "SHOOT-TOLERATION", "a toleration is not allowed in the project", Shoot, tolerations as Plugin("ShootTolerationRestriction");
+    "SHOOT-RESOURCE", "a referenced resource is not declared", Shoot, super::plugin_shoot::webhook_secrets as Plugin("ShootValidator");
     /// A managed seed turns a shoot of the project `garden` into a seed; the shoot exists and has workers (V-318, V-378).
     "MANAGEDSEED-SHOOT", "the shoot of a managed seed cannot be used", ManagedSeed, managed_seed, managed_shoot as Plugin("ManagedSeed");
     /// A namespaced cloud profile varies an existing cloud profile (V-257).
     "PROFILE-PARENT", "the parent profile cannot be used", NamespacedCloudProfile, parent, parent_exists as Plugin("ResourceReferenceManager");
-}
-
-fn quiet(_: &Cx<'_>, _: &mut Out) {}
-
-/// Says that a reference leads nowhere, or to something that is itself held.
-fn absent(cx: &Cx<'_>, out: &mut Out, node: &Node<'_>, owner: &Owner, seen: Seen<'_>) {
-    match seen {
-        Seen::Found(_) => {}
-        Seen::Held => {
-            out.refused(node, format!("{owner} has errors of its own and was never accepted")).help("mend it first: its findings say how");
-        }
-        Seen::Missing => {
-            let raised = out.refused(node, format!("{owner} does not exist"));
-            let known = cx.names(owner.kind, &owner.project);
-            if !known.is_empty() {
-                raised.help(format!("there is {}", listed(known)));
-            }
-        }
-    }
 }
 
 fn profile(cx: &Cx<'_>, out: &mut Out) {
@@ -64,13 +42,6 @@ fn profile(cx: &Cx<'_>, out: &mut Out) {
     }
 }
 
-fn profile_exists(cx: &Cx<'_>, out: &mut Out) {
-    let (reference, older) = (cx.new.at("spec/cloudProfile"), cx.new.at("spec/cloudProfileName"));
-    let Some(owner) = offer::profile_of(&cx.new, &cx.owner.project) else { return };
-    let node = if reference.get("name").is_empty() { older } else { reference.get("name") };
-    absent(cx, out, &node, &owner, cx.object(&owner));
-}
-
 fn provider(cx: &Cx<'_>, out: &mut Out) {
     let node = cx.new.at("spec/provider/type");
     if node.is_empty() {
@@ -82,35 +53,20 @@ fn provider(cx: &Cx<'_>, out: &mut Out) {
     }
 }
 
-fn provider_matches(cx: &Cx<'_>, out: &mut Out) {
-    let node = cx.new.at("spec/provider/type");
-    if syntax::label(node.str()).is_err() {
-        return;
-    }
-    let Some(owner) = offer::profile_of(&cx.new, &cx.owner.project) else { return };
-    let Some(profile) = cx.profile(&owner).manifest() else { return };
-    let theirs = Node::root(profile).at("spec/type");
-    if theirs.is_set() && !theirs.same(&node) {
-        out.invalid(&node, format!("the provider is {}, {owner} is for {}", node.shown(), theirs.shown()))
-            .help(format!("write `type: {}`, or choose another cloud profile", theirs.str()))
-            .beside(&owner, &theirs, "the profile's type");
-    }
-}
-
 fn binding(cx: &Cx<'_>, out: &mut Out) {
     let workers = cx.new.at("spec/provider/workers").items();
     // A shoot that hosts its own control plane brings its machines along, and needs no credentials.
     let own = workers.iter().any(|pool| pool.get("controlPlane").is_set());
-    if workers.is_empty() {
+    if workers.is_empty() || own {
         return;
     }
     let (older, newer) = (cx.new.at("spec/secretBindingName"), cx.new.at("spec/credentialsBindingName"));
     let minor = offer::version(cx.new.at("spec/kubernetes/version").str()).map(|v| v.minor);
     match (older.is_empty(), newer.is_empty()) {
-        (true, true) if own => {}
         (true, true) => {
             let bindings = cx.names(Kind::CredentialsBinding, &cx.owner.project);
-            out.required(&newer, "a shoot with workers needs credentials").help(format!("write `credentialsBindingName: …`; the project has {}", listed(bindings)));
+            // Gardener blames the older of the two fields.
+            out.required(&newer, "a shoot with workers needs credentials").field("spec.secretBindingName").help(format!("write `credentialsBindingName: …`; the project has {}", listed(bindings)));
         }
         (false, false) => {
             out.forbidden(&older, "both kinds of binding are named").and(&newer, "the other one").help("keep `credentialsBindingName`");
@@ -122,42 +78,6 @@ fn binding(cx: &Cx<'_>, out: &mut Out) {
     }
 }
 
-/// The one binding that a shoot with workers names, and where.
-fn bound<'a>(cx: &Cx<'a>) -> Option<(Owner, Node<'a>)> {
-    let both = cx.new.at("spec/secretBindingName").is_set() && cx.new.at("spec/credentialsBindingName").is_set();
-    if both || cx.new.at("spec/provider/workers").is_empty() {
-        return None;
-    }
-    offer::binding_of(&cx.new, &cx.owner.project).map(|(owner, path)| (owner, cx.new.at(path)))
-}
-
-fn binding_exists(cx: &Cx<'_>, out: &mut Out) {
-    if let Some((owner, node)) = bound(cx) {
-        absent(cx, out, &node, &owner, cx.object(&owner));
-    }
-}
-
-fn binding_matches(cx: &Cx<'_>, out: &mut Out) {
-    let Some((owner, node)) = bound(cx) else { return };
-    let Some(found) = cx.object(&owner).manifest() else { return };
-    let theirs = Node::root(found).at("provider/type");
-    let mine = cx.new.at("spec/provider/type");
-    if theirs.is_set() && !theirs.str().split(',').any(|t| t.trim() == mine.str()) {
-        out.invalid(&node, format!("{owner} is for provider {}, the shoot's is {}", theirs.shown(), mine.shown())).beside(&owner, &theirs, "the binding's provider");
-    }
-}
-
-fn project(cx: &Cx<'_>, out: &mut Out) {
-    let owner = Owner::cluster(Kind::Project, &cx.owner.project);
-    let seen = cx.object(&owner);
-    if let Seen::Missing = seen {
-        out.refused(&cx.new.at("metadata/name"), format!("the project `{}` is not described", cx.owner.project))
-            .help(format!("add projects/{}/project.yaml", cx.owner.project));
-    } else {
-        absent(cx, out, &cx.new.at("metadata/name"), &owner, seen);
-    }
-}
-
 fn seed(cx: &Cx<'_>, out: &mut Out) {
     let node = cx.new.at("spec/seedName");
     if node.is_set() && node.is_empty() {
@@ -165,74 +85,10 @@ fn seed(cx: &Cx<'_>, out: &mut Out) {
     }
 }
 
-fn seed_exists(cx: &Cx<'_>, out: &mut Out) {
-    let node = cx.new.at("spec/seedName");
-    if !node.is_empty() {
-        let owner = Owner::cluster(Kind::Seed, node.str());
-        absent(cx, out, &node, &owner, cx.object(&owner));
-    }
-}
-
-fn seed_fits(cx: &Cx<'_>, out: &mut Out) {
-    let node = cx.new.at("spec/seedName");
-    let Some(name) = node.text().filter(|n| !n.is_empty()) else { return };
-    let owner = Owner::cluster(Kind::Seed, name);
-    let (Some(seed), false) = (cx.object(&owner).manifest().map(Node::root), node.same(&cx.before("spec/seedName"))) else { return };
-    let tolerations = cx.new.at("spec/tolerations").items();
-    for taint in seed.at("spec/taints").items() {
-        let tolerates = |t: &Node<'_>| t.get("key").same(&taint.get("key")) && (!t.get("value").is_set() || t.get("value").same(&taint.get("value")));
-        if !tolerations.iter().any(tolerates) {
-            out.forbidden(&node, format!("{owner} has the taint {}, which the shoot does not tolerate", taint.get("key").shown())).beside(&owner, &taint, "the taint");
-        }
-    }
-    let zones = seed.at("spec/provider/zones");
-    if cx.new.at("spec/controlPlane/highAvailability/failureTolerance/type").str() == "zone" && zones.items().len() < 3 {
-        out.invalid(&node, format!("{owner} has {} zones, a control plane that tolerates the failure of a zone needs 3", zones.items().len())).beside(&owner, &zones, "its zones");
-    }
-}
-
-fn exposure(cx: &Cx<'_>, out: &mut Out) {
-    let node = cx.new.at("spec/exposureClassName");
-    if !node.is_empty() {
-        let owner = Owner::cluster(Kind::ExposureClass, node.str());
-        absent(cx, out, &node, &owner, cx.object(&owner));
-    }
-}
-
-fn resources(cx: &Cx<'_>, out: &mut Out) {
-    let declared: Vec<&str> = cx.new.at("spec/resources").items().iter().map(|r| r.at("resourceRef/name").str()).collect();
-    for plugin in cx.new.at("spec/kubernetes/kubeAPIServer/admissionPlugins").items() {
-        let node = plugin.get("kubeconfigSecretName");
-        if node.is_set() && !declared.contains(&node.str()) {
-            out.invalid(&node, format!("the Secret {} is not among the shoot's resources", node.shown())).help("declare it under `spec.resources`");
-        }
-    }
-}
-
-fn tolerations(cx: &Cx<'_>, out: &mut Out) {
-    let before = cx.before("spec/tolerations").items();
-    let Some(project) = cx.object(&Owner::cluster(Kind::Project, &cx.owner.project)).manifest() else { return };
-    let mut allowed = Node::root(project).at("spec/tolerations/whitelist").items();
-    allowed.extend(Node::root(project).at("spec/tolerations/defaults").items());
-    let class = cx.new.at("spec/exposureClassName");
-    if let Some(class) = cx.object(&Owner::cluster(Kind::ExposureClass, class.str())).manifest() {
-        allowed.extend(Node::root(class).at("scheduling/tolerations").items());
-    }
-    for toleration in cx.new.at("spec/tolerations").items() {
-        let (key, value) = (toleration.get("key"), toleration.get("value"));
-        let covers = |a: &Node<'_>| a.get("key").same(&key) && (!a.get("value").is_set() || a.get("value").same(&value));
-        let kept = before.iter().any(|b| b.same(&toleration));
-        let own = cx.owner.project == "garden" && key.str() == "seed.gardener.cloud/protected";
-        if !kept && !own && !allowed.iter().any(covers) {
-            out.forbidden(&key, format!("the project does not allow the toleration {}", key.shown()))
-                .help(format!("project `{}` allows {}", cx.owner.project, listed(allowed.iter().map(|a| a.get("key").str()))));
-        }
-    }
-}
-
 fn managed_seed(cx: &Cx<'_>, out: &mut Out) {
-    let node = cx.new.at("spec/shoot/name");
-    if node.is_empty() {
+    let shoot = cx.new.at("spec/shoot");
+    let node = if shoot.is_set() { shoot.get("name") } else { shoot };
+    if node.text().is_none_or(str::is_empty) {
         out.required(&node, "a managed seed names its shoot").help("write `shoot: {name: …}`");
     }
 }
@@ -255,16 +111,15 @@ fn managed_shoot(cx: &Cx<'_>, out: &mut Out) {
 fn parent(cx: &Cx<'_>, out: &mut Out) {
     let parent = cx.new.at("spec/parent");
     let kind = parent.get("kind");
-    if kind.is_set() && kind.str() != "CloudProfile" {
+    if kind.str() != "CloudProfile" {
         out.not_supported(&kind, format!("{} cannot be a parent", kind.shown())).help("use `CloudProfile`");
     }
     let node = parent.get("name");
     if node.is_empty() {
         out.required(&node, "the parent profile is missing").help("write `parent: {kind: CloudProfile, name: …}`");
-        return;
     }
-    if cx.old.is_some() && !node.same(&cx.before("spec/parent/name")) {
-        out.invalid(&node, format!("the parent cannot change from {}", cx.before("spec/parent/name").shown()));
+    if cx.old.is_some() && !parent.same(&cx.before("spec/parent")) {
+        out.invalid(&parent, format!("the parent cannot change from {}", cx.before("spec/parent/name").shown()));
     }
 }
 

@@ -6,33 +6,36 @@ rules! {
     /// A shoot without workers has no settings for nodes, for what runs on them, or for an infrastructure (V-033 … V-048).
     ///
     /// `spec.networking.services` and `spec.networking.ipFamilies` stay possible.
-    "SHOOT-WORKERLESS", "a setting needs workers", Shoot, workerless;
+    "SHOOT-WORKERLESS", "a setting needs workers", Shoot, workerless, kubernetes;
 }
 
 /// The fields that must be absent.
-const FIELDS: [&str; 22] = [
+const FIELDS: [&str; 12] = [
     "spec/secretBindingName",
     "spec/credentialsBindingName",
     "spec/provider/infrastructureConfig",
     "spec/provider/controlPlaneConfig",
     "spec/provider/workersSettings",
     "spec/systemComponents",
-    "spec/kubernetes/kubeScheduler",
-    "spec/kubernetes/kubeProxy",
-    "spec/kubernetes/kubelet",
-    "spec/kubernetes/clusterAutoscaler",
-    "spec/kubernetes/verticalPodAutoscaler",
     "spec/networking/type",
     "spec/networking/providerConfig",
     "spec/networking/pods",
     "spec/networking/nodes",
-    "spec/kubernetes/kubeControllerManager/nodeCIDRMaskSize",
-    "spec/kubernetes/kubeControllerManager/nodeCIDRMaskSizeIPv6",
-    "spec/kubernetes/kubeControllerManager/horizontalPodAutoscaler",
-    "spec/kubernetes/kubeControllerManager/podEvictionTimeout",
-    "spec/kubernetes/kubeControllerManager/nodeMonitorGracePeriod",
     "spec/maintenance/autoUpdate/machineImageVersion",
     "spec/maintenance/autoRotation/credentials/sshKeypair",
+];
+/// Those about Kubernetes, and how Gardener spells them.
+const KUBERNETES: [(&str, &str); 10] = [
+    ("kubeScheduler", "kubeScheduler"),
+    ("kubeProxy", "kubeProxy"),
+    ("kubelet", "kubelet"),
+    ("clusterAutoscaler", "clusterAutoScaler"),
+    ("verticalPodAutoscaler", "verticalPodAutoScaler"),
+    ("kubeControllerManager/nodeCIDRMaskSize", "kubeControllerManager.nodeCIDRMaskSize"),
+    ("kubeControllerManager/nodeCIDRMaskSizeIPv6", "kubeControllerManager.nodeCIDRMaskSizeIPv6"),
+    ("kubeControllerManager/horizontalPodAutoscaler", "kubeControllerManager.horizontalPodAutoscaler"),
+    ("kubeControllerManager/podEvictionTimeout", "kubeControllerManager.podEvictionTimeout"),
+    ("kubeControllerManager/nodeMonitorGracePeriod", "kubeControllerManager.nodeMonitorGracePeriod"),
 ];
 
 fn workerless(cx: &Cx<'_>, out: &mut Out) {
@@ -40,15 +43,26 @@ fn workerless(cx: &Cx<'_>, out: &mut Out) {
         return;
     }
     for path in FIELDS {
-        let node = cx.new.at(path);
-        if node.is_set() && node.text() != Some("") {
-            out.forbidden(&node, format!("`{}` has no meaning without workers", node.field())).on_key().help("remove it, or add a pool under `spec.provider.workers`");
+        absent(out, &cx.new.at(path));
+    }
+}
+
+fn kubernetes(cx: &Cx<'_>, out: &mut Out) {
+    let kubernetes = cx.new.at("spec/kubernetes");
+    if !cx.new.at("spec/provider/workers").is_empty() || kubernetes.get("version").is_empty() {
+        return;
+    }
+    for (path, spelled) in KUBERNETES {
+        if let Some(raised) = absent(out, &kubernetes.at(path)) {
+            raised.field(format!("spec.kubernetes.{spelled}"));
         }
     }
-    for addon in ["kubernetesDashboard", "nginxIngress"] {
-        let node = cx.new.at("spec/addons").get(addon);
-        if node.get("enabled").flag() == Some(true) {
-            out.forbidden(&node, format!("the addon `{addon}` needs workers")).on_key();
-        }
-    }
+}
+
+fn absent<'o>(out: &'o mut Out, node: &Node<'_>) -> Option<&'o mut crate::admission::check::Raised> {
+    node.is_set().then(|| {
+        out.forbidden(node, format!("`{}` has no meaning without workers", node.field()))
+            .on_key()
+            .help("remove it, or add a pool under `spec.provider.workers`")
+    })
 }

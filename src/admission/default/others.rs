@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::super::node::{Node, fill, list, section};
+use super::super::capable;
+use super::super::node::{Node, fill, list, put, section};
+use super::super::syntax;
 use super::relational::set_labels;
 use super::shoot::tolerate;
 use crate::landscape::{Kind, Owner};
@@ -13,7 +15,7 @@ pub(super) fn fill_in(manifest: &mut Value, owner: &Owner) {
     match owner.kind {
         Kind::CloudProfile | Kind::NamespacedCloudProfile => profile(manifest, owner.kind),
         Kind::Seed => seed(manifest),
-        Kind::Project => project(manifest, owner),
+        Kind::Project => project(manifest),
         Kind::SecretBinding => binding(manifest, owner, "secretRef"),
         Kind::CredentialsBinding => binding(manifest, owner, "credentialsRef"),
         Kind::ControllerRegistration => registration(manifest),
@@ -38,7 +40,10 @@ pub(super) fn admitted(manifest: &mut Value, owner: &Owner) {
             set_labels(manifest, vec![("provider", provider)]);
         }
         Kind::Seed => seed_labels(manifest, &owner.name),
-        Kind::Project => owner_is_member(manifest),
+        Kind::Project => {
+            fill(manifest, "spec/namespace", project_namespace(&owner.name));
+            owner_is_member(manifest);
+        }
         Kind::SecretBinding | Kind::CredentialsBinding => {
             let providers = text("provider/type");
             set_labels(manifest, providers.split(',').map(|p| ("provider", p.trim().to_owned())).collect());
@@ -48,19 +53,24 @@ pub(super) fn admitted(manifest: &mut Value, owner: &Owner) {
 }
 
 fn profile(profile: &mut Value, kind: Kind) {
-    let capable = Node::root(profile).at("spec/machineCapabilities").is_set();
+    let spec = Node::root(profile).get("spec");
+    let known = capable::architectures(&spec);
     // What a namespaced profile says of architectures is only known after the merge with its parent.
-    let plain = kind == Kind::CloudProfile && !capable;
+    let plain = kind == Kind::CloudProfile && spec.get("machineCapabilities").is_empty();
     for image in list(profile, "spec/machineImages") {
         if kind == Kind::CloudProfile {
             fill(image, "updateStrategy", "major");
         }
         for version in list(image, "versions") {
             if plain {
-                fill(version, "architectures", json!(["amd64"]));
+                fill_list(version, "architectures", json!(["amd64"]));
             }
             if kind == Kind::CloudProfile {
-                fill(version, "cri", json!([{"name": "containerd"}]));
+                fill_list(version, "cri", json!([{"name": "containerd"}]));
+            }
+            let own = capable::of_image(&Node::root(version), &known);
+            if !own.is_empty() {
+                fill_list(version, "architectures", json!(own));
             }
         }
     }
@@ -69,29 +79,62 @@ fn profile(profile: &mut Value, kind: Kind) {
             fill(machine, "architecture", "amd64");
         }
         fill(machine, "usable", true);
+        if let [own] = capable::of_machine(&Node::root(machine), &known).as_slice() {
+            fill(machine, "architecture", own.as_str());
+        }
     }
     for volume in list(profile, "spec/volumeTypes") {
         fill(volume, "usable", true);
     }
 }
 
-fn seed(seed: &mut Value) {
-    fill(seed, "spec/networks/ipFamilies", json!(["IPv4"]));
-    let settings = "spec/settings";
-    if Node::root(seed).at("spec/settings/excessCapacityReservation/enabled").flag() != Some(false) {
-        fill(
-            seed,
-            &format!("{settings}/excessCapacityReservation/configs"),
-            json!([{"resources": {"cpu": "2", "memory": "6Gi"}}]),
-        );
+/// Sets the list at `path` if there is none, or an empty one.
+fn fill_list(manifest: &mut Value, path: &str, value: Value) {
+    if Node::root(manifest).at(path).is_empty() {
+        put(manifest, path, value);
     }
-    fill(seed, &format!("{settings}/scheduling/visible"), true);
-    fill(seed, &format!("{settings}/loadBalancerServices/zonalIngress/enabled"), true);
-    fill(seed, &format!("{settings}/verticalPodAutoscaler/enabled"), true);
-    fill(seed, &format!("{settings}/persistentVolumeClaimAutoscaler/enabled"), false);
-    fill(seed, &format!("{settings}/dependencyWatchdog/weeder/enabled"), true);
-    fill(seed, &format!("{settings}/dependencyWatchdog/prober/enabled"), true);
-    fill(seed, &format!("{settings}/topologyAwareRouting/enabled"), false);
+}
+
+/// Sets a whole section if there is none.
+fn section_if_absent(manifest: &mut Value, path: &str, value: Value) {
+    if !Node::root(manifest).at(path).is_set() {
+        put(manifest, path, value);
+    }
+}
+
+fn seed(seed: &mut Value) {
+    fill_list(seed, "spec/networks/ipFamilies", json!(["IPv4"]));
+    for (label, key) in [("seed.gardener.cloud/provider", "type"), ("seed.gardener.cloud/region", "region")] {
+        place_label(seed, label, key);
+    }
+    if Node::root(seed).at("spec/settings/excessCapacityReservation/enabled").flag() != Some(false) {
+        let configs = json!([{"resources": {"cpu": "2", "memory": "6Gi"}}]);
+        fill_list(seed, "spec/settings/excessCapacityReservation/configs", configs);
+    }
+    for (path, value) in [
+        ("scheduling", json!({"visible": true})),
+        ("loadBalancerServices/zonalIngress", json!({"enabled": true})),
+        ("verticalPodAutoscaler", json!({"enabled": true})),
+        ("persistentVolumeClaimAutoscaler", json!({"enabled": false})),
+        ("dependencyWatchdog/weeder", json!({"enabled": true})),
+        ("dependencyWatchdog/prober", json!({"enabled": true})),
+        ("topologyAwareRouting", json!({"enabled": false})),
+    ] {
+        section_if_absent(seed, &format!("spec/settings/{path}"), value);
+    }
+}
+
+/// Labels a seed by where it is. What is no value of a label is left to the rules about labels and seeds.
+fn place_label(seed: &mut Value, label: &str, key: &str) {
+    let root = Node::root(seed);
+    let value = root.at("spec/provider").get(key).str().to_owned();
+    let before = root.at("metadata/labels").get(label).str();
+    if syntax::label_value(&value).is_ok()
+        && syntax::label_value(before).is_ok()
+        && let Some(labels) = section(seed, "metadata/labels")
+    {
+        labels.insert(label.to_owned(), value.into());
+    }
 }
 
 fn seed_labels(seed: &mut Value, name: &str) {
@@ -110,25 +153,20 @@ fn seed_labels(seed: &mut Value, name: &str) {
     }
 }
 
-fn project(project: &mut Value, owner: &Owner) {
-    fill(project, "spec/namespace", project_namespace(&owner.name));
-    for who in ["spec/owner", "spec/createdBy"] {
-        if let Some(subject) = project.pointer_mut(&format!("/{who}")) {
-            api_group(subject);
-        }
+fn project(project: &mut Value) {
+    if let Some(owner) = project.pointer_mut("/spec/owner") {
+        api_group(owner);
     }
+    let owner = Node::root(project).at("spec/owner").value().cloned();
     for member in list(project, "spec/members") {
         api_group(member);
-        let node = Node::root(member);
-        if node.get("role").is_empty() && node.get("roles").is_empty() {
-            fill(member, "role", "viewer");
-        }
+        roles(member, owner.as_ref());
     }
     if Node::root(project).at("spec/namespace").str() == "garden" {
         for what in ["defaults", "whitelist"] {
             let mut wrapped = json!({"spec": {"tolerations": Node::root(project).at("spec/tolerations").get(what).value().cloned().unwrap_or_else(|| json!([]))}});
             tolerate(&mut wrapped, &json!({"key": "seed.gardener.cloud/protected"}));
-            super::super::node::put(project, &format!("spec/tolerations/{what}"), wrapped["spec"]["tolerations"].take());
+            put(project, &format!("spec/tolerations/{what}"), wrapped["spec"]["tolerations"].take());
         }
     }
 }
@@ -136,7 +174,45 @@ fn project(project: &mut Value, owner: &Owner) {
 fn api_group(subject: &mut Value) {
     let kind = Node::root(subject).get("kind").str().to_owned();
     if matches!(kind.as_str(), "User" | "Group") {
-        fill(subject, "apiGroup", "rbac.authorization.k8s.io");
+        fill_empty(subject, "apiGroup", "rbac.authorization.k8s.io");
+    }
+}
+
+/// A member has a first role, which is not among the others. Where the project has an owner, the role `owner` is theirs alone.
+fn roles(member: &mut Value, owner: Option<&Value>) {
+    let node = Node::root(member);
+    let first = node.get("role").value().cloned().filter(|role| role != "");
+    // Equal roles that were both in the list are a mistake, and stay one.
+    let mut all: Vec<Value> = node.get("roles").items().iter().filter_map(Node::value).cloned().collect();
+    match first {
+        Some(role) => {
+            all.retain(|other| *other != role);
+            all.insert(0, role);
+        }
+        None if all.is_empty() => all.push("viewer".into()),
+        None => {}
+    }
+    if let Some(owner) = owner {
+        let same = |key: &str| member.get(key).unwrap_or(&Value::Null) == owner.get(key).unwrap_or(&Value::Null);
+        if !["name", "apiGroup", "kind"].into_iter().all(same) {
+            all.retain(|role| role != "owner");
+        } else if !all.iter().any(|role| role == "owner") {
+            all.push("owner".into());
+        }
+    }
+    let others = all.split_off(all.len().min(1));
+    let Some(map) = member.as_object_mut() else { return };
+    map.remove("roles");
+    map.insert("role".to_owned(), all.pop().unwrap_or_else(|| "".into()));
+    if !others.is_empty() {
+        map.insert("roles".to_owned(), others.into());
+    }
+}
+
+/// Sets the value at `path` if nothing or something empty stands there.
+fn fill_empty(manifest: &mut Value, path: &str, value: impl Into<Value>) {
+    if Node::root(manifest).at(path).is_empty() {
+        put(manifest, path, value);
     }
 }
 
@@ -171,7 +247,7 @@ fn owner_is_member(project: &mut Value) {
         if !has_role(&Node::root(member), "owner") {
             let mut roles: Vec<Value> = Node::root(member).get("roles").items().iter().filter_map(Node::value).cloned().collect();
             roles.push("owner".into());
-            super::super::node::put(member, "roles", roles);
+            put(member, "roles", roles);
         }
     } else {
         fill(&mut member, "role", "admin");
@@ -185,10 +261,11 @@ fn owner_is_member(project: &mut Value) {
 }
 
 fn binding(binding: &mut Value, owner: &Owner, reference: &str) {
-    let namespace = project_namespace(&owner.project);
-    fill(binding, &format!("{reference}/namespace"), namespace.clone());
+    let own = Node::root(binding).at("metadata/namespace").str().to_owned();
+    let namespace = if own.is_empty() && !owner.project.is_empty() { project_namespace(&owner.project) } else { own };
+    fill_empty(binding, &format!("{reference}/namespace"), namespace.clone());
     for quota in list(binding, "quotas") {
-        fill(quota, "namespace", namespace.clone());
+        fill_empty(quota, "namespace", namespace.clone());
     }
 }
 
@@ -197,7 +274,7 @@ fn registration(registration: &mut Value) {
         fill(resource, "primary", true);
         match Node::root(resource).get("kind").str().to_owned().as_str() {
             "Extension" => {
-                fill(resource, "clusterCompatibility", json!(["shoot"]));
+                fill_empty(resource, "clusterCompatibility", json!(["shoot"]));
                 fill(resource, "reconcileTimeout", "3m0s");
                 fill(resource, "lifecycle/reconcile", "AfterKubeAPIServer");
                 fill(resource, "lifecycle/delete", "BeforeKubeAPIServer");
@@ -213,9 +290,6 @@ fn registration(registration: &mut Value) {
 }
 
 fn managed_seed(seed: &mut Value) {
-    if !Node::root(seed).at("spec/gardenlet").is_set() {
-        return;
-    }
     let gardenlet = "spec/gardenlet";
     fill(seed, &format!("{gardenlet}/bootstrap"), "BootstrapToken");
     fill(seed, &format!("{gardenlet}/mergeWithParent"), true);
@@ -223,4 +297,10 @@ fn managed_seed(seed: &mut Value) {
     fill(seed, &format!("{gardenlet}/deployment/revisionHistoryLimit"), 2);
     let latest = Node::root(seed).at(&format!("{gardenlet}/deployment/image/tag")).str() == "latest";
     fill(seed, &format!("{gardenlet}/deployment/image/pullPolicy"), if latest { "Always" } else { "IfNotPresent" });
+    fill(seed, &format!("{gardenlet}/deployment/enableHealthProbes"), true);
+    let config = format!("{gardenlet}/config");
+    if !Node::root(seed).at(&config).is_set() {
+        put(seed, &config, json!({"apiVersion": "gardenlet.config.gardener.cloud/v1alpha1", "kind": "GardenletConfiguration"}));
+    }
+    fill(seed, &format!("{config}/resources/capacity/shoots"), "250");
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::check::Cx;
-use super::super::node::{Node, fill, put};
+use super::super::node::{Node, fill, list, put};
 use crate::digest;
 use crate::landscape::{Kind, Owner};
 
@@ -20,9 +20,49 @@ pub(super) fn carry(cx: &Cx<'_>, shoot: &mut Value) {
         return;
     }
     let landscape = cx.object(&Owner::cluster(Kind::Landscape, cx.landscape())).manifest();
-    if let Some(seed) = cx.object(&Owner::cluster(Kind::Seed, seed)).manifest() {
-        for_seed(shoot, cx.owner, seed, landscape);
+    let Some(manifest) = cx.object(&Owner::cluster(Kind::Seed, &seed)).manifest() else { return };
+    for_seed(shoot, cx.owner, manifest, landscape);
+    let domains = default_domains(cx, &seed);
+    assign(shoot, cx.owner, domains.first());
+    primary(shoot, &domains);
+}
+
+/// The first of a shoot's DNS providers is primary, where the shoot has a domain of its own and no other is.
+fn primary(shoot: &mut Value, defaults: &[String]) {
+    let root = Node::root(shoot);
+    let (domain, providers) = (root.at("spec/dns/domain"), root.at("spec/dns/providers").items());
+    let ours = domain.text().is_some_and(|domain| defaults.iter().any(|base| domain.ends_with(&format!(".{base}"))));
+    let has = providers.iter().any(|provider| provider.get("primary").flag() == Some(true));
+    if domain.is_set()
+        && !ours
+        && !has
+        && let Some(first) = list(shoot, "spec/dns/providers").first_mut()
+    {
+        put(first, "primary", true);
     }
+}
+
+/// The domains below which shoots get theirs, the preferred one first: those of the seed, else those of the landscape and
+/// those that Secrets in the garden describe.
+pub(in crate::admission) fn default_domains(cx: &Cx<'_>, seed: &str) -> Vec<String> {
+    let seed = if seed.is_empty() { None } else { cx.object(&Owner::cluster(Kind::Seed, seed)).manifest() };
+    let defaults = seed.map(|seed| Node::root(seed).at("spec/dns/defaults").items()).unwrap_or_default();
+    if !defaults.is_empty() {
+        return defaults.iter().filter_map(|d| d.get("domain").text()).map(str::to_owned).collect();
+    }
+    let landscape = cx.object(&Owner::cluster(Kind::Landscape, cx.landscape())).manifest();
+    let shared = landscape.and_then(|l| Node::root(l).at("spec/domains/default").text()).filter(|d| !d.is_empty());
+    let mut described: Vec<(i64, &str)> = cx
+        .foreigners("Secret", "garden")
+        .filter(|secret| secret.at("metadata/labels").get("gardener.cloud/role").str() == "default-domain")
+        .filter_map(|secret| {
+            let annotations = secret.at("metadata/annotations");
+            let priority = annotations.get("dns.gardener.cloud/domain-default-priority").str().parse().unwrap_or(0);
+            Some((priority, annotations.get("dns.gardener.cloud/domain").text()?))
+        })
+        .collect();
+    described.sort_by_key(|(priority, _)| std::cmp::Reverse(*priority));
+    shared.into_iter().chain(described.into_iter().map(|(_, domain)| domain)).map(str::to_owned).collect()
 }
 
 /// Fills in what follows from the seed: network ranges of the shoot's address families, and its domain.
@@ -52,12 +92,13 @@ fn local_range(owner: &Owner) -> String {
 
 /// The domain below the landscape's default one, unless somebody else manages DNS.
 fn domain(shoot: &mut Value, owner: &Owner, seed: &Value, landscape: Option<&Value>) {
+    assign(shoot, owner, default_domain(seed, landscape).as_ref());
+}
+
+fn assign(shoot: &mut Value, owner: &Owner, base: Option<&String>) {
     let root = Node::root(shoot);
     let unmanaged = root.at("spec/dns/providers").items().iter().any(|p| p.get("type").str() == "unmanaged");
-    if unmanaged || root.at("spec/dns/domain").is_set() {
-        return;
-    }
-    if let Some(base) = default_domain(seed, landscape) {
+    if let Some(base) = base.filter(|_| !unmanaged && !root.at("spec/dns/domain").is_set()) {
         put(shoot, "spec/dns/domain", format!("{}.{}.{base}", owner.name, owner.project));
     }
 }

@@ -26,6 +26,10 @@ pub(super) fn early(cx: &Cx<'_>, shoot: &mut Value) {
         let period = cx.before(rotation).get("rotationPeriod").text().unwrap_or("672h0m0s").to_owned();
         put(shoot, &format!("{rotation}/rotationPeriod"), period);
     }
+}
+
+/// The maintenance window is drawn once, and kept.
+pub(super) fn window(cx: &Cx<'_>, shoot: &mut Value) {
     if let Some(window) = cx.before("spec/maintenance/timeWindow").value() {
         fill(shoot, "spec/maintenance/timeWindow", window.clone());
     }
@@ -33,8 +37,9 @@ pub(super) fn early(cx: &Cx<'_>, shoot: &mut Value) {
 
 /// What needs the cloud profile, the project and the exposure class.
 pub(super) fn late(cx: &Cx<'_>, shoot: &mut Value, out: &mut Out) {
+    labels(shoot);
     tolerations(cx, shoot);
-    exposure(cx, shoot, out);
+    exposure(cx, shoot);
     let profile = offer::profile_of(&Node::root(shoot), &cx.owner.project).and_then(|p| cx.profile(&p).manifest());
     if let Some(profile) = profile {
         let profile = Node::root(profile);
@@ -48,7 +53,6 @@ pub(super) fn late(cx: &Cx<'_>, shoot: &mut Value, out: &mut Out) {
         fill(shoot, &format!("{reserved}/memory"), "1Gi");
         fill(shoot, &format!("{reserved}/pid"), "20k");
     }
-    labels(shoot);
 }
 
 /// Tolerations that the project gives to each new shoot.
@@ -64,7 +68,7 @@ fn tolerations(cx: &Cx<'_>, shoot: &mut Value) {
 }
 
 /// The seed selector and tolerations of the exposure class.
-fn exposure(cx: &Cx<'_>, shoot: &mut Value, out: &mut Out) {
+fn exposure(cx: &Cx<'_>, shoot: &mut Value) {
     let root = Node::root(shoot);
     let name = root.at("spec/exposureClassName").str().to_owned();
     if name.is_empty() {
@@ -80,15 +84,7 @@ fn exposure(cx: &Cx<'_>, shoot: &mut Value, out: &mut Out) {
     let selector = scheduling.get("seedSelector");
     for (key, wanted) in selector.get("matchLabels").entries() {
         let Some(labels) = section(shoot, "spec/seedSelector/matchLabels") else { continue };
-        let present = labels.entry(key).or_insert_with(|| wanted.value().cloned().unwrap_or_default()).clone();
-        if Some(&present) != wanted.value() {
-            out.speak_for(Code::new("SHOOT-EXPOSURE-CONFLICT"), Source::Plugin("ShootExposureClass"));
-            out.invalid(
-                &cx.new.at("spec/seedSelector/matchLabels").get(key),
-                format!("the seed label `{key}` must be {} for exposure class `{name}`, not `{present}`", wanted.shown()),
-            )
-            .help("leave the label out: the exposure class adds it");
-        }
+        labels.entry(key).or_insert_with(|| wanted.value().cloned().unwrap_or_default());
     }
     for (list, key) in [("matchExpressions", "spec/seedSelector"), ("providerTypes", "spec/seedSelector")] {
         let added: Vec<Value> = selector.get(list).items().iter().filter_map(Node::value).cloned().collect();
@@ -98,6 +94,17 @@ fn exposure(cx: &Cx<'_>, shoot: &mut Value, out: &mut Out) {
             items.extend(added.into_iter().filter(|a| !items.contains(a)).collect::<Vec<_>>());
         }
     }
+}
+
+/// The parts of a version that is not written in full: how it begins; nothing if it is, an error if it is none.
+fn beginning(text: &str) -> Option<Result<String, ()>> {
+    let parts: Vec<&str> = text.split('.').collect();
+    if parts.len() == 3 {
+        return None;
+    }
+    let number = |part: &str| part.is_empty() || part.parse::<u64>().is_ok();
+    let kept: Vec<&str> = if parts.len() == 2 { parts } else { parts.into_iter().take(1).collect() };
+    Some(if kept.iter().all(|part| number(part)) { Ok(kept.join(".")) } else { Err(()) })
 }
 
 /// Partial Kubernetes versions become the newest supported one that fits, or stay what they became before.
@@ -114,32 +121,32 @@ fn versions(cx: &Cx<'_>, shoot: &mut Value, profile: &Node<'_>, out: &mut Out) {
         };
         stays.map(str::to_owned).or_else(|| newest().map(|o| o.text.to_owned()))
     };
+    let refuse = |out: &mut Out, node: &Node<'_>, wanted: &str| {
+        let supported = offers.iter().filter(|o| o.class == Class::Supported).map(|o| o.text);
+        out.invalid(node, format!("no supported Kubernetes version begins with `{wanted}`"))
+            .help(format!("supported are {}", super::super::check::listed(supported)));
+    };
     let wanted = Node::root(shoot).at("spec/kubernetes/version").str().to_owned();
-    if !offer::is_full(&wanted) {
-        let node = cx.new.at("spec/kubernetes/version");
-        if let Some(version) = resolve(&wanted, cx.before("spec/kubernetes/version")) {
-            put(shoot, "spec/kubernetes/version", version);
-        } else {
-            let supported = offers.iter().filter(|o| o.class == Class::Supported).map(|o| o.text);
-            out.not_supported(&node, format!("no supported Kubernetes version begins with `{wanted}`"))
-                .help(format!("supported are {}", super::super::check::listed(supported)));
+    if let Some(begins) = beginning(&wanted) {
+        let found = begins.ok().and_then(|begins| resolve(&begins, cx.before("spec/kubernetes/version")));
+        match found {
+            Some(version) => put(shoot, "spec/kubernetes/version", version),
+            None => refuse(out, &cx.new.at("spec/kubernetes/version"), &wanted),
         }
     }
     let before = cx.before("spec/provider/workers").items();
+    let written = cx.new.at("spec/provider/workers").items();
     for (i, pool) in list(shoot, "spec/provider/workers").iter_mut().enumerate() {
         let root = Node::root(pool);
         let wanted = root.at("kubernetes/version").text().unwrap_or("1.0.0").to_owned();
-        if offer::is_full(&wanted) {
-            continue;
-        }
+        let Some(begins) = beginning(&wanted) else { continue };
         let name = root.get("name").str().to_owned();
         let old = before.iter().find(|b| b.get("name").str() == name).map_or_else(Node::absent, |b| b.at("kubernetes/version"));
-        if let Some(version) = resolve(&wanted, old) {
+        if let Some(version) = begins.ok().and_then(|begins| resolve(&begins, old)) {
             put(pool, "kubernetes/version", version);
         } else {
-            let node = cx.new.at("spec/provider/workers").items().get(i).map(|p| p.at("kubernetes/version"));
-            let message = format!("no supported Kubernetes version begins with `{wanted}`");
-            out.not_supported(&node.unwrap_or_else(|| cx.new.clone()), message);
+            let node = written.get(i).map_or_else(|| cx.new.clone(), |p| p.at("kubernetes/version"));
+            refuse(out, &node, &wanted);
         }
     }
 }
@@ -158,18 +165,24 @@ fn architecture(shoot: &mut Value, profile: &Node<'_>) {
 /// The machine image of each pool: what it was, else the newest that fits the pool's architecture and what is written.
 fn images(cx: &Cx<'_>, shoot: &mut Value, profile: &Node<'_>, out: &mut Out) {
     out.speak_for(Code::new("SHOOT-IMAGE-NOT-OFFERED"), Source::Plugin("ShootMutator"));
+    if Node::root(shoot).at("metadata/deletionTimestamp").is_set() {
+        return;
+    }
     let before = cx.before("spec/provider/workers").items();
     let written = cx.new.at("spec/provider/workers").items();
     for (i, pool) in list(shoot, "spec/provider/workers").iter_mut().enumerate() {
         let root = Node::root(pool);
         let wanted = root.at("machine/image");
         let (name, prefix) = (wanted.get("name").str().to_owned(), wanted.get("version").str().to_owned());
-        if !name.is_empty() && offer::version(&prefix).is_some() && is_full_image(&prefix) {
+        let full = is_full_image(&prefix);
+        let old =
+            before.iter().find(|b| b.get("name").same(&root.get("name"))).map(|b| b.at("machine/image")).filter(Node::is_set);
+        let known = old.as_ref().is_some_and(|old| old.get("name").str() == name);
+        if full && (known || name.is_empty()) {
             continue;
         }
         let architecture = root.at("machine/architecture").str().to_owned();
-        let old = before.iter().find(|b| b.get("name").same(&root.get("name"))).map(|b| b.at("machine/image"));
-        if let Some(old) = old.filter(|o| o.get("version").is_set() && (name.is_empty() || o.get("name").str() == name))
+        if let Some(old) = old.filter(|o| o.get("version").is_set() && (name.is_empty() || known))
             && offer::version(old.get("version").str()).is_some_and(|v| offer::has_prefix(&v, &prefix))
             && let Some(value) = old.value()
         {
@@ -182,8 +195,13 @@ fn images(cx: &Cx<'_>, shoot: &mut Value, profile: &Node<'_>, out: &mut Out) {
             continue;
         }
         let images = profile.at("spec/machineImages").items();
-        let mut candidates = images.iter().filter(|image| name.is_empty() || image.get("name").str() == name);
-        let best = candidates.find_map(|image| Some((image.get("name").str(), newest(image, &prefix, &architecture, cx)?)));
+        let candidates: Vec<&Node<'_>> =
+            images.iter().filter(|image| name.is_empty() || image.get("name").str() == name).collect();
+        if full && !candidates.is_empty() {
+            continue;
+        }
+        let best =
+            candidates.iter().find_map(|image| Some((image.get("name").str(), newest(image, &prefix, &architecture, cx)?)));
         if let Some((name, version)) = best {
             put(pool, "machine/image/name", name);
             put(pool, "machine/image/version", version);
@@ -192,10 +210,13 @@ fn images(cx: &Cx<'_>, shoot: &mut Value, profile: &Node<'_>, out: &mut Out) {
             let offered = images.iter().map(|image| image.get("name").str());
             let what = if name.is_empty() {
                 "no machine image".to_owned()
+            } else if candidates.is_empty() {
+                format!("no machine image `{name}`")
             } else {
                 format!("no version of machine image `{name}` beginning with `{prefix}`")
             };
-            out.not_supported(&node, format!("the cloud profile offers {what} for architecture `{architecture}`"))
+            out.invalid(&node, format!("the cloud profile offers {what} for architecture `{architecture}`"))
+                .field(format!("spec.provider.workers[{i}]"))
                 .help(format!("it offers {}", super::super::check::listed(offered)));
         }
     }
@@ -230,15 +251,17 @@ fn labels(shoot: &mut Value) {
         ("provider", root.at("spec/provider/type").str().to_owned()),
         ("networking", root.at("spec/networking/type").str().to_owned()),
     ];
+    let mut nameless = false;
     for pool in root.at("spec/provider/workers").items() {
+        // An image without a name gets a label without one, which is refused.
+        nameless |= pool.at("machine/image").is_set() && pool.at("machine/image/name").is_empty();
         wanted.push(("operatingsystemconfig", pool.at("machine/image/name").str().to_owned()));
+        wanted.push(("selfhostedshootexposure", pool.at("controlPlane/exposure/extension/type").str().to_owned()));
         let runtimes = pool.at("cri/containerRuntimes").items();
         wanted.extend(runtimes.iter().map(|r| ("containerruntime", r.get("type").str().to_owned())));
     }
     let providers = root.at("spec/dns/providers").items();
-    wanted.extend(
-        providers.iter().filter(|p| p.get("primary").flag() == Some(true)).map(|p| ("dnsrecord", p.get("type").str().to_owned())),
-    );
+    wanted.extend(providers.iter().map(|p| ("dnsrecord", p.get("type").str().to_owned())));
     let extensions = root.at("spec/extensions").items();
     wanted.extend(
         extensions
@@ -247,6 +270,9 @@ fn labels(shoot: &mut Value) {
             .map(|e| ("extensions", e.get("type").str().to_owned())),
     );
     set_labels(shoot, wanted);
+    if nameless && let Some(labels) = section(shoot, "metadata/labels") {
+        labels.insert("operatingsystemconfig.extensions.gardener.cloud/".to_owned(), "true".into());
+    }
 }
 
 /// Sets `<what>.extensions.gardener.cloud/<type>` for each pair with a type.

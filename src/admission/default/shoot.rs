@@ -1,13 +1,20 @@
 //! The defaults of a shoot that need nothing but the shoot (`defaults.md` §1).
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
-use super::super::node::{Node, fill, list, section};
+use super::super::node::{Node, fill, list, put, section};
+use super::super::offer;
 use crate::digest;
 use crate::landscape::Owner;
 
-/// The smallest number of pods that a node's network is sized for.
+/// How many pods a node runs if nobody says otherwise.
 const PODS_PER_NODE: i64 = 110;
+/// The beginning of the labels that name the seeds of a shoot.
+const SEED_LABEL: &str = "name.seed.gardener.cloud/";
+/// The label of shoots that host their own control plane.
+const OWN_LABEL: &str = "shoot.gardener.cloud/self-hosted";
 
 /// Fills in what is absent. Doing it twice changes nothing.
 pub(in crate::admission) fn fill_in(shoot: &mut Value, owner: &Owner) {
@@ -19,6 +26,73 @@ pub(in crate::admission) fn fill_in(shoot: &mut Value, owner: &Owner) {
         pools(shoot);
     }
     autoscaling(shoot);
+}
+
+/// Brings fields together that say the same, as a server does before it looks at an object. Doing it twice changes nothing.
+pub(in crate::admission) fn prepare(shoot: &mut Value, old: Option<&Node<'_>>) {
+    let root = Node::root(shoot);
+    let minor = offer::version(root.at("spec/kubernetes/version").str()).map_or(0, |v| v.minor);
+    let (reference, older) = (root.at("spec/cloudProfile"), root.at("spec/cloudProfileName"));
+    let (name, kind) = (reference.get("name").str().to_owned(), reference.get("kind").str().to_owned());
+    let older = older.str().to_owned();
+    if reference.is_set() {
+        if kind.is_empty() {
+            put(shoot, "spec/cloudProfile/kind", "CloudProfile");
+        }
+        let plain = matches!(kind.as_str(), "" | "CloudProfile") && !name.is_empty();
+        let kept = old.is_some_and(|old| old.at("spec/cloudProfileName").str() == older);
+        if plain && minor < 33 && minor > 0 {
+            put(shoot, "spec/cloudProfileName", name);
+        } else if plain
+            && minor >= 34
+            && older == name
+            && kept
+            && let Some(spec) = section(shoot, "spec")
+        {
+            spec.remove("cloudProfileName");
+        }
+    } else if !older.is_empty() {
+        put(shoot, "spec/cloudProfile", json!({"kind": "CloudProfile", "name": older}));
+    }
+    for provider in list(shoot, "spec/dns/providers") {
+        let root = Node::root(provider);
+        let (reference, secret) = (root.get("credentialsRef"), root.get("secretName"));
+        let is_secret = reference.get("apiVersion").str() == "v1" && reference.get("kind").str() == "Secret";
+        let (named, secret) = (reference.get("name").str().to_owned(), secret.text().map(str::to_owned));
+        match (reference.is_set(), secret) {
+            (true, None) if is_secret && minor < 35 => put(provider, "secretName", named),
+            (false, Some(secret)) if !secret.is_empty() => {
+                put(provider, "credentialsRef", json!({"apiVersion": "v1", "kind": "Secret", "name": secret}));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What a server does to a shoot before it keeps it. Doing it twice changes nothing.
+pub(in crate::admission) fn canonical(shoot: &mut Value) {
+    let root = Node::root(shoot);
+    let seeds: BTreeSet<String> =
+        ["spec/seedName", "status/seedName"].iter().filter_map(|path| root.at(path).text()).map(str::to_owned).collect();
+    let own = root.at("spec/provider/workers").items().iter().any(|pool| pool.get("controlPlane").is_set());
+    let anonymous = "enableAnonymousAuthentication";
+    let said = root.at("spec/kubernetes/kubeAPIServer").get(anonymous).flag() == Some(false);
+    let labelled = root.at("metadata/labels").is_set();
+    if said && let Some(server) = section(shoot, "spec/kubernetes/kubeAPIServer") {
+        server.remove(anonymous);
+    }
+    if let Some(Value::Object(autoscaler)) = shoot.pointer_mut("/spec/kubernetes/clusterAutoscaler") {
+        autoscaler.remove("maxEmptyBulkDelete");
+    }
+    if !labelled && seeds.is_empty() && !own {
+        return;
+    }
+    let Some(labels) = section(shoot, "metadata/labels") else { return };
+    labels.retain(|key, _| !key.starts_with(SEED_LABEL) && key != OWN_LABEL);
+    labels.extend(seeds.into_iter().filter(|seed| !seed.is_empty()).map(|seed| (format!("{SEED_LABEL}{seed}"), "true".into())));
+    if own {
+        labels.insert(OWN_LABEL.to_owned(), "true".into());
+    }
 }
 
 fn top_level(shoot: &mut Value, owner: &Owner, workers: bool) {
@@ -91,7 +165,7 @@ fn control_plane(shoot: &mut Value, workers: bool) {
     if families == ["IPv6"] {
         fill(shoot, &format!("{manager}/nodeCIDRMaskSize"), 64);
     } else {
-        let mask = mask_size(most_pods(shoot).max(PODS_PER_NODE));
+        let mask = mask_size(pods_for_mask(shoot));
         fill(shoot, &format!("{manager}/nodeCIDRMaskSize"), mask);
     }
     if families.len() > 1 {
@@ -104,7 +178,7 @@ fn control_plane(shoot: &mut Value, workers: bool) {
     fill(shoot, "spec/provider/workersSettings/sshAccess/enabled", true);
     let mode = Node::root(shoot).at("spec/systemComponents/coreDNS/autoscaling/mode");
     if !matches!(mode.str(), "horizontal" | "cluster-proportional") {
-        super::super::node::put(shoot, "spec/systemComponents/coreDNS/autoscaling/mode", "horizontal");
+        put(shoot, "spec/systemComponents/coreDNS/autoscaling/mode", "horizontal");
     }
 }
 
@@ -120,6 +194,14 @@ pub(in crate::admission) fn most_pods(shoot: &Value) -> i64 {
     let pools = root.at("spec/provider/workers").items();
     let all = cluster.into_iter().chain(pools.iter().filter_map(|p| p.at("kubernetes/kubelet/maxPods").int()));
     all.max().unwrap_or(PODS_PER_NODE)
+}
+
+/// The number of pods that the node mask is made for: what the cluster says, or more where a pool does.
+fn pods_for_mask(shoot: &Value) -> i64 {
+    let root = Node::root(shoot);
+    let cluster = root.at("spec/kubernetes/kubelet/maxPods").int().unwrap_or(PODS_PER_NODE);
+    let pools = root.at("spec/provider/workers").items();
+    pools.iter().filter_map(|p| p.at("kubernetes/kubelet/maxPods").int()).fold(cluster, i64::max)
 }
 
 /// The mask that leaves a node twice as many addresses as it may run pods.
@@ -153,7 +235,11 @@ fn swap(kubelet: &mut serde_json::Map<String, Value>) {
 }
 
 fn pools(shoot: &mut Value) {
+    let provider = Node::root(shoot).at("spec/provider/type").value().cloned();
     for pool in list(shoot, "spec/provider/workers") {
+        if let (true, Some(provider)) = (Node::root(pool).at("controlPlane/exposure/extension").is_set(), &provider) {
+            fill(pool, "controlPlane/exposure/extension/type", provider.clone());
+        }
         fill(pool, "cri/name", "containerd");
         fill(pool, "updateStrategy", "AutoRollingUpdate");
         let strategy = Node::root(pool).get("updateStrategy").str().to_owned();

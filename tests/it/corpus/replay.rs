@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use espalier::admission::{Case, Extent, Gates, World, judge};
+use espalier::admission::{Case, Extent, Foreign, Gates, World, judge};
 use espalier::document::{self, Budget};
 use espalier::finding::{ErrorType, Finding, Findings, Severity};
 use espalier::landscape::{self, Kind, Owner};
 use espalier::snapshot::RepoPath;
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::compare;
@@ -75,13 +76,17 @@ impl Said {
         if self.errors().any(undecodable) {
             return [(ErrorType::DecodeError.to_string(), String::new())].into();
         }
-        self.errors()
+        let all: Errors = self
+            .errors()
             .filter(|f| plugin(f) == first)
             .map(|f| match &f.cause {
                 Some(cause) => (cause.error.to_string(), cause.field.clone()),
                 None => ("Espalier".to_owned(), f.code.to_string()),
             })
-            .collect()
+            .collect();
+        // Within a plugin, too, it goes no further than the first step that refuses without naming fields.
+        let step = (ErrorType::AdmissionError.to_string(), String::new());
+        if all.contains(&step) { [step].into() } else { all }
     }
 }
 
@@ -93,8 +98,10 @@ impl Corpus {
             bases.insert(name, value);
         }
         let mut objects: BTreeMap<Owner, Arc<Value>> = BTreeMap::new();
-        let texts = files(&folder.join("world"));
-        let read = texts.values().flat_map(|text| documents(text)).filter_map(|d| landscape::read_object(&d).0);
+        // The world is the other side's: it may use what our own reader refuses, such as anchors.
+        let others: Vec<Value> = files(&folder.join("world")).values().flat_map(|text| yaml(text)).collect();
+        let texts = others.iter().map(Value::to_string);
+        let read = texts.flat_map(|text| documents(&text)).filter_map(|d| landscape::read_object(&d).0);
         let mut read: Vec<_> = read.collect();
         read.sort_by(|a, b| a.0.cmp(&b.0));
         for (owner, written) in read {
@@ -103,7 +110,13 @@ impl Corpus {
             let (manifest, _) = judge(&case, &world, Extent::Gardener);
             objects.insert(owner, manifest);
         }
-        Self { folder: folder.to_owned(), bases, world: World::new("corpus", objects, Gates::default()) }
+        let key = |object: &Value| {
+            let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+            Foreign::new(text("/kind"), text("/metadata/namespace"), text("/metadata/name"))
+        };
+        let core = others.into_iter().filter(|object| object["apiVersion"] == "v1");
+        let foreign = core.map(|object| (key(&object), Arc::new(object))).collect();
+        Self { folder: folder.to_owned(), bases, world: World::new("corpus", objects, Gates::default()).beside(foreign) }
     }
 
     /// The lines of a file; none if there is no such file.
@@ -211,7 +224,13 @@ fn expected(line: &Value) -> Errors {
 /// The way of a text through `validate`: the reader of documents, the decoder, defaults and rules.
 fn say(text: &str, old: Option<&Arc<Value>>, world: &World, extent: Extent) -> Said {
     let parsed = document::parse(&path(), text.as_bytes(), &Budget::default());
-    let [document] = parsed.documents.as_slice() else { return Said { manifest: None, findings: parsed.findings } };
+    let [document] = parsed.documents.as_slice() else {
+        let mut findings = parsed.findings;
+        for document in &parsed.repetitive {
+            findings.extend(landscape::read_object(document).1);
+        }
+        return Said { manifest: None, findings };
+    };
     let (object, mut findings) = landscape::read_object(document);
     findings.extend(parsed.findings);
     let Some((owner, written)) = object.filter(|_| !findings.has_errors()) else { return Said { manifest: None, findings } };
@@ -242,6 +261,13 @@ fn path() -> RepoPath {
 
 fn documents(text: &str) -> Vec<Arc<document::Document>> {
     document::parse(&path(), text.as_bytes(), &Budget::default()).documents
+}
+
+/// The documents of a text, with what its anchors stand for.
+fn yaml(text: &str) -> Vec<Value> {
+    serde_yaml::Deserializer::from_str(text)
+        .map(|document| Value::deserialize(document).expect("the world can be read"))
+        .collect()
 }
 
 /// The kind that a text names.

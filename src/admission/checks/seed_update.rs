@@ -1,0 +1,91 @@
+//! What may not change in a seed once it was accepted.
+
+use super::prelude::*;
+use super::seeds::spec_of;
+
+rules! {
+    /// Networks, domain and backup of a seed cannot change while it is one (V-282, V-283).
+    ///
+    /// A backup may be added, and a network of nodes be told later.
+    "SEED-IMMUTABLE", "a field of a seed cannot change", Seed | ManagedSeed, fixed;
+    /// A seed that has default domains keeps at least one: shoots have their names below them (V-284).
+    "SEED-DEFAULTS-REMOVED", "the default domains of a seed are removed", Seed | ManagedSeed, defaults;
+    /// A seed stays with its provider and in its region.
+    ///
+    /// Gardener would accept the change, and everything in the seed would be looked for where it is not.
+    "SEED-MOVED", "a seed cannot move", Seed, moved as Espalier;
+    /// The operation that is asked of a seed is known, and none that was asked before is still to be done (V-286).
+    "SEED-OPERATION", "an operation cannot be asked of a seed", Seed, operation;
+}
+
+/// Says that a field has changed.
+fn same(out: &mut Out, new: &Node<'_>, old: &Node<'_>) {
+    if new.same(old) || (new.is_empty() && old.is_empty()) {
+        return;
+    }
+    let help = if old.is_set() { format!("go back to {}", old.shown()) } else { "remove it".to_owned() };
+    out.invalid(new, format!("`{}` cannot change from {} to {}", new.field(), old.shown(), new.shown())).help(help);
+}
+
+fn fixed(cx: &Cx<'_>, out: &mut Out) {
+    let Some((old, _)) = cx.old.as_ref().and_then(spec_of) else { return };
+    let Some((new, _)) = spec_of(&cx.new) else { return };
+    for path in ["networks/ipFamilies", "networks/pods", "networks/services"] {
+        same(out, &new.at(path), &old.at(path));
+    }
+    if old.at("networks/nodes").is_set() {
+        same(out, &new.at("networks/nodes"), &old.at("networks/nodes"));
+    }
+    if old.get("ingress").is_set() && new.get("ingress").is_set() {
+        same(out, &new.at("ingress/domain"), &old.at("ingress/domain"));
+    }
+    let (before, after) = (old.get("backup"), new.get("backup"));
+    if before.is_set() && after.is_set() {
+        same(out, &after.get("provider"), &before.get("provider"));
+        same(out, &after.get("region"), &before.get("region"));
+    } else if before.is_set() {
+        out.invalid(&after, "the backup of a seed cannot be removed").help("go back to what it was");
+    }
+}
+
+fn defaults(cx: &Cx<'_>, out: &mut Out) {
+    let Some((old, _)) = cx.old.as_ref().and_then(spec_of) else { return };
+    let Some((new, _)) = spec_of(&cx.new) else { return };
+    let (old, new) = (old.at("dns/defaults"), new.at("dns/defaults"));
+    if !old.is_empty() && new.is_empty() {
+        let domains: Vec<&str> = old.items().iter().map(|d| d.get("domain").str()).collect();
+        out.forbidden(&new, format!("default domains cannot be removed altogether: there were {}", listed(domains)));
+    }
+}
+
+fn moved(cx: &Cx<'_>, out: &mut Out) {
+    for path in ["spec/provider/type", "spec/provider/region"] {
+        let (new, old) = (cx.new.at(path), cx.before(path));
+        if old.is_set() && new.is_set() && !new.same(&old) {
+            out.error(&new, format!("`{}` cannot change from {} to {}", new.field(), old.shown(), new.shown()))
+                .help(format!("go back to {}", old.shown()));
+        }
+    }
+}
+
+const OPERATIONS: [&str; 4] = ["reconcile", "renew-garden-access-secrets", "renew-kubeconfig", "renew-workload-identity-tokens"];
+
+fn operation(cx: &Cx<'_>, out: &mut Out) {
+    let asked = |manifest: &Node<'_>| manifest.at("metadata/annotations").get("gardener.cloud/operation").str().to_owned();
+    let node = cx.new.at("metadata/annotations").get("gardener.cloud/operation");
+    if node.is_empty() {
+        return;
+    }
+    let before = cx.old.as_ref().map(asked).unwrap_or_default();
+    // A server takes the request to reconcile as done when it notices nothing else that has changed.
+    let taken = node.str() == "reconcile" && before != "reconcile" && cx.old.is_some() && cx.new.get("spec").same(&cx.before("spec"));
+    if taken {
+        return;
+    }
+    if !OPERATIONS.contains(&node.str()) {
+        out.not_supported(&node, format!("{} is no operation of a seed", node.shown())).keyed().help(format!("there are {}", listed(OPERATIONS)));
+    }
+    if !before.is_empty() && before != node.str() {
+        out.forbidden(&node, format!("the operation `{before}` is not done yet")).keyed().help("wait until the annotation is gone");
+    }
+}
