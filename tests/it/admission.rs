@@ -343,10 +343,7 @@ fn new_shoots_are_checked() {
         (
             "provider",
             &[("type: local\n    workers", "type: aws\n    workers")],
-            &[
-                "projects/shop/shoots/prod.yaml:9:27 SHOOT-BINDING",
-                "projects/shop/shoots/prod.yaml:18:11 SHOOT-PROVIDER the provider is `aws`, CloudProfile local is for `local`",
-            ],
+            &["projects/shop/shoots/prod.yaml:18:11 SHOOT-PROVIDER the provider is `aws`, CloudProfile local is for `local`"],
         ),
         (
             "sizes",

@@ -206,16 +206,17 @@ fn images(cx: &Cx<'_>, shoot: &mut Value, profile: &Node<'_>, out: &mut Out) {
             put(pool, "machine/image/name", name);
             put(pool, "machine/image/version", version);
         } else {
-            let node = written.get(i).map_or_else(|| cx.new.clone(), |p| p.at("machine/image"));
+            let image = written.get(i).map_or_else(|| cx.new.clone(), |p| p.at("machine/image"));
             let offered = images.iter().map(|image| image.get("name").str());
-            let what = if name.is_empty() {
-                "no machine image".to_owned()
-            } else if candidates.is_empty() {
-                format!("no machine image `{name}`")
+            let (node, text) = if !name.is_empty() && candidates.is_empty() {
+                (image.get("name"), format!("machine image `{name}` is not offered by the cloud profile"))
+            } else if name.is_empty() {
+                (image, format!("the cloud profile offers no machine image for architecture `{architecture}`"))
             } else {
-                format!("no version of machine image `{name}` beginning with `{prefix}`")
+                let text = format!("the cloud profile offers no version of machine image `{name}` beginning with `{prefix}`");
+                (image.get("version"), format!("{text} for architecture `{architecture}`"))
             };
-            out.invalid(&node, format!("the cloud profile offers {what} for architecture `{architecture}`"))
+            out.invalid(&node, text)
                 .field(format!("spec.provider.workers[{i}]"))
                 .help(format!("it offers {}", super::super::check::listed(offered)));
         }
