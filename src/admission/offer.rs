@@ -67,11 +67,6 @@ pub(crate) fn has_prefix(version: &Version, prefix: &str) -> bool {
     parts.len() <= 3 && parts.iter().zip(numbers).all(|(part, number)| part.parse() == Ok(number))
 }
 
-/// Whether a version is written in full, as `1.33.4`.
-pub(crate) fn is_full(text: &str) -> bool {
-    Version::parse(text.strip_prefix('v').unwrap_or(text)).is_ok()
-}
-
 /// A moment written as RFC 3339, in seconds since the epoch.
 pub(crate) fn moment(text: &str) -> Option<i64> {
     text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
