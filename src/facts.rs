@@ -40,7 +40,8 @@ impl Facts {
     #[must_use]
     pub fn collect(observed: &Observed, exports: &[Exported]) -> Self {
         // Most owners have far more objects than facts: each object is looked at once.
-        let mut wanted: BTreeMap<(&Target, &str), BTreeMap<(&str, &str), Vec<&Exported>>> = BTreeMap::new();
+        type ByObject<'a> = BTreeMap<(&'a str, &'a str), Vec<&'a Exported>>;
+        let mut wanted: BTreeMap<(&Target, &str), ByObject<'_>> = BTreeMap::new();
         for export in exports {
             let of_owner = wanted.entry((&export.target, &export.owner)).or_default();
             of_owner.entry((&export.kind, &export.name)).or_default().push(export);

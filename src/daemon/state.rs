@@ -15,92 +15,23 @@ use serde_json::{Value, json};
 
 use super::queue::{Millis, Queue};
 use super::report::Report;
-use crate::cluster::{Kinds, Signal, View};
+use crate::cluster::{Kinds, View};
 use crate::digest::DigestKey;
 use crate::finding::Findings;
-use crate::landscape::{Kind, Landscape, Owner, Target};
+use crate::landscape::{Kind, Owner, Target};
 use crate::library::Library;
 use crate::observed::{ObjectKey, Observed};
 use crate::pipeline::{self, Evaluation, Look, Memory, Shown, World};
-use crate::plan::{self, ComponentState, ErrorClass, OwnerPlan, Step, StepResult, settled};
+use crate::plan::{self, ComponentState, ErrorClass, OwnerPlan, StepResult, settled};
 use crate::schedule::Placements;
 use crate::secrets::{Bodies, SecretRef};
-use crate::snapshot::{Changes, RepoPath, Revision};
 use crate::status::Standing;
 
+mod event;
 mod observing;
 mod taking_up;
 
-/// Something that happened.
-pub enum Event {
-    /// A commit was read and loaded.
-    Head(Box<Head>),
-    /// Git could not be read or said something that we do not follow: last state kept, said in status.
-    GitTrouble(String),
-    /// Git answers again as it should.
-    GitFine,
-    /// What the watches of clusters tell.
-    Signals(Vec<Signal>),
-    /// Further kinds or clusters are watched from now on.
-    Expect(Kinds),
-    /// Secret bodies were fetched for an owner.
-    Bodies(Owner, Result<Bodies, String>),
-    /// The key for digests of secret content was read back.
-    DigestKey(DigestKey),
-    /// The key for digests of secret content is not there yet.
-    NoDigestKey,
-    /// An owner's steps were carried out.
-    Done(Owner, Vec<StepResult>),
-    /// Status subresources were written.
-    StatusDone(Vec<(Owner, StepResult)>),
-    /// The status branch moved to what we wanted, or not.
-    Committed(Result<Revision, String>),
-    /// The status branch as it is, with its tip: read at the start, and again after a lost race.
-    StatusTree(Option<Revision>, BTreeMap<RepoPath, String>),
-    /// The status branch cannot be read at the moment.
-    StatusUnreadable(String),
-    /// Whether we hold the lease.
-    Lease(bool),
-    /// Time passed.
-    Tick,
-}
-
-/// A commit, loaded.
-pub struct Head {
-    /// The commit.
-    pub revision: Revision,
-    /// What it says.
-    pub landscape: Arc<Landscape>,
-    /// Findings of loading and of compiling its overlays.
-    pub findings: Findings,
-    /// The library compiled from the built-ins and its overlays; the previous one where an overlay is broken.
-    pub library: Arc<Library>,
-}
-
-/// Something to do.
-pub enum Effect {
-    /// Fetch these Secret bodies.
-    FetchBodies(Owner, BTreeSet<SecretRef>),
-    /// Read the key for digests of secret content.
-    FetchDigestKey(SecretRef),
-    /// Carry out an owner's frontier.
-    Execute(Arc<OwnerPlan>),
-    /// Write status subresources in the garden.
-    PatchStatus(Vec<(Owner, Step)>),
-    /// Commit to the status branch.
-    Commit {
-        /// The files.
-        changes: Changes,
-        /// First line of the message.
-        subject: String,
-        /// Trailers.
-        trailers: Vec<(String, String)>,
-    },
-    /// Read the status branch.
-    ReadStatus,
-    /// Watch these kinds too: earlier libraries wrote them. `(in the garden, apiVersion, kind)`.
-    Follow(BTreeSet<(bool, String, String)>),
-}
+pub use event::{Effect, Event, Head};
 
 /// So many uids of objects that are gone are remembered: more than are deleted while one answer to a write is on its way.
 const BURIED: usize = 4_096;

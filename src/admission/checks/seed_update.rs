@@ -14,8 +14,6 @@ rules! {
     ///
     /// Gardener would accept the change, and everything in the seed would be looked for where it is not.
     "SEED-MOVED", "a seed cannot move", Seed, moved as Espalier;
-    /// The operation that is asked of a seed is known, and none that was asked before is still to be done (V-286).
-    "SEED-OPERATION", "an operation cannot be asked of a seed", Seed, operation;
 }
 
 /// Says that a field has changed.
@@ -65,27 +63,5 @@ fn moved(cx: &Cx<'_>, out: &mut Out) {
             out.error(&new, format!("`{}` cannot change from {} to {}", new.field(), old.shown(), new.shown()))
                 .help(format!("go back to {}", old.shown()));
         }
-    }
-}
-
-const OPERATIONS: [&str; 4] = ["reconcile", "renew-garden-access-secrets", "renew-kubeconfig", "renew-workload-identity-tokens"];
-
-fn operation(cx: &Cx<'_>, out: &mut Out) {
-    let asked = |manifest: &Node<'_>| manifest.at("metadata/annotations").get("gardener.cloud/operation").str().to_owned();
-    let node = cx.new.at("metadata/annotations").get("gardener.cloud/operation");
-    if node.is_empty() {
-        return;
-    }
-    let before = cx.old.as_ref().map(asked).unwrap_or_default();
-    // A server takes the request to reconcile as done when it notices nothing else that has changed.
-    let taken = node.str() == "reconcile" && before != "reconcile" && cx.old.is_some() && cx.new.get("spec").same(&cx.before("spec"));
-    if taken {
-        return;
-    }
-    if !OPERATIONS.contains(&node.str()) {
-        out.not_supported(&node, format!("{} is no operation of a seed", node.shown())).keyed().help(format!("there are {}", listed(OPERATIONS)));
-    }
-    if !before.is_empty() && before != node.str() {
-        out.forbidden(&node, format!("the operation `{before}` is not done yet")).keyed().help("wait until the annotation is gone");
     }
 }

@@ -1,7 +1,0 @@
-//! Against real Kubernetes binaries, from the folder that `KUBEBUILDER_ASSETS` names; without it, each test says why it is skipped.
-
-#[path = "../it/fleet.rs"]
-#[allow(dead_code, reason = "shared with the other integration tests")]
-mod fleet;
-mod rendered;
-mod server;
