@@ -164,10 +164,9 @@ fn rules() -> impl Iterator<Item = &'static check::Rule> {
     checks::FAMILIES.iter().flat_map(|family| family.iter())
 }
 
-/// Fills in what follows from a shoot's seed: network ranges of its address families, its domain, and labels.
+/// Fills in what follows from a shoot's seed: network ranges of its address families, and its domain.
 pub fn for_seed(shoot: &mut Value, owner: &Owner, seed: &Value, landscape: Option<&Value>) {
     default::placed::for_seed(shoot, owner, seed, landscape);
-    default::shoot::canonical(shoot);
 }
 
 /// A cloud profile as its shoots see it: a namespaced one merged over its parent.
