@@ -58,13 +58,17 @@ pub(super) fn own(manifest: &Value, owner: &Owner, extent: Extent) -> Value {
             others::admitted(&mut manifest, owner);
         }
     }
-    stored(manifest, owner)
+    let pinned = Node::root(&manifest).at("spec/seedName").is_set();
+    stored(manifest, owner, pinned)
 }
 
 /// What a server keeps of an object after it accepted it: without what is only read, with the labels that it maintains.
-pub(super) fn stored(mut manifest: Value, owner: &Owner) -> Value {
+///
+/// The label of a seed is for shoots that name it. Where the seed was chosen, the choice is kept beside the manifest, and labels
+/// are not part of it: they would come one pass later than the seed.
+pub(super) fn stored(mut manifest: Value, owner: &Owner, pinned: bool) -> Value {
     if owner.kind == Kind::Shoot {
-        shoot::canonical(&mut manifest);
+        shoot::canonical(&mut manifest, pinned);
     }
     manifest
 }

@@ -84,7 +84,7 @@ pub(super) fn evaluate(case: &Case<'_>, world: &World, extent: Extent) -> Judgem
     look(&cx(Node::root(&manifest)), &mut out, false);
     drop(before);
     Judgement {
-        manifest: Arc::new(default::stored(manifest, owner)),
+        manifest: Arc::new(default::stored(manifest, owner, raw.at("spec/seedName").is_set())),
         old,
         raised: up_to_refusal(out.raised),
         reads: reads.into_inner(),

@@ -80,7 +80,16 @@ pub(in crate::admission) fn for_seed(shoot: &mut Value, owner: &Owner, seed: &Va
     if !workers && families == ["IPv6"] {
         fill(shoot, "spec/networking/services", local_range(owner));
     }
-    domain(shoot, owner, seed, landscape);
+    let domains = known_domains(seed, landscape);
+    assign(shoot, owner, domains.first());
+    primary(shoot, &domains);
+}
+
+/// The default domains that seed and landscape name: those of the seed, else the landscape's.
+fn known_domains(seed: &Value, landscape: Option<&Value>) -> Vec<String> {
+    let own = Node::root(seed).at("spec/dns/defaults").items();
+    let own: Vec<String> = own.iter().filter_map(|d| d.get("domain").text()).map(str::to_owned).collect();
+    if own.is_empty() { default_domain(seed, landscape).into_iter().collect() } else { own }
 }
 
 /// A unique local range for services that follows from the identity; Gardener draws one.
@@ -90,11 +99,7 @@ fn local_range(owner: &Owner) -> String {
     format!("fd{}:{}:{}::/112", &hex[0..2], &hex[2..6], &hex[6..10])
 }
 
-/// The domain below the landscape's default one, unless somebody else manages DNS.
-fn domain(shoot: &mut Value, owner: &Owner, seed: &Value, landscape: Option<&Value>) {
-    assign(shoot, owner, default_domain(seed, landscape).as_ref());
-}
-
+/// The domain below a default one, unless somebody else manages DNS.
 fn assign(shoot: &mut Value, owner: &Owner, base: Option<&String>) {
     let root = Node::root(shoot);
     let unmanaged = root.at("spec/dns/providers").items().iter().any(|p| p.get("type").str() == "unmanaged");

@@ -70,10 +70,10 @@ pub(in crate::admission) fn prepare(shoot: &mut Value, old: Option<&Node<'_>>) {
 }
 
 /// What a server does to a shoot before it keeps it. Doing it twice changes nothing.
-pub(in crate::admission) fn canonical(shoot: &mut Value) {
+pub(in crate::admission) fn canonical(shoot: &mut Value, pinned: bool) {
     let root = Node::root(shoot);
-    let seeds: BTreeSet<String> =
-        ["spec/seedName", "status/seedName"].iter().filter_map(|path| root.at(path).text()).map(str::to_owned).collect();
+    let named = ["spec/seedName", "status/seedName"].into_iter().filter(|_| pinned);
+    let seeds: BTreeSet<String> = named.filter_map(|path| root.at(path).text()).map(str::to_owned).collect();
     let own = root.at("spec/provider/workers").items().iter().any(|pool| pool.get("controlPlane").is_set());
     let anonymous = "enableAnonymousAuthentication";
     let said = root.at("spec/kubernetes/kubeAPIServer").get(anonymous).flag() == Some(false);
