@@ -347,6 +347,11 @@ impl State {
         if wrote {
             self.counts.written_since_head.insert(owner.clone());
         }
+        if self.world.as_ref().is_some_and(|world| !world.owners().contains(owner)) {
+            self.queue.done(owner, at, None);
+            self.forget(owner);
+            return;
+        }
         let failed: Vec<StepResult> = results
             .into_iter()
             // A conflict is how concurrency looks, not a failure worth telling: the next look resolves it.
@@ -400,6 +405,13 @@ impl State {
 
     fn evaluate(&mut self, owner: &Owner, now: Timestamp, at: Millis, effects: &mut Vec<Effect>) {
         let (Some(world), Some(library)) = (self.world.as_ref(), self.library.as_ref()) else { return };
+        if !world.owners().contains(owner) {
+            // An answer to something that was begun for it came after it was forgotten.
+            self.forget(owner);
+            self.queue.park(owner);
+            self.queue.forget(owner);
+            return;
+        }
         if owner.kind != Kind::Landscape && self.key_asked && self.digest_key.is_none() {
             // Nothing that carries a secret can be judged before the key is read; everyone is looked at again then.
             self.queue.park(owner);

@@ -25,9 +25,9 @@ use replay::Corpus;
 use tally::Tally;
 
 /// At least this part of all verdicts agrees, in percent; raised as rules land.
-const VERDICTS: f64 = 79.5;
+const VERDICTS: f64 = 99.9;
 /// At least this part of all sets of (type, field) agrees, in percent.
-const FIELDS: f64 = 73.5;
+const FIELDS: f64 = 99.9;
 
 /// Kinds that a Git repository never holds.
 const LEFT_OUT: &[&str] = &[
@@ -83,6 +83,9 @@ fn corpus() {
     all.print_exceptions(&exceptions);
     let (verdicts, fields, defaults) = all.percentages();
     println!("corpus agreement: verdicts {verdicts:.2} %, fields {fields:.2} %, defaults {defaults:.2} %");
+    if std::env::var_os("ESPALIER_CORPUS").is_some() {
+        return; // What agreed so far is known of our own corpus only.
+    }
     assert!(verdicts >= VERDICTS, "verdicts agree in {verdicts:.2} % of the cases, it was {VERDICTS} % before");
     assert!(fields >= FIELDS, "fields agree in {fields:.2} % of the cases, it was {FIELDS} % before");
 }

@@ -8,7 +8,7 @@ rules! {
     /// A shoot stays with its seed unless its control plane is moved, which an operation asks for (V-323).
     "SHOOT-SEED-CHANGED", "the seed of a shoot cannot change by its pin", Shoot, stays as Plugin("ShootValidator");
     /// The seed selector of a shoot fits the seed that it is on, and is not removed (V-351).
-    "SHOOT-SEED-SELECTOR", "the seed selector does not fit the seed", Shoot, selector as Plugin("ShootValidator");
+    "SHOOT-SEED-SELECTED", "the seed selector does not fit the seed", Shoot, selector as Plugin("ShootValidator");
     /// Zones of the control plane are the seed's, and can be chosen where the cloud profile allows it (V-353).
     "SHOOT-CONTROL-PLANE-ZONE", "a zone of the control plane cannot be chosen", Shoot, pinned as Plugin("ShootValidator");
     /// While a control plane is moved to another seed, its specification does not change (V-326).
