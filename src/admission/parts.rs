@@ -1,4 +1,4 @@
-//! Parts that manifests of several kinds share: references to credentials, selectors, labels, tolerations, amounts. Each raises
+//! Parts that manifests of several kinds share: references to credentials, labels, tolerations, amounts. Each raises
 //! what the API server says about its part.
 
 use super::check::Out;
@@ -123,35 +123,6 @@ pub(crate) fn annotations(out: &mut Out, annotations: &Node<'_>) {
         // Unlike those of labels, their case does not matter.
         if let Err(why) = syntax::label_key(&key.to_lowercase()) {
             out.invalid(&node, format!("`{key}` is no annotation key: {why}")).on_key().field(annotations.field());
-        }
-    }
-}
-
-/// A label selector: labels, and requirements whose values fit their operators.
-pub(crate) fn selector(out: &mut Out, selector: &Node<'_>) {
-    labels(out, &selector.get("matchLabels"));
-    for requirement in selector.get("matchExpressions").items() {
-        let (key, operator, values) = (requirement.get("key"), requirement.get("operator"), requirement.get("values"));
-        match operator.str() {
-            "In" | "NotIn" if values.is_empty() => {
-                out.required(&values, format!("`{}` needs values to compare with", operator.str()));
-            }
-            "Exists" | "DoesNotExist" if !values.is_empty() => {
-                out.forbidden(&values, format!("`{}` has no values to compare with", operator.str())).help("remove them");
-            }
-            "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
-            _ => {
-                out.invalid(&operator, format!("{} is no operator", operator.shown()))
-                    .help("use `In`, `NotIn`, `Exists` or `DoesNotExist`");
-            }
-        }
-        if let Err(why) = syntax::label_key(key.str()) {
-            out.invalid(&key, format!("{} is no label key: {why}", key.shown()));
-        }
-        for value in values.items() {
-            if let Err(why) = syntax::label_value(value.str()) {
-                out.invalid(&value, format!("{} is no label value: {why}", value.shown()));
-            }
         }
     }
 }

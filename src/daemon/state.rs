@@ -1,8 +1,8 @@
 //! What the daemon decides: a pure state machine, events in, effects out. The shell performs the effects and feeds back what came
 //! of them.
 //!
-//! Here are the events, the effects, and how owners are looked at; beside it what a commit changes ([`taking_up`]) and what
-//! clusters tell ([`observing`]).
+//! Here are the events, the effects, and how owners are looked at; beside it what a commit changes (`taking_up`) and what
+//! clusters tell (`observing`).
 //!
 //! Nothing in here is needed to continue after a crash: every decision is either in Git or in the clusters.
 

@@ -1,6 +1,7 @@
 //! The maintenance window, and automatic rotations.
 
 use super::prelude::*;
+use super::update_operations::AWAKE;
 use crate::value::{DayTime, Window};
 
 rules! {
@@ -19,18 +20,6 @@ rules! {
 }
 
 const OPERATION: &str = "maintenance.gardener.cloud/operation";
-/// What cannot happen in a cluster that sleeps.
-const AWAKE: [&str; 9] = [
-    "rotate-credentials-start",
-    "rotate-credentials-start-without-workers-rollout",
-    "rotate-credentials-complete",
-    "rotate-etcd-encryption-key",
-    "rotate-etcd-encryption-key-start",
-    "rotate-etcd-encryption-key-complete",
-    "rotate-serviceaccount-key-start",
-    "rotate-serviceaccount-key-start-without-workers-rollout",
-    "rotate-serviceaccount-key-complete",
-];
 const HALF_AN_HOUR: i64 = 30 * 60;
 const SIX_HOURS: i64 = 6 * 3600;
 const NINETY_DAYS: f64 = 90.0 * 24.0 * 3600.0;

@@ -7,6 +7,7 @@ use super::prelude::*;
 use super::profile_images::{definitions, supports};
 use crate::admission::capable::texts;
 use crate::admission::parts::{self, missing};
+use crate::admission::shared;
 use crate::admission::stages;
 
 rules! {
@@ -135,7 +136,7 @@ fn authorities(cx: &Cx<'_>, out: &mut Out) {
 }
 
 fn selector(cx: &Cx<'_>, out: &mut Out) {
-    parts::selector(out, &cx.new.at("spec/seedSelector"));
+    shared::selector(out, &cx.new.at("spec/seedSelector"));
 }
 
 /// What a profile offers, as `(what, name)`.

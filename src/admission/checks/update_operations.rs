@@ -26,7 +26,7 @@ const ROTATE_ROLLOUT: &str = "rotate-rollout-workers";
 const ROLLOUT: &str = "rollout-workers";
 
 /// Operations that are not possible in a cluster that sleeps.
-const AWAKE: [&str; 9] = [
+pub(super) const AWAKE: [&str; 9] = [
     "rotate-credentials-start",
     "rotate-credentials-start-without-workers-rollout",
     "rotate-credentials-complete",
