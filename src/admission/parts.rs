@@ -3,21 +3,13 @@
 
 use super::check::Out;
 use super::node::Node;
+use super::shared::missing;
 use super::syntax;
 use crate::value::name;
 
 /// How Gardener spells an entry of a map: `spec.limits.cpu`, and `spec.limits[]` for an empty key.
 pub(crate) fn child(parent: &str, key: &str) -> String {
     if key.is_empty() { format!("{parent}[]") } else { format!("{parent}.{key}") }
-}
-
-/// Says that a field is missing or empty; whether it is.
-pub(crate) fn missing(out: &mut Out, node: &Node<'_>) -> bool {
-    let missing = node.is_empty();
-    if missing {
-        out.required(node, format!("`{}` is missing", node.field()));
-    }
-    missing
 }
 
 /// A name in somebody's own words: a qualified name without the prefix that such names may have.
@@ -102,18 +94,6 @@ pub(crate) fn extensions(out: &mut Out, list: &Node<'_>) {
             out.duplicate(&kind, format!("the extension {} is listed twice", kind.shown()));
         }
         seen.push(kind.str());
-    }
-}
-
-/// Labels as Kubernetes accepts them.
-pub(crate) fn labels(out: &mut Out, labels: &Node<'_>) {
-    for (key, node) in labels.entries() {
-        if let Err(why) = syntax::label_key(key) {
-            out.invalid(&node, format!("`{key}` is no label key: {why}")).on_key().field(labels.field());
-        }
-        if let Err(why) = syntax::label_value(node.str()) {
-            out.invalid(&node, format!("{} is no label value: {why}", node.shown())).field(labels.field());
-        }
     }
 }
 

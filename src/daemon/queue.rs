@@ -1,6 +1,6 @@
 //! When to look at which owner: keyed by owner, earliest wins, never two at once, back-off with jitter by error class. What was
-//! begun comes before what was not: a thousand new shoots become ready one after another and not all at the end, and what is
-//! half done, of which more is kept in memory, stays little.
+//! begun and is due comes before what was not begun. That alone does not bound how many are under way: while those that were begun
+//! wait for engines, new ones begin.
 //!
 //! Pure: times are milliseconds that the caller passes in, jitter is derived from the owner and the number of attempts.
 

@@ -409,7 +409,6 @@ impl State {
             // An answer to something that was begun for it came after it was forgotten.
             self.forget(owner);
             self.queue.park(owner);
-            self.queue.forget(owner);
             return;
         }
         if owner.kind != Kind::Landscape && self.key_asked && self.digest_key.is_none() {

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::prelude::*;
 use crate::admission::capable::{defined, of_image, texts};
-use crate::admission::parts::{self, child, plain_name};
+use crate::admission::parts::{child, plain_name};
+use crate::admission::shared::missing;
 use crate::admission::stages::{self, as_counted};
 
 rules! {
@@ -28,7 +29,7 @@ fn images(cx: &Cx<'_>, out: &mut Out) {
     let full = cx.owner.kind == Kind::CloudProfile;
     let all = stages::images(cx);
     if full && all.is_empty() {
-        parts::missing(out, &cx.new.at("spec/machineImages"));
+        missing(out, &cx.new.at("spec/machineImages"));
     }
     as_counted(cx, out, |out| {
         let mut names = BTreeSet::new();
@@ -66,7 +67,7 @@ fn versions(cx: &Cx<'_>, out: &mut Out) {
             if !seen.insert(format!("{}-{}", image.get("name").str(), version.str())) {
                 out.duplicate(&entry, format!("version {} of {} is listed twice", version.shown(), image.get("name").shown()));
             }
-            parts::missing(out, &version);
+            missing(out, &version);
             if offer::version(version.str()).is_none() {
                 out.invalid(&version, format!("{} is no version", version.shown())).help("three numbers, for example `1877.3.0`");
             }

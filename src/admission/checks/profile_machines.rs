@@ -6,6 +6,7 @@ use super::prelude::*;
 use super::profile_images::{ARCHITECTURES, capabilities, definitions};
 use crate::admission::capable::texts;
 use crate::admission::parts::{self, child, plain_name};
+use crate::admission::shared::missing;
 
 rules! {
     /// Machine types have names, once each, and amounts that are not negative (V-250, V-251).
@@ -38,7 +39,7 @@ fn amounts(out: &mut Out, node: &Node<'_>, keys: &[&str]) {
 fn types(cx: &Cx<'_>, out: &mut Out) {
     let list = cx.new.at("spec/machineTypes");
     if cx.owner.kind == Kind::CloudProfile {
-        parts::missing(out, &list);
+        missing(out, &list);
     }
     let mut seen = BTreeSet::new();
     for machine in list.items() {

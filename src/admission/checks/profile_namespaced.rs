@@ -1,7 +1,7 @@
 //! Namespaced cloud profiles beside their parents: what they may say about what the parent offers, and what their own entries need.
 
 use super::prelude::*;
-use crate::admission::parts::missing;
+use crate::admission::shared::missing;
 use crate::finding::ErrorType;
 
 rules! {

@@ -6,8 +6,7 @@ use std::collections::BTreeSet;
 use super::prelude::*;
 use super::profile_images::{definitions, supports};
 use crate::admission::capable::texts;
-use crate::admission::parts::{self, missing};
-use crate::admission::shared;
+use crate::admission::shared::{self, missing};
 use crate::admission::stages;
 
 rules! {
@@ -53,7 +52,7 @@ fn regions(cx: &Cx<'_>, out: &mut Out) {
     unique(out, &list, "region");
     for region in list.items() {
         unique(out, &region.get("zones"), "zone");
-        parts::labels(out, &region.get("labels"));
+        shared::labels(out, &region.get("labels"));
     }
 }
 

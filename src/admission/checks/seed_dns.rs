@@ -2,7 +2,8 @@
 
 use super::prelude::*;
 use super::seeds::spec_of;
-use crate::admission::parts::{self, missing};
+use crate::admission::parts;
+use crate::admission::shared::missing;
 
 rules! {
     /// A seed has an ingress: a domain, a controller of the kind `nginx`, and a DNS provider for the domain (V-277, V-278).

@@ -2,7 +2,8 @@
 
 use super::prelude::*;
 use super::seeds::spec_of;
-use crate::admission::parts::{self, child, missing};
+use crate::admission::parts::{self, child};
+use crate::admission::shared::missing;
 
 rules! {
     /// Capacity that is kept free is an amount of something, with tolerations that Kubernetes accepts (V-272).

@@ -1,7 +1,8 @@
 //! Seeds: provider, taints, volumes, extensions and resources. A managed seed carries the same specification as a template.
 
 use super::prelude::*;
-use crate::admission::parts::{self, missing};
+use crate::admission::parts;
+use crate::admission::shared::missing;
 
 rules! {
     /// A seed names its provider and region, and each of its zones once (V-264, V-265).
