@@ -89,7 +89,8 @@ impl Fleet {
         }
     }
 
-    /// Puts the credentials that the landscape refers to into the garden as soon as their namespaces are there.
+    /// Puts the credentials that the landscape refers to into the garden as soon as their namespaces are there; faults of the
+    /// garden hit people too, so a test that injects some calls this when they are over.
     pub(crate) async fn credentials(&self) {
         let garden = self.sims[&Target::Garden].client_of("people");
         let mut wanted: BTreeSet<(String, String)> = BTreeSet::new();
@@ -99,14 +100,17 @@ impl Fleet {
         }
         tokio::spawn(async move {
             let namespaces: Api<Namespace> = Api::all(garden.clone());
-            // A fault of the garden may cut this list short too: people try again.
-            let mut appearing = watcher(namespaces, watcher::Config::default()).default_backoff().touched_objects().boxed();
+            let mut appearing = watcher(namespaces, watcher::Config::default()).touched_objects().boxed();
             while let Some(namespace) = appearing.next().await {
                 let Some(there) = namespace.ok().and_then(|n| n.metadata.name) else { continue };
                 for (_, name) in wanted.iter().filter(|(namespace, _)| *namespace == there) {
                     let secret = json!({"metadata": {"name": name}, "stringData": {"key": CANARY}});
                     let secrets: Api<Secret> = Api::namespaced(garden.clone(), &there);
-                    drop(secrets.create(&PostParams::default(), &serde_json::from_value(secret).expect("a secret")).await);
+                    let secret = serde_json::from_value(secret).expect("a secret");
+                    match secrets.create(&PostParams::default(), &secret).await {
+                        Err(kube::Error::Api(status)) if status.code != 409 => panic!("{there}/{name}: {status}"),
+                        _ => {}
+                    }
                 }
             }
         });
@@ -154,7 +158,7 @@ impl Fleet {
         let (view, seen) = watch::channel(Arc::<View>::default());
         let (_stop, told) = watch::channel(false);
         let run = daemon::run(self.options(true, view), told);
-        if let Ok(ended) = tokio::time::timeout(Duration::from_secs(45), run).await {
+        if let Ok(ended) = tokio::time::timeout(PATIENCE, run).await {
             return ended.expect("a pass works");
         }
         let view = seen.borrow().clone();
@@ -267,7 +271,8 @@ impl Running {
     }
 }
 
-const PATIENCE: Duration = Duration::from_mins(1);
+/// After so long a test hangs; none of them waits for time.
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// Every object of the clusters, short of what no two runs have in common.
 pub(crate) type Dump = BTreeMap<String, Value>;

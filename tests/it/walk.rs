@@ -104,7 +104,6 @@ async fn a_revert_brings_the_same_objects_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_garden_that_was_not_listed_to_its_end_is_left_alone() {
     let fleet = Fleet::local(&["api"]).await;
-    fleet.credentials().await;
     let garden = &fleet.sims[&Target::Garden];
     garden.faults().add(Fault::CutList { kind: None, after: 1, status: 500 });
     let mut running = fleet.start().await;
@@ -115,6 +114,7 @@ async fn a_garden_that_was_not_listed_to_its_end_is_left_alone() {
 
     // With the whole list, the same commit goes ahead.
     garden.faults().clear();
+    fleet.credentials().await;
     let ended = fleet.pass().await;
     assert_eq!(explain(&ended), "");
 
