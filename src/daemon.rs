@@ -28,6 +28,7 @@ use crate::snapshot::{Changes, RepoPath, Revision};
 pub mod queue;
 mod report;
 pub mod state;
+pub mod turns;
 pub mod view;
 
 use queue::Millis;

@@ -1,6 +1,5 @@
 //! When to look at which owner: keyed by owner, earliest wins, never two at once, back-off with jitter by error class. What was
-//! begun and is due comes before what was not begun. That alone does not bound how many are under way: while those that were begun
-//! wait for engines, new ones begin.
+//! begun and is due comes before what was not begun; how many are begun at the same time is for `turns` to say.
 //!
 //! Pure: times are milliseconds that the caller passes in, jitter is derived from the owner and the number of attempts.
 
@@ -67,6 +66,12 @@ impl Queue {
         if let Some(at) = due {
             self.insert(owner, at);
         }
+    }
+
+    /// Whether something was done for an owner before.
+    #[must_use]
+    pub fn has_begun(&self, owner: &Owner) -> bool {
+        self.begun.contains(owner)
     }
 
     /// Takes up to `limit` owners that are due, those that were begun first, then the earliest, and marks them as running.

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::queue::{Millis, Queue};
 use super::report::Report;
+use super::turns::Turns;
 use crate::cluster::{Kinds, View};
 use crate::digest::DigestKey;
 use crate::finding::Findings;
@@ -22,7 +23,7 @@ use crate::landscape::{Kind, Owner, Target};
 use crate::library::Library;
 use crate::observed::{ObjectKey, Observed};
 use crate::pipeline::{self, Evaluation, Look, Memory, Shown, World};
-use crate::plan::{self, ComponentState, ErrorClass, OwnerPlan, StepResult, settled};
+use crate::plan::{self, ComponentState, ErrorClass, Operation, OwnerPlan, StepResult, settled};
 use crate::schedule::Placements;
 use crate::secrets::{Bodies, SecretRef};
 use crate::status::Standing;
@@ -48,11 +49,13 @@ pub struct Settings {
     pub status_every: Millis,
     /// Owners evaluated in one step, so that the loop stays responsive.
     pub batch: usize,
+    /// Shoots that come up at the same time; more are begun when these are ready, stuck, or do not get on.
+    pub creations: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { parallel: 32, status_every: 2_000, batch: 64 }
+        Self { parallel: 32, status_every: 2_000, batch: 64, creations: 128 }
     }
 }
 
@@ -107,6 +110,7 @@ pub struct State {
     fights: BTreeMap<(Target, ObjectKey), u8>,
     memory: Memory,
     queue: Queue,
+    turns: Turns,
     lease: bool,
     pub(super) git_trouble: Option<String>,
     pub(super) report: Report,
@@ -119,6 +123,7 @@ impl State {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let report = Report::new(settings.status_every);
+        let turns = Turns::new(settings.creations);
         Self {
             settings,
             world: None,
@@ -146,6 +151,7 @@ impl State {
             fights: BTreeMap::new(),
             memory: Memory::default(),
             queue: Queue::default(),
+            turns,
             lease: false,
             git_trouble: None,
             report,
@@ -234,6 +240,7 @@ impl State {
     pub fn is_settled(&self, at: Millis) -> bool {
         let Some(world) = &self.world else { return false };
         !self.queue.is_busy(at)
+            && !self.turns.anyone_waits()
             && self.fetching.is_empty()
             && !(self.key_asked && self.digest_key.is_none())
             && self.report.is_quiet()
@@ -286,7 +293,7 @@ impl State {
     /// When to step again although nothing happens.
     #[must_use]
     pub fn wake_at(&self) -> Option<Millis> {
-        [self.queue.next(), self.report.due()].into_iter().flatten().min()
+        [self.queue.next(), self.report.due(), self.turns.wake_at()].into_iter().flatten().min()
     }
 
     /// What is wrong with Git, on either branch, if anything.
@@ -391,6 +398,9 @@ impl State {
         }
         // Every cluster was listed, or said why it cannot be: before that there is nothing to say about anything.
         if self.world.is_some() && !self.kinds.is_empty() && self.kinds.keys().all(|target| self.heard.contains(target)) {
+            for owner in self.turns.next(at) {
+                self.queue.add(&owner, at);
+            }
             let free = self.settings.parallel.saturating_sub(self.queue.running()).min(self.settings.batch);
             if free > 0 {
                 for owner in self.queue.take(at, free) {
@@ -449,7 +459,7 @@ impl State {
     }
 
     fn take(&mut self, owner: &Owner, evaluation: Evaluation, now: Timestamp, at: Millis, effects: &mut Vec<Effect>) {
-        let Evaluation { plan, needs, findings, shown } = evaluation;
+        let Evaluation { mut plan, needs, findings, shown } = evaluation;
         self.wait_for(owner, &needs);
         let known = self.bodies.get(owner);
         if needs.iter().any(|secret| known.is_none_or(|bodies| !bodies.0.contains_key(secret))) {
@@ -468,22 +478,35 @@ impl State {
             self.findings.insert(owner.clone(), findings);
         }
         self.shown.insert(owner.clone(), shown);
+        let to_do = !plan.generate.is_empty() || plan.components.iter().any(|c| !c.steps.is_empty());
+        let new = owner.kind == Kind::Shoot && to_do && plan.operation == Operation::Create && !self.queue.has_begun(owner);
+        let waits = new && self.lease && !self.turns.ask(owner, at);
+        if waits && let Some(first) = Arc::make_mut(&mut plan).components.first_mut() {
+            first.state = ComponentState::Waiting("its turn: others are coming up".into());
+        }
         self.plans.insert(owner.clone(), Arc::new(plan.outline()));
         if is || stuck(&plan) {
             self.moving.remove(owner);
         } else {
             self.moving.insert(owner.clone());
         }
+        if !waits && !to_do && rests(&plan) {
+            self.turns.leave(owner);
+        }
         self.report.touch(owner, at);
         if was != is {
             self.gate_moved(owner, at);
         }
         self.bodies.remove(owner);
-        let to_do = !plan.generate.is_empty() || plan.components.iter().any(|c| !c.steps.is_empty());
+        if waits {
+            self.queue.park(owner);
+            return;
+        }
         if is || to_do {
             self.queue.begin(owner);
         }
         if to_do && self.lease {
+            self.turns.step(owner, at);
             self.counts.executed += 1;
             effects.push(Effect::Execute(plan));
             return;
@@ -545,8 +568,12 @@ impl State {
 fn stuck(plan: &OwnerPlan) -> bool {
     plan.components.iter().any(|c| matches!(c.state, ComponentState::Failed(_) | ComponentState::Held(_)))
         && plan.generate.is_empty()
-        && plan
-            .components
-            .iter()
-            .all(|c| c.steps.is_empty() && !matches!(c.state, ComponentState::Progressing(_) | ComponentState::Removing(_)))
+        && rests(plan)
+}
+
+/// Nothing to do and nothing under way: as wanted, or waiting for something outside.
+fn rests(plan: &OwnerPlan) -> bool {
+    plan.components
+        .iter()
+        .all(|c| c.steps.is_empty() && !matches!(c.state, ComponentState::Progressing(_) | ComponentState::Removing(_)))
 }

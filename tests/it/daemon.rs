@@ -1,7 +1,11 @@
 //! The whole way: commits in, simulated clusters, status commits out.
 
+use std::sync::Arc;
+
+use espalier::daemon::{self, View};
 use espalier::landscape::Kind;
 use espalier::status::Standing;
+use tokio::sync::watch;
 
 use super::fleet::{CANARY, Fleet, STATUS, explain};
 
@@ -42,4 +46,23 @@ async fn a_commit_becomes_clusters_and_a_status_commit() {
     let lease_only = fleet.writes() - before;
     assert!(lease_only <= 3, "{lease_only} writes in a pass in which nothing changed");
     assert_eq!(fleet.status_tip().await, Some(tip), "no status commit");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shoots_come_up_by_turns() {
+    let fleet = Fleet::local(&["api", "mini"]).await;
+    fleet.credentials().await;
+    let (view, mut seen) = watch::channel(Arc::<View>::default());
+    let (_stop, told) = watch::channel(false);
+    let mut options = fleet.options(true, view);
+    options.settings.creations = 1;
+    let run = tokio::spawn(daemon::run(options, told));
+    let mut stood_in_line = false;
+    while seen.changed().await.is_ok() {
+        let view = seen.borrow_and_update().clone();
+        stood_in_line |= view.owners.values().any(|row| row.note.contains("its turn"));
+    }
+    let ended = run.await.expect("no panic").expect("a pass works");
+    assert_eq!(explain(&ended), "", "the second had its turn too");
+    assert!(stood_in_line, "and it was told what it waits for");
 }

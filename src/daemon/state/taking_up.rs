@@ -70,6 +70,7 @@ impl State {
         self.bodies.remove(owner);
         self.memory.settle(owner);
         self.queue.forget(owner);
+        self.turns.leave(owner);
         self.report.forget(owner);
     }
 
