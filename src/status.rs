@@ -332,7 +332,10 @@ pub fn unsettled(plan: &OwnerPlan) -> Option<String> {
     }
     let mut line = String::new();
     if doing.is_empty() {
-        if let Some(blocked) = plan.components.iter().find_map(|c| match &c.state {
+        // What its own object waits for is what all the others wait for.
+        if let Some(first) = plan.components.first().filter(|c| matches!(c.state, ComponentState::Waiting(_))) {
+            line.push_str(&format!("{} waits for {}", first.id.name, describe(&first.state).unwrap_or_default()));
+        } else if let Some(blocked) = plan.components.iter().find_map(|c| match &c.state {
             ComponentState::Blocked(needs) => Some(needs.join(", ")),
             _ => None,
         }) {

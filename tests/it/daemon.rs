@@ -1,11 +1,8 @@
 //! The whole way: commits in, simulated clusters, status commits out.
 
-use std::sync::Arc;
-
-use espalier::daemon::{self, View};
-use espalier::landscape::Kind;
+use espalier::daemon::View;
+use espalier::landscape::{Kind, Target};
 use espalier::status::Standing;
-use tokio::sync::watch;
 
 use super::fleet::{CANARY, Fleet, STATUS, explain};
 
@@ -48,21 +45,22 @@ async fn a_commit_becomes_clusters_and_a_status_commit() {
     assert_eq!(fleet.status_tip().await, Some(tip), "no status commit");
 }
 
+const MINI: &str = "/apis/core.gardener.cloud/v1beta1/namespaces/garden-shop/shoots/mini";
+
+fn shoots(view: &View) -> impl Iterator<Item = &str> {
+    view.owners.iter().filter(|(owner, _)| owner.kind == Kind::Shoot).map(|(_, row)| row.note.as_str())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn shoots_come_up_by_turns() {
     let fleet = Fleet::local(&["api", "mini"]).await;
     fleet.credentials().await;
-    let (view, mut seen) = watch::channel(Arc::<View>::default());
-    let (_stop, told) = watch::channel(false);
-    let mut options = fleet.options(true, view);
-    options.settings.creations = 1;
-    let run = tokio::spawn(daemon::run(options, told));
-    let mut stood_in_line = false;
-    while seen.changed().await.is_ok() {
-        let view = seen.borrow_and_update().clone();
-        stood_in_line |= view.owners.values().any(|row| row.note.contains("its turn"));
-    }
-    let ended = run.await.expect("no panic").expect("a pass works");
-    assert_eq!(explain(&ended), "", "the second had its turn too");
-    assert!(stood_in_line, "and it was told what it waits for");
+    let mut running = fleet.start_with(|settings| settings.creations = 0);
+    running.until("in line", |view| shoots(view).count() == 2 && shoots(view).all(|note| note.contains("its turn"))).await;
+    running.stop().await;
+    assert_eq!(fleet.get(&Target::Garden, MINI).await, None, "nothing was begun");
+
+    let mut running = fleet.start_with(|settings| settings.creations = 1);
+    running.ready_at(&fleet.head().await).await;
+    running.stop().await;
 }

@@ -280,9 +280,16 @@ pub(crate) type Dump = BTreeMap<String, Value>;
 impl Fleet {
     #[allow(clippy::unused_async, reason = "spawns: only to be called on a runtime")]
     pub(crate) async fn start(&self) -> Running {
+        self.start_with(|_| ())
+    }
+
+    /// The same with other settings; only to be called on a runtime.
+    pub(crate) fn start_with(&self, change: impl FnOnce(&mut Settings)) -> Running {
         let (view, seen) = watch::channel(Arc::<View>::default());
         let (stop, told) = watch::channel(false);
-        let task = tokio::spawn(daemon::run(self.options(false, view), told));
+        let mut options = self.options(false, view);
+        change(&mut options.settings);
+        let task = tokio::spawn(daemon::run(options, told));
         Running { seen, stop, task }
     }
 
