@@ -9,6 +9,7 @@ mod daemon;
 mod document;
 mod edges;
 mod edits;
+mod examples;
 mod fleet;
 mod generate;
 mod git;
