@@ -32,6 +32,7 @@ const FOLLOWS: &[(&str, &str, &[&str], Where)] = &[
     ("SHOOT-API-SERVER-VERSION", "", &["SHOOT-VERSION-UNREADABLE"], Where::Anywhere),
     // Without workers, most settings have no meaning; but the workers should not have gone.
     ("SHOOT-WORKERLESS", "", &["SHOOT-WORKERLESS-CHANGED"], Where::Anywhere),
+    ("SHOOT-IMMUTABLE", "/nodeCIDRMaskSize", &["SHOOT-WORKERLESS-CHANGED"], Where::Anywhere),
     // What cannot be understood is on no whitelist.
     ("SHOOT-TOLERATION", "", &["SHOOT-TOLERATION-SYNTAX"], Where::Here),
 ];
