@@ -97,6 +97,13 @@ impl Repo {
         self.thread.call(LOCAL_LIMIT, move |worker| read::log(worker, &from, until.as_ref(), limit)).await
     }
 
+    /// The versions that a file had up to a commit, newest first, each with the commit that made it; along first parents, over at
+    /// most `commits` commits.
+    pub async fn versions(&self, path: &str, at: &Revision, commits: usize) -> Result<Vec<(Commit, Arc<[u8]>)>, GitError> {
+        let (path, at) = (path.to_owned(), at.clone());
+        self.thread.call(LOCAL_LIMIT, move |worker| read::versions(worker, &path, &at, commits)).await
+    }
+
     /// The paths below `root`, relative to it, in which two commits differ; from nothing if `from` is `None`.
     pub async fn changed_paths(&self, from: Option<&Revision>, to: &Revision, root: &str) -> Result<Vec<RepoPath>, GitError> {
         let (from, to, root) = (from.cloned(), to.clone(), root.to_owned());

@@ -48,7 +48,8 @@ fn follows_from(raised: &Raised, cause: &Raised) -> bool {
     let place = |r: &Raised| r.at.first().map(|at| at.pointer.as_str().to_owned()).unwrap_or_default();
     let here = || {
         let (place, of) = (place(raised), place(cause));
-        let within = |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let within =
+            |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         within(&place, &of) || within(&of, &place)
     };
     cause.severity == Severity::Error

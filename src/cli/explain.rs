@@ -87,7 +87,10 @@ fn parts(example: &Example) -> Vec<(&'static str, String, &str)> {
         ("was", "Accepted before".to_owned(), &example.was),
         ("passes", "Passes".to_owned(), &example.passes),
     ];
-    all.into_iter().filter(|(_, _, text)| !matches!(text.as_str(), "" | "[]" | "{}")).map(|(k, w, t)| (k, w, t.as_str())).collect()
+    all.into_iter()
+        .filter(|(_, _, text)| !matches!(text.as_str(), "" | "[]" | "{}"))
+        .map(|(k, w, t)| (k, w, t.as_str()))
+        .collect()
 }
 
 /// An example, to be read below the text of its code.

@@ -98,7 +98,9 @@ fn lay(over: &mut Value, piece: &Value) {
                 }
             }
         }
-        (Value::Array(list), Value::Array(piece)) if named(list).is_some() && named(piece).is_some_and(|names| !names.is_empty()) => {
+        (Value::Array(list), Value::Array(piece))
+            if named(list).is_some() && named(piece).is_some_and(|names| !names.is_empty()) =>
+        {
             for value in piece {
                 let same = |other: &&mut Value| name_of(other) == name_of(value);
                 match list.iter_mut().find(same) {
@@ -133,7 +135,9 @@ fn named(list: &[Value]) -> Option<BTreeSet<&str>> {
 fn beside(objects: &mut Vec<Placed>, pieces: &Value) {
     for piece in pieces.as_array().into_iter().flatten() {
         let name = text(piece, "/metadata/name");
-        let there = objects.iter().position(|(_, o)| o["kind"] == piece["kind"] && (name.is_empty() || text(o, "/metadata/name") == name));
+        let there = objects
+            .iter()
+            .position(|(_, o)| o["kind"] == piece["kind"] && (name.is_empty() || text(o, "/metadata/name") == name));
         if let Some(at) = there {
             lay(&mut objects[at].1, piece);
         } else {
@@ -315,9 +319,8 @@ fn read(object: &Value, owner: &Owner) -> (Option<Arc<Value>>, Findings) {
 fn garden(example: &Value, mut objects: Vec<Placed>, at: usize, owner: &Owner, accepted: &Accepted) -> Said {
     let (_, subject) = objects.remove(at);
     let others = admitted(&load(&landscape_of(&files(&objects)), &mut FileMemo::default()).0).0.objects;
-    let key = |object: &Value| {
-        Foreign::new(text(object, "/kind"), text(object, "/metadata/namespace"), text(object, "/metadata/name"))
-    };
+    let key =
+        |object: &Value| Foreign::new(text(object, "/kind"), text(object, "/metadata/namespace"), text(object, "/metadata/name"));
     let foreign = example["garden"].as_array().into_iter().flatten().map(|object| (key(object), Arc::new(object.clone())));
     let world = World::new("local", others, Gates::parse(text(example, "/gates")));
     let world = if example.get("garden").is_some() { world.beside(foreign.collect()) } else { world };
@@ -351,7 +354,8 @@ fn examples_say_what_is_so() {
         let old = example.get("old");
         let mut wrong = String::new();
         let fails = harness.say(&example, &example["fails"], old);
-        let expected = fails.all.contains(code) && (is_file || fails.errors.iter().all(|c| c == code || BESIDE.contains(&(code.as_str(), c.as_str()))));
+        let expected = fails.all.contains(code)
+            && (is_file || fails.errors.iter().all(|c| c == code || BESIDE.contains(&(code.as_str(), c.as_str()))));
         if !expected {
             wrong.push_str(&format!("{code} fails, and said is\n{}", fails.shown));
         }
@@ -395,7 +399,10 @@ fn examples_are_short_and_printed_as_they_are_run() {
         assert_eq!(Example::of(&code).as_ref(), Some(&example), "{code}");
         let whole: Value = serde_yaml::from_str(&source).expect("an example is YAML");
         for key in whole.as_object().expect("an example is a map").keys() {
-            assert!(["of", "beside", "old", "fails", "was", "passes", "garden", "gates"].contains(&key.as_str()), "{code}: {key}");
+            assert!(
+                ["of", "beside", "old", "fails", "was", "passes", "garden", "gates"].contains(&key.as_str()),
+                "{code}: {key}"
+            );
         }
         for (key, shown) in [("fails", &example.fails), ("passes", &example.passes), ("old", &example.old)] {
             assert!(shown.lines().count() <= 24, "{code}: {key} is long");

@@ -14,6 +14,7 @@ mod fleet;
 mod generate;
 mod git;
 mod git_http;
+mod golden;
 mod kill;
 mod landscapes;
 mod large;
