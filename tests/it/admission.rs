@@ -288,10 +288,7 @@ fn new_shoots_are_checked() {
         (
             "region",
             &[("region: eu", "region: asia")],
-            &[
-                "projects/shop/shoots/prod.yaml:8:11 SHOOT-REGION region `asia` is not offered",
-                "projects/shop/shoots/prod.yaml:26:15 SHOOT-ZONE region `asia` has no zones",
-            ],
+            &["projects/shop/shoots/prod.yaml:8:11 SHOOT-REGION region `asia` is not offered"],
         ),
         (
             "zone",
@@ -431,10 +428,7 @@ fn changes_are_compared_with_what_was_accepted() {
         (
             "downgrade",
             &[("version: 1.34.6", "version: 1.34.1")],
-            &[
-                "projects/shop/shoots/prod.yaml:11:14 SHOOT-VERSION-DOWNGRADE Kubernetes cannot go back from `1.34.6` to `1.34.1`",
-                "projects/shop/shoots/prod.yaml:20:7 SHOOT-POOL-DOWNGRADE pool `pool` cannot go back from `1.34.6` to `1.34.1`",
-            ],
+            &["projects/shop/shoots/prod.yaml:11:14 SHOOT-VERSION-DOWNGRADE Kubernetes cannot go back from `1.34.6` to `1.34.1`"],
         ),
         (
             "skip",
@@ -509,7 +503,7 @@ fn versions_in_use_stay_in_their_profile() {
     assert_eq!(shown(&findings).lines().count(), 1, "{}", shown(&findings));
     assert!(
         shown(&findings).starts_with(
-            "cloudprofiles/local.yaml:9:5 PROFILE-IN-USE Kubernetes `1.34.6` is removed, but still used by `Shoot shop/prod`"
+            "cloudprofiles/local.yaml:9:5 PROFILE-IN-USE Kubernetes `1.34.6` is removed, but 1 cluster still uses it (first: Shoot shop/prod)"
         ),
         "{}",
         shown(&findings)

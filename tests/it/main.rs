@@ -21,6 +21,7 @@ mod large;
 mod library;
 mod load;
 mod model;
+mod places;
 mod plan;
 mod policies;
 mod readme;

@@ -66,6 +66,10 @@ const WEEK: i64 = 7;
 fn covered(cx: &Cx<'_>, out: &mut Out) {
     let node = cx.new.at("spec/hibernation/schedules");
     let window = cx.new.at("spec/maintenance/timeWindow");
+    // A window that nobody chose may still be moved by whoever chooses one.
+    if !cx.written.at("spec/maintenance/timeWindow").is_set() {
+        return;
+    }
     let Ok(span) = Window::parse(window.get("begin").str(), window.get("end").str()) else { return };
     let Some(events) = events(&node) else { return };
     let mut at = MONDAY + WEEK * DAY;
