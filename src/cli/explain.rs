@@ -87,10 +87,7 @@ fn parts(example: &Example) -> Vec<(&'static str, String, &str)> {
         ("was", "Accepted before".to_owned(), &example.was),
         ("passes", "Passes".to_owned(), &example.passes),
     ];
-    all.into_iter()
-        .filter(|(_, _, text)| !matches!(text.as_str(), "" | "[]" | "{}"))
-        .map(|(k, w, t)| (k, w, t.as_str()))
-        .collect()
+    all.into_iter().filter(|(_, _, text)| !matches!(text.as_str(), "" | "[]")).map(|(k, w, t)| (k, w, t.as_str())).collect()
 }
 
 /// An example, to be read below the text of its code.
@@ -98,7 +95,11 @@ fn shown(example: &Example) -> String {
     let mut out = String::new();
     for (_, words, text) in parts(example) {
         out.push_str(&format!("\n\n{words}:\n"));
-        let text = if text == "null" { "(the file is gone)" } else { text };
+        let text = match text {
+            "null" => "(the file is gone)",
+            "{}" => "(as it is in landscapes/local)",
+            text => text,
+        };
         for line in text.lines() {
             out.push_str(format!("\n    {line}").trim_end_matches(' '));
         }

@@ -286,6 +286,19 @@ fn new_shoots_are_checked() {
             &["projects/shop/shoots/prod.yaml:21:29 SHOOT-POOL-VERSION pool `pool` with `1.35.2` would be ahead"],
         ),
         (
+            "one cause: a profile that is not there offers no image either",
+            &[
+                ("  cloudProfile:\n    name: local", "  cloudProfile:\n    name: locol"),
+                ("        image: {name: gardenlinux, version: 1877.3.0}\n", ""),
+            ],
+            &["projects/shop/shoots/prod.yaml:7:11 SHOOT-PROFILE CloudProfile locol does not exist"],
+        ),
+        (
+            "one cause: a region that is missing is not on offer and has no zones",
+            &[("  region: eu\n", "")],
+            &["projects/shop/shoots/prod.yaml:5:1 SHOOT-REGION-MISSING the region is missing"],
+        ),
+        (
             "region",
             &[("region: eu", "region: asia")],
             &["projects/shop/shoots/prod.yaml:8:11 SHOOT-REGION region `asia` is not offered"],

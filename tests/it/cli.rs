@@ -315,6 +315,27 @@ fn explain_knows_codes_and_fields_and_suggests() {
         let ran = run(dir.path(), &["explain", code]);
         assert_eq!(ran.code, 0, "{code}: {}", ran.err);
     }
+    // With an example that fails and one that passes below them.
+    let overlap = run(dir.path(), &["explain", "shoot-net-overlap"]).out;
+    let example = "\
+Fails (Shoot):
+
+    spec:
+      networking:
+        nodes: 10.182.0.0/16
+        pods: 10.182.128.0/17
+
+Passes:
+
+    spec:
+      networking:
+        nodes: 10.182.0.0/16
+        pods: 100.96.0.0/11
+";
+    assert!(overlap.ends_with(example), "{overlap}");
+    let data = json(&run(dir.path(), &["explain", "SHOOT-NET-OVERLAP", "-o", "json"]));
+    assert_eq!(data["example"]["of"], "Shoot");
+    assert!(data["example"]["fails"].as_str().expect("a text").contains("pods: 10.182.128.0/17"));
 }
 
 #[test]
