@@ -23,7 +23,7 @@ mod watch;
 pub use commit::Message;
 pub use error::GitError;
 pub use location::Location;
-pub use read::Commit;
+pub use read::{Commit, Version};
 pub use remote::Credentials;
 pub use watch::Watch;
 
@@ -97,9 +97,9 @@ impl Repo {
         self.thread.call(LOCAL_LIMIT, move |worker| read::log(worker, &from, until.as_ref(), limit)).await
     }
 
-    /// The versions that a file had up to a commit, newest first, each with the commit that made it; along first parents, over at
+    /// The versions that a file had up to a commit, newest first; along first parents, over at
     /// most `commits` commits.
-    pub async fn versions(&self, path: &str, at: &Revision, commits: usize) -> Result<Vec<(Commit, Arc<[u8]>)>, GitError> {
+    pub async fn versions(&self, path: &str, at: &Revision, commits: usize) -> Result<Vec<Version>, GitError> {
         let (path, at) = (path.to_owned(), at.clone());
         self.thread.call(LOCAL_LIMIT, move |worker| read::versions(worker, &path, &at, commits)).await
     }

@@ -7,7 +7,7 @@ use super::Context;
 use super::read::{self, Reading};
 use crate::document::{self, Budget};
 use crate::finding::{Findings, Pointer, Severity};
-use crate::git::{Commit, Repo};
+use crate::git::{Commit, Repo, Version};
 use crate::landscape::Owner;
 use crate::snapshot::RepoPath;
 
@@ -51,7 +51,7 @@ async fn origin(repo: &Repo, base: &Reading, owner: &Owner, pointer: &Pointer) -
     let path = format!("{}{}", base.prefix, document.path());
     let versions = repo.versions(&path, &base.snapshot.revision, COMMITS).await.ok()?;
     let mut origin = None;
-    for (commit, bytes) in versions {
+    for Version { commit, bytes } in versions {
         if !has(&bytes, owner, pointer, value) {
             break;
         }

@@ -53,7 +53,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let now = read::now(&context.settings, args.now, None)?;
-    let began = std::time::Instant::now();
+    let began = tokio::time::Instant::now();
     let base = match &args.against {
         Some(rev) => Some(read::read(read::revision(context, rev).await?)),
         None => None,
