@@ -60,32 +60,33 @@ fn locations(cx: &Cx<'_>, out: &mut Out) {
 /// A Monday in winter: schedules go by the week, and this one has no change of clocks.
 const MONDAY: i64 = 1_768_176_000;
 const DAY: i64 = 86_400;
-/// Windows that are looked at: of a week, after the events of a week before it.
-const WEEK: i64 = 7;
+const WEEK: i64 = 7 * DAY;
 
 fn covered(cx: &Cx<'_>, out: &mut Out) {
     let node = cx.new.at("spec/hibernation/schedules");
     let window = cx.new.at("spec/maintenance/timeWindow");
     // A window that nobody chose may still be moved by whoever chooses one.
-    if !cx.written.at("spec/maintenance/timeWindow").is_set() {
+    if node.is_empty() || !cx.written.at("spec/maintenance/timeWindow").is_set() {
         return;
     }
-    let Ok(span) = Window::parse(window.get("begin").str(), window.get("end").str()) else { return };
+    let (begin, end) = (window.get("begin"), window.get("end"));
+    let Ok(span) = Window::parse(begin.str(), end.str()) else { return };
     let Some(events) = events(&node) else { return };
-    let mut at = MONDAY + WEEK * DAY;
-    let asleep_in_all = (0..WEEK).all(|_| {
+    let mut at = MONDAY;
+    let asleep_in_all = (0..7).all(|_| {
         at = span.next(at);
         asleep(&events, at, at + span.duration())
     });
     if asleep_in_all {
-        let (begin, end) = (window.get("begin").str(), window.get("end").str());
-        let mut raised = out.warning(&node, format!("the cluster sleeps through every maintenance window ({begin} to {end})"));
-        raised = raised.and(&window, "the maintenance window");
-        raised.help("nothing is updated or rotated in a sleeping cluster: move the window, or wake the cluster in between");
+        let message = format!("the cluster sleeps through every maintenance window ({} to {})", begin.str(), end.str());
+        out.warning(&node, message)
+            .and(&window, "the maintenance window")
+            .help("nothing is updated or rotated in a sleeping cluster: move the window, or wake the cluster in between");
     }
 }
 
-/// When the cluster is put to sleep (`true`) and woken, in the order of time; none if it is not both, or cannot be read.
+/// When in a week the cluster is put to sleep (`true`) and woken, in the order of time; none if it is not both, if a schedule cannot
+/// be read, or if it does not go by the week.
 fn events(schedules: &Node<'_>) -> Option<Vec<(i64, bool)>> {
     let mut events = Vec::new();
     for schedule in schedules.items() {
@@ -94,9 +95,10 @@ fn events(schedules: &Node<'_>) -> Option<Vec<(i64, bool)>> {
             if !node.is_set() {
                 continue;
             }
-            let cron = Cron::new(node.str(), schedule.get("location").str()).ok()?;
-            let mut at = MONDAY;
-            while let Some(next) = cron.next(at).filter(|next| *next < MONDAY + (2 * WEEK + 1) * DAY) {
+            let by_the_week = node.str().split_whitespace().skip(2).take(2).all(|field| field == "*");
+            let cron = Cron::new(node.str(), schedule.get("location").str()).ok().filter(|_| by_the_week)?;
+            let mut at = MONDAY - 1;
+            while let Some(next) = cron.next(at).filter(|next| *next < MONDAY + WEEK) {
                 events.push((next, sleeps));
                 at = next;
             }
@@ -107,8 +109,9 @@ fn events(schedules: &Node<'_>) -> Option<Vec<(i64, bool)>> {
     both.then_some(events)
 }
 
-/// Whether the cluster sleeps from a moment to another.
+/// Whether the cluster sleeps from a moment to another, in a week like every other.
 fn asleep(events: &[(i64, bool)], from: i64, until: i64) -> bool {
-    let before = events.iter().rev().find(|(at, _)| *at <= from);
-    before.is_some_and(|(_, sleeps)| *sleeps) && !events.iter().any(|(at, sleeps)| (from..until).contains(at) && !sleeps)
+    let before = events.iter().rev().find(|(at, _)| *at <= from).or(events.last());
+    let woken = |at: i64| (from..until).contains(&at) || (from..until).contains(&(at + WEEK));
+    before.is_some_and(|(_, sleeps)| *sleeps) && !events.iter().any(|(at, sleeps)| !sleeps && woken(*at))
 }
