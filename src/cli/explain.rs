@@ -10,7 +10,7 @@ use crate::landscape::{self, Kind, schema};
 use crate::print::json;
 use crate::{admission, document, render};
 
-/// Explain the code of a finding, or a field of a manifest.
+/// Explain the code of a finding, with an example that fails and one that passes, or a field of a manifest.
 ///
 /// Examples:
 ///   espalier explain shoot.spec.provider.workers.machine.type
