@@ -25,6 +25,7 @@ mod checks;
 mod codes;
 mod default;
 mod evaluate;
+mod follows;
 mod gone;
 mod judge;
 mod measure;

@@ -9,6 +9,7 @@ use crate::config::{Global, Settings};
 use crate::print::Printer;
 use crate::telemetry;
 
+mod blame;
 mod completion;
 mod demo;
 mod explain;

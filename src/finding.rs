@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 use crate::snapshot::RepoPath;
 
 mod cause;
+mod example;
 
 pub use cause::{Cause, ErrorType};
+pub use example::Example;
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -23,7 +23,7 @@ mod watch;
 pub use commit::Message;
 pub use error::GitError;
 pub use location::Location;
-pub use read::Commit;
+pub use read::{Commit, Version};
 pub use remote::Credentials;
 pub use watch::Watch;
 
@@ -95,6 +95,13 @@ impl Repo {
     pub async fn log(&self, from: &Revision, until: Option<&Revision>, limit: usize) -> Result<Vec<Commit>, GitError> {
         let (from, until) = (from.clone(), until.cloned());
         self.thread.call(LOCAL_LIMIT, move |worker| read::log(worker, &from, until.as_ref(), limit)).await
+    }
+
+    /// The versions that a file had up to a commit, newest first; along first parents, over at
+    /// most `commits` commits.
+    pub async fn versions(&self, path: &str, at: &Revision, commits: usize) -> Result<Vec<Version>, GitError> {
+        let (path, at) = (path.to_owned(), at.clone());
+        self.thread.call(LOCAL_LIMIT, move |worker| read::versions(worker, &path, &at, commits)).await
     }
 
     /// The paths below `root`, relative to it, in which two commits differ; from nothing if `from` is `None`.

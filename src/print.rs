@@ -8,6 +8,7 @@ use crate::digest;
 use crate::finding::{Finding, Findings};
 use crate::landscape::{Kind, Owner};
 
+pub mod defaults;
 pub mod forge;
 pub mod json;
 pub mod junit;

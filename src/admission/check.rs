@@ -90,6 +90,14 @@ impl Raised {
         self
     }
 
+    /// Says a few words at the first place.
+    pub(crate) fn noted(&mut self, note: impl Into<String>) -> &mut Self {
+        if let Some(first) = self.at.first_mut() {
+            first.note = note.into();
+        }
+        self
+    }
+
     /// Names a second place in the same object.
     pub(crate) fn and(&mut self, node: &Node<'_>, note: impl Into<String>) -> &mut Self {
         self.at.push(At { owner: None, pointer: node.pointer().clone(), on: On::Value, note: note.into() });

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::check::{Out, Raised, Reads, Users, World};
+use super::follows::causes_only;
 use super::judge::{self, Case, once_per_cause};
 use super::node::Node;
 use super::policy::{self, Policies};
@@ -202,7 +203,7 @@ fn one(
     out.raised = raised;
     policies.judge(&policy::Request { owner, object: Some(&manifest), old: old.as_ref() }, &mut out);
     let held = out.raised.iter().any(|r| r.severity == Severity::Error);
-    Verdict { manifest, raised: once_per_cause(out.raised), held, reads, users, until }
+    Verdict { manifest, raised: causes_only(once_per_cause(out.raised)), held, reads, users, until }
 }
 
 /// What the rest of the landscape sees of an owner: its manifest, or, if it is held, what was accepted.

@@ -4,12 +4,13 @@ use serde_json::{Value, json};
 
 use super::output::{self, Format, formats};
 use super::{Context, Exit};
+use crate::finding::Example;
 use crate::landscape::nearest::nearest;
 use crate::landscape::{self, Kind, schema};
 use crate::print::json;
 use crate::{admission, document, render};
 
-/// Explain the code of a finding, or a field of a manifest.
+/// Explain the code of a finding, with an example that fails and one that passes, or a field of a manifest.
 ///
 /// Examples:
 ///   espalier explain shoot.spec.provider.workers.machine.type
@@ -39,9 +40,10 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     if let Some((title, text)) = code(&subject.to_uppercase()) {
         let word = subject.to_uppercase();
         if args.output == Format::Text {
-            context.printer.line(&format!("{word}: {title}\n\n{}", wrap(&text)));
+            let examples = Example::of(&word).map(|example| shown(&example)).unwrap_or_default();
+            context.printer.line(&format!("{word}: {title}\n\n{}{examples}", wrap(&text)));
         } else {
-            let answer = json::envelope("Explanation", json!({ "code": word, "title": title, "text": text }));
+            let answer = json::envelope("Explanation", explained(&word, &title, &text));
             output::answer(context, args.output, &answer);
         }
         return Ok(Exit::Done);
@@ -60,6 +62,49 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             Ok(Exit::Failed)
         }
     }
+}
+
+/// An explanation as data.
+fn explained(code: &str, title: &str, text: &str) -> Value {
+    let mut data = json!({ "code": code, "title": title, "text": text });
+    if let Some(example) = Example::of(code) {
+        let parts = parts(&example).into_iter().map(|(key, _, text)| (key.to_owned(), Value::from(text)));
+        data["example"] = parts.collect();
+        data["example"]["of"] = Value::from(example.of);
+    }
+    data
+}
+
+/// What an example consists of: a key, words for it, and the text.
+fn parts(example: &Example) -> Vec<(&'static str, String, &str)> {
+    let of = if example.of.is_empty() { String::new() } else { format!(" ({})", example.of) };
+    let all = [
+        ("beside", "With these".to_owned(), &example.beside),
+        ("garden", "With these in the garden".to_owned(), &example.garden),
+        ("gates", "Under the feature gates".to_owned(), &example.gates),
+        ("old", "Accepted before".to_owned(), &example.old),
+        ("fails", format!("Fails{of}"), &example.fails),
+        ("was", "Accepted before".to_owned(), &example.was),
+        ("passes", "Passes".to_owned(), &example.passes),
+    ];
+    all.into_iter().filter(|(_, _, text)| !matches!(text.as_str(), "" | "[]")).map(|(k, w, t)| (k, w, t.as_str())).collect()
+}
+
+/// An example, to be read below the text of its code.
+fn shown(example: &Example) -> String {
+    let mut out = String::new();
+    for (_, words, text) in parts(example) {
+        out.push_str(&format!("\n\n{words}:\n"));
+        let text = match text {
+            "null" => "(the file is gone)",
+            "{}" => "(as it is in landscapes/local)",
+            text => text,
+        };
+        for line in text.lines() {
+            out.push_str(format!("\n    {line}").trim_end_matches(' '));
+        }
+    }
+    out
 }
 
 /// Title and text of a code, from the module that raises it.

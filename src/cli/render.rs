@@ -16,7 +16,7 @@ use crate::document;
 use crate::finding::{Findings, Severity};
 use crate::landscape::Owner;
 use crate::landscape::nearest::nearest;
-use crate::print::snippet;
+use crate::print::{defaults, snippet};
 use crate::render::{DesiredObject, RenderState, scope_of};
 
 /// So many owners are in memory at once.
@@ -39,7 +39,7 @@ pub(super) struct Args {
     /// The garden, all projects, seeds and shoots
     #[arg(long, conflicts_with = "selectors")]
     all: bool,
-    /// What to print: the manifests for clusters, or the object itself with its defaults
+    /// What to print: the manifests for clusters, or the object itself with its defaults marked
     #[arg(long, value_name = "STAGE", default_value = "manifests", value_parser = ["manifests", "admitted"])]
     stage: String,
     /// Write one file per component into this folder
@@ -84,7 +84,8 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     }
     if stage_admitted {
         for (i, owner) in owners.iter().enumerate() {
-            let text = admitted.objects.get(owner).map(|value| document::to_yaml(value)).unwrap_or_default();
+            let written = reading.landscape.document(owner).map(|document| document.value());
+            let text = admitted.objects.get(owner).map(|value| defaults::marked(value, written)).unwrap_or_default();
             context.printer.result(&format!("{}{text}", if i > 0 { "---\n" } else { "" }));
         }
         return Ok(Exit::Done);

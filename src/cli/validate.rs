@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::output::{self, Format, formats};
 use super::read::{self, Reading, Source};
-use super::{Context, Exit, explain};
+use super::{Context, Exit, blame, explain};
 use crate::admission::{Accepted, policy};
 use crate::finding::{Code, Finding, Findings, Place, Severity};
 use crate::print::table::count;
@@ -52,10 +53,13 @@ pub(super) struct Args {
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let now = read::now(&context.settings, args.now, None)?;
-    let accepted = match &args.against {
-        Some(rev) => accepted(context, rev, now).await?,
-        None => Accepted::default(),
+    let began = tokio::time::Instant::now();
+    let base = match &args.against {
+        Some(rev) => Some(read::read(read::revision(context, rev).await?)),
+        None => None,
     };
+    // What a revision had accepted: everything that it admits by itself.
+    let accepted = base.as_ref().map(|base| Accepted(base.admit(&Accepted::default(), now).0.objects)).unwrap_or_default();
     let mut readings = Vec::new();
     for (source, within) in sources(context, &args.paths).await? {
         readings.push((read::read(source), within));
@@ -67,24 +71,20 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             findings.extend(policy_tests(reading));
             findings = findings.sorted();
         }
+        if let Some(base) = &base {
+            blame::blame(context, reading, base, &mut findings).await;
+        }
         let mut one = reading.checked(findings);
         if let Some(within) = within {
             one.findings.0.retain(|f| f.places.first().is_none_or(|p| inside(&p.path, within)));
         }
         checked.push(one);
     }
-    show(context, args.output, &readings, &checked);
+    show(context, args.output, &readings, &checked, began.elapsed());
     let bad = checked.iter().any(|c| {
         c.findings.has_errors() || ((args.strict || args.fail_on == "warning") && c.findings.count(Severity::Warning) > 0)
     });
     Ok(if bad { Exit::Something } else { Exit::Done })
-}
-
-/// What a revision had accepted: everything that it admits by itself.
-async fn accepted(context: &Context, rev: &str, now: Timestamp) -> anyhow::Result<Accepted> {
-    let base = read::read(read::revision(context, rev).await?);
-    let (admitted, _) = base.admit(&Accepted::default(), now);
-    Ok(Accepted(admitted.objects))
 }
 
 /// What to check, and the part of it that was asked about.
@@ -160,7 +160,7 @@ fn policy_tests(reading: &Reading) -> Findings {
     findings
 }
 
-fn show(context: &Context, format: Format, readings: &[(Reading, Option<String>)], checked: &[Checked]) {
+fn show(context: &Context, format: Format, readings: &[(Reading, Option<String>)], checked: &[Checked], took: Duration) {
     let printer = &context.printer;
     match format {
         Format::Json | Format::Yaml => output::answer(context, format, &json::checked(checked)),
@@ -180,12 +180,57 @@ fn show(context: &Context, format: Format, readings: &[(Reading, Option<String>)
                     printer.line("");
                 }
             }
-            printer.line(&summary(checked));
+            printer.line(&format!("{} in {:.1} s.", summary(checked), took.as_secs_f64()));
+            if let Some(line) = unseen(readings) {
+                printer.line(&line);
+            }
         }
     }
 }
 
-/// `6 problems in 4 files (4 errors, 2 warnings). Checked 214 shoots, 6 seeds.`
+/// What is not checked without a garden, and how much of it there is.
+fn unseen(readings: &[(Reading, Option<String>)]) -> Option<String> {
+    let mut named = BTreeSet::new();
+    for (reading, _) in readings {
+        for (owner, value, _) in reading.landscape.objects() {
+            references(value, &mut |kind, name| {
+                named.insert((owner.project.clone(), kind.to_owned(), name.to_owned()));
+            });
+        }
+    }
+    if named.is_empty() {
+        return None;
+    }
+    let n = |kind: &str| named.iter().filter(|(_, k, _)| k == kind).count();
+    let found = [(n("Secret"), "Secret"), (n("ConfigMap"), "ConfigMap")];
+    let parts: Vec<String> = found.iter().filter(|(n, _)| *n > 0).map(|(n, what)| count(*n, what)).collect();
+    Some(format!(
+        "2 checks need a garden and were skipped: whether {} exist, and what admission webhooks say.",
+        parts.join(" and ")
+    ))
+}
+
+/// The Secrets and ConfigMaps that something refers to, wherever it does.
+fn references(value: &serde_json::Value, each: &mut dyn FnMut(&str, &str)) {
+    match value {
+        serde_json::Value::Object(map) => {
+            let text = |key: &str| map.get(key).and_then(serde_json::Value::as_str);
+            if let (Some("v1"), Some(kind @ ("Secret" | "ConfigMap")), Some(name)) =
+                (text("apiVersion"), text("kind"), text("name"))
+            {
+                each(kind, name);
+            }
+            if let Some(name) = value.pointer("/secretRef/name").and_then(serde_json::Value::as_str) {
+                each("Secret", name);
+            }
+            map.values().for_each(|value| references(value, each));
+        }
+        serde_json::Value::Array(list) => list.iter().for_each(|value| references(value, each)),
+        _ => {}
+    }
+}
+
+/// `6 problems in 4 files (4 errors, 2 warnings). Checked 214 shoots, 6 seeds`
 fn summary(checked: &[Checked]) -> String {
     let n = |severity| checked.iter().map(|c| c.findings.count(severity)).sum::<usize>();
     let (errors, warnings, notes) = (n(Severity::Error), n(Severity::Warning), n(Severity::Note));
@@ -208,10 +253,10 @@ fn summary(checked: &[Checked]) -> String {
     let objects = if objects.is_empty() { "nothing".to_owned() } else { objects.join(", ") };
     let remarks = if notes > 0 { format!(", {}", count(notes, "note")) } else { String::new() };
     if errors + warnings == 0 {
-        return format!("No problems{remarks}. Checked {objects}.");
+        return format!("No problems{remarks}. Checked {objects}");
     }
     format!(
-        "{} in {} ({}, {}{remarks}). Checked {objects}.",
+        "{} in {} ({}, {}{remarks}). Checked {objects}",
         count(errors + warnings, "problem"),
         count(files.len(), "file"),
         count(errors, "error"),

@@ -36,6 +36,15 @@ pub struct Commit {
     pub trailers: Vec<(String, String)>,
 }
 
+/// A version of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// The commit that made it.
+    pub commit: Commit,
+    /// What the file held.
+    pub bytes: Arc<[u8]>,
+}
+
 impl Commit {
     /// The value of a trailer.
     #[must_use]
@@ -200,6 +209,33 @@ pub(super) fn log(worker: &Worker, from: &Revision, until: Option<&Revision>, li
         commits.push(describe(&commit));
     }
     Ok(commits)
+}
+
+/// The versions that a file had, newest first, each with the commit that made it; along first parents, over at most `commits` commits.
+pub(super) fn versions(worker: &Worker, path: &str, at: &Revision, commits: usize) -> Result<Vec<Version>, GitError> {
+    let failed = |source| GitError::Read { what: format!("the history of {path}"), source };
+    let blob = |commit: &git2::Commit<'_>| -> Result<Option<Oid>, GitError> {
+        match commit.tree().map_err(failed)?.get_path(std::path::Path::new(path)) {
+            Ok(entry) => Ok(Some(entry.id())),
+            Err(e) if e.code() == ErrorCode::NotFound => Ok(None),
+            Err(e) => Err(failed(e)),
+        }
+    };
+    let mut versions = Vec::new();
+    let mut commit = find_commit(worker, at)?;
+    let mut here = blob(&commit)?;
+    for _ in 0..commits {
+        let Some(id) = here else { break };
+        let parent = commit.parent(0).ok();
+        let before = parent.as_ref().map(blob).transpose()?.flatten();
+        if before != Some(id) {
+            let bytes = worker.repository.find_blob(id).map_err(failed)?.content().into();
+            versions.push(Version { commit: describe(&commit), bytes });
+        }
+        let Some(parent) = parent else { break };
+        (commit, here) = (parent, before);
+    }
+    Ok(versions)
 }
 
 fn describe(commit: &git2::Commit<'_>) -> Commit {

@@ -51,6 +51,14 @@ struct Walk<'a> {
     findings: Findings,
 }
 
+/// The fields of a field, as `machine.type`.
+fn below(name: &str, field: &Shape) -> Vec<String> {
+    match field {
+        Shape::Object(fields) => fields.keys().map(|inner| format!("{name}.{inner}")).collect(),
+        _ => Vec::new(),
+    }
+}
+
 impl Walk<'_> {
     fn visit(&mut self, shape: &Shape, value: &mut Value, at: &Pointer) {
         if let (Shape::Scalar(_) | Shape::Choice(_), Value::String(text)) = (shape, &*value)
@@ -71,7 +79,10 @@ impl Walk<'_> {
                         // A null is no value, but the field must exist.
                         Some(_) if inner.is_null() => {}
                         Some(field) => self.visit(field, inner, &at.key(key)),
-                        None => self.unknown(key, fields.keys().map(String::as_str).filter(is_known), at),
+                        None => {
+                            let inner: Vec<String> = fields.iter().flat_map(|(name, field)| below(name, field)).collect();
+                            self.unknown(key, fields.keys().map(String::as_str).filter(is_known), &inner, at);
+                        }
                     }
                 }
                 map.retain(|_, inner| !inner.is_null());
@@ -116,10 +127,16 @@ impl Walk<'_> {
         }
     }
 
-    fn unknown<'f>(&mut self, key: &str, known: impl Iterator<Item = &'f str> + Clone, at: &Pointer) {
+    fn unknown<'f>(&mut self, key: &str, known: impl Iterator<Item = &'f str> + Clone, inner: &[String], at: &Pointer) {
         let parent = if at.as_str().is_empty() { "the manifest".to_owned() } else { format!("`{}`", at.field()) };
-        let help = match nearest(key, known.clone()) {
-            Some(near) => format!("did you mean `{near}`?"),
+        // `machineType` may be meant to be `machine.type`.
+        let joined: Vec<String> = inner.iter().map(|path| path.replace('.', "")).collect();
+        let names: Vec<String> = known.clone().map(str::to_owned).chain(joined.iter().cloned()).collect();
+        let near = nearest(key, names.iter().map(String::as_str));
+        let deeper = near.and_then(|near| joined.iter().position(|joined| joined == near)).and_then(|at| inner.get(at));
+        let help = match near {
+            Some(near) if known.clone().any(|known| known == near) => format!("did you mean `{near}`?"),
+            Some(near) => format!("did you mean `{}`?", deeper.map_or(near, String::as_str)),
             None => format!("known are {}", known.collect::<Vec<_>>().join(", ")),
         };
         self.findings.push(

@@ -16,6 +16,15 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, c)| c)
 }
 
+/// The candidates in the order of their distance to a word, at most so many.
+#[must_use]
+pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>, most: usize) -> Vec<&'a str> {
+    let lower = word.to_lowercase();
+    let mut all: Vec<(usize, &str)> = candidates.into_iter().map(|c| (distance(&lower, &c.to_lowercase()), c)).collect();
+    all.sort_unstable();
+    all.into_iter().take(most).map(|(_, candidate)| candidate).collect()
+}
+
 /// How many letters must be inserted, removed, replaced or swapped with their neighbour to turn one word into the other.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());

@@ -346,8 +346,8 @@ spec:
             "  hibernation:
     enabled: true
     schedules:
-      - start: 0 19 * * 1-5
-        end: 0 7 * * 1-5
+      - start: 0 23 * * 1-5
+        end: 0 5 * * 1-5
         location: Europe/Berlin
 ",
         );
@@ -399,8 +399,8 @@ spec:
     autoUpdate:
       kubernetesVersion: false
 ",
-            // At night: from 18 to 5 o'clock.
-            (18 + random.below(12)) % 24
+            // At night, from 18 to 5 o'clock; before it goes to sleep if the cluster does.
+            if hibernated { 18 + random.below(3) } else { (18 + random.below(12)) % 24 }
         ),
     );
     if !workerless {

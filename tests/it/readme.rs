@@ -85,10 +85,21 @@ fn espalier(dir: &Path, line: &str) -> (i32, String) {
     (output.status.code().expect("it ends by itself"), text + &String::from_utf8_lossy(&output.stderr))
 }
 
-/// Revisions differ from machine to machine.
+/// Revisions and the days of commits differ from machine to machine.
 fn masked(line: &str) -> String {
-    let revision = |word: &&str| word.len() == 7 && word.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-    line.split(' ').map(|word| if revision(&word) { "0000000" } else { word }).collect::<Vec<_>>().join(" ")
+    let revision = |word: &str| word.len() == 7 && word.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    let day = |word: &str| word.len() == 10 && word.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    let mask = |word: &str| {
+        let bare = word.trim_end_matches(',');
+        if revision(bare) {
+            word.replace(bare, "0000000")
+        } else if day(bare) {
+            word.replace(bare, "0000-00-00")
+        } else {
+            word.to_owned()
+        }
+    };
+    line.split(' ').map(mask).collect::<Vec<_>>().join(" ")
 }
 
 /// Each line of the block was printed, in this order; `…` stands for lines that are left out.

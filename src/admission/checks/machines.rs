@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use super::prelude::*;
+use crate::landscape::nearest::closest;
 use crate::admission::offer::Class;
 
 rules! {
@@ -142,12 +143,18 @@ fn type_wrong(offered: &Offered<'_>, pool: &Node<'_>, old: Option<&Node<'_>>) ->
         .then(|| Ok(format!("machine type {} is {}, the pool wants {}", node.shown(), listed(possible), architecture.shown())))
 }
 
+/// So many of the machine types on offer are named.
+const CLOSEST: usize = 3;
+
 fn types(cx: &Cx<'_>, out: &mut Out) {
     let Some(offered) = offered(cx) else { return };
     let types = offered.spec.get("machineTypes");
     for (pool, old) in pools(cx) {
         let node = pool.at("machine/type");
-        let help = || format!("it offers {}", listed(names(&types)));
+        let help = || match closest(node.str(), names(&types), CLOSEST) {
+            near if node.is_empty() || near.len() < CLOSEST => format!("it offers {}", listed(near)),
+            near => format!("closest: {}", listed(near)),
+        };
         match type_wrong(&offered, &pool, old.as_ref()) {
             None => {}
             Some(Err(text)) => {

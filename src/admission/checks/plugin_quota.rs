@@ -127,16 +127,24 @@ fn within(cx: &Cx<'_>, out: &mut Out) {
             }
         };
         let others = used(cx, &owner, quota.at("spec/scope/kind").str() == "Project");
-        for measure in MEASURES {
-            let limit = quota.at("spec/metrics").get(measure);
-            let amount = |amounts: &Amounts| amounts.get(measure).copied().unwrap_or_default();
-            let wanted = amount(&mine) + amount(&others);
-            if limit.is_set() && wanted > quantity(&limit) {
-                let workers = cx.new.at("spec/provider/workers");
-                out.refused(&workers, format!("{owner} allows {} of {measure}, and {wanted} could be used", limit.str()))
-                    .help(format!("the shoot itself may become {} of {measure}: lower `maximum`", amount(&mine)))
-                    .beside(&owner, &limit, "the limit");
-            }
+        let limits = quota.at("spec/metrics");
+        let amount = |amounts: &Amounts, measure: &str| amounts.get(measure).copied().unwrap_or_default();
+        let exceeded: Vec<(&str, String)> = MEASURES
+            .iter()
+            .filter_map(|measure| {
+                let (limit, wanted) = (limits.get(measure), amount(&mine, measure) + amount(&others, measure));
+                let text = || format!("{} of {measure}, and {wanted} could be used", limit.str());
+                (limit.is_set() && wanted > quantity(&limit)).then(|| (*measure, text()))
+            })
+            .collect();
+        let Some((first, _)) = exceeded.first() else { continue };
+        let texts: Vec<&str> = exceeded.iter().map(|(_, text)| text.as_str()).collect();
+        let workers = cx.new.at("spec/provider/workers");
+        let raised = out
+            .refused(&workers, format!("{owner} allows {}", texts.join("; ")))
+            .help(format!("the shoot itself may become {} of {first}: lower `maximum`", amount(&mine, first)));
+        for (measure, _) in &exceeded {
+            raised.beside(&owner, &limits.get(measure), "the limit");
         }
     }
 }

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use super::prelude::*;
 use super::profile_images::{definitions, supports};
 use crate::admission::capable::texts;
@@ -156,26 +158,50 @@ fn in_use(cx: &Cx<'_>, out: &mut Out) {
     if removed.is_empty() {
         return;
     }
-    let mut used: Vec<((&str, String), Vec<String>)> = removed.into_iter().map(|r| (r, Vec::new())).collect();
-    for (user, manifest) in cx.users() {
-        let user_spec = Node::root(manifest).get("spec");
-        let mut wants = catalogue(&user_spec);
-        wants.insert(("Kubernetes", user_spec.at("kubernetes/version").str().to_owned()));
-        for pool in user_spec.at("provider/workers").items() {
-            wants.insert(("Kubernetes", pool.at("kubernetes/version").str().to_owned()));
+    let users = cx.users();
+    for (what, name) in removed {
+        let of_clusters = what == "Kubernetes";
+        let used: Vec<String> = users.iter().flat_map(|(user, manifest)| uses(user, manifest, of_clusters, &name)).collect();
+        let Some(first) = used.first() else { continue };
+        let image = offer::entry(&cx.new.at("spec/machineImages"), name.split(' ').next().unwrap_or_default());
+        let node = if of_clusters {
+            cx.new.at("spec/kubernetes/versions")
+        } else {
+            image.map_or_else(|| cx.new.at("spec/machineImages"), |image| image.get("versions"))
+        };
+        let (who, verb) = match (used.len(), of_clusters) {
+            (1, true) => ("cluster", "uses"),
+            (1, false) => ("pool", "uses"),
+            (_, true) => ("clusters", "use"),
+            (_, false) => ("pools", "use"),
+        };
+        let message = format!("{what} `{name}` is removed, but {} {who} still {verb} it (first: {first})", used.len());
+        out.refused(&node, message).help("move them to another version first, then remove it");
+    }
+}
+
+/// What of a shoot, or of a profile below this one, uses a Kubernetes version or an image: the object, and its pools.
+fn uses(user: &Owner, manifest: &Value, of_clusters: bool, name: &str) -> Vec<String> {
+    let spec = Node::root(manifest).get("spec");
+    let pools = spec.at("provider/workers").items();
+    let mut all = Vec::new();
+    if of_clusters {
+        let its_own = spec.at("kubernetes/version").str() == name;
+        if its_own || pools.iter().any(|pool| pool.at("kubernetes/version").str() == name) {
+            all.push(user.to_string());
+        }
+    } else {
+        let image = |pool: &Node<'_>| {
             let image = pool.at("machine/image");
-            wants.insert(("machine image", format!("{} {}", image.get("name").str(), image.get("version").str())));
-        }
-        for (what, users) in &mut used {
-            if wants.contains(what) {
-                users.push(user.to_string());
-            }
-        }
+            format!("{} {}", image.get("name").str(), image.get("version").str())
+        };
+        let with_it = pools.iter().filter(|pool| image(pool) == name);
+        all.extend(with_it.map(|pool| format!("{user}, pool {}", pool.get("name").str())));
     }
-    for ((what, name), users) in used.into_iter().filter(|(_, users)| !users.is_empty()) {
-        let node = cx.new.at(if what == "Kubernetes" { "spec/kubernetes/versions" } else { "spec/machineImages" });
-        out.refused(&node, format!("{what} `{name}` is removed, but still used by {}", listed(users))).help("move them to another version first, then remove it");
+    if all.is_empty() && catalogue(&spec).iter().any(|(kind, entry)| (*kind == "Kubernetes") == of_clusters && entry == name) {
+        all.push(user.to_string());
     }
+    all
 }
 
 fn room(cx: &Cx<'_>, out: &mut Out) {

@@ -47,8 +47,29 @@ fn downgrade(cx: &Cx<'_>, out: &mut Out) {
 fn skip(cx: &Cx<'_>, out: &mut Out) {
     if let Some((old, new)) = pair(cx).filter(|(old, new)| skips(old, new)) {
         out.forbidden(&cx.new.at("spec/kubernetes/version"), format!("the upgrade from `{old}` to `{new}` skips a minor version"))
+            .noted(next(cx, &old).map(|next| format!("allowed next: {next}")).unwrap_or_default())
             .help(format!("go to {}.{} first", old.major, old.minor + 1));
     }
+}
+
+/// The newest versions on offer that may follow: of the same minor version, and of the next.
+fn next(cx: &Cx<'_>, old: &Version) -> Option<String> {
+    let owner = offer::profile_of(&cx.new, &cx.owner.project)?;
+    let profile = cx.profile(&owner).manifest().map(Node::root)?;
+    let offers = offer::offers(&profile.at("spec/kubernetes/versions"), cx);
+    let newest = |minor: u64| {
+        let of = offers.iter().filter(|o| o.version.major == old.major && o.version.minor == minor && o.version > *old);
+        of.filter(|o| !matches!(o.class, offer::Class::Expired | offer::Class::Unavailable)).max_by(|a, b| a.version.cmp(&b.version))
+    };
+    let found: Vec<String> = [newest(old.minor), newest(old.minor + 1)]
+        .into_iter()
+        .flatten()
+        .map(|offer| match offer.node.get("classification").text() {
+            Some(class) => format!("{} ({class})", offer.text),
+            None => offer.text.to_owned(),
+        })
+        .collect();
+    (!found.is_empty()).then(|| found.join(", "))
 }
 
 fn unreadable(cx: &Cx<'_>, out: &mut Out) {
