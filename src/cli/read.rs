@@ -60,11 +60,16 @@ pub(super) fn read(source: Source) -> Reading {
 }
 
 impl Reading {
-    /// Admits what was read.
+    /// Admits what was read, by its own policies.
     pub(super) fn admit(&self, accepted: &Accepted, now: Timestamp) -> (Admitted, Findings) {
+        self.admit_by(&self.library, accepted, now)
+    }
+
+    /// Admits what was read, by the policies of a library that may be another one's: no branch is judged by what it says itself.
+    pub(super) fn admit_by(&self, judge: &Library, accepted: &Accepted, now: Timestamp) -> (Admitted, Findings) {
         let mut memory = admission::Memory::default();
         let (admitted, mut findings) =
-            admission::admit(&self.landscape, accepted, self.library.policies(), now.as_second(), &mut memory);
+            admission::admit(&self.landscape, accepted, judge.policies(), now.as_second(), &mut memory);
         findings.extend(self.findings.clone());
         findings.extend(going(&admitted, accepted).1);
         (admitted, findings.sorted())
@@ -123,6 +128,11 @@ impl Reading {
             context.printer.note(&format!("{problems} in {}; `espalier validate` shows them", self.from));
         }
     }
+}
+
+/// The library of a revision, for its policies.
+pub(super) async fn library(context: &Context, rev: &str) -> anyhow::Result<Arc<Library>> {
+    Ok(read(revision(context, rev).await?).library)
 }
 
 /// Which confirmed deletions are within the budget; its size is read from what was accepted before.

@@ -29,9 +29,12 @@ pub(super) struct Args {
     /// Landscape folder, or a file or folder within one
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Judge changes against this revision too: what is immutable, what may not go back
+    /// Judge changes against this revision too: what is immutable, what may not go back; by the policies of that revision
     #[arg(long, value_name = "REV")]
     against: Option<String>,
+    /// Judge by the policies of this revision, WORKTREE for those on disk [default: those of --against, else of what is checked]
+    #[arg(long, value_name = "REV")]
+    policies_from: Option<String>,
     /// Warnings count as errors
     #[arg(long, conflicts_with = "fail_on")]
     strict: bool,
@@ -52,9 +55,15 @@ pub(super) struct Args {
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let now = read::now(&context.settings, args.now, None)?;
-    let accepted = match &args.against {
-        Some(rev) => accepted(context, rev, now).await?,
-        None => Accepted::default(),
+    let base = match &args.against {
+        Some(rev) => Some(read::read(read::revision(context, rev).await?)),
+        None => None,
+    };
+    let accepted = base.as_ref().map_or_else(Accepted::default, |base| accepted(base, now));
+    // A policy of the branch under review never judges that branch.
+    let judge = match &args.policies_from {
+        Some(rev) => Some(read::library(context, rev).await?),
+        None => base.as_ref().map(|base| base.library.clone()),
     };
     let mut readings = Vec::new();
     for (source, within) in sources(context, &args.paths).await? {
@@ -62,7 +71,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     }
     let mut checked = Vec::new();
     for (reading, within) in &readings {
-        let (_, mut findings) = reading.admit(&accepted, now);
+        let (_, mut findings) = reading.admit_by(judge.as_ref().unwrap_or(&reading.library), &accepted, now);
         if args.policy_tests {
             findings.extend(policy_tests(reading));
             findings = findings.sorted();
@@ -81,10 +90,8 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
 }
 
 /// What a revision had accepted: everything that it admits by itself.
-async fn accepted(context: &Context, rev: &str, now: Timestamp) -> anyhow::Result<Accepted> {
-    let base = read::read(read::revision(context, rev).await?);
-    let (admitted, _) = base.admit(&Accepted::default(), now);
-    Ok(Accepted(admitted.objects))
+fn accepted(base: &Reading, now: Timestamp) -> Accepted {
+    Accepted(base.admit(&Accepted::default(), now).0.objects)
 }
 
 /// What to check, and the part of it that was asked about.
@@ -139,7 +146,7 @@ fn inside(path: &RepoPath, within: &str) -> bool {
     path.as_str().strip_prefix(within).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Runs the test cases of every policy file in force; a failing one is a finding.
+/// Runs the test cases of every policy file of what is checked; a failing one is a finding.
 fn policy_tests(reading: &Reading) -> Findings {
     let mut files: BTreeMap<RepoPath, std::sync::Arc<str>> = policy::builtin();
     let own = reading.landscape.overlays.iter().filter(|(path, _)| path.as_str().starts_with("policies/"));
