@@ -34,4 +34,5 @@ mod sim_serve;
 mod templates;
 mod tidy;
 mod values;
+mod vap;
 mod walk;
