@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::Context;
@@ -48,15 +50,19 @@ pub(super) struct Reading {
     pub(super) library: Arc<Library>,
     /// What loading and compiling found.
     pub(super) findings: Findings,
+    /// How long loading took, short of reading the files.
+    pub(super) took: Duration,
 }
 
 /// Loads a landscape and compiles its overlays.
 pub(super) fn read(source: Source) -> Reading {
     let Source { snapshot, from, prefix } = source;
+    let began = Instant::now();
     let (landscape, mut findings) = landscape::load(&snapshot, &mut FileMemo::default());
+    let took = began.elapsed();
     let (library, compiled) = Library::compile(&landscape.overlays);
     findings.extend(compiled);
-    Reading { snapshot, from, prefix, landscape, library: Arc::new(library), findings }
+    Reading { snapshot, from, prefix, landscape, library: Arc::new(library), findings, took }
 }
 
 impl Reading {

@@ -178,6 +178,20 @@ fn a_branch_is_judged_by_the_policies_before_it() {
 }
 
 #[test]
+fn only_schema_reads_and_applies_no_rule() {
+    let dir = repository();
+    edit(dir.path(), "projects/shop/shoots/pay.yaml", "services: 100.64.0.0/13", "services: 100.96.0.0/13");
+    let ran = run(dir.path(), &["validate", "--only", "schema"]);
+    assert_eq!(ran.code, 0, "{}", ran.out);
+    assert!(ran.err.contains(" objects checked in ") && ran.err.contains(" in a second"), "{}", ran.err);
+    edit(dir.path(), "projects/shop/shoots/pay.yaml", "  networking:", "  netwrking:");
+    let ran = run(dir.path(), &["validate", "--only", "schema", "-q"]);
+    assert!(ran.code == 1 && ran.out.contains("error[FIELD-UNKNOWN]"), "{}", ran.out);
+    assert_eq!(ran.err, "");
+    assert_eq!(run(dir.path(), &["validate", "--only", "schema", "--against", "HEAD"]).code, 64);
+}
+
+#[test]
 fn findings_come_in_every_format() {
     let dir = repository();
     break_three(dir.path());

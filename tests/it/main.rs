@@ -2,6 +2,7 @@
 
 mod admission;
 mod apply;
+mod broken;
 mod cli;
 mod cluster;
 mod corpus;
