@@ -139,7 +139,7 @@ fn thirty_seven_of_five_thousand_are_held_each_at_its_place() {
             let span = f.places[0].span.expect("a span");
             f.places[0].path.as_str() == path && f.code.as_str() == *code && (span.line, span.column) == (*line, *column)
         };
-        if !own.iter().any(|f| there(f)) {
+        if !own.iter().any(there) {
             wrong.push(format!("{with:?}: expected {path}:{line}:{column} {code}, got\n  {}", shown.join("\n  ")));
         }
     }
