@@ -80,7 +80,15 @@ impl Pointer {
     /// This pointer extended by one map key (escaped as RFC 6901 says).
     #[must_use]
     pub fn key(&self, key: &str) -> Self {
-        Self(format!("{}/{}", self.0, key.replace('~', "~0").replace('/', "~1")))
+        let mut out = String::with_capacity(self.0.len() + 1 + key.len());
+        out.push_str(&self.0);
+        out.push('/');
+        if key.contains(['~', '/']) {
+            out.push_str(&key.replace('~', "~0").replace('/', "~1"));
+        } else {
+            out.push_str(key);
+        }
+        Self(out)
     }
 
     /// This pointer extended by one list index.

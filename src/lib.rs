@@ -28,7 +28,7 @@
 //!
 //! Arrows between modules point inward only; `tests/it/tidy.rs` reads the `use crate::` lines and fails on one that does not.
 //!
-//! * **0, vocabulary**: [`finding`], [`snapshot`], [`document`], [`value`], [`graph`], [`digest`], [`memo`].
+//! * **0, vocabulary**: [`finding`], [`snapshot`], [`document`], [`value`], [`graph`], [`digest`], [`memo`], [`share`].
 //! * **1, the model**: [`landscape`], [`observed`].
 //! * **2, the stages**, pure (no async, clock, randomness or I/O): [`library`], [`admission`], [`schedule`], [`secrets`],
 //!   [`facts`], [`render`], [`health`], [`plan`], [`status`], and [`pipeline`] over them.
@@ -100,6 +100,7 @@ pub mod print;
 pub mod render;
 pub mod schedule;
 pub mod secrets;
+pub mod share;
 pub mod sim;
 pub mod snapshot;
 pub mod status;

@@ -16,6 +16,7 @@ use super::{Accepted, offer, place};
 use crate::digest::Digest;
 use crate::finding::{Code, Findings, Severity};
 use crate::landscape::{Kind, Landscape, Owner};
+use crate::share;
 
 /// What admission remembers between passes: the last verdict on each owner, and what it was based on.
 #[derive(Default)]
@@ -52,11 +53,6 @@ pub(super) struct Evaluated {
     pub again: Option<i64>,
     pub evaluated: usize,
 }
-
-/// How many threads share the owners of a kind; more would only wait for each other on the machines that this is for.
-const THREADS: usize = 2;
-/// Fewer owners than this are not worth a thread.
-const WORTH_A_THREAD: usize = 64;
 
 /// Evaluates every owner in Git, in the order of kinds: what others depend on comes first.
 pub(super) fn all(landscape: &Landscape, accepted: &Accepted, policies: &Policies, now: i64, memory: &mut Memory) -> Evaluated {
@@ -155,15 +151,7 @@ fn chunked(
         };
         (owner.clone(), kept)
     };
-    if pending.len() < WORTH_A_THREAD {
-        return pending.iter().map(one).collect();
-    }
-    let size = pending.len().div_ceil(THREADS);
-    std::thread::scope(|scope| {
-        let handles: Vec<_> =
-            pending.chunks(size).map(|chunk| scope.spawn(|| chunk.iter().map(one).collect::<Vec<_>>())).collect();
-        handles.into_iter().flat_map(|handle| handle.join().expect("panics are caught for each owner")).collect()
-    })
+    share::map(&pending, one)
 }
 
 /// Evaluates one owner; a panic is that owner's error.

@@ -31,7 +31,14 @@ impl<'a> Node<'a> {
 
     /// The entry reached by several keys, written `spec/kubernetes/version`.
     pub(crate) fn at(&self, path: &str) -> Self {
-        path.split('/').fold(self.clone(), |node, key| node.get(key))
+        // The keys are fixed ones of our own and need no escaping, so the pointer is made at once.
+        let step = |value: Option<&'a Value>, key: &str| value.and_then(|v| v.get(key)).filter(|v| !v.is_null());
+        let value = path.split('/').fold(self.value, step);
+        let mut pointer = String::with_capacity(self.pointer.0.len() + 1 + path.len());
+        pointer.push_str(&self.pointer.0);
+        pointer.push('/');
+        pointer.push_str(path);
+        Self { value, pointer: Pointer(pointer) }
     }
 
     /// The items of a list; none if this is no list. One that is `null` says nothing.

@@ -1,10 +1,18 @@
 //! Policies: `ValidatingAdmissionPolicy` in CEL, evaluated here before anything is acted upon. The same file can be installed
 //! in a cluster.
 //!
-//! A file holds one policy or several, their bindings, and their test cases (`PolicyTest`). Those of the repository lie over the built-in
-//! ones, file by file. Whatever cannot be understood or evaluated refuses; it never lets through.
+//! A file holds policies, bindings, parameters, and test cases (`PolicyTest`). Those of the repository lie over the built-in ones,
+//! file by file; a binding or a parameter may lie in another file than its policy. What differs from a cluster:
+//!
+//! * Git is judged as the user [`GIT_USER`], in the group `system:authenticated`; `request.dryRun` is false. There is no
+//!   `authorizer`. `namespaceObject` has the name and the labels that espalier gives to a project's namespace.
+//! * Parameters are documents of policy files, not objects of a cluster.
+//! * `Deny` is an error, `Warn` a warning, `Audit` (and `auditAnnotations`) a note.
+//!
+//! A policy that cannot be understood is an error at its place, and the one before it stays in force. One that cannot be evaluated,
+//! or costs more than Kubernetes allows, is treated as its `failurePolicy` says: by default, its bindings' actions follow.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use include_dir::{Dir, include_dir};
@@ -18,8 +26,11 @@ use crate::landscape::Owner;
 use crate::snapshot::RepoPath;
 
 mod cel;
+mod evaluate;
+mod link;
 mod matching;
 mod read;
+mod rewrite;
 mod test;
 
 pub use test::{TestOutcome, test};
@@ -70,23 +81,41 @@ impl Policies {
     /// Where a repository's file does not compile and takes the place of a built-in one, that one stays in force.
     #[must_use]
     pub fn compile(overlays: &BTreeMap<RepoPath, Arc<str>>) -> (Self, Findings) {
-        let mut findings = Findings::default();
-        let mut policies = Vec::new();
-        let mut files: BTreeMap<RepoPath, Vec<Arc<str>>> = builtin().into_iter().map(|(path, text)| (path, vec![text])).collect();
+        // Versions of a file, the one to use first; whether it is the repository's own.
+        let mut files: BTreeMap<RepoPath, Vec<(bool, Arc<str>)>> =
+            builtin().into_iter().map(|(path, text)| (path, vec![(false, text)])).collect();
         for (path, text) in overlays.iter().filter(|(path, _)| path.as_str().starts_with("policies/") && is_yaml(path)) {
-            files.entry(path.clone()).or_default().insert(0, text.clone());
+            files.entry(path.clone()).or_default().insert(0, (true, text.clone()));
         }
-        for (path, versions) in &files {
-            for text in versions {
-                let (found, problems) = compile_file(path, text);
-                let broken = problems.has_errors();
-                findings.extend(problems);
-                if !broken {
-                    policies.extend(found);
-                    break;
+        let mut findings = Findings::default();
+        let policies = loop {
+            let mut compiled = Vec::new();
+            let mut broken = BTreeSet::new();
+            let mut current: Vec<_> = files.iter().filter_map(|(path, versions)| Some((path, versions.first()?))).collect();
+            // The program's own come first: where two say the same name, the repository's file is to blame.
+            current.sort_by_key(|(_, (own, _))| *own);
+            for (path, (_, text)) in current {
+                let (file, found) = compile_file(path, text);
+                if found.has_errors() {
+                    broken.insert(path.clone());
                 }
+                findings.extend(found);
+                compiled.push(file);
             }
-        }
+            let (policies, found) = link::link(compiled);
+            if broken.is_empty() {
+                let blamed = found.iter().filter(|f| f.severity == Severity::Error).filter_map(|f| f.places.first());
+                broken.extend(blamed.map(|place| place.path.clone()));
+                findings.extend(found);
+            }
+            if broken.is_empty() {
+                break policies;
+            }
+            // What was in force before takes the place of what is broken; it may be missed elsewhere, so all is put together again.
+            for path in broken {
+                files.entry(path).and_modify(|versions| drop(versions.remove(0)));
+            }
+        };
         let texts: Vec<&str> = policies.iter().map(|p: &read::Policy| p.source.as_str()).collect();
         let digest = Some(digest::of_bytes(texts.join("\0").as_bytes()));
         (Self { policies, digest }, findings)
@@ -105,25 +134,28 @@ impl Policies {
 
     /// What all policies say to one request.
     pub(super) fn judge(&self, request: &Request<'_>, out: &mut Out) {
+        self.judge_with(request, None, out);
+    }
+
+    /// The same; parameters that are given stand in for those that bindings find.
+    fn judge_with(&self, request: &Request<'_>, params: Option<&Value>, out: &mut Out) {
         let matching = self.policies.iter().filter(|p| p.matches(request)).collect::<Vec<_>>();
         if matching.is_empty() {
             return;
         }
-        let bound = cel::Bound::new(request);
+        let subject = cel::Subject::new(request);
         for policy in matching {
-            for violation in policy.evaluate(&bound) {
+            for violation in policy.judge(&subject, params) {
                 let whole = super::node::Node::root(request.object.or(request.old).unwrap_or(&Value::Null));
                 let place = policy.field.as_deref().map_or_else(|| whole.clone(), |field| whole.at(field));
-                for severity in &violation.severities {
-                    out.speak_as(violation.code.clone());
-                    let message = violation.message.clone();
-                    let raised = match severity {
-                        Severity::Error => out.error(&place, message),
-                        Severity::Warning => out.warning(&place, message),
-                        Severity::Note => out.note(&place, message),
-                    };
-                    raised.help(format!("policy `{}` of {} says so", policy.name, policy.path));
-                }
+                out.speak_as(violation.code);
+                let raised = match violation.severity {
+                    Severity::Error => out.error(&place, violation.message),
+                    Severity::Warning => out.warning(&place, violation.message),
+                    Severity::Note => out.note(&place, violation.message),
+                };
+                let reason = policy.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+                raised.help(format!("policy `{}` of {} says so{reason}", policy.name, policy.path));
             }
         }
     }
@@ -133,12 +165,12 @@ fn is_yaml(path: &RepoPath) -> bool {
     matches!(path.as_str().rsplit_once('.'), Some((_, "yaml" | "yml")))
 }
 
-/// The policies of one file, with what cannot be understood in it.
-fn compile_file(path: &RepoPath, text: &str) -> (Vec<read::Policy>, Findings) {
+/// What one file holds, with what cannot be understood in it.
+fn compile_file(path: &RepoPath, text: &str) -> (read::File, Findings) {
     let parsed = document::parse(path, text.as_bytes(), &Budget::default());
     let mut findings = parsed.findings;
-    let policies = read::policies(&parsed.documents, &mut findings);
-    (policies, findings)
+    let file = read::file(&parsed.documents, &mut findings);
+    (file, findings)
 }
 
 /// Says what is wrong with a policy, at a field of its document.

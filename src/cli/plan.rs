@@ -41,6 +41,9 @@ pub(super) struct Args {
     /// The revision after; WORKTREE is what lies on disk
     #[arg(long, value_name = "REV|WORKTREE", default_value = WORKTREE)]
     to: String,
+    /// Judge by the policies of this revision [default: those of --from]
+    #[arg(long, value_name = "REV|WORKTREE")]
+    policies_from: Option<String>,
     /// End with 1 if there are changes
     #[arg(long)]
     exit_code: bool,
@@ -88,7 +91,12 @@ async fn preview(context: &Context, args: &Args) -> anyhow::Result<Preview> {
     let now = read::now(&context.settings, args.now, committed)?;
     let (old, _) = before.admit(&Accepted::default(), now);
     let accepted = Accepted(old.objects.clone());
-    let (new, findings) = after.admit(&accepted, now);
+    // A policy of the branch under review never judges that branch.
+    let judge = match &args.policies_from {
+        Some(rev) => read::library(context, rev).await?,
+        None => before.library.clone(),
+    };
+    let (new, findings) = after.admit_by(&judge, &accepted, now);
     let (going, _) = read::going(&new, &accepted);
 
     let name = if after.landscape.name.is_empty() { &before.landscape.name } else { &after.landscape.name };

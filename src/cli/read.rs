@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use jiff::Timestamp;
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::Context;
@@ -48,23 +50,32 @@ pub(super) struct Reading {
     pub(super) library: Arc<Library>,
     /// What loading and compiling found.
     pub(super) findings: Findings,
+    /// How long loading took, short of reading the files.
+    pub(super) took: Duration,
 }
 
 /// Loads a landscape and compiles its overlays.
 pub(super) fn read(source: Source) -> Reading {
     let Source { snapshot, from, prefix } = source;
+    let began = Instant::now();
     let (landscape, mut findings) = landscape::load(&snapshot, &mut FileMemo::default());
+    let took = began.elapsed();
     let (library, compiled) = Library::compile(&landscape.overlays);
     findings.extend(compiled);
-    Reading { snapshot, from, prefix, landscape, library: Arc::new(library), findings }
+    Reading { snapshot, from, prefix, landscape, library: Arc::new(library), findings, took }
 }
 
 impl Reading {
-    /// Admits what was read.
+    /// Admits what was read, by its own policies.
     pub(super) fn admit(&self, accepted: &Accepted, now: Timestamp) -> (Admitted, Findings) {
+        self.admit_by(&self.library, accepted, now)
+    }
+
+    /// Admits what was read, by the policies of a library that may be another one's: no branch is judged by what it says itself.
+    pub(super) fn admit_by(&self, judge: &Library, accepted: &Accepted, now: Timestamp) -> (Admitted, Findings) {
         let mut memory = admission::Memory::default();
         let (admitted, mut findings) =
-            admission::admit(&self.landscape, accepted, self.library.policies(), now.as_second(), &mut memory);
+            admission::admit(&self.landscape, accepted, judge.policies(), now.as_second(), &mut memory);
         findings.extend(self.findings.clone());
         findings.extend(going(&admitted, accepted).1);
         (admitted, findings.sorted())
@@ -123,6 +134,11 @@ impl Reading {
             context.printer.note(&format!("{problems} in {}; `espalier validate` shows them", self.from));
         }
     }
+}
+
+/// The library of a revision, for its policies.
+pub(super) async fn library(context: &Context, rev: &str) -> anyhow::Result<Arc<Library>> {
+    Ok(read(revision(context, rev).await?).library)
 }
 
 /// Which confirmed deletions are within the budget; its size is read from what was accepted before.

@@ -30,15 +30,21 @@ pub(super) struct Args {
     /// Landscape folder, or a file or folder within one
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Judge changes against this revision too: what is immutable, what may not go back
+    /// Judge changes against this revision too: what is immutable, what may not go back; by the policies of that revision
     #[arg(long, value_name = "REV")]
     against: Option<String>,
+    /// Judge by the policies of this revision, WORKTREE for those on disk [default: those of --against, else of what is checked]
+    #[arg(long, value_name = "REV")]
+    policies_from: Option<String>,
     /// Warnings count as errors
     #[arg(long, conflicts_with = "fail_on")]
     strict: bool,
     /// The least severity that ends with 1
     #[arg(long, value_name = "SEVERITY", default_value = "error", value_parser = ["error", "warning"])]
     fail_on: String,
+    /// Only read: files, fields and their types, without rules and policies; says on stderr how fast
+    #[arg(long, value_name = "PART", value_parser = ["schema"], conflicts_with_all = ["against", "policies_from", "policy_tests"])]
+    only: Option<String>,
     /// Run the test cases that lie in policy files
     #[arg(long)]
     policy_tests: bool,
@@ -58,6 +64,11 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         Some(rev) => Some(read::read(read::revision(context, rev).await?)),
         None => None,
     };
+    // A policy of the branch under review never judges that branch.
+    let judge = match &args.policies_from {
+        Some(rev) => Some(read::library(context, rev).await?),
+        None => base.as_ref().map(|base| base.library.clone()),
+    };
     // What a revision had accepted: everything that it admits by itself.
     let accepted = base.as_ref().map(|base| Accepted(base.admit(&Accepted::default(), now).0.objects)).unwrap_or_default();
     let mut readings = Vec::new();
@@ -66,7 +77,10 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     }
     let mut checked = Vec::new();
     for (reading, within) in &readings {
-        let (_, mut findings) = reading.admit(&accepted, now);
+        let mut findings = match &args.only {
+            Some(_) => reading.findings.clone().sorted(),
+            None => reading.admit_by(judge.as_ref().unwrap_or(&reading.library), &accepted, now).1,
+        };
         if args.policy_tests {
             findings.extend(policy_tests(reading));
             findings = findings.sorted();
@@ -81,6 +95,13 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         checked.push(one);
     }
     show(context, args.output, &readings, &checked, began.elapsed());
+    if args.only.is_some() && !context.settings.global.quiet {
+        let objects: usize = checked.iter().map(|one| one.owners.len()).sum();
+        let micros = readings.iter().map(|(reading, _)| reading.took.as_micros()).sum::<u128>().max(1);
+        let rate = u128::try_from(objects).unwrap_or_default() * 1_000_000 / micros;
+        let objects = count(objects, "object");
+        context.printer.note(&format!("{objects} checked in {} ms, {rate} in a second\n", micros / 1_000));
+    }
     let bad = checked.iter().any(|c| {
         c.findings.has_errors() || ((args.strict || args.fail_on == "warning") && c.findings.count(Severity::Warning) > 0)
     });
@@ -139,7 +160,7 @@ fn inside(path: &RepoPath, within: &str) -> bool {
     path.as_str().strip_prefix(within).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Runs the test cases of every policy file in force; a failing one is a finding.
+/// Runs the test cases of every policy file of what is checked; a failing one is a finding.
 fn policy_tests(reading: &Reading) -> Findings {
     let mut files: BTreeMap<RepoPath, std::sync::Arc<str>> = policy::builtin();
     let own = reading.landscape.overlays.iter().filter(|(path, _)| path.as_str().starts_with("policies/"));

@@ -8,6 +8,7 @@ use super::paths::{self, Path};
 use super::{Kind, Landscape, Owner, link};
 use crate::finding::{Code, Finding, Findings, Place, Severity};
 use crate::memo::Memo;
+use crate::share;
 use crate::snapshot::{BlobId, EntryKind, RepoPath, Snapshot};
 
 /// Files that were read, by path and content. Rounds are begun and swept by whoever owns it.
@@ -20,6 +21,7 @@ pub fn load(snapshot: &Snapshot, memo: &mut FileMemo) -> (Landscape, Findings) {
     let mut findings = Findings::default();
     let mut seen: BTreeMap<Owner, Vec<Spot>> = BTreeMap::new();
     let mut folded: BTreeMap<String, &RepoPath> = BTreeMap::new();
+    read_new(snapshot, memo);
     for (path, blob) in &snapshot.files {
         let sorted = paths::sort(path.as_str());
         let link = blob.kind != EntryKind::File;
@@ -50,6 +52,24 @@ pub fn load(snapshot: &Snapshot, memo: &mut FileMemo) -> (Landscape, Findings) {
         findings.push(no_landscape(snapshot));
     }
     (landscape, findings)
+}
+
+/// Reads the files that are not remembered, on a few threads if there are many.
+fn read_new(snapshot: &Snapshot, memo: &mut FileMemo) {
+    let mut new = Vec::new();
+    for (path, blob) in snapshot.files.iter().filter(|(_, blob)| blob.kind == EntryKind::File) {
+        let sorted = paths::sort(path.as_str());
+        if sorted != Path::Other && sorted != Path::Overlay {
+            let key = (path.clone(), blob.id.clone());
+            if memo.get(&key).is_none() {
+                new.push((key, sorted, blob));
+            }
+        }
+    }
+    let read = share::map(&new, |((path, _), sorted, blob)| Arc::new(file::read(path, sorted, &blob.bytes)));
+    for ((key, ..), file) in new.into_iter().zip(read) {
+        memo.insert(key, file);
+    }
 }
 
 /// Puts the entries of a file where they belong.

@@ -143,6 +143,53 @@ fn three_broken_shoots_are_told_at_their_places_and_held() {
 }
 
 #[test]
+fn a_branch_is_judged_by_the_policies_before_it() {
+    let dir = repository();
+    let policy = |most: &str| include_str!("../../policies/budget.yaml").replace("? 50 : 500", &format!("? {most} : 500"));
+    let write = |text: &str| {
+        std::fs::create_dir_all(dir.path().join("policies")).expect("a folder");
+        std::fs::write(dir.path().join("policies/budget.yaml"), text).expect("it can be written");
+    };
+    write(&policy("30"));
+    git(dir.path(), &["add", "-A"]);
+    git(dir.path(), &["commit", "-q", "-m", "A budget of our own"]);
+    // The branch weakens the policy, and breaks the old one.
+    write(&policy("60"));
+    edit(dir.path(), "projects/lab/shoots/farm.yaml", "maximum: 8", "maximum: 25");
+    let told = "error[POLICY-NODES-WITHIN-BUDGET]: the pools may grow to 35 nodes together, the budget is 30";
+    let against = run(dir.path(), &["validate", "--against", "HEAD", "-q"]);
+    assert_eq!((against.code, against.out.matches(told).count()), (1, 1), "{}", against.out);
+    let from = run(dir.path(), &["validate", "--policies-from", "HEAD", "-q"]);
+    assert_eq!((from.code, from.out.matches(told).count()), (1, 1), "{}", from.out);
+    let plan = run(dir.path(), &["plan", "-o", "json"]);
+    assert_eq!((plan.code, &json(&plan)["summary"]["held"]), (3, &1.into()), "{}", plan.out);
+    // By itself, or where that is asked for, it is fine.
+    for arguments in [&["validate", "-q"][..], &["validate", "--against", "HEAD", "--policies-from", "WORKTREE", "-q"]] {
+        let ran = run(dir.path(), arguments);
+        assert_eq!(ran.code, 0, "{}", ran.out);
+    }
+    assert_eq!(run(dir.path(), &["plan", "--policies-from", "WORKTREE"]).code, 0);
+    // The test cases are the branch's own.
+    let tests = run(dir.path(), &["validate", "--against", "HEAD", "--policy-tests", "-q"]);
+    assert_eq!(tests.out.matches("error[POLICY-TEST]").count(), 1, "{}", tests.out);
+    assert!(tests.out.contains("test case `too many for evaluation`"), "{}", tests.out);
+}
+
+#[test]
+fn only_schema_reads_and_applies_no_rule() {
+    let dir = repository();
+    edit(dir.path(), "projects/shop/shoots/pay.yaml", "services: 100.64.0.0/13", "services: 100.96.0.0/13");
+    let ran = run(dir.path(), &["validate", "--only", "schema"]);
+    assert_eq!(ran.code, 0, "{}", ran.out);
+    assert!(ran.err.contains(" objects checked in ") && ran.err.contains(" in a second"), "{}", ran.err);
+    edit(dir.path(), "projects/shop/shoots/pay.yaml", "  networking:", "  netwrking:");
+    let ran = run(dir.path(), &["validate", "--only", "schema", "-q"]);
+    assert!(ran.code == 1 && ran.out.contains("error[FIELD-UNKNOWN]"), "{}", ran.out);
+    assert_eq!(ran.err, "");
+    assert_eq!(run(dir.path(), &["validate", "--only", "schema", "--against", "HEAD"]).code, 64);
+}
+
+#[test]
 fn findings_come_in_every_format() {
     let dir = repository();
     break_three(dir.path());

@@ -8,7 +8,7 @@ use super::landscapes::{admitted, snapshot};
 
 #[path = "../bench/generate.rs"]
 #[expect(dead_code, reason = "the example's way in from the command line is not used here")]
-mod generate;
+pub(crate) mod generate;
 
 #[test]
 fn a_generated_landscape_is_admitted_without_a_warning() {

@@ -2,6 +2,7 @@
 
 mod admission;
 mod apply;
+mod broken;
 mod cli;
 mod cluster;
 mod corpus;
@@ -37,4 +38,5 @@ mod sim_serve;
 mod templates;
 mod tidy;
 mod values;
+mod vap;
 mod walk;

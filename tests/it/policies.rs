@@ -6,14 +6,14 @@ use std::sync::Arc;
 use espalier::admission::policy::{self, Policies};
 use espalier::snapshot::RepoPath;
 
-fn overlay(text: &str) -> BTreeMap<RepoPath, Arc<str>> {
+pub(crate) fn overlay(text: &str) -> BTreeMap<RepoPath, Arc<str>> {
     [(RepoPath::from("policies/own.yaml"), Arc::from(text))].into()
 }
 
 #[test]
 fn shipped_policies_pass_their_own_tests() {
     let files = policy::builtin();
-    assert!(files.len() >= 5, "{} files", files.len());
+    assert!(files.len() >= 10, "{} files", files.len());
     for (path, text) in &files {
         let (outcomes, findings) = policy::test(path, text);
         assert!(findings.is_empty(), "{path}: {findings:#?}");
@@ -28,7 +28,19 @@ fn shipped_policies_pass_their_own_tests() {
 fn shipped_policies_compile_together() {
     let (policies, findings) = Policies::compile(&BTreeMap::new());
     assert!(findings.is_empty(), "{findings:#?}");
-    assert!(policies.names().count() >= 6);
+    assert!(policies.names().count() >= 10);
+    // What needs a local decision says in two sentences how it is switched on: `explain` prints them.
+    for (path, text) in policy::builtin() {
+        let head: Vec<&str> = text.lines().map_while(|line| line.strip_prefix('#')).map(str::trim).collect();
+        let head = head.join(" ");
+        assert!(!head.is_empty(), "{path} says nothing at its head");
+        if let Some(reference) = text.split("  paramRef:\n    name: ").nth(1) {
+            let name = reference.lines().next().unwrap_or_default();
+            assert!(reference.contains("parameterNotFoundAction: Allow"), "{path} is off without parameters");
+            let switch = format!("until a ConfigMap `{name}` in namespace garden");
+            assert!(head.to_lowercase().contains("off until") && head.contains(&switch), "{path}: {head}");
+        }
+    }
 }
 
 const POLICY: &str = "apiVersion: admissionregistration.k8s.io/v1
@@ -84,7 +96,9 @@ fn expressions_see_what_a_cluster_would_show_them() {
 
 #[test]
 fn what_cannot_be_evaluated_refuses() {
-    for expression in ["\"object.spec.missing.deeper == 1\"", "\"1 + 1\"", "\"variables.unknown\""] {
+    for expression in
+        ["\"object.spec.missing.deeper == 1\"", "\"1 + 1\"", "\"has(object.spec.missing.deeper)\"", "\"nonsense(1)\""]
+    {
         assert_eq!(denied(expression), None, "{expression}");
     }
 }
@@ -96,10 +110,20 @@ fn what_cannot_be_compiled_is_a_finding_at_its_place() {
         (text("\"authorizer.group('').check('get').allowed()\"", "Deny"), "policies/own.yaml:8:17"),
         (text("\"true\"", "Refuse"), "policies/own.yaml:14:"),
         (text("\"true\"", "Deny").replace("policyName: own", "policyName: other"), "policies/own.yaml"),
-        (
-            text("\"true\"", "Deny").replace("  validations:", "  paramKind: {apiVersion: v1, kind: ConfigMap}\n  validations:"),
-            "policies/own.yaml:7",
-        ),
+        (text("\"variables.unknown\"", "Deny"), "policies/own.yaml:8:17"),
+        (text("\"params.data.x == 'y'\"", "Deny"), "policies/own.yaml:8:17"),
+        (text("\"Shoot{name: 'a'} == object\"", "Deny"), "policies/own.yaml:8:17"),
+        (text("\"objekt.spec.purpose == 'a'\"", "Deny"), "policies/own.yaml:8:17"),
+        (text("\"size(lists.range(1000000000)) > 1\"", "Deny"), "policies/own.yaml:8:17"),
+        (text("\"true\"", "Deny, Warn"), "policies/own.yaml:14:"),
+        (text("\"true\"", "Audit, Audit"), "policies/own.yaml:14:"),
+        (text("\"true\"", "Deny").replace("[CREATE]", "[CREAT]"), "policies/own.yaml:6:"),
+        (text("\"true\"", "Deny").replace("resources: [shoots]", "scope: All"), "policies/own.yaml:6:"),
+        (text("\"true\"", "Deny").replace("not like this", "\"a\\nb\""), "policies/own.yaml:9:"),
+        (text("\"true\"", "Deny").replace("    message", "    reason: Because\n    message"), "policies/own.yaml:9:"),
+        (text("\"true\"", "Deny").replace("spec:\n", "spec:\n  failurePolicy: Allow\n"), "policies/own.yaml:5:"),
+        (text("\"true\"", "Deny").replace("kind: PolicyTest", "kind: ConfigMap"), "policies/own.yaml:17:"),
+        (text("\"true\"", "Deny").replace("{name: own}", "{name: nodes-within-budget}"), "policies/own.yaml:3:"),
         (text("\"true\"", "Deny").replace("  validations:", "  validatons:"), "policies/own.yaml"),
     ];
     let (builtin, _) = Policies::compile(&BTreeMap::new());

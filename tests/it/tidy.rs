@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// The rings of `design` §3 by top-level module; the crate's root and `main` may use everything.
 const RINGS: &[(u8, &[&str])] = &[
-    (0, &["finding", "snapshot", "document", "value", "graph", "digest", "memo"]),
+    (0, &["finding", "snapshot", "document", "value", "graph", "digest", "memo", "share"]),
     (1, &["landscape", "observed"]),
     (
         2,

@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::Request;
 use super::cel::operation;
-use crate::landscape::Owner;
+use crate::finding::Pointer;
+use crate::landscape::{Kind, Owner};
 
 /// `matchConstraints`, or `matchResources` of a binding.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -37,13 +38,13 @@ pub(super) struct ResourceRule {
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub(super) struct Selector {
     pub match_labels: BTreeMap<String, String>,
-    pub match_expressions: Vec<Expression>,
+    pub match_expressions: Vec<Requirement>,
 }
 
 /// One expression of a label selector.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Expression {
+pub(super) struct Requirement {
     pub key: String,
     pub operator: String,
     #[serde(default)]
@@ -53,22 +54,47 @@ pub(super) struct Expression {
 impl Constraints {
     /// Whether a request is meant. Without resource rules, everything is: that is how bindings say it.
     pub(super) fn mean(&self, request: &Request<'_>) -> bool {
-        let included = self.resource_rules.is_empty() || self.resource_rules.iter().any(|rule| rule.means(request));
-        let excluded = self.exclude_resource_rules.iter().any(|rule| rule.means(request));
-        let labels = |value: Option<&Value>| labels_of(value.and_then(|v| v.pointer("/metadata/labels")));
-        let object =
-            self.object_selector.as_ref().is_none_or(|s| s.selects(&labels(request.object)) || s.selects(&labels(request.old)));
-        let namespace = self
-            .namespace_selector
-            .as_ref()
-            .is_none_or(|s| !request.owner.kind.namespaced() || s.selects(&namespace_labels(request.owner)));
-        included && !excluded && object && namespace
+        let exact = self.match_policy.as_deref() == Some("Exact");
+        let included = self.resource_rules.is_empty() || self.resource_rules.iter().any(|rule| rule.means(request, exact));
+        included
+            && !self.exclude_resource_rules.iter().any(|rule| rule.means(request, exact))
+            && self.object_selector.as_ref().is_none_or(|selector| {
+                // An object that is not there does not match, whatever the selector says of labels that are missing.
+                [request.object, request.old].into_iter().flatten().any(|object| selector.selects_object(object))
+            })
+            && self
+                .namespace_selector
+                .as_ref()
+                .is_none_or(|s| !request.owner.kind.namespaced() || s.selects(&namespace_labels(request.owner)))
+    }
+
+    /// What cannot be understood, and where below `at`.
+    pub(super) fn problems(&self, at: &Pointer) -> Vec<(Pointer, String)> {
+        let mut found = Vec::new();
+        for (list, rules) in [("resourceRules", &self.resource_rules), ("excludeResourceRules", &self.exclude_resource_rules)] {
+            for (i, rule) in rules.iter().enumerate() {
+                rule.problems(&at.key(list).index(i), &mut found);
+            }
+        }
+        for (field, selector) in [("namespaceSelector", &self.namespace_selector), ("objectSelector", &self.object_selector)] {
+            if let Some(selector) = selector {
+                selector.problems(&at.key(field), &mut found);
+            }
+        }
+        one_of(self.match_policy.as_deref(), &["Exact", "Equivalent"], &at.key("matchPolicy"), &mut found);
+        found
     }
 }
 
-fn labels_of(value: Option<&Value>) -> BTreeMap<String, String> {
-    let entries = value.and_then(Value::as_object).into_iter().flatten();
-    entries.filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned()))).collect()
+/// Says so where a value is none of those that are possible.
+pub(super) fn one_of(value: Option<&str>, possible: &[&str], at: &Pointer, found: &mut Vec<(Pointer, String)>) {
+    if let Some(value) = value
+        && !possible.contains(&value)
+    {
+        let (last, first) = possible.split_last().map_or(("", String::new()), |(last, rest)| (*last, rest.join(", ")));
+        let separator = if first.is_empty() { "" } else { " and " };
+        found.push((at.clone(), format!("`{value}` is not known here; possible are {first}{separator}{last}")));
+    }
 }
 
 /// The labels of a project's namespace.
@@ -83,15 +109,27 @@ pub(super) fn namespace_labels(owner: &Owner) -> BTreeMap<String, String> {
     .into()
 }
 
+/// The versions in which a kind is served, which `matchPolicy: Equivalent` takes for one another.
+fn served(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::ControllerDeployment => &["v1", "v1beta1"],
+        _ => &[],
+    }
+}
+
 impl ResourceRule {
-    fn means(&self, request: &Request<'_>) -> bool {
+    fn means(&self, request: &Request<'_>, exact: bool) -> bool {
         let kind = request.owner.kind;
         let version = kind.api_version().rsplit('/').next().unwrap_or_default();
         let any = |list: &[String], wanted: &str| list.iter().any(|entry| entry == "*" || entry == wanted);
+        let resource = self.resources.iter().any(|entry| {
+            let (resource, sub) = entry.split_once('/').unwrap_or((entry, ""));
+            (resource == "*" || resource == kind.plural()) && matches!(sub, "" | "*")
+        });
         any(&self.api_groups, kind.group())
-            && any(&self.api_versions, version)
+            && (any(&self.api_versions, version) || (!exact && served(kind).iter().any(|other| any(&self.api_versions, other))))
             && any(&self.operations, operation(request))
-            && any(&self.resources, kind.plural())
+            && resource
             && (self.resource_names.is_empty() || any(&self.resource_names, &request.owner.name))
             && match self.scope.as_deref() {
                 Some("Namespaced") => kind.namespaced(),
@@ -99,9 +137,34 @@ impl ResourceRule {
                 _ => true,
             }
     }
+
+    fn problems(&self, at: &Pointer, found: &mut Vec<(Pointer, String)>) {
+        let lists = [
+            ("apiGroups", &self.api_groups),
+            ("apiVersions", &self.api_versions),
+            ("operations", &self.operations),
+            ("resources", &self.resources),
+        ];
+        for (name, list) in lists {
+            if list.is_empty() {
+                found.push((at.clone(), format!("a rule says which {name} it means; `\"*\"` means all")));
+            }
+        }
+        for (i, operation) in self.operations.iter().enumerate() {
+            let possible = ["CREATE", "UPDATE", "DELETE", "CONNECT", "*"];
+            one_of(Some(operation), &possible, &at.key("operations").index(i), found);
+        }
+        one_of(self.scope.as_deref(), &["Cluster", "Namespaced", "*"], &at.key("scope"), found);
+    }
 }
 
 impl Selector {
+    /// Whether it selects a manifest by its labels.
+    pub(super) fn selects_object(&self, object: &Value) -> bool {
+        let labels = object.pointer("/metadata/labels").and_then(Value::as_object).into_iter().flatten();
+        self.selects(&labels.filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned()))).collect())
+    }
+
     fn selects(&self, labels: &BTreeMap<String, String>) -> bool {
         self.match_labels.iter().all(|(k, v)| labels.get(k) == Some(v))
             && self.match_expressions.iter().all(|e| {
@@ -114,5 +177,18 @@ impl Selector {
                     _ => false,
                 }
             })
+    }
+
+    /// What cannot be understood, and where below `at`.
+    pub(super) fn problems(&self, at: &Pointer, found: &mut Vec<(Pointer, String)>) {
+        for (i, e) in self.match_expressions.iter().enumerate() {
+            let at = at.key("matchExpressions").index(i);
+            one_of(Some(&e.operator), &["In", "NotIn", "Exists", "DoesNotExist"], &at.key("operator"), found);
+            match (e.operator.as_str(), e.values.is_empty()) {
+                ("In" | "NotIn", true) => found.push((at, format!("`{}` needs values", e.operator))),
+                ("Exists" | "DoesNotExist", false) => found.push((at.key("values"), format!("`{}` has no values", e.operator))),
+                _ => {}
+            }
+        }
     }
 }

@@ -1,17 +1,17 @@
 //! Reads policies and bindings from their documents and compiles them.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use kube_cel::cel::{Program, Value as Cel};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::cel::{Bound, bind_variables, key, run};
-use super::matching::Constraints;
-use super::{FIELD, Request, problem};
+use super::cel::Expression;
+use super::matching::{Constraints, Selector, one_of};
+use super::rewrite::Known;
+use super::{FIELD, problem};
 use crate::document::Document;
-use crate::finding::{Code, Findings, Pointer, Severity};
+use crate::finding::{Findings, Pointer, Severity};
 use crate::snapshot::RepoPath;
 
 /// One compiled policy, with what its bindings make of it.
@@ -19,34 +19,57 @@ pub(super) struct Policy {
     pub name: String,
     pub path: RepoPath,
     pub field: Option<String>,
+    /// Why it refuses, as an API server would say; only where that is not `Invalid`.
+    pub reason: Option<String>,
     /// Everything that it was made from, for the digest.
     pub source: String,
-    constraints: Constraints,
-    bindings: Vec<Binding>,
-    conditions: Vec<(String, Program)>,
-    variables: Vec<(String, Program)>,
-    validations: Vec<Validation>,
+    pub document: Arc<Document>,
+    pub constraints: Constraints,
+    pub bindings: Vec<Bound>,
+    pub conditions: Vec<(String, Expression)>,
+    pub variables: Vec<(String, Expression)>,
+    pub validations: Vec<Validation>,
+    pub annotations: Vec<(String, Expression)>,
     /// `failurePolicy: Ignore`: what cannot be evaluated is only remarked.
-    lenient: bool,
+    pub lenient: bool,
+    /// The kind of its parameters, as `(apiVersion, kind)`.
+    pub parameters: Option<(String, String)>,
 }
 
-struct Validation {
-    program: Program,
-    expression: String,
-    message: Option<String>,
-    message_program: Option<Program>,
+pub(super) struct Validation {
+    pub expression: Expression,
+    pub message: Option<String>,
+    pub computed: Option<Expression>,
 }
 
-struct Binding {
-    constraints: Constraints,
-    severities: Vec<Severity>,
+/// A binding as its document says it.
+pub(super) struct Binding {
+    pub name: String,
+    pub policy: String,
+    pub document: Arc<Document>,
+    pub constraints: Constraints,
+    pub severities: BTreeSet<Severity>,
+    pub parameters: Option<ParamRef>,
 }
 
-/// What a policy dislikes.
-pub(super) struct Violation {
-    pub code: Code,
-    pub message: String,
-    pub severities: Vec<Severity>,
+/// A binding with the parameters that it found.
+pub(super) struct Bound {
+    pub name: String,
+    pub constraints: Constraints,
+    pub severities: BTreeSet<Severity>,
+    pub parameters: Option<Parameters>,
+}
+
+/// The parameters of a binding.
+pub(super) struct Parameters {
+    /// The namespace that the binding names; none means that of the object, where parameters have one.
+    pub namespace: Option<String>,
+    /// Those that fit in any namespace, with theirs.
+    pub found: Vec<(Option<String>, Arc<Document>)>,
+    /// `parameterNotFoundAction: Allow`: without parameters, nothing is said.
+    pub optional: bool,
+    /// What is looked for, in words.
+    pub wanted: String,
 }
 
 #[derive(Deserialize, Default)]
@@ -57,8 +80,8 @@ struct PolicySpec {
     match_conditions: Vec<Named>,
     variables: Vec<Named>,
     validations: Vec<Rule>,
-    audit_annotations: Vec<Value>,
-    param_kind: Option<Value>,
+    audit_annotations: Vec<Annotation>,
+    param_kind: Option<ParamKind>,
 }
 
 #[derive(Deserialize)]
@@ -70,12 +93,25 @@ struct Named {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Annotation {
+    key: String,
+    value_expression: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Rule {
     expression: String,
     message: Option<String>,
     message_expression: Option<String>,
-    #[serde(rename = "reason")]
-    _reason: Option<String>,
+    reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ParamKind {
+    api_version: String,
+    kind: String,
 }
 
 #[derive(Deserialize, Default)]
@@ -84,45 +120,40 @@ struct BindingSpec {
     policy_name: String,
     validation_actions: Vec<String>,
     match_resources: Constraints,
-    param_ref: Option<Value>,
+    param_ref: Option<ParamRef>,
 }
 
-/// Compiles every policy among documents; bindings and tests are recognised, anything else is a finding.
-pub(super) fn policies(documents: &[Arc<Document>], findings: &mut Findings) -> Vec<Policy> {
-    let mut policies = Vec::new();
-    let mut bindings = Vec::new();
+/// How a binding names its parameters.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub(super) struct ParamRef {
+    pub name: Option<String>,
+    pub namespace: Option<String>,
+    pub selector: Option<Selector>,
+    pub parameter_not_found_action: Option<String>,
+}
+
+/// What was found in one policy file.
+#[derive(Default)]
+pub(super) struct File {
+    pub policies: Vec<Policy>,
+    pub bindings: Vec<Binding>,
+    /// Documents of other kinds: parameters, if a policy takes them.
+    pub others: Vec<Arc<Document>>,
+}
+
+/// Compiles every policy and binding among documents; test cases are left to `test`.
+pub(super) fn file(documents: &[Arc<Document>], findings: &mut Findings) -> File {
+    let mut file = File::default();
     for document in documents {
         match document.value().get("kind").and_then(Value::as_str).unwrap_or_default() {
-            "ValidatingAdmissionPolicy" => policies.extend(policy(document, findings)),
-            "ValidatingAdmissionPolicyBinding" => bindings.extend(binding(document, findings)),
+            "ValidatingAdmissionPolicy" => file.policies.extend(policy(document, findings)),
+            "ValidatingAdmissionPolicyBinding" => file.bindings.extend(binding(document, findings)),
             "PolicyTest" => {}
-            other => {
-                problem(findings, document, &Pointer::from("/kind"), format!("`{other}` does not belong into a policy file"));
-            }
+            _ => file.others.push(document.clone()),
         }
     }
-    for (name, binding, document, source) in bindings {
-        match policies.iter_mut().find(|(p, _): &&mut (Policy, Arc<Document>)| p.name == name) {
-            Some((policy, _)) => {
-                policy.bindings.push(binding);
-                policy.source.push_str(&source);
-            }
-            None => {
-                problem(findings, &document, &Pointer::from("/spec/policyName"), format!("no policy `{name}` is in this file"));
-            }
-        }
-    }
-    for (policy, document) in &policies {
-        if policy.bindings.is_empty() {
-            problem(
-                findings,
-                document,
-                &Pointer::from("/metadata/name"),
-                format!("policy `{}` has no binding in its file, and would do nothing", policy.name),
-            );
-        }
-    }
-    policies.into_iter().map(|(policy, _)| policy).collect()
+    file
 }
 
 fn spec<T: for<'de> Deserialize<'de>>(document: &Arc<Document>, findings: &mut Findings) -> Option<(String, T)> {
@@ -147,161 +178,180 @@ fn spec<T: for<'de> Deserialize<'de>>(document: &Arc<Document>, findings: &mut F
     }
 }
 
-/// Compiles an expression, or says at its place why not.
-fn compiled(text: &str, pointer: &Pointer, document: &Document, findings: &mut Findings) -> Option<Program> {
-    if text.contains("authorizer") {
-        problem(findings, document, pointer, "`authorizer` asks a running API server, which is not possible here");
-        return None;
+/// The document of a policy while it is compiled.
+struct Reader<'a> {
+    document: &'a Arc<Document>,
+    findings: &'a mut Findings,
+}
+
+impl Reader<'_> {
+    fn problem(&mut self, at: &Pointer, message: impl Into<String>) {
+        problem(self.findings, self.document, at, message);
     }
-    // The parser of the interpreter may panic on texts that no grammar expects: that is a refusal, too.
-    match std::panic::catch_unwind(|| Program::compile(text)) {
-        Ok(Ok(program)) => Some(program),
-        Ok(Err(error)) => {
-            let why = error.to_string();
-            problem(
-                findings,
-                document,
-                pointer,
-                format!("the expression cannot be compiled: {}", why.lines().next().unwrap_or("")),
-            );
-            None
+
+    fn problems(&mut self, found: Vec<(Pointer, String)>) {
+        for (at, message) in found {
+            self.problem(&at, message);
         }
-        Err(_) => {
-            problem(findings, document, pointer, "the expression cannot be compiled");
-            None
+    }
+
+    /// Compiles an expression, or says at its place why not.
+    fn compiled(&mut self, text: &str, at: &Pointer, known: Known<'_>) -> Option<Expression> {
+        match Expression::compile(text, known) {
+            Ok(expression) => Some(expression),
+            Err(why) => {
+                self.problem(at, format!("the expression cannot be compiled: {why}"));
+                None
+            }
         }
+    }
+
+    /// Compiles expressions with names. Each sees the ones before it as variables, if they are that.
+    fn named(&mut self, list: &str, entries: Vec<Named>, params: bool) -> Vec<(String, Expression)> {
+        let mut names: Vec<String> = Vec::new();
+        let mut out = Vec::new();
+        for (i, entry) in entries.into_iter().enumerate() {
+            let at = Pointer::from("/spec").key(list).index(i);
+            if names.contains(&entry.name) {
+                self.problem(&at.key("name"), format!("`{}` is there twice", entry.name));
+            }
+            let known = Known { params, variables: if list == "variables" { &names } else { &[] } };
+            if let Some(expression) = self.compiled(&entry.expression, &at.key("expression"), known) {
+                out.push((entry.name.clone(), expression));
+            }
+            names.push(entry.name);
+        }
+        out
+    }
+
+    fn validation(&mut self, i: usize, rule: &Rule, known: Known<'_>) -> Option<Validation> {
+        let at = Pointer::from("/spec/validations").index(i);
+        let mut wrong = Vec::new();
+        let reasons = ["Unauthorized", "Forbidden", "Invalid", "RequestEntityTooLarge"];
+        one_of(rule.reason.as_deref(), &reasons, &at.key("reason"), &mut wrong);
+        match rule.message.as_deref().map(str::trim) {
+            Some("") => wrong.push((at.key("message"), "the message is empty".to_owned())),
+            Some(message) if message.contains('\n') => {
+                wrong.push((at.key("message"), "a message has no line breaks".to_owned()));
+            }
+            None if rule.expression.trim().contains('\n') => {
+                wrong.push((at.key("expression"), "an expression of several lines needs a message".to_owned()));
+            }
+            _ => {}
+        }
+        self.problems(wrong);
+        let computed = rule.message_expression.as_deref().and_then(|e| self.compiled(e, &at.key("messageExpression"), known));
+        let expression = self.compiled(&rule.expression, &at.key("expression"), known)?;
+        Some(Validation { expression, message: rule.message.as_deref().map(|m| m.trim().to_owned()), computed })
     }
 }
 
-fn policy(document: &Arc<Document>, findings: &mut Findings) -> Option<(Policy, Arc<Document>)> {
+/// The most conditions that Kubernetes takes.
+const MOST_CONDITIONS: usize = 64;
+
+fn policy(document: &Arc<Document>, findings: &mut Findings) -> Option<Policy> {
     let (name, spec) = spec::<PolicySpec>(document, findings)?;
-    let at = |list: &str, index: usize, field: &str| Pointer::from("/spec").key(list).index(index).key(field);
-    if spec.param_kind.is_some() {
-        problem(findings, document, &Pointer::from("/spec/paramKind"), "policies with parameters are not supported");
-    }
+    let mut reader = Reader { document, findings };
+    let mut wrong = spec.match_constraints.problems(&Pointer::from("/spec/matchConstraints"));
+    one_of(spec.failure_policy.as_deref(), &["Fail", "Ignore"], &Pointer::from("/spec/failurePolicy"), &mut wrong);
     if spec.match_constraints.resource_rules.is_empty() {
-        problem(findings, document, &Pointer::from("/spec/matchConstraints"), "a policy says which resources it is about");
+        wrong.push((Pointer::from("/spec/matchConstraints"), "a policy says which resources it is about".to_owned()));
     }
     if spec.validations.is_empty() && spec.audit_annotations.is_empty() {
-        problem(findings, document, &Pointer::from("/spec/validations"), "a policy has at least one validation");
+        wrong.push((Pointer::from("/spec/validations"), "a policy has at least one validation".to_owned()));
     }
-    let named = |list: &'static str, entries: Vec<Named>, findings: &mut Findings| -> Vec<(String, Program)> {
-        let compile = |(i, entry): (usize, Named)| {
-            Some((entry.name, compiled(&entry.expression, &at(list, i, "expression"), document, findings)?))
-        };
-        entries.into_iter().enumerate().filter_map(compile).collect()
-    };
-    let conditions = named("matchConditions", spec.match_conditions, findings);
-    let variables = named("variables", spec.variables, findings);
-    let mut validations = Vec::new();
-    for (i, rule) in spec.validations.into_iter().enumerate() {
-        let message_program = rule
-            .message_expression
-            .as_deref()
-            .and_then(|e| compiled(e, &at("validations", i, "messageExpression"), document, findings));
-        if let Some(program) = compiled(&rule.expression, &at("validations", i, "expression"), document, findings) {
-            validations.push(Validation { program, expression: rule.expression, message: rule.message, message_program });
+    if spec.match_conditions.len() > MOST_CONDITIONS {
+        wrong.push((Pointer::from("/spec/matchConditions"), format!("there are more than {MOST_CONDITIONS} conditions")));
+    }
+    if let Some(kind) = &spec.param_kind
+        && (kind.api_version.is_empty() || kind.kind.is_empty())
+    {
+        wrong.push((Pointer::from("/spec/paramKind"), "a kind has an apiVersion and a kind".to_owned()));
+    }
+    reader.problems(wrong);
+    let params = spec.param_kind.is_some();
+    let names: Vec<String> = spec.variables.iter().map(|variable| variable.name.clone()).collect();
+    let known = Known { params, variables: &names };
+    let conditions = reader.named("matchConditions", spec.match_conditions, params);
+    let variables = reader.named("variables", spec.variables, params);
+    let reason = spec.validations.iter().find_map(|rule| rule.reason.clone()).filter(|reason| reason != "Invalid");
+    let validations =
+        spec.validations.iter().enumerate().filter_map(|(i, rule)| reader.validation(i, rule, known)).collect::<Vec<_>>();
+    let mut annotations = Vec::new();
+    for (i, annotation) in spec.audit_annotations.into_iter().enumerate() {
+        let at = Pointer::from("/spec/auditAnnotations").index(i).key("valueExpression");
+        if let Some(expression) = reader.compiled(&annotation.value_expression, &at, known) {
+            annotations.push((annotation.key, expression));
         }
     }
     let field = document.value().pointer("/metadata/annotations").and_then(|a| a.get(FIELD)).and_then(Value::as_str);
-    let policy = Policy {
+    Some(Policy {
         name,
         path: document.path().clone(),
         field: field.map(|f| f.trim_start_matches('/').to_owned()),
+        reason,
         source: document.value().to_string(),
+        document: document.clone(),
         constraints: spec.match_constraints,
         bindings: Vec::new(),
         conditions,
         variables,
         validations,
+        annotations,
         lenient: spec.failure_policy.as_deref() == Some("Ignore"),
-    };
-    Some((policy, document.clone()))
+        parameters: spec.param_kind.map(|kind| (kind.api_version, kind.kind)),
+    })
 }
 
-type FoundBinding = (String, Binding, Arc<Document>, String);
-
-fn binding(document: &Arc<Document>, findings: &mut Findings) -> Option<FoundBinding> {
-    let (_, spec) = spec::<BindingSpec>(document, findings)?;
-    if spec.param_ref.is_some() {
-        problem(findings, document, &Pointer::from("/spec/paramRef"), "policies with parameters are not supported");
-    }
-    let mut severities = Vec::new();
+fn binding(document: &Arc<Document>, findings: &mut Findings) -> Option<Binding> {
+    let (name, spec) = spec::<BindingSpec>(document, findings)?;
+    let mut reader = Reader { document, findings };
+    let actions = Pointer::from("/spec/validationActions");
+    let mut severities = BTreeSet::new();
     for (i, action) in spec.validation_actions.iter().enumerate() {
-        match action.as_str() {
-            "Deny" => severities.push(Severity::Error),
-            "Warn" => severities.push(Severity::Warning),
-            "Audit" => severities.push(Severity::Note),
-            other => problem(
-                findings,
-                document,
-                &Pointer::from("/spec/validationActions").index(i),
-                format!("`{other}` is no action; possible are Deny, Warn and Audit"),
-            ),
+        let severity = match action.as_str() {
+            "Deny" => Severity::Error,
+            "Warn" => Severity::Warning,
+            "Audit" => Severity::Note,
+            other => {
+                reader.problem(&actions.index(i), format!("`{other}` is no action; possible are Deny, Warn and Audit"));
+                continue;
+            }
+        };
+        if !severities.insert(severity) {
+            reader.problem(&actions.index(i), format!("`{action}` is there twice"));
         }
     }
     if severities.is_empty() {
-        problem(findings, document, &Pointer::from("/spec/validationActions"), "a binding has at least one action");
+        reader.problem(&actions, "a binding has at least one action");
     }
-    let binding = Binding { constraints: spec.match_resources, severities };
-    Some((spec.policy_name, binding, document.clone(), document.value().to_string()))
-}
-
-impl Policy {
-    /// Whether this policy looks at a request at all.
-    pub(super) fn matches(&self, request: &Request<'_>) -> bool {
-        self.constraints.mean(request) && self.bindings.iter().any(|b| b.constraints.mean(request))
+    if severities.contains(&Severity::Error) && severities.contains(&Severity::Warning) {
+        reader.problem(&actions, "`Deny` and `Warn` say the same twice: what is denied needs no warning");
     }
-
-    /// What it dislikes about a request that it matches.
-    pub(super) fn evaluate(&self, bound: &Bound) -> Vec<Violation> {
-        let mut severities: Vec<Severity> = self.bindings.iter().flat_map(|b| b.severities.iter().copied()).collect();
-        severities.sort_unstable();
-        severities.dedup();
-        let code = Code(format!("POLICY-{}", self.name.to_uppercase()).into());
-        let violation = |message: String| Violation { code: code.clone(), message, severities: severities.clone() };
-        // What cannot be evaluated refuses, whatever the binding's actions are.
-        let failure = |what: &str, why: &str| Violation {
-            code: Code::new("POLICY"),
-            message: format!("policy `{}` could not be evaluated: {what}: {why}", self.name),
-            severities: vec![if self.lenient { Severity::Note } else { Severity::Error }],
-        };
-        let mut context = bound.context();
-        for (name, program) in &self.conditions {
-            match run(program, &context) {
-                Ok(Cel::Bool(true)) => {}
-                Ok(Cel::Bool(false)) => return Vec::new(),
-                Ok(_) => return vec![failure(&format!("condition `{name}`"), "it is neither true nor false")],
-                Err(why) => return vec![failure(&format!("condition `{name}`"), &why)],
-            }
+    reader.problems(spec.match_resources.problems(&Pointer::from("/spec/matchResources")));
+    if let Some(reference) = &spec.param_ref {
+        let at = Pointer::from("/spec/paramRef");
+        let mut wrong = Vec::new();
+        one_of(
+            reference.parameter_not_found_action.as_deref(),
+            &["Allow", "Deny"],
+            &at.key("parameterNotFoundAction"),
+            &mut wrong,
+        );
+        if reference.name.is_some() == reference.selector.is_some() {
+            wrong.push((at.clone(), "parameters are named either by `name` or by `selector`".to_owned()));
         }
-        // A variable that cannot be computed is left out: whoever needs it fails, whoever does not is not disturbed.
-        let mut variables = HashMap::new();
-        bind_variables(&mut context, &variables);
-        for (name, program) in &self.variables {
-            if let Ok(value) = run(program, &context) {
-                variables.insert(key(name), value);
-                bind_variables(&mut context, &variables);
-            }
+        if let Some(selector) = &reference.selector {
+            selector.problems(&at.key("selector"), &mut wrong);
         }
-        let mut out = Vec::new();
-        for validation in &self.validations {
-            match run(&validation.program, &context) {
-                Ok(Cel::Bool(true)) => {}
-                Ok(Cel::Bool(false)) => {
-                    let computed = validation.message_program.as_ref().and_then(|program| match run(program, &context) {
-                        Ok(Cel::String(text)) if !text.trim().is_empty() => Some(text.to_string()),
-                        _ => None,
-                    });
-                    let message = computed
-                        .or_else(|| validation.message.clone())
-                        .unwrap_or_else(|| format!("not true: {}", validation.expression.trim()));
-                    out.push(violation(message));
-                }
-                Ok(_) => out.push(failure(validation.expression.trim(), "it is neither true nor false")),
-                Err(why) => out.push(failure(validation.expression.trim(), &why)),
-            }
-        }
-        out
+        reader.problems(wrong);
     }
+    Some(Binding {
+        name,
+        policy: spec.policy_name,
+        document: document.clone(),
+        constraints: spec.match_resources,
+        severities,
+        parameters: spec.param_ref,
+    })
 }

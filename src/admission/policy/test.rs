@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Policies, Request, compile_file};
+use super::{Policies, Request, compile_file, link};
 use crate::admission::check::Out;
 use crate::digest;
 use crate::document::{self, Budget};
@@ -31,6 +31,9 @@ struct Case {
     expect: Expect,
     #[serde(default)]
     message: Option<String>,
+    /// The parameter object that counts for this case; it takes the place of those that bindings find.
+    #[serde(default)]
+    params: Option<Value>,
 }
 
 #[derive(Deserialize, PartialEq, Eq, Clone, Copy, Debug)]
@@ -43,7 +46,9 @@ enum Expect {
 /// Runs every case of a policy file against the policies of that file alone. Findings say what in the file cannot be understood.
 #[must_use]
 pub fn test(path: &RepoPath, text: &str) -> (Vec<TestOutcome>, Findings) {
-    let (found, mut findings) = compile_file(path, text);
+    let (file, mut findings) = compile_file(path, text);
+    let (found, linked) = link::link(vec![file]);
+    findings.extend(linked);
     let policies = Policies { digest: Some(digest::of_bytes(text.as_bytes())), policies: found };
     let parsed = document::parse(path, text.as_bytes(), &Budget::default());
     let mut outcomes = Vec::new();
@@ -73,7 +78,8 @@ fn run(policies: &Policies, case: Case) -> TestOutcome {
 
 fn judged(policies: &Policies, case: &Case, owner: &Owner) -> Option<String> {
     let mut out = Out::new(Code::new("POLICY"));
-    policies.judge(&Request { owner, object: case.object.as_ref(), old: case.old_object.as_ref() }, &mut out);
+    let request = Request { owner, object: case.object.as_ref(), old: case.old_object.as_ref() };
+    policies.judge_with(&request, case.params.as_ref(), &mut out);
     let against: Vec<&str> = out.raised.iter().filter(|r| r.severity != Severity::Note).map(|r| r.message.as_str()).collect();
     match (case.expect, against.is_empty(), &case.message) {
         (Expect::Allowed, false, _) => Some(format!("expected to be allowed, but: {}", against.join("; "))),

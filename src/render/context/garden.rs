@@ -14,7 +14,7 @@ use crate::render::crd;
 pub struct Shipped {
     /// The JSON schemas of the landscape kinds, by lower-case kind name (`shoot`).
     pub schemas: BTreeMap<String, Value>,
-    /// The manifests of the admission policies.
+    /// The manifests of the admission policies, with their bindings and parameters.
     pub policies: Vec<Value>,
 }
 
@@ -42,8 +42,13 @@ pub fn garden(sources: &Sources<'_>, shipped: &Shipped) -> Result<Value, Missing
         },
         "landscape": landscape,
         "crds": definitions,
-        "policies": shipped.policies.iter().filter(|p| text(p, "/kind").starts_with("ValidatingAdmissionPolicy")).map(policy).collect::<Vec<_>>(),
+        "policies": shipped.policies.iter().filter(|p| installed(text(p, "/kind"))).map(policy).collect::<Vec<_>>(),
     }))
+}
+
+/// Whether a document of a policy file goes to the garden: policies, bindings, and parameters where they are ConfigMaps.
+fn installed(kind: &str) -> bool {
+    matches!(kind, "ValidatingAdmissionPolicy" | "ValidatingAdmissionPolicyBinding" | "ConfigMap")
 }
 
 /// A policy as installed: it does not bind ourselves, and its test cases stay at home.
