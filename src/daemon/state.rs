@@ -239,8 +239,8 @@ impl State {
     #[must_use]
     pub fn is_settled(&self, at: Millis) -> bool {
         let Some(world) = &self.world else { return false };
-        !self.queue.is_busy(at)
-            && !self.turns.anyone_waits()
+        let busy = self.queue.is_busy(at) || self.turns.anyone_waits();
+        !busy
             && self.fetching.is_empty()
             && !(self.key_asked && self.digest_key.is_none())
             && self.report.is_quiet()
