@@ -52,7 +52,7 @@ pub use controller_deployment::ControllerDeployment;
 pub use controller_registration::ControllerRegistration;
 pub use exposure_class::ExposureClass;
 pub use file::read_object;
-pub use load::{FileMemo, load};
+pub use load::{FileMemo, is_overlay, load};
 pub use managed_seed::ManagedSeed;
 pub use namespaced_cloud_profile::NamespacedCloudProfile;
 pub use operation::Operation;

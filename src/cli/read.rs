@@ -136,9 +136,11 @@ impl Reading {
     }
 }
 
-/// The library of a revision, for its policies.
+/// The library of a revision, for its policies; its manifests are not looked at.
 pub(super) async fn library(context: &Context, rev: &str) -> anyhow::Result<Arc<Library>> {
-    Ok(read(revision(context, rev).await?).library)
+    let mut source = revision(context, rev).await?;
+    source.snapshot.files.retain(|path, _| landscape::is_overlay(path));
+    Ok(read(source).library)
 }
 
 /// Which confirmed deletions are within the budget; its size is read from what was accepted before.

@@ -9,7 +9,7 @@ use super::{Kind, Landscape, Owner, link};
 use crate::finding::{Code, Finding, Findings, Place, Severity};
 use crate::memo::Memo;
 use crate::share;
-use crate::snapshot::{BlobId, EntryKind, RepoPath, Snapshot};
+use crate::snapshot::{Blob, BlobId, EntryKind, RepoPath, Snapshot};
 
 /// Files that were read, by path and content. Rounds are begun and swept by whoever owns it.
 pub type FileMemo = Memo<(RepoPath, BlobId), Arc<File>>;
@@ -21,13 +21,9 @@ pub fn load(snapshot: &Snapshot, memo: &mut FileMemo) -> (Landscape, Findings) {
     let mut findings = Findings::default();
     let mut seen: BTreeMap<Owner, Vec<Spot>> = BTreeMap::new();
     let mut folded: BTreeMap<String, &RepoPath> = BTreeMap::new();
-    read_new(snapshot, memo);
-    for (path, blob) in &snapshot.files {
-        let sorted = paths::sort(path.as_str());
-        let link = blob.kind != EntryKind::File;
-        if sorted == Path::Other && !(link && paths::claims(path.as_str())) {
-            continue;
-        }
+    let claimed: Vec<Claimed<'_>> = snapshot.files.iter().filter_map(claimed).collect();
+    read_new(&claimed, memo);
+    for Claimed { path, blob, sorted, key } in claimed {
         if let Some(finding) = unusable(path, blob.kind, &mut folded) {
             landscape.unknown.extend(finding.places.first().cloned());
             findings.push(finding);
@@ -41,7 +37,6 @@ pub fn load(snapshot: &Snapshot, memo: &mut FileMemo) -> (Landscape, Findings) {
             }
             continue;
         }
-        let key = (path.clone(), blob.id.clone());
         let file = Arc::clone(memo.get_or_insert_with(key, || Arc::new(file::read(path, &sorted, &blob.bytes))));
         findings.extend(file.findings.clone());
         take(&file, &mut landscape, &mut findings, &mut seen);
@@ -54,22 +49,35 @@ pub fn load(snapshot: &Snapshot, memo: &mut FileMemo) -> (Landscape, Findings) {
     (landscape, findings)
 }
 
-/// Reads the files that are not remembered, on a few threads if there are many.
-fn read_new(snapshot: &Snapshot, memo: &mut FileMemo) {
-    let mut new = Vec::new();
-    for (path, blob) in snapshot.files.iter().filter(|(_, blob)| blob.kind == EntryKind::File) {
-        let sorted = paths::sort(path.as_str());
-        if sorted != Path::Other && sorted != Path::Overlay {
-            let key = (path.clone(), blob.id.clone());
-            if memo.get(&key).is_none() {
-                new.push((key, sorted, blob));
-            }
-        }
+/// A file that is our business.
+struct Claimed<'a> {
+    path: &'a RepoPath,
+    blob: &'a Blob,
+    sorted: Path,
+    /// What it is remembered under.
+    key: (RepoPath, BlobId),
+}
+
+fn claimed<'a>((path, blob): (&'a RepoPath, &'a Blob)) -> Option<Claimed<'a>> {
+    let sorted = paths::sort(path.as_str());
+    let ours = sorted != Path::Other || (blob.kind != EntryKind::File && paths::claims(path.as_str()));
+    ours.then(|| Claimed { path, blob, sorted, key: (path.clone(), blob.id.clone()) })
+}
+
+/// Reads the manifests that are not remembered, on a few threads if there are many.
+fn read_new(claimed: &[Claimed<'_>], memo: &mut FileMemo) {
+    let manifests = claimed.iter().filter(|c| c.blob.kind == EntryKind::File && c.sorted != Path::Overlay);
+    let new: Vec<&Claimed<'_>> = manifests.filter(|c| memo.get(&c.key).is_none()).collect();
+    let read = share::map(&new, |c| Arc::new(file::read(c.path, &c.sorted, &c.blob.bytes)));
+    for (claimed, file) in new.into_iter().zip(read) {
+        memo.insert(claimed.key.clone(), file);
     }
-    let read = share::map(&new, |((path, _), sorted, blob)| Arc::new(file::read(path, sorted, &blob.bytes)));
-    for ((key, ..), file) in new.into_iter().zip(read) {
-        memo.insert(key, file);
-    }
+}
+
+/// Whether a file is laid over what is built in: a policy, a template, a schema.
+#[must_use]
+pub fn is_overlay(path: &RepoPath) -> bool {
+    paths::sort(path.as_str()) == Path::Overlay
 }
 
 /// Puts the entries of a file where they belong.

@@ -8,14 +8,14 @@ use espalier::git::{self, Credentials, Location, Message, Repo};
 use espalier::snapshot::{Changes, RepoPath};
 use serde_json::Value;
 
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 /// Runs the program in a folder with nothing of this machine's environment.
-fn run(dir: &Path, args: &[&str]) -> Ran {
+pub(crate) fn run(dir: &Path, args: &[&str]) -> Ran {
     let output = assert_cmd::Command::new(env!("CARGO_BIN_EXE_espalier"))
         .env_clear()
         .env("HOME", dir)

@@ -63,19 +63,10 @@ fn commit(dir: &Path, who: &str, day: &str, message: &str) {
     git(&["commit", "-q", "-m", message]);
 }
 
-/// Runs the program in a folder with nothing of this machine's environment: exit code and output.
+/// Exit code and output of the program in a folder: results first, then messages.
 fn run(dir: &Path, args: &[&str]) -> (i32, String) {
-    let output = assert_cmd::Command::new(env!("CARGO_BIN_EXE_espalier"))
-        .env_clear()
-        .env("HOME", dir)
-        .env("ESPALIER_NOW", "2026-11-21T09:00:00Z")
-        .current_dir(dir)
-        .args(args)
-        .output()
-        .expect("the program can be started");
-    let err = String::from_utf8_lossy(&output.stderr);
-    let (code, out) = (output.status.code().expect("it ends by itself"), String::from_utf8(output.stdout).expect("UTF-8"));
-    (code, format!("{out}{err}"))
+    let ran = super::cli::run(dir, args);
+    (ran.code, ran.out + &ran.err)
 }
 
 /// `in 0.3 s.` → `in N s.`

@@ -237,6 +237,11 @@ impl<'a> Scope<'a> {
         }
     }
 
+    /// Where a way begins; parameters that are not there are null.
+    fn start(&self, root: &str) -> Option<&Value> {
+        if root == "params" { Some(self.params.unwrap_or(&Value::Null)) } else { self.subject.root(root) }
+    }
+
     /// The value at a way. The namespace of an object is filled in: what a file leaves to its path, a cluster would show.
     fn at(&self, way: &str) -> Option<Cel> {
         let mut segments = way.split(STEP);
@@ -249,7 +254,7 @@ impl<'a> Scope<'a> {
                 _ => None,
             });
         }
-        let start = if root == "params" { self.params.or(Some(&Value::Null)) } else { self.subject.root(root) }?;
+        let start = self.start(root)?;
         let namespace = self.subject.namespace();
         let filled = !namespace.is_empty() && matches!(root, "object" | "oldObject") && !start.is_null();
         if filled && rest.as_slice() == ["metadata", "namespace"] {
@@ -278,7 +283,7 @@ impl<'a> Scope<'a> {
         }
         let mut segments = parent.split(STEP);
         let root = segments.next()?;
-        let start = if root == "params" { self.params.or(Some(&Value::Null)) } else { self.subject.root(root) }?;
+        let start = self.start(root)?;
         let value = segments.try_fold(start, field)?;
         if last == "namespace"
             && matches!(parent.split(STEP).collect::<Vec<_>>().as_slice(), ["object" | "oldObject", "metadata"])
@@ -300,8 +305,7 @@ impl VariableResolver for Scope<'_> {
         }
         if let Some(way) = name.strip_prefix(NULL) {
             if !way.contains(STEP) {
-                let value = if way == "params" { self.params } else { self.subject.root(way) };
-                return Some(Cel::Bool(value.is_none_or(Value::is_null)));
+                return Some(Cel::Bool(self.start(way).is_none_or(Value::is_null)));
             }
             return self.at(way).map(|value| Cel::Bool(matches!(value, Cel::Null)));
         }

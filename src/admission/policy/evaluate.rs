@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Request;
 use super::cel::{Expression, PER_CONDITIONS, PER_POLICY, Scope, Subject};
-use super::read::{Policy, Validation};
+use super::read::{Bound, Policy, Validation};
 use crate::finding::{Code, Severity};
 
 /// What a policy says about a request.
@@ -25,7 +25,7 @@ const LONGEST_MESSAGE: usize = 5 << 10;
 impl Policy {
     /// Whether this policy looks at a request at all.
     pub(super) fn matches(&self, request: &Request<'_>) -> bool {
-        self.constraints.mean(request) && self.bindings.iter().any(|b| b.constraints.mean(request))
+        self.constraints.mean(request) && self.bindings.iter().any(|b| b.binding.constraints.mean(request))
     }
 
     /// What it says about a request that it matches: the same thing once, as severely as some binding wants it.
@@ -34,8 +34,8 @@ impl Policy {
     pub(super) fn judge(&self, subject: &Subject<'_>, given: Option<&Value>) -> Vec<Violation> {
         let mut out: Vec<Violation> = Vec::new();
         let mut plain: BTreeSet<Severity> = BTreeSet::new();
-        for binding in self.bindings.iter().filter(|binding| binding.constraints.mean(subject.request())) {
-            let Some(parameters) = &binding.parameters else {
+        for Bound { binding, parameters } in self.bindings.iter().filter(|b| b.binding.constraints.mean(subject.request())) {
+            let Some(parameters) = parameters else {
                 plain.extend(&binding.severities);
                 continue;
             };

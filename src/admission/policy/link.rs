@@ -36,17 +36,12 @@ pub(super) fn link(files: Vec<File>) -> (Vec<Policy>, Findings) {
         let policy = &mut policies[at];
         policy.source.push_str(&binding.document.value().to_string());
         // Parameters that a policy does not take are not looked at, as in a cluster.
-        let reference = binding.parameters.as_ref().zip(policy.parameters.as_ref());
+        let reference = binding.reference.as_ref().zip(policy.parameters.as_ref());
         let found = reference.map(|(reference, kind)| resolve(reference, kind, &parameters));
         for (_, document) in found.iter().flat_map(|found| &found.found) {
             policy.source.push_str(&document.value().to_string());
         }
-        policy.bindings.push(Bound {
-            name: binding.name,
-            constraints: binding.constraints,
-            severities: binding.severities,
-            parameters: found,
-        });
+        policy.bindings.push(Bound { binding, parameters: found });
     }
     for policy in policies.iter().filter(|policy| policy.bindings.is_empty()) {
         let message = format!("policy `{}` has no binding, and would do nothing", policy.name);

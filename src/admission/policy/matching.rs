@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::Request;
 use super::cel::operation;
+use crate::admission::select::holds;
 use crate::finding::Pointer;
 use crate::landscape::{Kind, Owner};
 
@@ -169,13 +170,7 @@ impl Selector {
         self.match_labels.iter().all(|(k, v)| labels.get(k) == Some(v))
             && self.match_expressions.iter().all(|e| {
                 let value = labels.get(&e.key);
-                match e.operator.as_str() {
-                    "In" => value.is_some_and(|v| e.values.contains(v)),
-                    "NotIn" => value.is_none_or(|v| !e.values.contains(v)),
-                    "Exists" => value.is_some(),
-                    "DoesNotExist" => value.is_none(),
-                    _ => false,
-                }
+                holds(&e.operator, value.is_some(), value.is_some_and(|v| e.values.contains(v)))
             })
     }
 

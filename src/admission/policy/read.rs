@@ -49,14 +49,13 @@ pub(super) struct Binding {
     pub document: Arc<Document>,
     pub constraints: Constraints,
     pub severities: BTreeSet<Severity>,
-    pub parameters: Option<ParamRef>,
+    pub reference: Option<ParamRef>,
 }
 
 /// A binding with the parameters that it found.
 pub(super) struct Bound {
-    pub name: String,
-    pub constraints: Constraints,
-    pub severities: BTreeSet<Severity>,
+    pub binding: Binding,
+    /// None if the policy takes no parameters, or the binding names none.
     pub parameters: Option<Parameters>,
 }
 
@@ -352,6 +351,6 @@ fn binding(document: &Arc<Document>, findings: &mut Findings) -> Option<Binding>
         document: document.clone(),
         constraints: spec.match_resources,
         severities,
-        parameters: spec.param_ref,
+        reference: spec.param_ref,
     })
 }
