@@ -19,6 +19,7 @@ use serde_json::Value;
 use crate::finding::{Code, Finding, Findings, Place, Pointer};
 use crate::landscape::{Distances, Kind, Landscape, Owner};
 
+mod authority;
 mod capable;
 mod check;
 mod checks;
@@ -41,6 +42,7 @@ mod stages;
 mod syntax;
 mod versions;
 
+pub use authority::{Authority, Deed};
 pub use check::{Foreign, World};
 pub use codes::CODES;
 pub use evaluate::Memory;

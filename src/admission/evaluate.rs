@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::check::{Out, Raised, Reads, Users, World};
+use super::check::{Claim, Noted, Out, Raised, Reads, Users, World};
 use super::follows::causes_only;
 use super::judge::{self, Case, once_per_cause};
 use super::node::Node;
@@ -43,6 +43,7 @@ pub(super) struct Verdict {
     pub held: bool,
     reads: Reads,
     users: Option<Users>,
+    claim: Option<Claim>,
     until: Option<i64>,
 }
 
@@ -64,7 +65,9 @@ pub(super) fn all(landscape: &Landscape, accepted: &Accepted, policies: &Policie
     let mut world = World {
         landscape: landscape.name.clone(),
         accepted: Arc::new(accepted.0.clone()),
+        asked: asked(landscape, accepted),
         users: users(accepted),
+        distances: landscape.distances.clone(),
         ..World::default()
     };
     let mut out = Evaluated { world: World::default(), verdicts: BTreeMap::new(), again: None, evaluated: 0 };
@@ -124,6 +127,10 @@ fn holds(
             now.len() == users.len() && now.iter().zip(users).all(|((a, x), (b, y))| a == b && same(x, y))
         })
     };
+    let claim = || {
+        let claim = kept.verdict.claim.as_ref();
+        claim.is_none_or(|(domain, by)| world.claimed(domain, owner).map(|(owner, _)| owner) == by.as_ref())
+    };
     same(&kept.written, written)
         && same_maybe(kept.accepted.as_ref(), accepted)
         && kept.policies == *policies.digest()
@@ -131,6 +138,7 @@ fn holds(
         && until.is_none_or(|until| now < until)
         && reads()
         && users()
+        && claim()
 }
 
 /// Evaluates owners that do not depend on each other, on a few threads if there are many.
@@ -173,7 +181,15 @@ fn guarded(
         let mut out = Out::new(Code::new("INTERNAL-ERROR"));
         out.error(&Node::root(written), format!("evaluating {owner} failed: {why}"))
             .help("this is a defect of espalier: please report it with the file");
-        Verdict { manifest: written.clone(), raised: out.raised, held: true, reads: Reads::new(), users: None, until: None }
+        Verdict {
+            manifest: written.clone(),
+            raised: out.raised,
+            held: true,
+            reads: Reads::new(),
+            users: None,
+            claim: None,
+            until: None,
+        }
     })
 }
 
@@ -186,12 +202,21 @@ fn one(
     now: i64,
 ) -> Verdict {
     let case = Case { owner, written, old: accepted, now };
-    let judge::Judgement { manifest, old, raised, reads, users, until } = judge::evaluate(&case, world, Extent::Everything);
+    let judge::Judgement { manifest, old, raised, noted } = judge::evaluate(&case, world, Extent::Everything);
     let mut out = Out::new(Code::new("INTERNAL-ERROR"));
     out.raised = raised;
     policies.judge(&policy::Request { owner, object: Some(&manifest), old: old.as_ref() }, &mut out);
     let held = out.raised.iter().any(|r| r.severity == Severity::Error);
-    Verdict { manifest, raised: causes_only(once_per_cause(out.raised)), held, reads, users, until }
+    let Noted { reads, users, claim, until } = noted;
+    Verdict {
+        manifest,
+        raised: causes_only(once_per_cause(out.raised)),
+        held,
+        reads: reads.into_inner(),
+        users: users.into_inner(),
+        claim: claim.into_inner(),
+        until: until.into_inner(),
+    }
 }
 
 /// What the rest of the landscape sees of an owner: its manifest, or, if it is held, what was accepted.
@@ -224,6 +249,12 @@ fn stand_in(world: &mut World, kind: Kind, landscape: &Landscape, accepted: &Acc
     if kind == Kind::ControllerRegistration {
         world.gather_registrations();
     }
+}
+
+/// What Git has of owners of which nothing was accepted.
+fn asked(landscape: &Landscape, accepted: &Accepted) -> BTreeMap<Owner, Arc<Value>> {
+    let new = landscape.objects().filter(|(owner, ..)| !accepted.0.contains_key(owner));
+    new.map(|(owner, value, _)| (owner, value.clone())).collect()
 }
 
 /// Which accepted objects refer to which cloud profiles.

@@ -1,12 +1,11 @@
 //! The judgement on one object: its defaults, and what rules say about it.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
-use super::check::{Check, Cx, Out, Raised, Reads, Users, World};
+use super::check::{Check, Cx, Noted, Out, Raised, World};
 use super::default;
 use super::node::Node;
 use super::source::{Extent, Source};
@@ -33,9 +32,7 @@ pub(super) struct Judgement {
     /// What was accepted before, with defaults.
     pub old: Option<Value>,
     pub raised: Vec<Raised>,
-    pub reads: Reads,
-    pub users: Option<Users>,
-    pub until: Option<i64>,
+    pub noted: Noted,
 }
 
 /// Fills in defaults and applies every rule within an extent, in Gardener's order: what plugins fill in and need for it, static
@@ -57,21 +54,11 @@ pub(super) fn finding(raised: &Raised) -> Finding {
 
 pub(super) fn evaluate(case: &Case<'_>, world: &World, extent: Extent) -> Judgement {
     let Case { owner, written, now, .. } = *case;
-    let (reads, users, until) = (RefCell::default(), RefCell::new(None), RefCell::new(None));
+    let noted = Noted::default();
     let old = case.old.map(|value| default::own(value, owner, extent));
     let mut out = Out::new(Code::new("INTERNAL-ERROR"));
     let (raw, before) = (Node::root(written), old.as_ref().map(Node::root));
-    let cx = |new| Cx {
-        owner,
-        new,
-        written: raw.clone(),
-        old: before.clone(),
-        now,
-        world,
-        reads: &reads,
-        users: &users,
-        until: &until,
-    };
+    let cx = |new| Cx { owner, new, written: raw.clone(), old: before.clone(), now, world, noted: &noted };
     let look = |cx: &Cx<'_>, out: &mut Out, first: bool| {
         let within = |source: Source| source.extent() <= extent && source.comes_first() == first;
         for (source, code, check) in rules_for(owner.kind).iter().filter(|(source, ..)| within(*source)) {
@@ -87,9 +74,7 @@ pub(super) fn evaluate(case: &Case<'_>, world: &World, extent: Extent) -> Judgem
         manifest: Arc::new(default::stored(manifest, owner, raw.at("spec/seedName").is_set())),
         old,
         raised: up_to_refusal(out.raised),
-        reads: reads.into_inner(),
-        users: users.into_inner(),
-        until: until.into_inner(),
+        noted,
     }
 }
 

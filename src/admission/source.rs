@@ -53,6 +53,7 @@ impl Source {
 
 /// Gardener's admission plugins that refuse objects, in the order in which it asks them.
 const PLUGINS: &[&str] = &[
+    "NamespaceLifecycle",
     "ResourceReferenceManager",
     "ExtensionValidator",
     "ShootTolerationRestriction",
@@ -71,6 +72,7 @@ const PLUGINS: &[&str] = &[
     "CustomVerbAuthorizer",
     "ManagedSeed",
     "ManagedSeedShoot",
+    "ResourceQuota",
 ];
 
 /// How much of admission an object goes through: each step includes those before it.

@@ -14,7 +14,7 @@ rules! {
     "SEED-DELETE-UNCONFIRMED", "a seed is gone from Git without confirmation", Any, quiet;
     /// A project that was accepted is gone from Git without having said that it may be deleted (V-372).
     "PROJECT-DELETE-UNCONFIRMED", "a project is gone from Git without confirmation", Any, quiet;
-    /// An object is gone from Git while others still refer to it (V-371, V-376). It stays as it was accepted.
+    /// An object is gone from Git while others still refer to it (V-366, V-371, V-376). It stays as it was accepted.
     "DELETE-IN-USE", "an object is gone from Git while it is used", Any, quiet;
     /// A document has no readable identity: it could be any object, so nothing is deleted while it is there.
     "DELETE-FROZEN", "nothing is deleted while a document cannot be identified", Any, quiet;

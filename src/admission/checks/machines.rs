@@ -1,8 +1,10 @@
 //! Regions, zones, machine types, images and volumes: what a pool asks for is what the cloud profile offers.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use super::prelude::*;
+use crate::admission::capable::{defined, texts};
 use crate::landscape::nearest::closest;
 use crate::admission::offer::Class;
 
@@ -16,8 +18,13 @@ rules! {
     /// Checked when the type, the architecture or the zones of a pool change: a type that is withdrawn later does not hold
     /// those who use it.
     "SHOOT-MACHINE-NOT-OFFERED", "the machine type is not on offer", Shoot, types as Plugin("ShootValidator");
-    /// The machine image and its version are offered for the pool's architecture and have not expired (V-341, V-358).
+    /// The machine image and its version are offered for the pool's architecture and have not expired, and go with
+    /// the version of the pool's kubelet (V-341, V-344, V-358).
     "SHOOT-IMAGE-NOT-OFFERED", "the machine image is not on offer", Shoot, images as Plugin("ShootValidator");
+    /// A flavor of the machine image has what the machine type can do (V-342).
+    ///
+    /// Each capability that the profile defines must have a value in common; what names no values has all of them.
+    "SHOOT-MACHINE-CAPABILITY", "no flavor of the image goes with the machine type", Shoot, capable as Plugin("ShootValidator");
     /// The container runtimes of a pool are offered by its machine image (V-343).
     "SHOOT-RUNTIME-NOT-OFFERED", "a container runtime is not on offer", Shoot, runtimes as Plugin("ShootValidator");
     /// The volume type is offered, usable and available in every zone of the pool, and the volume is large enough (V-345, V-346).
@@ -226,6 +233,38 @@ fn constraint(cx: &Cx<'_>, out: &mut Out, pool: &Node<'_>, image: &Node<'_>, nod
         && !range.matches(&kubelet)
     {
         out.invalid(node, format!("the image needs a kubelet `{}`, the pool has `{kubelet}`", asked.str()));
+    }
+}
+
+/// Whether a machine type and a flavor have a value in common for each capability.
+fn goes_with(defined: &BTreeMap<&str, Vec<&str>>, machine: &Node<'_>, flavor: &Node<'_>) -> bool {
+    defined.iter().all(|(name, known)| {
+        let (mine, theirs) = (texts(&machine.get(name)), texts(&flavor.get(name)));
+        let has = |own: &[&str], value: &str| own.is_empty() || own.contains(&value);
+        known.iter().any(|value| has(&mine, value) && has(&theirs, value))
+    })
+}
+
+fn capable(cx: &Cx<'_>, out: &mut Out) {
+    let Some(offered) = offered(cx) else { return };
+    let defined = defined(&offered.spec);
+    for (pool, old) in pools(cx).into_iter().filter(|_| !defined.is_empty()) {
+        let wrong = type_wrong(&offered, &pool, old.as_ref()).is_some() || image_wrong(cx, &offered, &pool, old.as_ref()).is_some();
+        if wrong || !changed(&pool, old.as_ref(), &["machine/type", "machine/image"]) {
+            continue;
+        }
+        let (name, version) = (pool.at("machine/image/name"), pool.at("machine/image/version"));
+        let Some(machine) = offer::entry(&offered.spec.get("machineTypes"), pool.at("machine/type").str()) else { continue };
+        let Some(image) = offer::entry(&offered.spec.get("machineImages"), name.str()) else { continue };
+        let Some(entry) = image.get("versions").items().into_iter().find(|v| v.get("version").same(&version)) else { continue };
+        let (flavors, own) = (entry.get("capabilityFlavors").items(), machine.get("capabilities"));
+        if !flavors.is_empty() && !flavors.iter().any(|flavor| goes_with(&defined, &own, flavor)) {
+            let text = format!("no flavor of machine image {} {} goes with machine type {}", name.shown(), version.shown(), machine.get("name").shown());
+            out.invalid(&pool.at("machine/image"), text)
+                .beside(&offered.owner, &entry, "the flavors")
+                .beside(&offered.owner, &machine, "what the machine type can do")
+                .help("choose another machine type or another image");
+        }
     }
 }
 

@@ -128,9 +128,7 @@ fn seed(cx: &Cx<'_>, out: &mut Out) {
         old: before.as_deref().map(Node::root),
         now: cx.now,
         world: cx.world,
-        reads: cx.reads,
-        users: cx.users,
-        until: cx.until,
+        noted: cx.noted,
     };
     let found = judge::statically(&inner);
     out.raised.extend(found.into_iter().filter(|raised| !in_template(raised)).map(|raised| moved(raised, &cx.new.at(SEED))));

@@ -10,6 +10,10 @@ rules! {
     "SHOOT-DNS-DEFAULT", "a domain below a default domain is not the shoot's", Shoot, scheme as Plugin("ShootDNS");
     /// Below a default domain the landscape manages DNS; the shoot has no primary provider of its own (V-359).
     "SHOOT-DNS-DEFAULT-PROVIDER", "a primary provider for a default domain", Shoot, provider as Plugin("ShootDNS");
+    /// No two shoots have the same domain, and none has one below another's (V-350).
+    ///
+    /// Whoever has a domain keeps it: only new and changed domains are compared. Of two new shoots neither gets it.
+    "SHOOT-DNS-TAKEN", "the domain is another shoot's", Shoot, taken as Plugin("ShootValidator");
 }
 
 /// The default domain below which the shoot's domain is.
@@ -44,5 +48,20 @@ fn provider(cx: &Cx<'_>, out: &mut Out) {
                 .help("remove the provider");
             return;
         }
+    }
+}
+
+fn taken(cx: &Cx<'_>, out: &mut Out) {
+    let node = cx.new.at("spec/dns/domain");
+    if node.is_empty() || node.same(&cx.before("spec/dns/domain")) {
+        return;
+    }
+    let Some((other, theirs)) = cx.claimed(node.str()) else { return };
+    let help = "choose a domain that is neither another shoot's, nor below or above one";
+    if theirs == node.str() {
+        out.duplicate(&node, format!("{other} has the domain {} already", node.shown())).help(help);
+    } else {
+        let way = if theirs.len() < node.str().len() { "below" } else { "above" };
+        out.forbidden(&node, format!("the domain {} is {way} `{theirs}`, which {other} has", node.shown())).help(help);
     }
 }

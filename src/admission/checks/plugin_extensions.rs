@@ -71,6 +71,6 @@ fn known(cx: &Cx<'_>, out: &mut Out) {
 }
 
 /// The types of a kind that somebody is responsible for.
-fn types(registered: &Node<'_>, kind: &str) -> String {
+pub(super) fn types(registered: &Node<'_>, kind: &str) -> String {
     listed(registered.entries().iter().filter_map(|(key, _)| key.strip_prefix(kind)?.strip_prefix('/')))
 }

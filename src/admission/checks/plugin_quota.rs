@@ -11,6 +11,11 @@ rules! {
     /// Counted is what their pools may become: the largest number of machines, with their processors, memory and volumes, and a
     /// load balancer for each shoot, and for each ingress controller. It is looked at when a shoot is new or grows.
     "SHOOT-QUOTA", "a quota is exceeded", Shoot, within as Plugin("ShootQuotaValidator");
+    /// A shoot lives no longer than its quotas allow, counted from when it is asked to live longer (V-362).
+    ///
+    /// The annotation `shoot.gardener.cloud/expiration-timestamp` says until when. Each time, it can be moved by as many days as the
+    /// strictest quota has in `clusterLifetimeDays`. What a new shoot says is not looked at.
+    "SHOOT-LIFETIME", "the shoot would live too long", Shoot, lifetime as Plugin("ShootQuotaValidator");
 }
 
 const MEASURES: [&str; 6] = ["cpu", "gpu", "memory", "storage.standard", "storage.premium", "loadbalancer"];
@@ -146,5 +151,27 @@ fn within(cx: &Cx<'_>, out: &mut Out) {
         for (measure, _) in &exceeded {
             raised.beside(&owner, &limits.get(measure), "the limit");
         }
+    }
+}
+
+const EXPIRES: &str = "shoot.gardener.cloud/expiration-timestamp";
+
+fn lifetime(cx: &Cx<'_>, out: &mut Out) {
+    let node = cx.new.at("metadata/annotations").get(EXPIRES);
+    if cx.is_new() || !node.is_set() || node.same(&cx.before("metadata/annotations").get(EXPIRES)) {
+        return;
+    }
+    let days = |owner: Owner| Some((cx.object(&owner).manifest().map(Node::root)?.at("spec/clusterLifetimeDays"), owner));
+    let quotas = bound_quotas(cx, &cx.new, &cx.owner.project).into_iter().filter_map(days);
+    let strictest = quotas.filter_map(|(days, owner)| Some((days.int()?, days, owner))).min_by_key(|(most, ..)| *most);
+    let Some((most, days, owner)) = strictest else { return };
+    let Some(wanted) = offer::moment(node.str()) else {
+        out.refused(&node, format!("{} is no moment", node.shown())).help("for example `2030-01-31T12:00:00Z`");
+        return;
+    };
+    if !cx.is_past(wanted.saturating_sub(most.saturating_mul(86_400))) {
+        out.refused(&node, format!("the shoot would live until {}, and {owner} allows {most} days from now", node.shown()))
+            .help(format!("at most {most} days ahead; it can be moved again later"))
+            .beside(&owner, &days, "the limit");
     }
 }

@@ -18,6 +18,8 @@ rules! {
     "PROJECT-TOLERATION", "a default toleration is not on the whitelist", Project, whitelist;
     /// Deletion by two persons is a matter of shoots (V-297).
     "PROJECT-APPROVAL", "dual approval cannot be understood", Project, approval;
+    /// A namespace is of one project (V-371).
+    "PROJECT-NAMESPACE-TAKEN", "the namespace is another project's", Project, taken as Plugin("ResourceReferenceManager");
 }
 
 /// Namespaces that Gardener has for itself.
@@ -123,5 +125,21 @@ fn approval(cx: &Cx<'_>, out: &mut Out) {
             seen.push(node.str());
         }
         shared::selector(out, &entry.get("selector"));
+    }
+}
+
+fn taken(cx: &Cx<'_>, out: &mut Out) {
+    let node = cx.written.at("spec/namespace");
+    let name = node.str();
+    // A project's own namespace cannot be another's unless that one says so, and is looked at for it.
+    if name.is_empty() || name == crate::observed::project_namespace(&cx.owner.name) || node.same(&cx.before("spec/namespace")) {
+        return;
+    }
+    let theirs = |owner: &Owner, manifest| {
+        let written = Node::root(manifest).at("spec/namespace");
+        written.text().map_or_else(|| crate::observed::project_namespace(&owner.name) == name, |written| written == name)
+    };
+    if let Some((other, _)) = cx.others(Kind::Project).find(|(owner, manifest)| theirs(owner, *manifest)) {
+        out.refused(&node, format!("the namespace {} is of {other}", node.shown())).help(format!("for example `garden-{}`", cx.owner.name));
     }
 }

@@ -4,7 +4,7 @@ use super::plugin_references::absent;
 use super::prelude::*;
 
 rules! {
-    /// A shoot names a cloud profile, by `spec.cloudProfile` (V-004, V-005, V-006, V-369).
+    /// A shoot names a cloud profile, by `spec.cloudProfile` (V-004, V-005, V-006, V-357, V-369).
     "SHOOT-PROFILE", "the cloud profile cannot be used", Shoot, profile, super::plugin_references::profile_exists as Mutation("ShootMutator");
     /// The provider type is the cloud profile's (V-008, V-338).
     "SHOOT-PROVIDER", "the provider type is missing or does not match", Shoot, provider, super::plugin_shoot::provider_matches as Plugin("ShootValidator");

@@ -14,6 +14,10 @@ rules! {
     "REGISTRATION-DEPLOYMENT", "the deployment of a registration is not usable", ControllerRegistration, deployment;
     /// Whether an extension is responsible for a kind and type does not change, nor anything while it is being deleted (V-312).
     "REGISTRATION-CHANGED", "a registration cannot change like this", ControllerRegistration, changed;
+    /// For each kind and type one registration is responsible (V-377).
+    ///
+    /// Whoever is responsible stays so: only what is new in a registration is compared. Of two new ones neither is accepted.
+    "REGISTRATION-TAKEN", "another registration is responsible", ControllerRegistration, taken as Plugin("ControllerRegistrationResources");
 }
 
 const KINDS: [&str; 12] = [
@@ -149,6 +153,29 @@ fn changed(cx: &Cx<'_>, out: &mut Out) {
         if let Some(old) = old.filter(|old| !old.same(&new)) {
             out.invalid(&new, format!("`primary` cannot change from {} to {}", old.shown(), new.shown()))
                 .help("make a new registration");
+        }
+    }
+}
+
+/// What a registration is responsible for: kind, type, and where it says so.
+fn primary<'a>(registration: &Node<'a>) -> Vec<(&'a str, &'a str, Node<'a>)> {
+    let all = registration.at("spec/resources").items().into_iter().filter(|r| r.get("primary").flag() != Some(false));
+    all.map(|r| (r.get("kind").str(), r.get("type").str(), r)).filter(|(kind, name, _)| !kind.is_empty() && !name.is_empty()).collect()
+}
+
+fn taken(cx: &Cx<'_>, out: &mut Out) {
+    let before = cx.old.as_ref().map(primary).unwrap_or_default();
+    let mut new = primary(&cx.new);
+    new.retain(|(kind, name, _)| !before.iter().any(|(k, n, _)| k == kind && n == name));
+    if new.is_empty() {
+        return;
+    }
+    for (owner, manifest) in cx.others(Kind::ControllerRegistration) {
+        for (kind, name, _) in primary(&Node::root(manifest)) {
+            if let Some((.., node)) = new.iter().find(|(k, n, _)| *k == kind && *n == name) {
+                out.refused(node, format!("{owner} is responsible for {kind} of type `{name}`"))
+                    .help("set `primary: false`, or remove it from one of the two");
+            }
         }
     }
 }
