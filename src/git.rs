@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::snapshot::{Changes, RepoPath, Revision, Snapshot};
 
+mod budget;
 mod commit;
 mod error;
 mod location;
@@ -22,6 +23,7 @@ mod watch;
 
 pub use commit::Message;
 pub use error::GitError;
+pub use budget::Budget;
 pub use location::Location;
 pub use read::{Commit, Version};
 pub use remote::Credentials;
@@ -55,9 +57,14 @@ pub struct Repo {
 impl Repo {
     /// Opens a local repository, or prepares the mirror of a remote one below `cache` without contacting it yet.
     pub async fn open(location: Location, cache: &Path, credentials: Credentials) -> Result<Self, GitError> {
+        Self::open_within(location, cache, credentials, Budget::default()).await
+    }
+
+    /// The same, taking no more than a budget allows.
+    pub async fn open_within(location: Location, cache: &Path, credentials: Credentials, budget: Budget) -> Result<Self, GitError> {
         let cache: PathBuf = cache.to_owned();
         let place = location.clone();
-        let thread = thread::Thread::start(move || remote::open(&place, &cache, &credentials)).await?;
+        let thread = thread::Thread::start(move || remote::open(&place, &cache, &credentials), budget).await?;
         Ok(Self { thread: Arc::new(thread), location: Arc::new(location) })
     }
 

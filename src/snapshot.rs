@@ -70,6 +70,9 @@ impl fmt::Display for RepoPath {
     }
 }
 
+/// Files with more bytes are not read.
+pub const MAX_FILE_BYTES: usize = 2 << 20;
+
 /// What is known about who signed a commit.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -92,6 +95,8 @@ pub enum EntryKind {
     Symlink,
     /// A submodule: a finding in a claimed path.
     Submodule,
+    /// A file that is too large to be read: a finding in a claimed path.
+    TooLarge,
 }
 
 /// One file's bytes and identity.
@@ -101,7 +106,7 @@ pub struct Blob {
     pub id: BlobId,
     /// What the tree says this is.
     pub kind: EntryKind,
-    /// The bytes, not yet known to be UTF-8. Empty for links and submodules.
+    /// The bytes, not yet known to be UTF-8. Empty for everything but files.
     pub bytes: Arc<[u8]>,
 }
 

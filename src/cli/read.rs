@@ -20,7 +20,7 @@ use crate::landscape::{self, FileMemo, Kind, Landscape, Owner};
 use crate::library::Library;
 use crate::pipeline;
 use crate::print::Checked;
-use crate::snapshot::{Blob, BlobId, EntryKind, RepoPath, Revision, Snapshot, Verdict};
+use crate::snapshot::{Blob, BlobId, EntryKind, MAX_FILE_BYTES, RepoPath, Revision, Snapshot, Verdict};
 
 /// The word for files on disk where a revision is expected.
 pub(super) const WORKTREE: &str = "WORKTREE";
@@ -29,8 +29,6 @@ pub(super) const WORKTREE: &str = "WORKTREE";
 const MARK: &str = "landscape.yaml";
 /// Folders of a landscape that are read; nothing else in a work tree is looked at.
 const CLAIMED: &[&str] = &["cloudprofiles", "extensions", "operations", "policies", "projects", "schemas", "seeds", "templates"];
-/// As in commits, a longer file is cut; the reader of documents refuses far smaller ones, with a place.
-const MAX_FILE_BYTES: usize = 16 << 20;
 
 /// The files of a landscape and how to speak of them.
 pub(super) struct Source {
@@ -370,14 +368,16 @@ fn collect(path: &Path, name: String, files: &mut BTreeMap<RepoPath, Blob>) -> a
         }
         return Ok(());
     }
-    let (kind, mut bytes) = if kind.is_symlink() {
+    let (kind, bytes) = if kind.is_symlink() {
         (EntryKind::Symlink, Vec::new())
     } else if kind.is_file() {
-        (EntryKind::File, std::fs::read(path).with_context(failed)?)
+        match usize::try_from(std::fs::metadata(path).with_context(failed)?.len()) {
+            Ok(size) if size <= MAX_FILE_BYTES => (EntryKind::File, std::fs::read(path).with_context(failed)?),
+            _ => (EntryKind::TooLarge, Vec::new()),
+        }
     } else {
         return Ok(());
     };
-    bytes.truncate(MAX_FILE_BYTES);
     let id = BlobId(Arc::from(digest::of_bytes(&bytes).as_str()));
     files.insert(name.into(), Blob { id, kind, bytes: Arc::from(bytes) });
     Ok(())

@@ -86,7 +86,15 @@ pub enum GitError {
         /// The commit.
         revision: String,
         /// What was exceeded.
-        limit: &'static str,
+        limit: String,
+    },
+    /// A fetch would bring more than any landscape.
+    #[error("{url} sends more than {limit} bytes at once; nothing of it is kept")]
+    PackTooLarge {
+        /// The remote.
+        url: String,
+        /// The most bytes that are taken.
+        limit: usize,
     },
     /// Objects could not be read.
     #[error("failed to read {what}: {}", source.message())]
@@ -147,6 +155,7 @@ impl GitError {
             | Self::Missing(_)
             | Self::RootMissing { .. }
             | Self::TooLarge { .. }
+            | Self::PackTooLarge { .. }
             | Self::Read { .. }
             | Self::Write { .. }
             | Self::Path(_) => ErrorClass::Permanent,

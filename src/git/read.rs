@@ -6,16 +6,10 @@ use std::sync::Arc;
 use git2::{Delta, ErrorCode, ObjectType, Oid, Sort};
 
 use super::RECONCILED_TRAILER;
+use super::budget::Budget;
 use super::error::GitError;
 use super::thread::Worker;
 use crate::snapshot::{Blob, BlobId, EntryKind, RepoPath, Revision, Snapshot, Verdict};
-
-/// More files than this is a mistake or an attack (a tree may name one subtree many times), never a landscape.
-const MAX_FILES: usize = 250_000;
-/// Bytes of all files of a snapshot.
-const MAX_BYTES: usize = 1 << 30;
-/// A file longer than this is cut here; the reader of documents refuses far smaller ones, with a place.
-const MAX_FILE_BYTES: usize = 16 << 20;
 
 /// One commit of a history.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +98,7 @@ fn root_tree<'r>(worker: &'r Worker, at: &Revision, root: &str) -> Result<git2::
 pub(super) fn snapshot(worker: &mut Worker, at: &Revision, root: &str) -> Result<Snapshot, GitError> {
     let before = worker.blobs.remove(root).unwrap_or_default();
     let mut used: HashMap<Oid, Arc<[u8]>> = HashMap::with_capacity(before.len());
-    let result = read_files(worker, at, root, &before, &mut used);
+    let result = read_files(worker, worker.budget, at, root, &before, &mut used);
     worker.blobs.insert(root.to_owned(), if result.is_ok() { used } else { before });
     let files = result?;
     let commit = find_commit(worker, at)?;
@@ -120,13 +114,15 @@ pub(super) fn snapshot(worker: &mut Worker, at: &Revision, root: &str) -> Result
 
 fn read_files(
     worker: &Worker,
+    budget: Budget,
     at: &Revision,
     root: &str,
     before: &HashMap<Oid, Arc<[u8]>>,
     used: &mut HashMap<Oid, Arc<[u8]>>,
 ) -> Result<BTreeMap<RepoPath, Blob>, GitError> {
-    let too_large = |limit| GitError::TooLarge { revision: at.short().to_owned(), limit };
+    let too_large = |limit: String| Err(GitError::TooLarge { revision: at.short().to_owned(), limit });
     let empty: Arc<[u8]> = Arc::from(Vec::new());
+    let objects = worker.repository.odb().map_err(GitError::read("the objects"))?;
     let mut files = BTreeMap::new();
     let mut bytes_read = 0_usize;
     let mut seen = 0_usize;
@@ -135,11 +131,17 @@ fn read_files(
     while let Some((prefix, tree)) = stack.pop() {
         for entry in &tree {
             seen += 1;
-            if seen > MAX_FILES {
-                return Err(too_large("250,000 entries"));
+            if seen > budget.entries {
+                return too_large(format!("{} entries", budget.entries));
             }
             let name = String::from_utf8_lossy(entry.name_bytes()).into_owned();
             let path = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
+            if path.len() > budget.path {
+                return too_large(format!("{} bytes of a path", budget.path));
+            }
+            if path.matches('/').count() > budget.depth {
+                return too_large(format!("{} folders inside each other", budget.depth));
+            }
             let id = entry.id();
             let (kind, bytes) = match entry.kind() {
                 Some(ObjectType::Tree) => {
@@ -149,26 +151,34 @@ fn read_files(
                 }
                 Some(ObjectType::Commit) => (EntryKind::Submodule, Arc::clone(&empty)),
                 _ if entry.filemode() == i32::from(git2::FileMode::Link) => (EntryKind::Symlink, Arc::clone(&empty)),
-                _ => {
-                    let bytes = if let Some(known) = used.get(&id).or_else(|| before.get(&id)) {
-                        Arc::clone(known)
-                    } else {
+                _ => match used.get(&id).or_else(|| before.get(&id)).map(Arc::clone) {
+                    Some(known) => {
+                        used.insert(id, Arc::clone(&known));
+                        (EntryKind::File, known)
+                    }
+                    // The size is known before anything is unpacked.
+                    None if size(&objects, id, &path)? > budget.file => (EntryKind::TooLarge, Arc::clone(&empty)),
+                    None => {
                         let blob = worker.repository.find_blob(id).map_err(GitError::read(format!("file `{path}`")))?;
-                        let content = blob.content();
-                        Arc::from(&content[..content.len().min(MAX_FILE_BYTES)])
-                    };
-                    used.insert(id, Arc::clone(&bytes));
-                    (EntryKind::File, bytes)
-                }
+                        let bytes: Arc<[u8]> = Arc::from(blob.content());
+                        used.insert(id, Arc::clone(&bytes));
+                        (EntryKind::File, bytes)
+                    }
+                },
             };
             bytes_read += bytes.len();
-            if bytes_read > MAX_BYTES {
-                return Err(too_large("1 GiB of files"));
+            if bytes_read > budget.all {
+                return too_large(format!("{} bytes of files", budget.all));
             }
             files.insert(RepoPath::from(path), Blob { id: BlobId(Arc::from(id.to_string())), kind, bytes });
         }
     }
     Ok(files)
+}
+
+/// The size of an object by its header.
+fn size(objects: &git2::Odb<'_>, id: Oid, path: &str) -> Result<usize, GitError> {
+    objects.read_header(id).map(|(size, _)| size).map_err(GitError::read(format!("file `{path}`")))
 }
 
 fn author(commit: &git2::Commit<'_>) -> String {
@@ -294,7 +304,9 @@ pub(super) fn changed_paths(
 
 pub(super) fn read_tree(worker: &Worker, reference: &str) -> Result<BTreeMap<RepoPath, String>, GitError> {
     let Some(tip) = resolve(worker, reference)? else { return Ok(BTreeMap::new()) };
-    let files = read_files(worker, &tip, "", &HashMap::new(), &mut HashMap::new())?;
+    // Reports are our own, and may be larger than what people write.
+    let budget = Budget { file: 16 << 20, ..worker.budget };
+    let files = read_files(worker, budget, &tip, "", &HashMap::new(), &mut HashMap::new())?;
     let text = |(path, blob): (RepoPath, Blob)| Some((path, String::from_utf8(blob.bytes.to_vec()).ok()?));
     Ok(files.into_iter().filter(|(_, blob)| blob.kind == EntryKind::File).filter_map(text).collect())
 }

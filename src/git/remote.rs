@@ -2,6 +2,7 @@
 //!
 //! Credentials go to the host that the location names and to no other: redirects are not followed, and the callback compares.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -79,14 +80,24 @@ pub(super) fn fetch(worker: &Worker) -> Result<bool, GitError> {
     let before = branches(&worker.repository)?;
     let mut remote = worker.repository.remote_anonymous(&origin.url).map_err(failed)?;
     let mut options = FetchOptions::new();
+    let (most, over) = (worker.budget.pack, Cell::new(false));
+    let mut callbacks = callbacks(&origin, &worker.cancelled);
+    callbacks.transfer_progress(|progress| {
+        over.set(progress.received_bytes() > most);
+        !over.get() && !worker.cancelled.load(Ordering::Relaxed)
+    });
     options
-        .remote_callbacks(callbacks(&origin, &worker.cancelled))
+        .remote_callbacks(callbacks)
         .prune(FetchPrune::On)
         .download_tags(AutotagOption::None)
         .follow_redirects(RemoteRedirect::None)
         .proxy_options(proxy());
-    remote.fetch(&["+refs/heads/*:refs/heads/*"], Some(&mut options), None).map_err(failed)?;
-    drop(remote);
+    let fetched = remote.fetch(&["+refs/heads/*:refs/heads/*"], Some(&mut options), None);
+    drop((options, remote));
+    if over.get() {
+        return Err(GitError::PackTooLarge { url: origin.url.clone(), limit: most });
+    }
+    fetched.map_err(failed)?;
     Ok(branches(&worker.repository)? != before)
 }
 

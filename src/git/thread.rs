@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
+use super::budget::Budget;
 use super::error::GitError;
 use super::remote::Origin;
 
@@ -17,6 +18,8 @@ pub(super) struct Worker {
     pub(super) origin: Option<Origin>,
     /// Contents of blobs that the latest snapshot of each root used.
     pub(super) blobs: HashMap<String, HashMap<git2::Oid, Arc<[u8]>>>,
+    /// How much is read.
+    pub(super) budget: Budget,
     /// Set when the caller gave up; network callbacks look at it.
     pub(super) cancelled: Arc<AtomicBool>,
 }
@@ -35,6 +38,7 @@ struct Running {
 /// The thread, replaced by a fresh one when it hangs. It ends when the last handle is dropped.
 pub(super) struct Thread {
     open: Open,
+    budget: Budget,
     running: Mutex<Running>,
     abandoned: AtomicUsize,
 }
@@ -42,11 +46,12 @@ pub(super) struct Thread {
 impl Thread {
     pub(super) async fn start(
         open: impl Fn() -> Result<(git2::Repository, Option<Origin>), GitError> + Send + Sync + 'static,
+        budget: Budget,
     ) -> Result<Self, GitError> {
         let open: Open = Arc::new(open);
         let opener = Arc::clone(&open);
-        let running = tokio::task::spawn_blocking(move || spawn(&opener)).await.unwrap_or(Err(GitError::Lost))?;
-        Ok(Self { open, running: Mutex::new(running), abandoned: AtomicUsize::new(0) })
+        let running = tokio::task::spawn_blocking(move || spawn(&opener, budget)).await.unwrap_or(Err(GitError::Lost))?;
+        Ok(Self { open, budget, running: Mutex::new(running), abandoned: AtomicUsize::new(0) })
     }
 
     /// Runs a job on the thread and waits for its answer.
@@ -89,16 +94,17 @@ impl Thread {
     async fn replace(&self) -> Result<(), GitError> {
         self.abandoned.fetch_add(1, Ordering::Relaxed);
         let opener = Arc::clone(&self.open);
-        let fresh = tokio::task::spawn_blocking(move || spawn(&opener)).await.unwrap_or(Err(GitError::Lost))?;
+        let budget = self.budget;
+        let fresh = tokio::task::spawn_blocking(move || spawn(&opener, budget)).await.unwrap_or(Err(GitError::Lost))?;
         *self.running.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
     }
 }
 
-fn spawn(open: &Open) -> Result<Running, GitError> {
+fn spawn(open: &Open, budget: Budget) -> Result<Running, GitError> {
     let (repository, origin) = open()?;
     let cancelled = Arc::new(AtomicBool::new(false));
-    let mut worker = Worker { repository, origin, blobs: HashMap::new(), cancelled: Arc::clone(&cancelled) };
+    let mut worker = Worker { repository, origin, blobs: HashMap::new(), budget, cancelled: Arc::clone(&cancelled) };
     let (jobs, inbox) = mpsc::channel::<Job>();
     std::thread::Builder::new()
         .name("git".to_owned())

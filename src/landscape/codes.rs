@@ -60,7 +60,12 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         "LOAD-PATH",
         "a file's name cannot be used",
-        "Control characters, backslashes and names that differ only in case mean different things on different machines.",
+        "Control characters, backslashes, letters beyond ASCII, Git's own names and names that differ only in case mean different things on different machines.",
+    ),
+    (
+        "LOAD-SIZE",
+        "a file or an object is too large",
+        "Files of more than 2 MiB are not read; a Shoot of more than 750 KiB or a Project of more than 300 KiB is refused, as Gardener refuses them. Nothing legitimate is near these.",
     ),
     ("LOAD-TEXT", "a file is not text", "Policies, templates and schemas must be UTF-8."),
     (

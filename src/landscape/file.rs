@@ -163,6 +163,7 @@ fn entry(document: &Arc<Document>, path: &Path) -> Entry {
         return refuse(Content::Unknown, finding);
     };
     let mut findings = placement(document, path, kind, &identity, &owner);
+    findings.extend(size(document, kind, &owner));
     let mut value = value.clone();
     findings.extend(paste::clean(&owner, &mut value, document));
     let object = fields(kind, &owner, value, document, &mut findings);
@@ -206,6 +207,22 @@ pub fn read_object(document: &Arc<Document>) -> (Option<(Owner, Arc<Value>)>, Fi
     let mut findings = Findings::default();
     let object = fields(kind, &owner, value.clone(), document, &mut findings);
     (object.map(|object| (owner, Arc::clone(object.value()))), findings)
+}
+
+/// Whether the object is as small as a server wants it: as JSON, up to 750 KiB of a Shoot, 300 KiB of a Project.
+fn size(document: &Document, kind: Kind, owner: &Owner) -> Findings {
+    let most = match kind {
+        Kind::Shoot => 750 << 10,
+        Kind::Project => 300 << 10,
+        _ => return Findings::default(),
+    };
+    // JSON is at most some times longer than YAML, so most texts need not be written to know.
+    if document.range().len() < most / 4 || document.value().to_string().len() <= most {
+        return Findings::default();
+    }
+    let message = format!("a {kind} of more than {} KiB is refused", most >> 10);
+    let place = document.place(&"/metadata/name".into(), On::Value);
+    Findings(vec![Finding::error(Code::new("LOAD-SIZE"), message).at(place).help("make it smaller: mostly one field is far too long").of(owner)])
 }
 
 /// Whether the object lies where it belongs.

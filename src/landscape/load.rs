@@ -135,7 +135,7 @@ fn settle_duplicates(landscape: &mut Landscape, findings: &mut Findings, seen: B
 /// Why a claimed path cannot be read at all.
 fn unusable<'a>(path: &'a RepoPath, kind: EntryKind, folded: &mut BTreeMap<String, &'a RepoPath>) -> Option<Finding> {
     let text = path.as_str();
-    let shown = RepoPath::from(text.escape_debug().to_string());
+    let shown = RepoPath::from(if text.is_ascii() { text.escape_debug().to_string() } else { text.escape_default().to_string() });
     let error = |code: &'static str, message: String, help: &str| {
         Some(Finding::error(Code::new(code), message).at(Place::file(shown.clone())).help(help))
     };
@@ -146,10 +146,16 @@ fn unusable<'a>(path: &'a RepoPath, kind: EntryKind, folded: &mut BTreeMap<Strin
         EntryKind::Submodule => {
             return error("LOAD-LINK", "a submodule is not followed".to_owned(), "put the files themselves here");
         }
+        EntryKind::TooLarge => {
+            let most = crate::snapshot::MAX_FILE_BYTES >> 20;
+            return error("LOAD-SIZE", format!("the file has more than {most} MiB, and was not read"), "split it into several files");
+        }
         EntryKind::File => {}
     }
-    let odd = text.chars().any(|c| c.is_control() || c == '\\') || text.split('/').any(|part| matches!(part, "" | "." | ".."));
-    if odd {
+    // What looks the same, or is the same on one machine and not on another: only ASCII has one spelling.
+    let portable = |c: char| c.is_ascii() && !c.is_control() && c != '\\';
+    let reserved = |part: &str| matches!(part, "" | "." | "..") || ["git", "git~1"].iter().any(|name| part.trim_start_matches('.').eq_ignore_ascii_case(name) && part != "git");
+    if !text.chars().all(portable) || text.split('/').any(reserved) {
         return error("LOAD-PATH", "the file's name contains characters that are not portable".to_owned(), "rename it");
     }
     if let Some(twin) = folded.insert(text.to_lowercase(), path) {

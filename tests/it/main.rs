@@ -1,6 +1,7 @@
 //! Integration tests: one binary, one module per topic.
 
 mod admission;
+mod adversarial;
 mod apply;
 mod broken;
 mod cli;
