@@ -21,9 +21,9 @@ mod remote;
 mod thread;
 mod watch;
 
+pub use budget::Budget;
 pub use commit::Message;
 pub use error::GitError;
-pub use budget::Budget;
 pub use location::Location;
 pub use read::{Commit, Version};
 pub use remote::Credentials;
@@ -61,7 +61,12 @@ impl Repo {
     }
 
     /// The same, taking no more than a budget allows.
-    pub async fn open_within(location: Location, cache: &Path, credentials: Credentials, budget: Budget) -> Result<Self, GitError> {
+    pub async fn open_within(
+        location: Location,
+        cache: &Path,
+        credentials: Credentials,
+        budget: Budget,
+    ) -> Result<Self, GitError> {
         let cache: PathBuf = cache.to_owned();
         let place = location.clone();
         let thread = thread::Thread::start(move || remote::open(&place, &cache, &credentials), budget).await?;

@@ -244,7 +244,7 @@ impl<'a> Cx<'a> {
     }
 
     /// What was accepted at a path, or an absent place.
-    pub(crate) fn before(&self, path: &str) -> Node<'a> {
+    pub(crate) fn before(&self, path: &'a str) -> Node<'a> {
         self.old.as_ref().map_or_else(Node::absent, |old| old.at(path))
     }
 }

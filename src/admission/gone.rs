@@ -114,7 +114,7 @@ fn references(owner: &Owner, manifest: &Value) -> Vec<Owner> {
     if owner.kind.namespaced() {
         out.push(Owner::cluster(Kind::Project, &owner.project));
     }
-    let named = |path: &str| node.at(path).text().filter(|n| !n.is_empty());
+    let named = |path: &'static str| node.at(path).text().filter(|n| !n.is_empty());
     match owner.kind {
         Kind::Shoot => {
             out.extend(offer::profile_of(&node, &owner.project));

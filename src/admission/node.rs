@@ -1,5 +1,8 @@
-//! A cursor into a manifest: a value together with the pointer that leads to it, so that whoever dislikes the value can name
-//! its place. Knows JSON and pointers, no kinds.
+//! A cursor into a manifest: a value, and the way to it for whoever dislikes the value and must name its place. Moving costs
+//! nothing that a rule with no complaint would have to pay: the way is looked up when it is asked for. Knows JSON and pointers,
+//! no kinds.
+
+use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
@@ -8,69 +11,112 @@ use crate::finding::Pointer;
 /// A place in a manifest and what stands there, if anything does. `null` counts as absent.
 #[derive(Debug, Clone)]
 pub(crate) struct Node<'a> {
-    value: Option<&'a Value>,
-    pointer: Pointer,
+    /// The manifest; none for a place in no manifest at all.
+    root: Option<&'a Value>,
+    /// What stands here, or the nearest above that is there.
+    near: Option<&'a Value>,
+    /// The rest of the way from there.
+    rest: Rest<'a>,
+}
+
+/// What leads from a value to a place below it where nothing stands.
+#[derive(Debug, Clone)]
+enum Rest<'a> {
+    /// Nothing: the value stands at the place itself.
+    Here,
+    One(Step<'a>),
+    More(Rc<(Rest<'a>, Step<'a>)>),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Step<'a> {
+    Key(&'a str),
+    /// Several keys that need no escaping, with slashes between them.
+    Path(&'a str),
+    Index(usize),
 }
 
 impl<'a> Node<'a> {
     /// The whole manifest.
     pub(crate) fn root(value: &'a Value) -> Self {
-        Self { value: Some(value).filter(|v| !v.is_null()), pointer: Pointer::root() }
+        let root = present(value);
+        Self { root, near: root, rest: Rest::Here }
     }
 
     /// A place in no manifest at all: everything below it is absent.
     pub(crate) fn absent() -> Self {
-        Self { value: None, pointer: Pointer::root() }
+        Self { root: None, near: None, rest: Rest::Here }
+    }
+
+    fn found(&self, value: &'a Value) -> Self {
+        Self { root: self.root, near: Some(value), rest: Rest::Here }
+    }
+
+    fn missing(&self, step: Step<'a>) -> Self {
+        let rest = match &self.rest {
+            Rest::Here => Rest::One(step),
+            rest => Rest::More(Rc::new((rest.clone(), step))),
+        };
+        Self { root: self.root, near: self.near, rest }
     }
 
     /// The entry of a map.
-    pub(crate) fn get(&self, key: &str) -> Self {
-        let value = self.value.and_then(|v| v.get(key)).filter(|v| !v.is_null());
-        Self { value, pointer: self.pointer.key(key) }
+    pub(crate) fn get(&self, key: &'a str) -> Self {
+        match self.value().and_then(|v| v.get(key)).and_then(present) {
+            Some(value) => self.found(value),
+            None => self.missing(Step::Key(key)),
+        }
     }
 
     /// The entry reached by several keys, written `spec/kubernetes/version`.
-    pub(crate) fn at(&self, path: &str) -> Self {
-        // The keys are fixed ones of our own and need no escaping, so the pointer is made at once.
-        let step = |value: Option<&'a Value>, key: &str| value.and_then(|v| v.get(key)).filter(|v| !v.is_null());
-        let value = path.split('/').fold(self.value, step);
-        let mut pointer = String::with_capacity(self.pointer.0.len() + 1 + path.len());
-        pointer.push_str(&self.pointer.0);
-        pointer.push('/');
-        pointer.push_str(path);
-        Self { value, pointer: Pointer(pointer) }
+    pub(crate) fn at(&self, path: &'a str) -> Self {
+        let Some(mut value) = self.value() else { return self.missing(Step::Path(path)) };
+        let mut rest = path;
+        loop {
+            let (key, more) = rest.split_once('/').map_or((rest, None), |(key, more)| (key, Some(more)));
+            let Some(next) = value.get(key).and_then(present) else {
+                return Self { root: self.root, near: Some(value), rest: Rest::One(Step::Path(rest)) };
+            };
+            value = next;
+            match more {
+                Some(more) => rest = more,
+                None => return self.found(value),
+            }
+        }
     }
 
     /// The items of a list; none if this is no list. One that is `null` says nothing.
     pub(crate) fn items(&self) -> Vec<Self> {
-        let list = self.value.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        let item =
-            |(i, value): (usize, &'a Value)| Self { value: Some(value).filter(|v| !v.is_null()), pointer: self.pointer.index(i) };
+        let list = self.value().and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let item = |(i, value): (usize, &'a Value)| match present(value) {
+            Some(value) => self.found(value),
+            None => self.missing(Step::Index(i)),
+        };
         list.iter().enumerate().map(item).collect()
     }
 
     /// The entries of a map in key order; none if this is no map.
     pub(crate) fn entries(&self) -> Vec<(&'a str, Self)> {
         let Some(map) = self.map() else { return Vec::new() };
-        map.iter()
-            .filter(|(_, v)| !v.is_null())
-            .map(|(k, v)| (k.as_str(), Self { value: Some(v), pointer: self.pointer.key(k) }))
-            .collect()
+        map.iter().filter_map(|(k, v)| Some((k.as_str(), self.found(present(v)?)))).collect()
     }
 
     /// The map that stands here.
     pub(crate) fn map(&self) -> Option<&'a Map<String, Value>> {
-        self.value.and_then(Value::as_object)
+        self.value().and_then(Value::as_object)
     }
 
     /// The value that stands here.
     pub(crate) fn value(&self) -> Option<&'a Value> {
-        self.value
+        match self.rest {
+            Rest::Here => self.near,
+            Rest::One(_) | Rest::More(_) => None,
+        }
     }
 
     /// The text that stands here.
     pub(crate) fn text(&self) -> Option<&'a str> {
-        self.value.and_then(Value::as_str)
+        self.value().and_then(Value::as_str)
     }
 
     /// The text that stands here, or an empty one.
@@ -80,22 +126,22 @@ impl<'a> Node<'a> {
 
     /// The integer that stands here.
     pub(crate) fn int(&self) -> Option<i64> {
-        self.value.and_then(Value::as_i64)
+        self.value().and_then(Value::as_i64)
     }
 
     /// The truth value that stands here.
     pub(crate) fn flag(&self) -> Option<bool> {
-        self.value.and_then(Value::as_bool)
+        self.value().and_then(Value::as_bool)
     }
 
     /// Whether anything stands here.
     pub(crate) fn is_set(&self) -> bool {
-        self.value.is_some()
+        self.value().is_some()
     }
 
     /// Whether nothing stands here, or an empty text, list or map.
     pub(crate) fn is_empty(&self) -> bool {
-        match self.value {
+        match self.value() {
             None => true,
             Some(Value::String(s)) => s.is_empty(),
             Some(Value::Array(a)) => a.is_empty(),
@@ -106,26 +152,79 @@ impl<'a> Node<'a> {
 
     /// Whether both say the same, or both nothing.
     pub(crate) fn same(&self, other: &Node<'_>) -> bool {
-        self.value == other.value
+        self.value() == other.value()
     }
 
-    /// The pointer that leads here.
-    pub(crate) fn pointer(&self) -> &Pointer {
-        &self.pointer
+    /// The pointer that leads here. It is looked for in the whole manifest: for complaints, not for every step.
+    pub(crate) fn pointer(&self) -> Pointer {
+        let mut steps = Vec::new();
+        if let (Some(root), Some(near)) = (self.root, self.near) {
+            way(root, near, &mut steps);
+        }
+        self.rest.push_to(&mut steps);
+        steps.iter().fold(Pointer::root(), Step::follow)
     }
 
     /// The way Kubernetes spells this place.
     pub(crate) fn field(&self) -> String {
-        self.pointer.field()
+        self.pointer().field()
     }
 
     /// What stands here, the way a message quotes it.
     pub(crate) fn shown(&self) -> String {
-        match self.value {
+        match self.value() {
             None => "nothing".to_owned(),
             Some(Value::String(s)) => format!("`{s}`"),
             Some(v) => format!("`{v}`"),
         }
+    }
+}
+
+impl<'a> Rest<'a> {
+    fn push_to(&self, steps: &mut Vec<Step<'a>>) {
+        match self {
+            Self::Here => {}
+            Self::One(step) => steps.push(*step),
+            Self::More(more) => {
+                more.0.push_to(steps);
+                steps.push(more.1);
+            }
+        }
+    }
+}
+
+impl Step<'_> {
+    fn follow(from: Pointer, step: &Self) -> Pointer {
+        match step {
+            Self::Key(key) => from.key(key),
+            Self::Path(path) => path.split('/').fold(from, |from, key| from.key(key)),
+            Self::Index(index) => from.index(*index),
+        }
+    }
+}
+
+/// What is not `null`.
+fn present(value: &Value) -> Option<&Value> {
+    Some(value).filter(|v| !v.is_null())
+}
+
+/// Finds the steps from a value to one within it: to that very value, not to one like it.
+fn way<'a>(from: &'a Value, to: &Value, steps: &mut Vec<Step<'a>>) -> bool {
+    if std::ptr::eq(from, to) {
+        return true;
+    }
+    let mut through = |step, below| {
+        steps.push(step);
+        let found = way(below, to, steps);
+        if !found {
+            steps.pop();
+        }
+        found
+    };
+    match from {
+        Value::Array(list) => list.iter().enumerate().any(|(i, item)| through(Step::Index(i), item)),
+        Value::Object(map) => map.iter().any(|(key, entry)| through(Step::Key(key), entry)),
+        _ => false,
     }
 }
 

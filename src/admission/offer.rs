@@ -140,7 +140,7 @@ pub(crate) fn profile_of(shoot: &Node<'_>, project: &str) -> Option<Owner> {
 
 /// The binding that a shoot names, and the field that names it.
 pub(crate) fn binding_of(shoot: &Node<'_>, project: &str) -> Option<(Owner, &'static str)> {
-    let named = |path: &str| shoot.at(path).text().filter(|n| !n.is_empty());
+    let named = |path: &'static str| shoot.at(path).text().filter(|n| !n.is_empty());
     if let Some(name) = named("spec/credentialsBindingName") {
         return Some((Owner::project(Kind::CredentialsBinding, project, name), "spec/credentialsBindingName"));
     }

@@ -222,7 +222,12 @@ fn size(document: &Document, kind: Kind, owner: &Owner) -> Findings {
     }
     let message = format!("a {kind} of more than {} KiB is refused", most >> 10);
     let place = document.place(&"/metadata/name".into(), On::Value);
-    Findings(vec![Finding::error(Code::new("LOAD-SIZE"), message).at(place).help("make it smaller: mostly one field is far too long").of(owner)])
+    Findings(vec![
+        Finding::error(Code::new("LOAD-SIZE"), message)
+            .at(place)
+            .help("make it smaller: mostly one field is far too long")
+            .of(owner),
+    ])
 }
 
 /// Whether the object lies where it belongs.

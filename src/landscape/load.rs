@@ -148,13 +148,20 @@ fn unusable<'a>(path: &'a RepoPath, kind: EntryKind, folded: &mut BTreeMap<Strin
         }
         EntryKind::TooLarge => {
             let most = crate::snapshot::MAX_FILE_BYTES >> 20;
-            return error("LOAD-SIZE", format!("the file has more than {most} MiB, and was not read"), "split it into several files");
+            return error(
+                "LOAD-SIZE",
+                format!("the file has more than {most} MiB, and was not read"),
+                "split it into several files",
+            );
         }
         EntryKind::File => {}
     }
     // What looks the same, or is the same on one machine and not on another: only ASCII has one spelling.
     let portable = |c: char| c.is_ascii() && !c.is_control() && c != '\\';
-    let reserved = |part: &str| matches!(part, "" | "." | "..") || ["git", "git~1"].iter().any(|name| part.trim_start_matches('.').eq_ignore_ascii_case(name) && part != "git");
+    let reserved = |part: &str| {
+        matches!(part, "" | "." | "..")
+            || ["git", "git~1"].iter().any(|name| part.trim_start_matches('.').eq_ignore_ascii_case(name) && part != "git")
+    };
     if !text.chars().all(portable) || text.split('/').any(reserved) {
         return error("LOAD-PATH", "the file's name contains characters that are not portable".to_owned(), "rename it");
     }

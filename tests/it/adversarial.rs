@@ -178,10 +178,15 @@ async fn case_5_and_6_files_are_not_unpacked_to_find_that_they_are_too_large() {
     builder.insert("bomb.yaml", file(vec![0; 64 << 20]), 0o100_644).expect("inserts");
     let at = hostile.commit(builder.write().expect("writes"));
     let read = hostile.read(&at, Budget::default()).await.expect("the others can be read");
-    let seen: Vec<(&str, EntryKind, usize)> = read.files.iter().map(|(path, blob)| (path.as_str(), blob.kind, blob.bytes.len())).collect();
+    let seen: Vec<(&str, EntryKind, usize)> =
+        read.files.iter().map(|(path, blob)| (path.as_str(), blob.kind, blob.bytes.len())).collect();
     assert_eq!(
         seen,
-        [("at.yaml", EntryKind::File, MAX_FILE_BYTES), ("bomb.yaml", EntryKind::TooLarge, 0), ("past.yaml", EntryKind::TooLarge, 0)]
+        [
+            ("at.yaml", EntryKind::File, MAX_FILE_BYTES),
+            ("bomb.yaml", EntryKind::TooLarge, 0),
+            ("past.yaml", EntryKind::TooLarge, 0)
+        ]
     );
     let all = MAX_FILE_BYTES;
     assert!(hostile.read(&at, Budget { all, ..Budget::default() }).await.is_ok(), "at the limit");
@@ -208,7 +213,11 @@ async fn case_6_a_pack_that_is_too_large_is_not_kept() {
     let location: Location = format!("file://{}", hostile.path().display()).parse().expect("a location");
     let mirror = |name: &str, pack: usize| {
         let (location, cache) = (location.clone(), hostile.dir.path().join(name));
-        async move { Repo::open_within(location, &cache, Credentials::default(), Budget { pack, ..Budget::default() }).await.expect("opens") }
+        async move {
+            Repo::open_within(location, &cache, Credentials::default(), Budget { pack, ..Budget::default() })
+                .await
+                .expect("opens")
+        }
     };
     let fits = mirror("fits", 16 << 20).await;
     assert!(fits.fetch().await.expect("it is small enough"));
@@ -262,7 +271,11 @@ fn objects_are_no_larger_than_a_server_takes_them() {
         };
         let list = |words: usize, last: usize| {
             let words = (0..words).map(|n| format!("    example.org/{n:04}: {}\n", "x".repeat(1_000))).collect::<String>();
-            format!("{}    example.org/last: {}\n", head.replace("  name: ", "  annotations:\n@  name: ").replace('@', &words), "y".repeat(last))
+            format!(
+                "{}    example.org/last: {}\n",
+                head.replace("  name: ", "  annotations:\n@  name: ").replace('@', &words),
+                "y".repeat(last)
+            )
         };
         let place = |words: usize, last: usize| {
             let text = list(words, last);

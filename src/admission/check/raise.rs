@@ -47,13 +47,13 @@ impl Raised {
 
     /// Names a second place in the same object.
     pub(crate) fn and(&mut self, node: &Node<'_>, note: impl Into<String>) -> &mut Self {
-        self.at.push(At { owner: None, pointer: node.pointer().clone(), on: On::Value, note: note.into() });
+        self.at.push(At { owner: None, pointer: node.pointer(), on: On::Value, note: note.into() });
         self
     }
 
     /// Names a place in another object.
     pub(crate) fn beside(&mut self, owner: &Owner, node: &Node<'_>, note: impl Into<String>) -> &mut Self {
-        self.at.push(At { owner: Some(owner.clone()), pointer: node.pointer().clone(), on: On::Value, note: note.into() });
+        self.at.push(At { owner: Some(owner.clone()), pointer: node.pointer(), on: On::Value, note: note.into() });
         self
     }
 
@@ -117,7 +117,7 @@ impl Out {
         node: &Node<'_>,
         message: impl Into<String>,
     ) -> &mut Raised {
-        let at = At { owner: None, pointer: node.pointer().clone(), on: On::Value, note: String::new() };
+        let at = At { owner: None, pointer: node.pointer(), on: On::Value, note: String::new() };
         self.raised.push(Raised {
             severity,
             code: self.code.clone(),

@@ -16,7 +16,7 @@ rules! {
 /// How much a `ConfigMap` holds.
 const MOST: usize = 1024 * 1024;
 
-fn enabled<'a>(cx: &Cx<'a>, addon: &str) -> Option<Node<'a>> {
+fn enabled<'a>(cx: &Cx<'a>, addon: &'static str) -> Option<Node<'a>> {
     let node = cx.new.at("spec/addons").get(addon);
     node.get("enabled").flag().filter(|on| *on).map(|_| node)
 }

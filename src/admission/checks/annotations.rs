@@ -79,7 +79,7 @@ const CROSSED: &[(&[&str], &[&str])] = &[
 ];
 
 /// What an annotation asks for.
-fn asked<'a>(cx: &Cx<'a>, key: &str) -> (Node<'a>, Vec<&'a str>) {
+fn asked<'a>(cx: &Cx<'a>, key: &'static str) -> (Node<'a>, Vec<&'a str>) {
     let node = cx.new.at("metadata/annotations").get(key);
     let operations = node.text().filter(|text| !text.is_empty()).map(|text| text.split(';').map(str::trim).collect());
     (node, operations.unwrap_or_default())

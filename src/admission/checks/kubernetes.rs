@@ -24,7 +24,7 @@ const GONE: [(&str, u64, &str); 4] = [
 ];
 
 /// A setting of the shoot's Kubernetes, unless nobody looks at it: without a version, or because it needs workers.
-fn setting<'a>(cx: &Cx<'a>, path: &str) -> Option<Node<'a>> {
+fn setting<'a>(cx: &Cx<'a>, path: &'static str) -> Option<Node<'a>> {
     const FOR_NODES: [&str; 5] = ["clusterAutoscaler", "kubeControllerManager", "kubeProxy", "kubeScheduler", "verticalPodAutoscaler"];
     let needs_workers = FOR_NODES.iter().any(|section| path.starts_with(section));
     let kubernetes = cx.new.at("spec/kubernetes");
@@ -77,13 +77,13 @@ const DURATIONS: [(&str, &[&str]); 3] = [
 const A_DAY: f64 = 24.0 * 3600.0;
 
 fn durations(cx: &Cx<'_>, out: &mut Out) {
-    let paths = DURATIONS.iter().flat_map(|(section, fields)| fields.iter().map(move |field| format!("{section}/{field}")));
-    for node in paths.filter_map(|path| setting(cx, &path)) {
+    for (section, field) in DURATIONS.iter().flat_map(|(section, fields)| fields.iter().map(move |field| (*section, *field))) {
+        let Some(node) = setting(cx, section).map(|settings| settings.get(field)) else { continue };
         // What is no duration was refused when the landscape was loaded.
         let Some(time) = seconds(&node) else { continue };
         if time < 0.0 {
             out.invalid(&node, format!("{} is negative", node.shown()));
-        } else if node.pointer().as_str().ends_with("/eventTTL") && time > A_DAY {
+        } else if field == "eventTTL" && time > A_DAY {
             out.invalid(&node, format!("events are kept for {}", node.shown())).help("at most `24h`");
         }
     }

@@ -67,7 +67,7 @@ fn bootstrap(cx: &Cx<'_>, out: &mut Out) {
         out.not_supported(&node, format!("{} is no way to get in", node.shown())).help("use `BootstrapToken`, `ServiceAccount` or `None`");
     }
     let config = cx.new.at(CONFIG);
-    let text = |key: &str| config.get(key).str();
+    let text = |key: &'static str| config.get(key).str();
     let ours = text("kind") == "GardenletConfiguration" && text("apiVersion") == "gardenlet.config.gardener.cloud/v1alpha1";
     if config.is_set() && !ours {
         out.refuse(ErrorType::ConversionError, &config, "the configuration of the agent cannot be read")

@@ -56,7 +56,8 @@ fn known(cx: &Cx<'_>, out: &mut Out) {
     let workerless = cx.new.at("spec/provider/workers").is_empty();
     for extension in cx.new.at("spec/extensions").items() {
         let node = extension.get("type");
-        let entry = registered.get(&format!("Extension/{}", node.str()));
+        let key = format!("Extension/{}", node.str());
+        let entry = registered.get(&key);
         let compatible = entry.get("clusterCompatibility").items();
         if node.is_empty() {
             continue;

@@ -133,7 +133,8 @@ fn known(cx: &Cx<'_>, out: &mut Out) {
     }
     for extension in spec.get("extensions").items() {
         let node = extension.get("type");
-        let entry = registered.get(&format!("Extension/{}", node.str()));
+        let key = format!("Extension/{}", node.str());
+        let entry = registered.get(&key);
         let compatible = entry.get("clusterCompatibility").items();
         if !node.is_empty() && !compatible.iter().any(|kind| kind.str() == "seed") {
             out.refused(&node, format!("no extension of type {} is for seeds", node.shown()))

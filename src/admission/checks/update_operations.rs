@@ -106,7 +106,7 @@ fn encryption(cx: &Cx<'_>, out: &mut Out) {
     }
 }
 
-fn phase<'a>(status: &Node<'a>, what: &str) -> &'a str {
+fn phase<'a>(status: &Node<'a>, what: &'a str) -> &'a str {
     status.at("credentials/rotation").get(what).get("phase").str()
 }
 
