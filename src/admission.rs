@@ -19,6 +19,7 @@ use serde_json::Value;
 use crate::finding::{Code, Finding, Findings, Place, Pointer};
 use crate::landscape::{Distances, Kind, Landscape, Owner};
 
+mod along;
 mod authority;
 mod capable;
 mod check;
@@ -57,7 +58,7 @@ pub const CONFIRMATION: &str = "confirmation.gardener.cloud/deletion";
 
 /// The last accepted manifest of each owner: from the garden, or from admitting another revision.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Accepted(pub BTreeMap<Owner, Arc<Value>>);
+pub struct Accepted(pub Arc<BTreeMap<Owner, Arc<Value>>>);
 
 /// Why an owner is held.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -121,21 +122,21 @@ pub fn admit(
     memory: &mut Memory,
 ) -> (Admitted, Findings) {
     let mut findings = Findings::default();
-    let evaluate::Evaluated { world, verdicts, again, evaluated } = evaluate::all(landscape, accepted, policies, now, memory);
+    let evaluate::Evaluated { world, verdicts, absent, again, evaluated } =
+        evaluate::all(landscape, accepted, policies, now, memory);
     let mut admitted = Admitted {
         landscape: landscape.name.clone(),
         distances: landscape.distances.clone(),
         again,
         evaluated,
+        fresh: verdicts.iter().filter(|(_, verdict)| !verdict.held).map(|(owner, _)| owner.clone()).collect(),
         ..Admitted::default()
     };
-    for (owner, verdict) in &verdicts {
+    for (owner, verdict) in verdicts.iter().filter(|(_, verdict)| !verdict.raised.is_empty()) {
         let said = evaluate::report(landscape, owner, verdict);
         if verdict.held {
             let errors = said.iter().filter(|f| f.severity == crate::finding::Severity::Error).cloned().collect();
             admitted.held.insert(owner.clone(), Held { findings: errors });
-        } else {
-            admitted.fresh.insert(owner.clone());
         }
         findings.extend(said);
     }
@@ -154,7 +155,7 @@ pub fn admit(
         findings.push(places.fold(Finding::warning(code, message), Finding::at).help("mend or remove it"));
         admitted.frozen = Some(why);
     }
-    gone::decide(landscape, accepted, policies, &mut admitted, &mut findings);
+    gone::decide(landscape, accepted, &absent, policies, &mut admitted, &mut findings);
     (admitted, findings)
 }
 

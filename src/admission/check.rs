@@ -115,7 +115,7 @@ impl<'a> Cx<'a> {
     /// Another object, as it is to be acted on.
     pub(crate) fn object(&self, owner: &Owner) -> Seen<'a> {
         let found = self.world.objects.get(owner);
-        self.noted.reads.borrow_mut().insert(owner.clone(), found.cloned());
+        self.noted.reads.borrow_mut().insert(owner.clone());
         match found {
             Some(value) => Seen::Found(value),
             None if self.world.held.contains(owner) => Seen::Held,
@@ -126,7 +126,7 @@ impl<'a> Cx<'a> {
     /// What all registrations together are responsible for; none if the landscape has no registrations.
     pub(crate) fn registered(&self) -> Option<Node<'a>> {
         let found = self.world.registered.as_ref();
-        self.noted.reads.borrow_mut().insert(registered::key(), found.cloned());
+        self.noted.reads.borrow_mut().insert(registered::key());
         found.map(|value| Node::root(value))
     }
 

@@ -1,18 +1,19 @@
 //! The evaluation of owners, kind by kind: who is answered from memory, who is evaluated, and what the next kind sees.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::along::Along;
 use super::check::{Claim, Noted, Out, Raised, Reads, Users, World};
 use super::follows::causes_only;
 use super::judge::{self, Case, once_per_cause};
 use super::node::Node;
 use super::policy::{self, Policies};
 use super::source::Extent;
-use super::{Accepted, offer, place};
+use super::{Accepted, offer, place, registered};
 use crate::digest::Digest;
 use crate::finding::{Code, Findings, Severity};
 use crate::landscape::{Kind, Landscape, Owner};
@@ -22,7 +23,14 @@ use crate::share;
 #[derive(Default)]
 pub struct Memory {
     kept: BTreeMap<Owner, Kept>,
+    /// What others saw of owners without a verdict.
+    stood: BTreeMap<Owner, Seen>,
+    /// What all registrations together were responsible for.
+    registered: Option<Arc<Value>>,
 }
+
+/// What others see of an owner: a manifest to act on, or none because it is held.
+type Seen = Option<Arc<Value>>;
 
 struct Kept {
     written: Arc<Value>,
@@ -31,6 +39,13 @@ struct Kept {
     /// The moment of the evaluation, and the one at which it may become wrong.
     valid: (i64, Option<i64>),
     verdict: Arc<Verdict>,
+}
+
+impl Kept {
+    /// What the rest of the landscape sees of the owner: its manifest, or, if it is held, what was accepted.
+    fn seen(&self) -> Seen {
+        if self.verdict.held { self.accepted.clone() } else { Some(self.verdict.manifest.clone()) }
+    }
 }
 
 /// What was found for one owner.
@@ -50,51 +65,124 @@ pub(super) struct Verdict {
 /// The outcome of a pass.
 pub(super) struct Evaluated {
     pub world: World,
-    pub verdicts: BTreeMap<Owner, Arc<Verdict>>,
+    pub verdicts: Vec<(Owner, Arc<Verdict>)>,
+    /// Owners that were accepted, and of which Git has no usable document.
+    pub absent: Vec<Owner>,
     pub again: Option<i64>,
     pub evaluated: usize,
 }
 
+/// An owner of which Git has a document.
+struct Written<'a> {
+    owner: Owner,
+    value: &'a Arc<Value>,
+    accepted: Option<&'a Arc<Value>>,
+}
+
 /// Evaluates every owner in Git, in the order of kinds: what others depend on comes first.
+///
+/// Everything here is sorted by owners, and so are the maps that are made of it: an owner of which nothing has changed costs a few
+/// comparisons, and no search.
 pub(super) fn all(landscape: &Landscape, accepted: &Accepted, policies: &Policies, now: i64, memory: &mut Memory) -> Evaluated {
-    let mut by_kind: BTreeMap<Kind, Vec<(Owner, Arc<Value>)>> = BTreeMap::new();
-    for (owner, value, _) in landscape.objects() {
-        by_kind.entry(owner.kind).or_default().push((owner, value.clone()));
-    }
-    let mut kept = std::mem::take(&mut memory.kept);
+    let (written, absent) = written(landscape, accepted);
+    let Memory { kept, stood, registered } = std::mem::take(memory);
+    memory.stood = stand_ins(landscape, accepted, &absent);
+    let mut changed = differing(&stood, &memory.stood);
     let mut world = World {
         landscape: landscape.name.clone(),
-        accepted: Arc::new(accepted.0.clone()),
-        asked: asked(landscape, accepted),
+        accepted: accepted.0.clone(),
+        asked: written.iter().filter(|w| w.accepted.is_none()).map(|w| (w.owner.clone(), w.value.clone())).collect(),
         users: users(accepted),
         distances: landscape.distances.clone(),
         ..World::default()
     };
-    let mut out = Evaluated { world: World::default(), verdicts: BTreeMap::new(), again: None, evaluated: 0 };
+    let mut decided: Vec<(Owner, Kept)> = Vec::with_capacity(written.len());
+    let mut evaluated = 0;
+    let (mut written, mut kept, mut stood) = (written.into_iter().peekable(), Along::new(kept), memory.stood.iter().peekable());
     for kind in Kind::ALL {
+        let first = decided.len();
         let mut pending = Vec::new();
-        let mut decided: Vec<(Owner, Kept)> = Vec::new();
-        for (owner, written) in by_kind.remove(kind).unwrap_or_default() {
-            let before = accepted.0.get(&owner);
-            match kept.remove(&owner) {
-                Some(found) if holds(&found, &owner, &written, before, policies, now, &world) => decided.push((owner, found)),
-                _ => pending.push((owner, written, before.cloned())),
+        while let Some(Written { owner, value, accepted }) = written.next_if(|w| w.owner.kind == *kind) {
+            let was = kept.at(&owner, |gone, _| {
+                changed.insert(gone);
+            });
+            match was {
+                Some(was) if holds(&was, &owner, value, accepted, policies, now, &world, &changed) => decided.push((owner, was)),
+                was => pending.push((owner, value, accepted, was.map(|was| was.seen()))),
             }
         }
-        out.evaluated += pending.len();
-        decided.extend(chunked(pending, &world, policies, now));
-        for (owner, found) in decided {
-            remember(&mut world, &owner, &found.verdict, accepted);
-            if let Some(until) = found.verdict.until.filter(|until| *until > now) {
-                out.again = Some(out.again.map_or(until, |again| again.min(until)));
+        kept.pass_while(
+            |owner| owner.kind == *kind,
+            |gone, _| {
+                changed.insert(gone);
+            },
+        );
+        evaluated += pending.len();
+        let found = chunked(&pending, &world, policies, now);
+        for ((owner, _, _, was), found) in pending.into_iter().zip(found) {
+            if was.is_none_or(|was| !same_maybe(was.as_ref(), found.seen().as_ref())) {
+                changed.insert(owner.clone());
             }
-            out.verdicts.insert(owner.clone(), found.verdict.clone());
-            memory.kept.insert(owner, found);
+            decided.push((owner, found));
         }
-        stand_in(&mut world, *kind, landscape, accepted);
+        decided[first..].sort_by(|(a, _), (b, _)| a.cmp(b));
+        let stood =
+            std::iter::from_fn(|| stood.next_if(|(owner, _)| owner.kind == *kind)).map(|(owner, seen)| (owner, seen.clone()));
+        see(&mut world, stood.chain(decided[first..].iter().map(|(owner, found)| (owner, found.seen()))));
+        if matches!(kind, Kind::CloudProfile | Kind::NamespacedCloudProfile) {
+            world.merge_profiles(*kind);
+        }
+        if *kind == Kind::ControllerRegistration {
+            world.gather_registrations();
+            if !same_maybe(world.registered.as_ref(), registered.as_ref()) {
+                changed.insert(registered::key());
+            }
+        }
     }
-    out.world = world;
-    out
+    memory.registered.clone_from(&world.registered);
+    let again = decided.iter().filter_map(|(_, found)| found.verdict.until).filter(|until| *until > now).min();
+    let verdicts = decided.iter().map(|(owner, found)| (owner.clone(), found.verdict.clone())).collect();
+    memory.kept = decided.into_iter().collect();
+    Evaluated { world, verdicts, absent: absent.into_iter().map(|(owner, _)| owner.clone()).collect(), again, evaluated }
+}
+
+/// What Git has, each with what was accepted for it; and what was accepted of which Git has nothing that can be used.
+fn written<'a>(landscape: &'a Landscape, accepted: &'a Accepted) -> (Vec<Written<'a>>, Vec<(&'a Owner, &'a Arc<Value>)>) {
+    let (mut before, mut absent) = (Along::new(accepted.0.iter()), Vec::new());
+    let mut all = Vec::new();
+    for (owner, value, _) in landscape.objects() {
+        let accepted = before.at(&owner, |owner, value| absent.push((owner, value)));
+        all.push(Written { owner, value, accepted });
+    }
+    before.pass_while(|_| true, |owner, value| absent.push((owner, value)));
+    (all, absent)
+}
+
+/// What others see of owners that are not evaluated: what was accepted stands in for a broken document and for one that is gone.
+fn stand_ins(landscape: &Landscape, accepted: &Accepted, absent: &[(&Owner, &Arc<Value>)]) -> BTreeMap<Owner, Seen> {
+    let mut all: BTreeMap<Owner, Seen> =
+        absent.iter().map(|(owner, before)| ((*owner).clone(), Some((*before).clone()))).collect();
+    all.extend(landscape.broken.keys().map(|owner| (owner.clone(), accepted.0.get(owner).cloned())));
+    all
+}
+
+/// Of which owners two passes differ in what others saw.
+fn differing(before: &BTreeMap<Owner, Seen>, now: &BTreeMap<Owner, Seen>) -> BTreeSet<Owner> {
+    let alike = |owner: &Owner, seen: &Seen| before.get(owner).is_some_and(|was| same_maybe(was.as_ref(), seen.as_ref()));
+    let new = now.iter().filter(|(owner, seen)| !alike(owner, seen)).map(|(owner, _)| owner);
+    new.chain(before.keys().filter(|owner| !now.contains_key(*owner))).cloned().collect()
+}
+
+/// Shows the rest of the landscape what it may see of owners that are not there yet.
+fn see<'a>(world: &mut World, seen: impl Iterator<Item = (&'a Owner, Seen)>) {
+    let mut objects = Vec::new();
+    for (owner, seen) in seen {
+        match seen {
+            Some(manifest) => objects.push((owner.clone(), manifest)),
+            None => drop(world.held.insert(owner.clone())),
+        }
+    }
+    world.objects.append(&mut objects.into_iter().collect());
 }
 
 fn same(a: &Arc<Value>, b: &Arc<Value>) -> bool {
@@ -109,7 +197,9 @@ fn same_maybe(a: Option<&Arc<Value>>, b: Option<&Arc<Value>>) -> bool {
     }
 }
 
-/// Whether nothing has changed that a verdict was based on.
+/// Whether nothing has changed that a verdict was based on; `changed` are the owners of which others see something else than in the
+/// pass before.
+#[expect(clippy::too_many_arguments, reason = "each of them is a thing that a verdict may depend on")]
 fn holds(
     kept: &Kept,
     owner: &Owner,
@@ -118,9 +208,10 @@ fn holds(
     policies: &Policies,
     now: i64,
     world: &World,
+    changed: &BTreeSet<Owner>,
 ) -> bool {
     let (from, until) = kept.valid;
-    let reads = || kept.verdict.reads.iter().all(|(read, value)| same_maybe(value.as_ref(), world.known(read)));
+    let reads = || changed.is_empty() || kept.verdict.reads.is_disjoint(changed);
     let users = || {
         kept.verdict.users.as_ref().is_none_or(|users| {
             let now = world.users_of(owner);
@@ -141,25 +232,22 @@ fn holds(
         && claim()
 }
 
+/// An owner to be evaluated: what Git has, what was accepted, and what others saw of it before, if they did.
+type Pending<'a> = (Owner, &'a Arc<Value>, Option<&'a Arc<Value>>, Option<Seen>);
+
 /// Evaluates owners that do not depend on each other, on a few threads if there are many.
-fn chunked(
-    pending: Vec<(Owner, Arc<Value>, Option<Arc<Value>>)>,
-    world: &World,
-    policies: &Policies,
-    now: i64,
-) -> Vec<(Owner, Kept)> {
-    let one = |(owner, written, accepted): &(Owner, Arc<Value>, Option<Arc<Value>>)| {
-        let verdict = Arc::new(guarded(owner, written, accepted.as_ref(), world, policies, now));
-        let kept = Kept {
-            written: written.clone(),
-            accepted: accepted.clone(),
+fn chunked(pending: &[Pending<'_>], world: &World, policies: &Policies, now: i64) -> Vec<Kept> {
+    let one = |(owner, written, accepted, _): &Pending<'_>| {
+        let verdict = Arc::new(guarded(owner, written, *accepted, world, policies, now));
+        Kept {
+            written: Arc::clone(written),
+            accepted: accepted.cloned(),
             policies: policies.digest().clone(),
             valid: (now, verdict.until),
             verdict,
-        };
-        (owner.clone(), kept)
+        }
     };
-    share::map(&pending, one)
+    share::map(pending, one)
 }
 
 /// Evaluates one owner; a panic is that owner's error.
@@ -219,48 +307,10 @@ fn one(
     }
 }
 
-/// What the rest of the landscape sees of an owner: its manifest, or, if it is held, what was accepted.
-fn remember(world: &mut World, owner: &Owner, verdict: &Verdict, accepted: &Accepted) {
-    if !verdict.held {
-        world.objects.insert(owner.clone(), verdict.manifest.clone());
-    } else if let Some(before) = accepted.0.get(owner) {
-        world.objects.insert(owner.clone(), before.clone());
-    } else {
-        world.held.insert(owner.clone());
-    }
-}
-
-/// Puts what was accepted in the place of broken documents of a kind and of those that are gone, and merges profiles.
-fn stand_in(world: &mut World, kind: Kind, landscape: &Landscape, accepted: &Accepted) {
-    for owner in landscape.broken.keys().filter(|o| o.kind == kind) {
-        match accepted.0.get(owner) {
-            Some(before) => drop(world.objects.insert(owner.clone(), before.clone())),
-            None => drop(world.held.insert(owner.clone())),
-        }
-    }
-    for (owner, before) in accepted.0.iter().filter(|(o, _)| o.kind == kind) {
-        if !world.held.contains(owner) {
-            world.objects.entry(owner.clone()).or_insert_with(|| before.clone());
-        }
-    }
-    if matches!(kind, Kind::CloudProfile | Kind::NamespacedCloudProfile) {
-        world.merge_profiles(kind);
-    }
-    if kind == Kind::ControllerRegistration {
-        world.gather_registrations();
-    }
-}
-
-/// What Git has of owners of which nothing was accepted.
-fn asked(landscape: &Landscape, accepted: &Accepted) -> BTreeMap<Owner, Arc<Value>> {
-    let new = landscape.objects().filter(|(owner, ..)| !accepted.0.contains_key(owner));
-    new.map(|(owner, value, _)| (owner, value.clone())).collect()
-}
-
 /// Which accepted objects refer to which cloud profiles.
 fn users(accepted: &Accepted) -> BTreeMap<Owner, Vec<Owner>> {
     let mut users: BTreeMap<Owner, Vec<Owner>> = BTreeMap::new();
-    for (owner, manifest) in &accepted.0 {
+    for (owner, manifest) in accepted.0.iter() {
         let node = Node::root(manifest);
         let used = match owner.kind {
             Kind::Shoot => offer::profile_of(&node, &owner.project),

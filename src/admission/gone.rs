@@ -17,12 +17,13 @@ use crate::observed::project_namespace;
 pub(super) fn decide(
     landscape: &Landscape,
     accepted: &Accepted,
+    absent: &[Owner],
     policies: &Policies,
     admitted: &mut Admitted,
     findings: &mut Findings,
 ) {
-    let in_git = |owner: &Owner| landscape.broken.contains_key(owner) || landscape.document(owner).is_some();
-    let missing: BTreeMap<&Owner, &Arc<Value>> = accepted.0.iter().filter(|(owner, _)| !in_git(owner)).collect();
+    let unbroken = absent.iter().filter(|owner| !landscape.broken.contains_key(*owner));
+    let missing: BTreeMap<&Owner, &Arc<Value>> = unbroken.filter_map(|owner| accepted.0.get_key_value(owner)).collect();
     if missing.is_empty() {
         return;
     }

@@ -1,6 +1,7 @@
 //! `plan`: what one revision would change against another, and what follows from it. Pure and offline: no cluster is asked.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -90,7 +91,7 @@ async fn preview(context: &Context, args: &Args) -> anyhow::Result<Preview> {
     let committed = (args.to != WORKTREE).then_some(after.snapshot.committed);
     let now = read::now(&context.settings, args.now, committed)?;
     let (old, _) = before.admit(&Accepted::default(), now);
-    let accepted = Accepted(old.objects.clone());
+    let accepted = Accepted(Arc::new(old.objects.clone()));
     // A policy of the branch under review never judges that branch.
     let judge = match &args.policies_from {
         Some(rev) => read::library(context, rev).await?,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -70,7 +71,8 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         None => base.as_ref().map(|base| base.library.clone()),
     };
     // What a revision had accepted: everything that it admits by itself.
-    let accepted = base.as_ref().map(|base| Accepted(base.admit(&Accepted::default(), now).0.objects)).unwrap_or_default();
+    let accepted =
+        base.as_ref().map(|base| Accepted(Arc::new(base.admit(&Accepted::default(), now).0.objects))).unwrap_or_default();
     let mut readings = Vec::new();
     for (source, within) in sources(context, &args.paths).await? {
         readings.push((read::read(source), within));

@@ -70,7 +70,7 @@ pub(super) enum Content {
 }
 
 /// Reads a claimed file.
-pub(super) fn read(path: &RepoPath, sorted: &Path, bytes: &[u8]) -> File {
+pub(super) fn read(path: &RepoPath, sorted: Path<'_>, bytes: &[u8]) -> File {
     if bytes.trim_ascii_start().starts_with(secret::AGE_ARMOR) {
         let note = Finding::note(Code::new("SECRET-ENCRYPTED"), "this file is encrypted with age and is not read")
             .at(Place::file(path.clone()))
@@ -113,13 +113,13 @@ pub(super) fn read(path: &RepoPath, sorted: &Path, bytes: &[u8]) -> File {
 }
 
 /// The owners that a document is about: by its folder, and by its namespace where that says otherwise.
-fn owners(identity: &Identity, path: &Path) -> Vec<Owner> {
+fn owners(identity: &Identity, path: Path<'_>) -> Vec<Owner> {
     let Some(kind) = Kind::of(&identity.api_version, &identity.kind) else { return Vec::new() };
     if !kind.namespaced() {
         return vec![Owner::cluster(kind, identity.name.clone())];
     }
     let by_path = match path {
-        Path::Project { project, .. } if !project.is_empty() => Some(project.clone()),
+        Path::Project { project, .. } if !project.is_empty() => Some(project.to_owned()),
         Path::Folder(Folder::Seeds) if kind == Kind::ManagedSeed => Some("garden".to_owned()),
         _ => None,
     };
@@ -137,7 +137,7 @@ fn project_of(namespace: &str) -> Option<String> {
     namespace.strip_prefix("garden-").filter(|project| !project.is_empty()).map(str::to_owned)
 }
 
-fn entry(document: &Arc<Document>, path: &Path) -> Entry {
+fn entry(document: &Arc<Document>, path: Path<'_>) -> Entry {
     let spot = Spot::Document(Arc::clone(document));
     let refuse = |content: Content, finding: Finding| Entry { spot: spot.clone(), content, findings: Findings(vec![finding]) };
     let value = document.value();
@@ -145,7 +145,7 @@ fn entry(document: &Arc<Document>, path: &Path) -> Entry {
     if text("kind") == Some("Secret") {
         return secret_entry(document, path, spot);
     }
-    if text("apiVersion") == Some("v1") && text("kind") == Some("ConfigMap") && *path == Path::Folder(Folder::Seeds) {
+    if text("apiVersion") == Some("v1") && text("kind") == Some("ConfigMap") && path == Path::Folder(Folder::Seeds) {
         return distances_entry(document, spot);
     }
     let Some(identity) = document.identity() else { return refuse(Content::Unknown, no_identity(document)) };
@@ -231,7 +231,7 @@ fn size(document: &Document, kind: Kind, owner: &Owner) -> Findings {
 }
 
 /// Whether the object lies where it belongs.
-fn placement(document: &Document, path: &Path, kind: Kind, identity: &Identity, owner: &Owner) -> Findings {
+fn placement(document: &Document, path: Path<'_>, kind: Kind, identity: &Identity, owner: &Owner) -> Findings {
     let mut findings = Findings::default();
     let mut error = |code: &'static str, message: String, pointer: &str, help: String| {
         let place = document.place(&pointer.into(), On::Value);
@@ -312,7 +312,7 @@ fn unknown_kind(document: &Document, identity: &Identity) -> Finding {
 }
 
 /// A Secret. Its findings point at `kind`, never at its content, which a printer would show.
-fn secret_entry(document: &Document, path: &Path, spot: Spot) -> Entry {
+fn secret_entry(document: &Document, path: Path<'_>, spot: Spot) -> Entry {
     let at = document.place(&"/kind".into(), On::Value);
     let value = document.value();
     let name = value.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -342,7 +342,7 @@ fn secret_entry(document: &Document, path: &Path, spot: Spot) -> Entry {
     let finding = Finding::note(Code::new("SECRET-ENCRYPTED"), message)
         .at(at)
         .help("what uses it waits for a Secret of that name in the garden");
-    here(finding, Content::Credential { project: project.clone(), name })
+    here(finding, Content::Credential { project: project.to_owned(), name })
 }
 
 /// A ConfigMap with region distances.

@@ -19,27 +19,28 @@ pub type FileMemo = Memo<(RepoPath, BlobId), Arc<File>>;
 pub fn load(snapshot: &Snapshot, memo: &mut FileMemo) -> (Landscape, Findings) {
     let mut landscape = Landscape::default();
     let mut findings = Findings::default();
-    let mut seen: BTreeMap<Owner, Vec<Spot>> = BTreeMap::new();
     let mut folded: BTreeMap<String, &RepoPath> = BTreeMap::new();
     let claimed: Vec<Claimed<'_>> = snapshot.files.iter().filter_map(claimed).collect();
     read_new(&claimed, memo);
+    let mut read = Vec::with_capacity(claimed.len());
     for Claimed { path, blob, sorted, key } in claimed {
         if let Some(finding) = unusable(path, blob.kind, &mut folded) {
             landscape.unknown.extend(finding.places.first().cloned());
-            findings.push(finding);
-            continue;
+            read.push(Err(finding));
+        } else if sorted != Path::Overlay {
+            read.push(Ok(Arc::clone(memo.get_or_insert_with(key, || Arc::new(file::read(path, sorted, &blob.bytes))))));
+        } else if let Ok(text) = std::str::from_utf8(&blob.bytes) {
+            landscape.overlays.insert(path.clone(), Arc::from(text));
+        } else {
+            read.push(Err(Finding::error(Code::new("LOAD-TEXT"), "the file is not UTF-8").at(Place::file(path.clone()))));
         }
-        if sorted == Path::Overlay {
-            if let Ok(text) = std::str::from_utf8(&blob.bytes) {
-                landscape.overlays.insert(path.clone(), Arc::from(text));
-            } else {
-                findings.push(Finding::error(Code::new("LOAD-TEXT"), "the file is not UTF-8").at(Place::file(path.clone())));
-            }
-            continue;
+    }
+    let mut seen: Vec<(&Owner, &Spot)> = Vec::with_capacity(read.len());
+    for file in &read {
+        match file {
+            Ok(file) => take(file, &mut landscape, &mut findings, &mut seen),
+            Err(finding) => findings.push(finding.clone()),
         }
-        let file = Arc::clone(memo.get_or_insert_with(key, || Arc::new(file::read(path, &sorted, &blob.bytes))));
-        findings.extend(file.findings.clone());
-        take(&file, &mut landscape, &mut findings, &mut seen);
     }
     settle_duplicates(&mut landscape, &mut findings, seen);
     findings.extend(link::check(&mut landscape));
@@ -53,7 +54,7 @@ pub fn load(snapshot: &Snapshot, memo: &mut FileMemo) -> (Landscape, Findings) {
 struct Claimed<'a> {
     path: &'a RepoPath,
     blob: &'a Blob,
-    sorted: Path,
+    sorted: Path<'a>,
     /// What it is remembered under.
     key: (RepoPath, BlobId),
 }
@@ -68,7 +69,7 @@ fn claimed<'a>((path, blob): (&'a RepoPath, &'a Blob)) -> Option<Claimed<'a>> {
 fn read_new(claimed: &[Claimed<'_>], memo: &mut FileMemo) {
     let manifests = claimed.iter().filter(|c| c.blob.kind == EntryKind::File && c.sorted != Path::Overlay);
     let new: Vec<&Claimed<'_>> = manifests.filter(|c| memo.get(&c.key).is_none()).collect();
-    let read = share::map(&new, |c| Arc::new(file::read(c.path, &c.sorted, &c.blob.bytes)));
+    let read = share::map(&new, |c| Arc::new(file::read(c.path, c.sorted, &c.blob.bytes)));
     for (claimed, file) in new.into_iter().zip(read) {
         memo.insert(claimed.key.clone(), file);
     }
@@ -80,13 +81,14 @@ pub fn is_overlay(path: &RepoPath) -> bool {
     paths::sort(path.as_str()) == Path::Overlay
 }
 
-/// Puts the entries of a file where they belong.
-fn take(file: &File, landscape: &mut Landscape, findings: &mut Findings, seen: &mut BTreeMap<Owner, Vec<Spot>>) {
+/// Puts the entries of a file where they belong, and notes who was seen where.
+fn take<'a>(file: &'a File, landscape: &mut Landscape, findings: &mut Findings, seen: &mut Vec<(&'a Owner, &'a Spot)>) {
+    findings.extend(file.findings.clone());
     for entry in &file.entries {
         findings.extend(entry.findings.clone());
         match &entry.content {
             Content::Object(owner, object) => {
-                seen.entry(owner.clone()).or_default().push(entry.spot.clone());
+                seen.push((owner, &entry.spot));
                 landscape.put(owner.clone(), object.clone());
             }
             Content::Broken(owners) => {
@@ -95,7 +97,7 @@ fn take(file: &File, landscape: &mut Landscape, findings: &mut Findings, seen: &
                     if owner.kind == Kind::Landscape && landscape.name.is_empty() {
                         landscape.name.clone_from(&owner.name);
                     }
-                    seen.entry(owner.clone()).or_default().push(entry.spot.clone());
+                    seen.push((owner, &entry.spot));
                     landscape.broken.entry(owner.clone()).or_default().0.extend(errors.clone().cloned());
                 }
             }
@@ -110,24 +112,25 @@ fn take(file: &File, landscape: &mut Landscape, findings: &mut Findings, seen: &
 }
 
 /// Two documents about the same object: neither wins. Broken objects are in no map.
-fn settle_duplicates(landscape: &mut Landscape, findings: &mut Findings, seen: BTreeMap<Owner, Vec<Spot>>) {
-    for (owner, spots) in seen {
-        let [first, others @ ..] = spots.as_slice() else { continue };
+fn settle_duplicates(landscape: &mut Landscape, findings: &mut Findings, mut seen: Vec<(&Owner, &Spot)>) {
+    for owner in landscape.broken.keys().cloned().collect::<Vec<_>>() {
+        landscape.remove(&owner);
+    }
+    seen.sort_by_key(|(owner, _)| *owner);
+    for same in seen.chunk_by(|(a, _), (b, _)| a == b) {
+        let [(owner, first), others @ ..] = same else { continue };
         if others.is_empty() {
-            if landscape.broken.contains_key(&owner) {
-                landscape.remove(&owner);
-            }
             continue;
         }
-        let mut finding = Finding::error(Code::new("LOAD-DUPLICATE"), format!("{owner} is defined {} times", spots.len()))
+        let mut finding = Finding::error(Code::new("LOAD-DUPLICATE"), format!("{owner} is defined {} times", same.len()))
             .at(first.place())
             .help("keep one of them; until then the object stays as it was")
-            .of(&owner);
-        for other in others {
+            .of(owner);
+        for (_, other) in others {
             finding = finding.at(other.place().noted("and here"));
         }
-        landscape.remove(&owner);
-        landscape.broken.entry(owner).or_default().push(finding.clone());
+        landscape.remove(owner);
+        landscape.broken.entry((*owner).clone()).or_default().push(finding.clone());
         findings.push(finding);
     }
 }
@@ -135,9 +138,9 @@ fn settle_duplicates(landscape: &mut Landscape, findings: &mut Findings, seen: B
 /// Why a claimed path cannot be read at all.
 fn unusable<'a>(path: &'a RepoPath, kind: EntryKind, folded: &mut BTreeMap<String, &'a RepoPath>) -> Option<Finding> {
     let text = path.as_str();
-    let shown = RepoPath::from(if text.is_ascii() { text.escape_debug().to_string() } else { text.escape_default().to_string() });
     let error = |code: &'static str, message: String, help: &str| {
-        Some(Finding::error(Code::new(code), message).at(Place::file(shown.clone())).help(help))
+        let shown = if text.is_ascii() { text.escape_debug().to_string() } else { text.escape_default().to_string() };
+        Some(Finding::error(Code::new(code), message).at(Place::file(RepoPath::from(shown))).help(help))
     };
     match kind {
         EntryKind::Symlink => {
@@ -165,7 +168,10 @@ fn unusable<'a>(path: &'a RepoPath, kind: EntryKind, folded: &mut BTreeMap<Strin
     if !text.chars().all(portable) || text.split('/').any(reserved) {
         return error("LOAD-PATH", "the file's name contains characters that are not portable".to_owned(), "rename it");
     }
-    if let Some(twin) = folded.insert(text.to_lowercase(), path) {
+    // Capitals sort before small letters: of two paths that differ in case only, the first has one.
+    let capital = text.contains(|c: char| c.is_ascii_uppercase());
+    let twin = if capital { folded.insert(text.to_ascii_lowercase(), path) } else { folded.get(text).copied() };
+    if let Some(twin) = twin {
         let help = "rename one of them: on many machines only one of the two would exist";
         return error("LOAD-PATH", format!("the file's name differs from {twin} only in case"), help);
     }

@@ -3,8 +3,8 @@
 use super::Kind;
 
 /// What a path is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Path {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Path<'a> {
     /// `landscape.yaml`.
     Landscape,
     /// A file of manifests in a folder of cluster-wide kinds.
@@ -12,9 +12,9 @@ pub(super) enum Path {
     /// A file of manifests below `projects/<project>/`, with the rest of the path.
     Project {
         /// The project.
-        project: String,
+        project: &'a str,
         /// The folder below, or the file's name for files directly there.
-        part: String,
+        part: &'a str,
     },
     /// A file laid over what is built in.
     Overlay,
@@ -36,7 +36,7 @@ pub(super) enum Folder {
 }
 
 /// Sorts a path.
-pub(super) fn sort(path: &str) -> Path {
+pub(super) fn sort(path: &str) -> Path<'_> {
     if path == "landscape.yaml" {
         return Path::Landscape;
     }
@@ -55,9 +55,9 @@ pub(super) fn sort(path: &str) -> Path {
         "projects" => match rest.split_once('/') {
             Some((project, below)) => {
                 let part = below.split_once('/').map_or(below, |(part, _)| part);
-                Path::Project { project: project.to_owned(), part: part.to_owned() }
+                Path::Project { project, part }
             }
-            None => Path::Project { project: String::new(), part: rest.to_owned() },
+            None => Path::Project { project: "", part: rest },
         },
         _ => Path::Other,
     }
@@ -98,7 +98,7 @@ pub(super) fn home(kind: Kind, project: &str) -> String {
 }
 
 /// Whether objects of a kind belong at a path.
-pub(super) fn is_home(kind: Kind, path: &Path) -> bool {
+pub(super) fn is_home(kind: Kind, path: Path<'_>) -> bool {
     match (kind, path) {
         (Kind::Landscape, Path::Landscape)
         | (Kind::CloudProfile | Kind::NamespacedCloudProfile, Path::Folder(Folder::CloudProfiles))

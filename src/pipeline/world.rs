@@ -57,7 +57,7 @@ pub fn accepted(observed: &Observed) -> (Accepted, Accepted) {
             whole.insert(owner, decided);
         }
     }
-    (Accepted(written), Accepted(whole))
+    (Accepted(Arc::new(written)), Accepted(Arc::new(whole)))
 }
 
 /// The landscape object that a live object of the garden is, if it is one.

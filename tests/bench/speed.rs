@@ -87,7 +87,7 @@ fn measure(shoots: usize) {
     line(shoots, "cold, with policies", read + schema + compiled + all);
 
     // Everything was accepted before; one file changes, time and again.
-    let accepted = Accepted(admitted.objects);
+    let accepted = Accepted(Arc::new(admitted.objects));
     let mut memory = Memory::default();
     pass(&landscape, &accepted, &policies, &mut memory);
     let (mut read, mut judged) = (Vec::new(), Vec::new());

@@ -179,7 +179,7 @@ fn run(files: &Files, accepted: &Accepted) -> (Admitted, Findings) {
 fn accepted(files: &Files) -> Accepted {
     let (admitted, findings) = run(files, &Accepted::default());
     assert!(!findings.has_errors(), "{findings:#?}");
-    Accepted(admitted.objects)
+    Accepted(Arc::new(admitted.objects))
 }
 
 /// Errors and warnings as `path:line:col code message`.
@@ -775,7 +775,7 @@ fn the_shipped_landscape_says_nothing() {
     assert_eq!(shown(&findings), "");
     assert!(admitted.of_kind(Kind::Shoot).count() >= 6);
     // What was accepted is accepted again, and is the same.
-    let (again, findings) = run(&files, &Accepted(admitted.objects.clone()));
+    let (again, findings) = run(&files, &Accepted(Arc::new(admitted.objects.clone())));
     assert_eq!(shown(&findings), "");
     assert_eq!(again.objects, admitted.objects);
 }

@@ -13,6 +13,7 @@ mod edges;
 mod edits;
 mod examples;
 mod fleet;
+mod fuzzed;
 mod generate;
 mod git;
 mod git_http;

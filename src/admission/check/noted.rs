@@ -1,15 +1,15 @@
 //! What a judgement was based on: remembered, so that it can be kept until something of it changes.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::landscape::Owner;
 
-/// The manifests that were looked at; none where an owner had none.
-pub(crate) type Reads = BTreeMap<Owner, Option<Arc<Value>>>;
+/// The owners that were looked at, whether there was a manifest or not.
+pub(crate) type Reads = BTreeSet<Owner>;
 
 /// The accepted objects that refer to an object.
 pub(crate) type Users = Vec<(Owner, Arc<Value>)>;

@@ -102,11 +102,6 @@ impl World {
         self.registered = registered::gathered(&self.objects);
     }
 
-    /// What is known under a key: an object, or what is gathered from several.
-    pub(crate) fn known(&self, owner: &Owner) -> Option<&Arc<Value>> {
-        if *owner == registered::key() { self.registered.as_ref() } else { self.objects.get(owner) }
-    }
-
     /// Puts together the profiles of a kind.
     pub(crate) fn merge_profiles(&mut self, kind: Kind) {
         let owners: Vec<Owner> = self.objects.keys().filter(|o| o.kind == kind).cloned().collect();
