@@ -29,6 +29,7 @@ use crate::landscapes::{admitted, folder, snapshot};
 const NOW: i64 = 1_795_219_200;
 
 const A_RIGHT: &str = "it asks for a right of whoever changed the object, and everybody has it unless told otherwise";
+const FINALIZERS: &str = "no manifest in Git may have finalizers at all, which PASTE-FINALIZER says first";
 const NOT_IN_GIT: &str = "it depends on another object's status, which no manifest has";
 
 /// Codes without an example, and why.
@@ -40,6 +41,7 @@ const WITHOUT: &[(&str, &str)] = &[
     ("DOC-BUDGET-SCALAR", "an example would be longer than can be read"),
     ("DELETE-BUDGET", "it counts deletions of 24 hours, which only a run of the daemon has"),
     ("DOC-ENCODING", "a text cannot show what is no text"),
+    ("FINALIZER-REMOVED", FINALIZERS),
     ("INTERNAL-ERROR", "no manifest is known that raises it"),
     ("LOAD-LINK", "a link is no text"),
     ("LOAD-SIZE", "an example would be longer than a file may be"),
@@ -50,6 +52,7 @@ const WITHOUT: &[(&str, &str)] = &[
     ("PROJECT-RIGHT", A_RIGHT),
     ("SHOOT-BIND-RIGHT", A_RIGHT),
     ("SHOOT-CREDENTIALS-RIGHT", A_RIGHT),
+    ("SHOOT-FINALIZER", FINALIZERS),
     ("SHOOT-PROJECT-DELETING", NOT_IN_GIT),
     ("SHOOT-SEED-DELETING", NOT_IN_GIT),
     ("SHOOT-SELFHOSTED-RIGHT", A_RIGHT),
@@ -58,7 +61,6 @@ const WITHOUT: &[(&str, &str)] = &[
 /// Codes that another rule speaks beside, about the same mistake.
 const BESIDE: &[(&str, &str)] = &[
     ("SEED-DEFAULTS-REMOVED", "SEED-DOMAIN-IN-USE"),
-    ("SEED-EXTENSION", "SEED-EXTENSION-UNKNOWN"),
     ("SHOOT-BINDING-CHANGED", "SHOOT-BINDING"),
     ("SHOOT-HIBERNATION-OPERATION", "SHOOT-OPERATION-ASLEEP"),
     ("SHOOT-OWN-EXPOSURE", "SHOOT-EXTENSION-UNKNOWN"),
@@ -156,7 +158,10 @@ fn beside(objects: &mut Vec<Placed>, pieces: &Value) {
         if let Some(at) = there {
             lay(&mut objects[at].1, piece);
         } else {
-            let mut new = objects[find(objects, text(piece, "/kind"))].clone();
+            let project = text(piece, "/metadata/namespace").trim_start_matches("garden-");
+            let like =
+                if project.is_empty() { text(piece, "/kind").to_owned() } else { format!("{} {project}/", text(piece, "/kind")) };
+            let mut new = objects[find(objects, &like)].clone();
             lay(&mut new.1, piece);
             objects.push(new);
         }

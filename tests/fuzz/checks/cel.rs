@@ -3,7 +3,7 @@ use espalier::admission::policy;
 use espalier::snapshot::RepoPath;
 use serde_json::json;
 
-pub fn check(bytes: &[u8]) {
+pub(super) fn check(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let policy = json!({
         "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy", "metadata": {"name": "fuzzed"},

@@ -1,7 +1,7 @@
 //! Ranges of addresses: read or refused; relations between two of them agree with each other.
 use espalier::value::Cidr;
 
-pub fn check(bytes: &[u8]) {
+pub(super) fn check(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let (first, second) = text.split_once(' ').unwrap_or((text, "10.0.0.0/8"));
     let (Ok(a), Ok(b)) = (first.parse::<Cidr>(), second.parse::<Cidr>()) else { return };

@@ -1,7 +1,7 @@
 //! Cron expressions with a time zone: read or refused; the next moment is later, and is the last one up to itself.
 use espalier::value::Cron;
 
-pub fn check(bytes: &[u8]) {
+pub(super) fn check(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let (expression, zone) = text.split_once('\n').unwrap_or((text, "Europe/Berlin"));
     let Ok(cron) = Cron::new(expression, zone) else { return };

@@ -15,7 +15,7 @@ fn pointers(value: &Value, at: &Pointer, all: &mut Vec<Pointer>) {
     }
 }
 
-pub fn check(bytes: &[u8]) {
+pub(super) fn check(bytes: &[u8]) {
     let Some((choice, rest)) = bytes.split_first() else { return };
     let Some(end) = rest.iter().position(|b| *b == b'\n') else { return };
     let line = String::from_utf8_lossy(&rest[..end]).into_owned();

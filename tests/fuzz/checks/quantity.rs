@@ -1,7 +1,7 @@
 //! Amounts: read or refused; what is written is read back as the same amount.
 use espalier::value::Quantity;
 
-pub fn check(bytes: &[u8]) {
+pub(super) fn check(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let Ok(one) = text.parse::<Quantity>() else { return };
     let again: Quantity = one.to_string().parse().expect("what is written can be read");

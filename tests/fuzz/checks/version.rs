@@ -1,7 +1,7 @@
 //! Kubernetes versions and prefixes of them: read or refused, and compared without surprises.
 use espalier::value::{Version, VersionPrefix};
 
-pub fn check(bytes: &[u8]) {
+pub(super) fn check(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let (first, second) = text.split_once(' ').unwrap_or((text, "1.33.2"));
     if let (Ok(a), Ok(b)) = (first.parse::<Version>(), second.parse::<Version>()) {

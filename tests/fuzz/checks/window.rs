@@ -1,7 +1,7 @@
 //! Maintenance windows: read or refused; the window around a moment contains it, and the next one begins after it.
 use espalier::value::Window;
 
-pub fn check(bytes: &[u8]) {
+pub(super) fn check(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let mut words = text.split(' ');
     let (begin, end) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());

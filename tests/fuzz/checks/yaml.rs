@@ -13,7 +13,7 @@ fn pointers(value: &Value, at: &Pointer, all: &mut Vec<Pointer>) {
     }
 }
 
-pub fn check(bytes: &[u8]) {
+pub(super) fn check(bytes: &[u8]) {
     let parsed = parse(&RepoPath::from("x.yaml"), bytes, &Budget::default());
     let errors = parsed.findings.count(Severity::Error);
     assert_eq!(errors == 0, parsed.broken.is_empty(), "errors and broken documents go together");
