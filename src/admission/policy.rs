@@ -33,7 +33,7 @@ mod read;
 mod rewrite;
 mod test;
 
-pub use test::{TestOutcome, test};
+pub use test::{TestOutcome, example, test};
 
 static BUILTIN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/policies");
 

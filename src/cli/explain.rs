@@ -1,5 +1,7 @@
 //! `explain`: what a finding's code means, or what a field is for.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::output::{self, Format, formats};
@@ -8,6 +10,7 @@ use crate::finding::Example;
 use crate::landscape::nearest::nearest;
 use crate::landscape::{self, Kind, schema};
 use crate::print::json;
+use crate::snapshot::RepoPath;
 use crate::{admission, document, render};
 
 /// Explain the code of a finding, with an example that fails and one that passes, or a field of a manifest.
@@ -40,7 +43,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     if let Some((title, text)) = code(&subject.to_uppercase()) {
         let word = subject.to_uppercase();
         if args.output == Format::Text {
-            let examples = Example::of(&word).map(|example| shown(&example)).unwrap_or_default();
+            let examples = example(&word).map(|example| shown(&example)).unwrap_or_default();
             context.printer.line(&format!("{word}: {title}\n\n{}{examples}", wrap(&text)));
         } else {
             let answer = json::envelope("Explanation", explained(&word, &title, &text));
@@ -67,7 +70,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
 /// An explanation as data.
 fn explained(code: &str, title: &str, text: &str) -> Value {
     let mut data = json!({ "code": code, "title": title, "text": text });
-    if let Some(example) = Example::of(code) {
+    if let Some(example) = example(code) {
         let parts = parts(&example).into_iter().map(|(key, _, text)| (key.to_owned(), Value::from(text)));
         data["example"] = parts.collect();
         data["example"]["of"] = Value::from(example.of);
@@ -117,11 +120,28 @@ pub(super) fn code(code: &str) -> Option<(String, String)> {
     registered().find(|(c, _, _)| *c == code).map(own).or_else(|| policy(code))
 }
 
-/// A shipped policy by the code of its violations: what its file says at its head.
-fn policy(code: &str) -> Option<(String, String)> {
+/// The example of a code; that of a shipped policy is among the cases in its file.
+fn example(code: &str) -> Option<Example> {
+    Example::of(code).or_else(|| {
+        let (name, path, text) = shipped(code)?;
+        let (refused, allowed) = admission::policy::example(&path, &text, &name)?;
+        let of = format!("{} {}", refused["kind"].as_str()?, refused["metadata"]["name"].as_str()?);
+        let shown = |object: &Value| serde_yaml::to_string(object).ok().map(|text| text.trim_end().to_owned());
+        Some(Example { of, fails: shown(&refused)?, passes: shown(&allowed)?, ..Example::default() })
+    })
+}
+
+/// A shipped policy by the code of its violations: its name, and its file.
+fn shipped(code: &str) -> Option<(String, RepoPath, Arc<str>)> {
     let name = code.strip_prefix("POLICY-")?.to_lowercase();
     let named = |line: &str| line.trim() == format!("name: {name}");
     let (path, text) = admission::policy::builtin().into_iter().find(|(_, text)| text.lines().any(named))?;
+    Some((name, path, text))
+}
+
+/// A shipped policy by the code of its violations: what its file says at its head.
+fn policy(code: &str) -> Option<(String, String)> {
+    let (name, path, text) = shipped(code)?;
     let head: Vec<&str> = text.lines().map_while(|line| line.strip_prefix('#')).map(str::trim).collect();
     let text = format!(
         "{}\n\nThe policy `{name}` is shipped as {path}; a file of that path in the repository replaces it.",

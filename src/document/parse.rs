@@ -39,10 +39,13 @@ fn read(path: &RepoPath, text: Arc<str>, budget: &Budget) -> Parsed {
             continue;
         }
         if index == budget.documents {
-            piece.error("DOC-BUDGET-DOCUMENTS", range.start..range.start, format!("more than {index} documents in one file"));
+            // What follows is not looked at: there may be any number of them, and placing each would cost a walk through the text.
+            let mut rest = Piece::new(path, &text, range.start..text.len(), budget);
+            rest.error("DOC-BUDGET-DOCUMENTS", range.start..range.start, format!("more than {index} documents in one file"));
+            parsed.findings.extend(Findings(rest.findings));
+            parsed.broken.push(Broken { index, identity: None, span: locate(&text, range.start..text.len()) });
+            break;
         }
-        // Said once, and true of all that follow.
-        piece.failed |= index > budget.documents;
         let Piece { findings, failed, garbled, ambiguous_identity, .. } = piece;
         let room = MOST_FINDINGS.saturating_sub(parsed.findings.0.len()).max(1);
         let mut errors_first = findings;
@@ -63,7 +66,7 @@ fn read(path: &RepoPath, text: Arc<str>, budget: &Budget) -> Parsed {
                     _ => identity::of_text(&text[range.clone()]),
                 };
                 parsed.broken.push(Broken { index, identity: known, span: locate(&text, range.clone()) });
-                if let Some(value) = value.filter(|_| !garbled && index <= budget.documents) {
+                if let Some(value) = value.filter(|_| !garbled) {
                     parsed.repetitive.push(document(value, range));
                 }
             }

@@ -1,7 +1,7 @@
 //! Commits that mean harm, case by case as the security reference numbers them (§7.1), at each budget and one past it.
 //!
 //! Elsewhere: links and submodules (1, 2) in `git` and `load`; duplicate keys, encodings and nesting (8, 10) in `document`; lost identities, twins,
-//! foreign namespaces, unknown fields and forged annotations (11 to 13, 15, 16) in `load`; aliases (7), scalars (9) and writing (18) in `document`.
+//! foreign namespaces, unknown fields and forged annotations (11 to 13, 15, 16) in `load`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,6 +16,8 @@ use espalier::landscape::{FileMemo, Landscape, load};
 use espalier::snapshot::{EntryKind, MAX_FILE_BYTES, RepoPath, Revision, Snapshot};
 
 use super::landscapes::{blob, of, snapshot};
+
+mod text;
 
 const NOW: i64 = 1_790_000_000;
 const MAIN: &str = "refs/heads/main";

@@ -6,6 +6,12 @@ use std::sync::Arc;
 use espalier::admission::policy::{self, Policies};
 use espalier::snapshot::RepoPath;
 
+/// The name in a line `  name: labels-are-there` below `kind: ValidatingAdmissionPolicy`.
+fn policies_in(text: &str) -> impl Iterator<Item = &str> {
+    let documents = text.split("\n---\n").filter(|document| document.contains("kind: ValidatingAdmissionPolicy\n"));
+    documents.filter_map(|document| document.lines().find_map(|line| line.strip_prefix("  name: ")))
+}
+
 pub(crate) fn overlay(text: &str) -> BTreeMap<RepoPath, Arc<str>> {
     [(RepoPath::from("policies/own.yaml"), Arc::from(text))].into()
 }
@@ -22,6 +28,26 @@ fn shipped_policies_pass_their_own_tests() {
             assert_eq!(outcome.failure, None, "{path}: {}", outcome.name);
         }
     }
+}
+
+#[test]
+fn every_shipped_policy_has_an_example_that_it_refuses() {
+    let mut names = Vec::new();
+    for (path, text) in policy::builtin() {
+        for name in policies_in(&text) {
+            let (refused, allowed) =
+                policy::example(&path, &text, name).unwrap_or_else(|| panic!("{path}: no case is refused by {name}"));
+            assert_ne!(refused, allowed, "{name}");
+            assert!(policy::example(&path, &text, "another").is_none());
+            names.push(name.to_owned());
+        }
+    }
+    let (policies, _) = Policies::compile(&BTreeMap::new());
+    names.sort();
+    assert_eq!(
+        names,
+        policies.names().map(str::to_owned).collect::<std::collections::BTreeSet<_>>().into_iter().collect::<Vec<_>>()
+    );
 }
 
 #[test]

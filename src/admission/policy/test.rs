@@ -46,26 +46,54 @@ enum Expect {
 /// Runs every case of a policy file against the policies of that file alone. Findings say what in the file cannot be understood.
 #[must_use]
 pub fn test(path: &RepoPath, text: &str) -> (Vec<TestOutcome>, Findings) {
+    let (policies, mut findings) = alone(path, text);
+    let cases = cases(path, text, &mut findings);
+    (cases.into_iter().map(|case| run(&policies, case)).collect(), findings)
+}
+
+/// Of the cases in a policy file, an object that one of its policies refuses, and one that all of them allow.
+#[must_use]
+pub fn example(path: &RepoPath, text: &str, policy: &str) -> Option<(Value, Value)> {
+    let (mut policies, mut findings) = alone(path, text);
+    let cases = cases(path, text, &mut findings);
+    policies.policies.retain(|found| found.name == policy);
+    let about = |case: &Case| case.object.clone().or_else(|| case.old_object.clone());
+    let refuses = |case: &&Case| {
+        let owner = owner(about(case).as_ref());
+        case.expect == Expect::Denied && owner.is_some_and(|owner| judged(&policies, case, &owner).is_none())
+    };
+    let refused = cases.iter().find(refuses).and_then(about)?;
+    let allowed = cases.iter().find(|case| case.expect == Expect::Allowed).and_then(about)?;
+    Some((refused, allowed))
+}
+
+/// The policies of a file, without any others.
+fn alone(path: &RepoPath, text: &str) -> (Policies, Findings) {
     let (file, mut findings) = compile_file(path, text);
-    let (found, linked) = link::link(vec![file]);
+    let (policies, linked) = link::link(vec![file]);
     findings.extend(linked);
-    let policies = Policies { digest: Some(digest::of_bytes(text.as_bytes())), policies: found };
+    (Policies { digest: Some(digest::of_bytes(text.as_bytes())), policies }, findings)
+}
+
+fn cases(path: &RepoPath, text: &str, findings: &mut Findings) -> Vec<Case> {
     let parsed = document::parse(path, text.as_bytes(), &Budget::default());
-    let mut outcomes = Vec::new();
+    let mut all = Vec::new();
     for document in parsed.documents.iter().filter(|d| d.value().get("kind").and_then(Value::as_str) == Some("PolicyTest")) {
         let cases =
             document.value().pointer("/cases").or_else(|| document.value().pointer("/spec/cases")).cloned().unwrap_or_default();
         match serde_path_to_error::deserialize::<_, Vec<Case>>(cases) {
-            Ok(cases) => outcomes.extend(cases.into_iter().map(|case| run(&policies, case))),
-            Err(error) => super::problem(
-                &mut findings,
-                document,
-                &crate::finding::Pointer::from("/cases"),
-                format!("the cases cannot be read: {error}"),
-            ),
+            Ok(cases) => all.extend(cases),
+            Err(error) => {
+                super::problem(
+                    findings,
+                    document,
+                    &crate::finding::Pointer::from("/cases"),
+                    format!("the cases cannot be read: {error}"),
+                );
+            }
         }
     }
-    (outcomes, findings)
+    all
 }
 
 fn run(policies: &Policies, case: Case) -> TestOutcome {
