@@ -272,7 +272,8 @@ fn objects_are_no_larger_than_a_server_takes_them() {
             parsed.documents[0].value().to_string().len()
         };
         let list = |words: usize, last: usize| {
-            let words = (0..words).map(|n| format!("    example.org/{n:04}: {}\n", "x".repeat(1_000))).collect::<String>();
+            let long = "x".repeat(1_000);
+            let words = (0..words).fold(String::new(), |all, n| all + &format!("    example.org/{n:04}: {long}\n"));
             format!(
                 "{}    example.org/last: {}\n",
                 head.replace("  name: ", "  annotations:\n@  name: ").replace('@', &words),

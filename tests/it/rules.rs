@@ -18,6 +18,9 @@ fn read(object: &Value) -> (Owner, Arc<Value>) {
     found.unwrap_or_else(|| panic!("{findings:#?}"))
 }
 
+/// A field by its pointer, and what it becomes.
+type Change = (&'static str, Value);
+
 fn with(mut object: Value, changes: &[(&str, Value)]) -> Value {
     for (pointer, value) in changes {
         let (parent, key) = pointer.rsplit_once('/').expect("a pointer");
@@ -287,7 +290,7 @@ fn control_planes_move_between_seeds_that_are_alike() {
         let on = shoot("prod", &[("/spec/seedName", json!("one")), ("/spec/dns/domain", json!("prod.shop.shoots.example.org"))]);
         vec![seed("one", &[]), seed("two", changes), on]
     };
-    let cases: [(&[(&str, Value)], &[&str]); 4] = [
+    let cases: [(&[Change], &[&str]); 4] = [
         (&[], &[]),
         (&[("/spec/backup", Value::Null)], &["AdmissionError  Shoot shop/prod cannot move: Seed two has no backup"]),
         (
@@ -536,7 +539,7 @@ fn a_managed_seed_is_what_its_shoot_is() {
         &["FieldValueInvalid metadata.namespace a managed seed is in namespace `garden`"],
     );
     let unfit = |changes: &[(&str, Value)], expected: &[&str]| {
-        check("MANAGEDSEED-SHOOT-UNFIT", vec![soil(changes)], None, &managed("m", &[]), expected)
+        check("MANAGEDSEED-SHOOT-UNFIT", vec![soil(changes)], None, &managed("m", &[]), expected);
     };
     unfit(&[], &[]);
     unfit(
