@@ -17,8 +17,10 @@ use crate::snapshot::Revision;
 pub mod covers;
 mod delete;
 pub mod diff;
+pub mod impact;
 pub mod outcome;
 pub mod owner;
+pub mod revert;
 
 pub use delete::{FINALIZER, gone};
 pub use outcome::{ErrorClass, Outcome, StepError, StepResult};

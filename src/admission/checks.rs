@@ -25,6 +25,8 @@ checks! {
     plugin_seeds, plugin_managed_seed, plugin_merged,
 }
 
+pub(crate) use not_yet::is_idle;
+
 mod prelude {
     pub(super) use super::super::check::{Cx, Elsewhere, Out, Seen, listed, rules};
     pub(super) use super::super::node::Node;

@@ -9,6 +9,7 @@ use super::{Context, Exit};
 use crate::finding::Example;
 use crate::landscape::nearest::nearest;
 use crate::landscape::{self, Kind, schema};
+use crate::plan::impact::{self, Certainty, Row};
 use crate::print::json;
 use crate::snapshot::RepoPath;
 use crate::{admission, document, render};
@@ -176,6 +177,8 @@ fn list(context: &Context, format: Format) {
 /// A field as its schema describes it.
 struct Field {
     path: String,
+    /// The keys that lead to it, `[]` for an item of a list.
+    keys: Vec<String>,
     kind: Kind,
     schema: Value,
     definitions: Value,
@@ -205,7 +208,12 @@ fn field(subject: &str) -> Result<Field, Unknown> {
     let definitions = root.get("$defs").cloned().unwrap_or(Value::Null);
     let mut at = root;
     let mut path = kind.name().to_lowercase();
+    let mut keys = Vec::new();
     for segment in segments {
+        if followed(&at, &definitions).get("items").is_some() {
+            keys.push("[]".to_owned());
+        }
+        keys.push(segment.to_owned());
         let inner = inside(&at, &definitions);
         if let Some(next) = inner.pointer("/properties").and_then(|p| p.get(segment)) {
             at = next.clone();
@@ -225,7 +233,7 @@ fn field(subject: &str) -> Result<Field, Unknown> {
         }
         path.push_str(&format!(".{segment}"));
     }
-    Ok(Field { path, kind, schema: at, definitions })
+    Ok(Field { path, keys, kind, schema: at, definitions })
 }
 
 /// The kind that a word means: `shoot`, `shoots`, `Shoot`.
@@ -291,6 +299,12 @@ impl Field {
             .collect()
     }
 
+    /// What changing it costs a cluster.
+    fn costs(&self) -> Vec<&'static Row> {
+        let keys: Vec<&str> = self.keys.iter().map(String::as_str).collect();
+        if self.kind == Kind::Shoot { impact::speaking(&keys).collect() } else { Vec::new() }
+    }
+
     fn description(&self) -> String {
         text(&followed(&self.schema, &self.definitions), "description").to_owned()
     }
@@ -314,6 +328,19 @@ impl Field {
         let description = self.description();
         if !description.is_empty() {
             out.push_str(&format!("\n{}\n", wrap(&description)));
+        }
+        let costs = self.costs();
+        if !costs.is_empty() {
+            out.push_str("\nA CHANGE:\n");
+            let width = costs.iter().map(|row| row.mark.word().len()).max().unwrap_or(0);
+            for row in costs {
+                let when = if row.condition.is_empty() { String::new() } else { format!(", if {}", row.condition) };
+                let likely = if row.certainty == Certainty::Likely { " (likely)" } else { "" };
+                out.push_str(&format!("  {:width$}   {}{when}{likely} [{}]\n", row.mark.word(), row.why, row.source));
+            }
+            if admission::is_idle(&self.keys) {
+                out.push_str("  Nobody acts upon this field yet.\n");
+            }
         }
         let children = self.children();
         if !children.is_empty() {
@@ -342,6 +369,9 @@ impl Field {
                 "of": { "apiVersion": self.kind.api_version(), "kind": self.kind },
                 "type": type_of(&self.schema, &self.definitions),
                 "description": self.description(),
+                "impact": self.costs().into_iter().map(|row| json!({
+                    "mark": row.mark, "certainty": row.certainty, "when": row.condition, "why": row.why, "source": row.source,
+                })).collect::<Vec<_>>(),
                 "fields": fields,
             }),
         )

@@ -12,13 +12,15 @@ use super::read::{self, Reading, WORKTREE};
 use super::reported::Reported;
 use super::selector::Selector;
 use super::{Context, Exit};
-use crate::admission::{Accepted, Admitted, Gone};
+use crate::admission::{Accepted, Admitted, Gone, is_idle};
 use crate::finding::{Finding, On, Severity};
-use crate::landscape::{Owner, Target};
+use crate::landscape::{Kind, Owner, Target};
 use crate::observed::ObjectKey;
 use crate::plan::diff;
+use crate::plan::impact::{self, Mark};
+use crate::plan::revert::{Done, Revert};
 use crate::print::json::envelope;
-use crate::print::preview::{self, Consequence, Fate, Item, Preview, Touch};
+use crate::print::preview::{self, Change, Consequence, Fate, Item, Preview, Touch};
 use crate::render::Rendering;
 
 /// Show what a revision would change, and what follows from it, without a cluster.
@@ -51,6 +53,9 @@ pub(super) struct Args {
     /// End with 0 for no changes, 1 for an error, 2 for changes
     #[arg(long, conflicts_with = "exit_code")]
     detailed_exitcode: bool,
+    /// End with 3 if something costs as much as this mark, or more: rolls-nodes, one-way, …
+    #[arg(long, value_name = "MARK")]
+    fail_on: Option<Mark>,
     /// The time to judge at [default: when --to was committed]
     #[arg(long, value_name = "TIME")]
     now: Option<Timestamp>,
@@ -68,7 +73,8 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             } else {
                 output::answer(context, args.output, &envelope("Plan", preview::json(&preview)));
             }
-            Ok(match (preview.is_refused(), preview.is_empty()) {
+            let refused = preview.is_refused() || args.fail_on.is_some_and(|mark| preview.worst() >= mark);
+            Ok(match (refused, preview.is_empty()) {
                 (true, _) => Exit::Refused,
                 (false, false) if args.exit_code => Exit::Something,
                 (false, false) if args.detailed_exitcode => Exit::Failed,
@@ -99,6 +105,8 @@ async fn preview(context: &Context, args: &Args) -> anyhow::Result<Preview> {
     };
     let (new, findings) = after.admit_by(&judge, &accepted, now);
     let (going, _) = read::going(&new, &accepted);
+    // The way back: what was, judged against what is to be.
+    let (back, _) = before.admit_by(&judge, &Accepted(Arc::new(new.objects.clone())), now);
 
     let name = if after.landscape.name.is_empty() { &before.landscape.name } else { &after.landscape.name };
     let (repo, reported) = Reported::read(context, name).await?;
@@ -121,6 +129,7 @@ async fn preview(context: &Context, args: &Args) -> anyhow::Result<Preview> {
         let manifest = new.objects.get(owner).or_else(|| old.objects.get(owner));
         let seed = offline_new.placements.decisions.get(owner).map(|p| p.seed.as_str());
         item.about = manifest.map(|m| about(owner, m, seed)).unwrap_or_default();
+        item.revert = revert(&item, &old, &new, &back);
         item
     })
     .into_iter()
@@ -151,7 +160,9 @@ fn item(owner: &Owner, old: &Admitted, new: &Admitted, going: &BTreeSet<Owner>, 
         fate: Fate::Unchanged,
         about: String::new(),
         path,
-        fields: Vec::new(),
+        changes: Vec::new(),
+        confined: false,
+        revert: None,
         consequence: Consequence::None,
     };
     if let Some(gone) = new.gone.get(owner) {
@@ -178,7 +189,9 @@ fn item(owner: &Owner, old: &Admitted, new: &Admitted, going: &BTreeSet<Owner>, 
         (None, Some(_)) => item.fate = Fate::Created,
         (Some(before), Some(now)) if before != now => {
             item.fate = Fate::Updated;
-            item.fields = diff::fields(before, now)
+            let confined = now.pointer("/spec/maintenance/confineSpecUpdateRollout").and_then(Value::as_bool);
+            item.confined = owner.kind == Kind::Shoot && confined.unwrap_or_default();
+            item.changes = diff::fields(before, now)
                 .into_iter()
                 .map(|field| {
                     // A default that changed is written nowhere.
@@ -188,13 +201,34 @@ fn item(owner: &Owner, old: &Admitted, new: &Admitted, going: &BTreeSet<Owner>, 
                         place.path = after.shown(&place.path);
                         place.to_string()
                     });
-                    (field, place)
+                    let shoot = owner.kind == Kind::Shoot;
+                    let impact = if shoot { impact::of(&field, before, now) } else { Vec::new() };
+                    Change { idle: shoot && is_idle(&field.path), place, impact, field }
                 })
                 .collect();
         }
         _ => {}
     }
     item
+}
+
+/// What taking the change of an object back would do.
+fn revert(item: &Item, old: &Admitted, new: &Admitted, back: &Admitted) -> Option<Revert> {
+    let owner = &item.owner;
+    let done = match item.fate {
+        Fate::Created => Done::Created,
+        Fate::Deleted => Done::Deleted,
+        Fate::Updated => {
+            let (was, is) = (old.objects.get(owner)?, new.objects.get(owner)?);
+            let fields = if owner.kind == Kind::Shoot { diff::fields(is, was) } else { Vec::new() };
+            let costs = fields.iter().filter(|field| !is_idle(&field.path)).flat_map(|field| impact::of(field, is, was));
+            let worst = costs.map(|impact| impact.mark).max().unwrap_or(Mark::None);
+            let findings = back.held.get(owner).map(|held| held.findings.as_slice()).unwrap_or_default();
+            return Some(Revert::of(owner.kind, &Done::Changed(findings, worst)));
+        }
+        Fate::Held(_) | Fate::Blocked(_) | Fate::Unchanged => return None,
+    };
+    Some(Revert::of(owner.kind, &done))
 }
 
 /// What follows for clusters: only owners whose inputs differ are rendered.
@@ -250,7 +284,6 @@ fn objects(rendering: Option<Rendering>) -> BTreeMap<(String, Target, ObjectKey)
 
 /// `production · aws eu-west-1 · seed aws-eu1 · HA zone · 1.33.4`.
 fn about(owner: &Owner, manifest: &Value, seed: Option<&str>) -> String {
-    use crate::landscape::Kind;
     let text = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let parts = match owner.kind {
         Kind::Shoot => vec![

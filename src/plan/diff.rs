@@ -9,6 +9,10 @@ use crate::finding::Pointer;
 pub struct Field {
     /// `kubernetes.version`, `provider.workers[cpu].maximum`; the leading `spec` is left out.
     pub name: String,
+    /// The keys that lead to it, `[]` for an item of a list.
+    pub path: Vec<String>,
+    /// The names of the items on the way, outermost first.
+    pub items: Vec<String>,
     /// Where the new value stands; where the old one stood if there is none.
     pub pointer: Pointer,
     /// Before; `None` if it was absent.
@@ -17,15 +21,61 @@ pub struct Field {
     pub after: Option<Value>,
 }
 
+/// The keys that lead to the pools of a shoot.
+pub(super) const POOLS: [&str; 4] = ["spec", "provider", "workers", "[]"];
+
+impl Field {
+    /// The node pool that it is in, if it is in one.
+    #[must_use]
+    pub fn pool(&self) -> Option<&str> {
+        let within = self.path.iter().map(String::as_str).take(POOLS.len()).eq(POOLS);
+        self.items.first().filter(|_| within).map(String::as_str)
+    }
+}
+
 /// The fields in which two manifests differ, in the order of their names.
 #[must_use]
 pub fn fields(before: &Value, after: &Value) -> Vec<Field> {
     let mut out = Vec::new();
-    walk("", &Pointer::root(), Some(before), Some(after), &mut out);
+    walk(&Way::default(), Some(before), Some(after), &mut out);
     out
 }
 
-fn walk(name: &str, at: &Pointer, before: Option<&Value>, after: Option<&Value>, out: &mut Vec<Field>) {
+/// The way to a place.
+#[derive(Clone, Default)]
+struct Way {
+    name: String,
+    path: Vec<String>,
+    items: Vec<String>,
+    pointer: Pointer,
+}
+
+impl Way {
+    fn key(&self, key: &str) -> Self {
+        let mut way = self.clone();
+        way.name = below(&self.name, key);
+        way.path.push(key.to_owned());
+        way.pointer = self.pointer.key(key);
+        way
+    }
+
+    /// An item by its name, and where it stands if it still does.
+    fn item(&self, name: &str, index: Option<usize>) -> Self {
+        let mut way = self.clone();
+        way.name = format!("{}[{name}]", self.name);
+        way.path.push("[]".to_owned());
+        way.items.push(name.to_owned());
+        way.pointer = index.map_or_else(|| self.pointer.clone(), |index| self.pointer.index(index));
+        way
+    }
+
+    fn field(self, before: Option<&Value>, after: Option<&Value>) -> Field {
+        let Self { name, path, items, pointer } = self;
+        Field { name, path, items, pointer, before: before.cloned(), after: after.cloned() }
+    }
+}
+
+fn walk(way: &Way, before: Option<&Value>, after: Option<&Value>, out: &mut Vec<Field>) {
     if before == after {
         return;
     }
@@ -35,26 +85,19 @@ fn walk(name: &str, at: &Pointer, before: Option<&Value>, after: Option<&Value>,
             keys.sort();
             keys.dedup();
             for key in keys {
-                walk(&below(name, key), &at.key(key), old.get(key), new.get(key), out);
+                walk(&way.key(key), old.get(key), new.get(key), out);
             }
         }
         (Some(Value::Array(old)), Some(Value::Array(new))) if named(old) && named(new) => {
             for item in old.iter().filter(|item| !new.iter().any(|n| name_of(n) == name_of(item))) {
-                let label = name_of(item).unwrap_or_default();
-                out.push(Field {
-                    name: format!("{name}[{label}]"),
-                    pointer: at.clone(),
-                    before: Some(item.clone()),
-                    after: None,
-                });
+                out.push(way.item(name_of(item).unwrap_or_default(), None).field(Some(item), None));
             }
             for (i, item) in new.iter().enumerate() {
-                let label = name_of(item).unwrap_or_default();
                 let was = old.iter().find(|o| name_of(o) == name_of(item));
-                walk(&format!("{name}[{label}]"), &at.index(i), was, Some(item), out);
+                walk(&way.item(name_of(item).unwrap_or_default(), Some(i)), was, Some(item), out);
             }
         }
-        _ => out.push(Field { name: name.to_owned(), pointer: at.clone(), before: before.cloned(), after: after.cloned() }),
+        _ => out.push(way.clone().field(before, after)),
     }
 }
 
@@ -69,7 +112,7 @@ fn below(name: &str, key: &str) -> String {
 }
 
 /// What items of a list go by.
-fn name_of(item: &Value) -> Option<&str> {
+pub(super) fn name_of(item: &Value) -> Option<&str> {
     ["name", "version", "type", "key"].iter().find_map(|key| item.get(key).and_then(Value::as_str))
 }
 

@@ -6,9 +6,11 @@ use serde_json::{Value, json};
 
 use super::table::count;
 use crate::finding::Finding;
-use crate::landscape::{Owner, Target};
+use crate::landscape::{Kind, Owner, Target};
 use crate::observed::ObjectKey;
 use crate::plan::diff::Field;
+use crate::plan::impact::{Certainty, Impact, Mark, Pool};
+use crate::plan::revert::Revert;
 
 /// What one revision changes against another.
 #[derive(Debug)]
@@ -46,10 +48,27 @@ pub struct Item {
     pub about: String,
     /// Where it is written.
     pub path: Option<String>,
-    /// The changed fields, with the place of the new value where it is written down.
-    pub fields: Vec<(Field, Option<String>)>,
+    /// The changed fields.
+    pub changes: Vec<Change>,
+    /// Whether it asks for its changes to wait for its maintenance window, which nobody does yet.
+    pub confined: bool,
+    /// What taking the change back would do; `None` where nothing is done.
+    pub revert: Option<Revert>,
     /// What follows for clusters.
     pub consequence: Consequence,
+}
+
+/// A changed field.
+#[derive(Debug)]
+pub struct Change {
+    /// Which, before and after.
+    pub field: Field,
+    /// Where the new value is written down, if it is.
+    pub place: Option<String>,
+    /// What it costs, worst first.
+    pub impact: Vec<Impact>,
+    /// Whether nobody acts upon it yet, so that it costs nothing.
+    pub idle: bool,
 }
 
 /// What becomes of an object of the landscape.
@@ -137,6 +156,31 @@ impl Item {
     pub const fn is_quiet(&self) -> bool {
         matches!((&self.fate, &self.consequence), (Fate::Unchanged, Consequence::None))
     }
+
+    /// What its changes cost that somebody acts upon.
+    fn impact(&self) -> impl Iterator<Item = &Impact> {
+        self.changes.iter().filter(|change| !change.idle).flat_map(|change| &change.impact)
+    }
+
+    /// The worst that happens to it.
+    fn worst(&self) -> Mark {
+        let refused = |finding: &Finding| finding.cause.is_some();
+        match &self.fate {
+            Fate::Held(findings) if findings.iter().any(refused) => Mark::Forbidden,
+            Fate::Deleted if matches!(self.owner.kind, Kind::Shoot | Kind::Seed | Kind::Project) => Mark::Deletes,
+            Fate::Updated => self.impact().map(|impact| impact.mark).max().unwrap_or(Mark::None),
+            _ => Mark::None,
+        }
+    }
+
+    /// The pools whose nodes are replaced or drained together, each once.
+    fn replaced(&self) -> Vec<&Pool> {
+        let all = self.impact().filter(|impact| matches!(impact.mark, Mark::RollsNodes | Mark::Recreates));
+        let mut pools: Vec<&Pool> = all.flat_map(|impact| &impact.pools).collect();
+        pools.sort_by(|a, b| a.name.cmp(&b.name));
+        pools.dedup_by(|a, b| a.name == b.name);
+        pools
+    }
 }
 
 impl Preview {
@@ -152,6 +196,21 @@ impl Preview {
         !self.troubles.is_empty() || self.items.iter().any(|i| matches!(i.fate, Fate::Held(_) | Fate::Blocked(_)))
     }
 
+    /// The worst that happens to anything.
+    #[must_use]
+    pub fn worst(&self) -> Mark {
+        self.items.iter().map(Item::worst).max().unwrap_or(Mark::None)
+    }
+
+    /// How many nodes are replaced at least and at most, and of how many clusters.
+    fn replaced(&self) -> (i64, i64, usize) {
+        let clusters = self.items.iter().map(Item::replaced).filter(|pools| !pools.is_empty());
+        let sum = |pools: &[&Pool], of: fn(&Pool) -> i64| pools.iter().map(|pool| of(pool)).sum::<i64>();
+        clusters.fold((0, 0, 0), |(least, most, n), pools| {
+            (least + sum(&pools, |p| p.minimum), most + sum(&pools, |p| p.maximum), n + 1)
+        })
+    }
+
     fn counted(&self, word: &str) -> usize {
         self.items.iter().filter(|item| item.fate.word() == word).count()
     }
@@ -165,9 +224,6 @@ impl Preview {
         touched.fold((0, 0), |(owners, objects), n| (owners + 1, objects + n))
     }
 }
-
-/// What plans do not say yet; named so that nobody takes silence for harmlessness.
-const LEFT_OUT: &str = "Not part of this plan yet: impact marks (nodes rolled, downtime) and what a revert would cost.";
 
 /// The tree.
 #[must_use]
@@ -209,8 +265,74 @@ pub fn text(preview: &Preview) -> String {
         count(objects, "manifest"),
         preview.unchanged
     ));
-    out.push_str(&format!("{LEFT_OUT}\n"));
+    if preview.worst() > Mark::None {
+        out.push_str(&format!("Worst mark: {}", preview.worst().word()));
+        let (least, most, clusters) = preview.replaced();
+        if clusters > 0 {
+            out.push_str(&format!(" · nodes replaced: {} of {}", range(least, most), count(clusters, "cluster")));
+        }
+        out.push('\n');
+    }
+    reverts(&mut out, preview);
     out
+}
+
+/// `3–10`, or `3`.
+fn range(least: i64, most: i64) -> String {
+    if least == most { least.to_string() } else { format!("{least}–{most}") }
+}
+
+/// What a revert would do, by verdict: the names of few, the number of many.
+fn reverts(out: &mut String, preview: &Preview) {
+    const NAMED: usize = 3;
+    let mut verdicts: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for item in &preview.items {
+        if let Some(revert) = &item.revert {
+            verdicts.entry(revert.word()).or_default().push(item.owner.key());
+        }
+    }
+    if verdicts.is_empty() {
+        return;
+    }
+    let words = verdicts.into_iter().map(|(word, names)| {
+        let more = names.len().saturating_sub(NAMED);
+        let named = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+        match (word, more) {
+            ("clean", _) => format!("{} clean", names.len()),
+            (_, 0) => format!("{} {word} ({named})", names.len()),
+            (_, more) => format!("{} {word} ({named} and {more} more)", names.len()),
+        }
+    });
+    out.push_str(&format!("Revert afterwards: {}\n", words.collect::<Vec<_>>().join(" · ")));
+}
+
+/// What a change costs, a line for each mark, with the pools below.
+fn costs(change: &Change) -> Vec<String> {
+    if change.idle {
+        return vec!["  nobody acts upon this yet".to_owned()];
+    }
+    let mut lines = Vec::new();
+    for impact in change.impact.iter().filter(|impact| impact.mark > Mark::None) {
+        let sign = if impact.mark.warns() { "⚠ " } else { "" };
+        let likely = if impact.certainty == Certainty::Likely { " (likely)" } else { "" };
+        lines.push(format!("  {sign}{}{likely}: {}", impact.mark.word(), impact.why));
+        if matches!(impact.mark, Mark::RollsNodes | Mark::InPlaceNodes | Mark::Recreates) {
+            lines.extend(impact.pools.iter().map(|pool| format!("      {}", nodes(pool))));
+        }
+    }
+    lines
+}
+
+/// `cpu: 3–10 nodes, surge 1, unavailable 0`.
+fn nodes(pool: &Pool) -> String {
+    let unit = if pool.maximum == 1 { "node" } else { "nodes" };
+    format!(
+        "{}: {} {unit}, surge {}, unavailable {}",
+        pool.name,
+        range(pool.minimum, pool.maximum),
+        pool.max_surge,
+        pool.max_unavailable
+    )
 }
 
 fn branch(out: &mut String, item: &Item, last: bool) {
@@ -222,7 +344,8 @@ fn branch(out: &mut String, item: &Item, last: bool) {
         Fate::Held(findings) => {
             for finding in findings {
                 let at = finding.places.first().map_or_else(String::new, |p| format!("{p}: "));
-                let mut leaf = vec![format!("✗ held: {} [{}]", finding.message, finding.code)];
+                let word = if finding.cause.is_some() { "forbidden" } else { "held" };
+                let mut leaf = vec![format!("✗ {word}: {} [{}]", finding.message, finding.code)];
                 if !at.is_empty() {
                     leaf.push(at.trim_end_matches(": ").to_owned());
                 }
@@ -233,7 +356,8 @@ fn branch(out: &mut String, item: &Item, last: bool) {
         Fate::Unchanged => leaves.push(vec!["as it was in Git; what it is rendered from changed".to_owned()]),
         Fate::Created | Fate::Updated | Fate::Deleted => {}
     }
-    for (field, place) in &item.fields {
+    for change in &item.changes {
+        let Change { field, place, .. } = change;
         let mark = match (&field.before, &field.after) {
             (None, _) => '+',
             (_, None) => '-',
@@ -246,7 +370,24 @@ fn branch(out: &mut String, item: &Item, last: bool) {
         };
         let mut leaf = vec![format!("{mark} {:36} {values}", field.name)];
         leaf.extend(place.clone());
+        leaf.extend(costs(change));
         leaves.push(leaf);
+    }
+    if item.worst() > Mark::None && matches!(item.fate, Fate::Updated) {
+        let mut leaf = vec!["when: @now".to_owned()];
+        if item.confined {
+            leaf.push("it asks to wait for its maintenance window, which nobody does yet".to_owned());
+        }
+        leaves.push(leaf);
+    }
+    match &item.revert {
+        Some(Revert::Refused { why }) => {
+            leaves.push(vec![format!("revert: refused: {}", why.first().map_or("", String::as_str))])
+        }
+        Some(Revert::Costs { mark }) => leaves.push(vec![format!("revert: costs {} again", mark.word())]),
+        Some(Revert::Deletes) => leaves.push(vec!["revert: deletes what is made now".to_owned()]),
+        Some(Revert::NotARestore) => leaves.push(vec!["revert: not a restore: what comes back is new and empty".to_owned()]),
+        Some(Revert::Clean) | None => {}
     }
     match &item.consequence {
         Consequence::None => {}
@@ -325,6 +466,7 @@ fn shown(value: Option<&Value>) -> String {
 pub fn json(preview: &Preview) -> Value {
     let items: Vec<Value> = preview.items.iter().map(item).collect();
     let (owners, objects) = preview.rendered();
+    let (least, most, clusters) = preview.replaced();
     let n = |word| preview.counted(word);
     json!({
         "landscape": preview.landscape,
@@ -338,20 +480,26 @@ pub fn json(preview: &Preview) -> Value {
         "summary": {
             "create": n("create"), "update": n("update"), "delete": n("delete"), "blocked": n("blocked"), "held": n("held"),
             "unchanged": preview.unchanged, "rendered": owners, "manifests": objects,
+            "worst": preview.worst(), "replaced": { "minimum": least, "maximum": most, "clusters": clusters },
         },
-        "leftOut": ["impact", "revert"],
     })
 }
 
 fn item(item: &Item) -> Value {
-    let fields: Vec<Value> = item
-        .fields
+    let changes: Vec<Value> = item
+        .changes
         .iter()
-        .map(|(field, place)| {
-            json!({ "field": field.name, "pointer": field.pointer, "before": field.before, "after": field.after, "at": place })
+        .map(|Change { field, place, impact, idle }| {
+            json!({
+                "field": field.name, "pointer": field.pointer, "before": field.before, "after": field.after, "at": place,
+                "impact": impact, "idle": idle,
+            })
         })
         .collect();
-    let mut out = json!({ "owner": item.owner, "action": item.fate.word(), "path": item.path, "changes": fields });
+    let mut out = json!({
+        "owner": item.owner, "action": item.fate.word(), "path": item.path, "changes": changes,
+        "worst": item.worst(), "when": "now", "revert": item.revert,
+    });
     match &item.fate {
         Fate::Held(findings) => out["findings"] = json!(findings),
         Fate::Blocked(why) => out["why"] = json!(why),

@@ -227,7 +227,9 @@ fn a_plan_names_fields_places_and_manifests() {
     assert!(one.out.contains("provider.workers[site].maximum       6 → 9\n"), "{}", one.out);
     assert!(one.out.contains("projects/shop/shoots/store.yaml:49:18\n"), "{}", one.out);
     assert!(one.out.contains("~Worker/store"), "{}", one.out);
-    assert!(one.out.contains("Not part of this plan yet"), "{}", one.out);
+    assert!(one.out.contains("scales: the autoscaler's upper bound moves"), "{}", one.out);
+    assert!(one.out.contains("Worst mark: scales"), "{}", one.out);
+    assert!(one.out.contains("Revert afterwards: 1 clean"), "{}", one.out);
     let detailed = run(dir.path(), &["plan", "--from", "HEAD~1", "--to", "HEAD", "shop/store", "--detailed-exitcode"]);
     assert_eq!(detailed.code, 2, "{}", detailed.err);
     // Absence without confirmation is not deletion.

@@ -42,6 +42,11 @@ const SEED: &[(&str, &str)] = &[
     ("spec/settings/excessCapacityReservation/configs", "reserve of capacity"),
 ];
 
+/// Whether nobody acts yet upon a field of a shoot, given by its keys.
+pub(crate) fn is_idle(path: &[String]) -> bool {
+    SHOOT.iter().any(|(idle, _)| idle.split('/').enumerate().all(|(i, key)| path.get(i).is_some_and(|k| k == key)))
+}
+
 /// One note per object, at the first of the settings that were written (not defaulted).
 fn tell(cx: &Cx<'_>, out: &mut Out, table: &[(&str, &str)]) {
     let found: Vec<(Node<'_>, &str)> = table.iter().map(|(path, name)| (cx.written.at(path), *name)).filter(|(node, _)| !node.is_empty()).collect();

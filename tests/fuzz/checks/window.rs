@@ -10,7 +10,7 @@ pub(super) fn check(bytes: &[u8]) {
     for at in words.filter_map(|word| word.parse::<i32>().ok()).map(i64::from).chain([0, 1_790_000_000]) {
         assert_eq!(window.contains(at), window.current(at).is_some(), "{text} at {at}");
         if let Some((from, until)) = window.current(at) {
-            assert!(from <= at && at < until.max(from + 1), "{text}: {at} is not in {from}..{until}");
+            assert!(from <= at && at <= until, "{text}: {at} is not in {from}..{until}");
         }
         let next = window.next(at);
         assert!(next >= at && next - at <= 86_400, "{text}: after {at} comes {next}");
