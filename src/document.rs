@@ -93,6 +93,7 @@ pub struct Document {
     path: RepoPath,
     index: usize,
     text: Arc<str>,
+    lines: Arc<Lines>,
     range: Range<usize>,
     value: Arc<Value>,
     spans: OnceLock<span::Index>,
@@ -188,21 +189,34 @@ impl Document {
     }
 
     fn resolve(&self, range: Range<usize>) -> Span {
-        locate(&self.text, range)
+        self.lines.locate(&self.text, range)
     }
 }
 
 /// The line and column of a byte range of a text; a byte order mark takes no column.
 #[must_use]
 pub fn locate(text: &str, range: Range<usize>) -> Span {
-    let mut start = range.start.min(text.len());
-    while !text.is_char_boundary(start) {
-        start -= 1;
+    Lines::default().locate(text, range)
+}
+
+/// Where the lines of one text begin: counted once, when first asked for, however many places are asked for.
+#[derive(Debug, Default)]
+struct Lines {
+    starts: OnceLock<Vec<usize>>,
+}
+
+impl Lines {
+    /// As [`locate`]; `text` is the same every time.
+    fn locate(&self, text: &str, range: Range<usize>) -> Span {
+        let mut start = range.start.min(text.len());
+        while !text.is_char_boundary(start) {
+            start -= 1;
+        }
+        let starts = self.starts.get_or_init(|| text.match_indices('\n').map(|(at, _)| at + 1).collect());
+        let lines = starts.partition_point(|line| *line <= start);
+        let line_start = lines.checked_sub(1).and_then(|n| starts.get(n)).copied().unwrap_or(0);
+        let columns = text[line_start..start].chars().filter(|c| *c != '\u{feff}').count();
+        let number = |n: usize| u32::try_from(n + 1).unwrap_or(u32::MAX);
+        Span { start, end: range.end.clamp(start, text.len()), line: number(lines), column: number(columns) }
     }
-    let before = &text[..start];
-    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    let lines = before.bytes().filter(|b| *b == b'\n').count();
-    let columns = before[line_start..].chars().filter(|c| *c != '\u{feff}').count();
-    let number = |n: usize| u32::try_from(n + 1).unwrap_or(u32::MAX);
-    Span { start, end: range.end.clamp(start, text.len()), line: number(lines), column: number(columns) }
 }

@@ -1,5 +1,6 @@
 //! The reader: bytes to documents and findings in one pass over the parser's events, without recursion.
 
+use std::cell::OnceCell;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
@@ -8,11 +9,11 @@ use serde_json::{Map, Value};
 
 use super::scalar::{self, Plain};
 use super::span::Index;
-use super::{Broken, Budget, Document, Parsed, identity, locate};
+use super::{Broken, Budget, Document, Lines, Parsed, identity};
 use crate::finding::{Code, ErrorType, Finding, Findings, On, Place, Pointer, Severity};
 use crate::snapshot::RepoPath;
 
-/// More than this about one file helps nobody, and resolving each place costs a walk through the text.
+/// More than this about one file helps nobody.
 const MOST_FINDINGS: usize = 100;
 
 /// Text that cannot be displayed safely, or that readers of YAML disagree about.
@@ -25,25 +26,26 @@ enum Unsafe {
 pub(super) fn file(path: &RepoPath, bytes: &[u8], budget: &Budget) -> Parsed {
     match std::str::from_utf8(bytes) {
         Ok(text) => read(path, Arc::from(text), budget),
-        Err(error) => undecodable(path, bytes, error.valid_up_to()),
+        Err(error) => undecodable(path, bytes, error.valid_up_to(), budget),
     }
 }
 
 fn read(path: &RepoPath, text: Arc<str>, budget: &Budget) -> Parsed {
     let mut parsed = Parsed::default();
+    let lines = Arc::new(Lines::default());
     let mut index = 0;
     for range in pieces(&text) {
-        let mut piece = Piece::new(path, &text, range.clone(), budget);
+        let mut piece = Piece::new(path, &text, &lines, range.clone(), budget);
         let value = piece.value();
         if piece.is_empty(value.as_ref()) {
             continue;
         }
         if index == budget.documents {
-            // What follows is not looked at: there may be any number of them, and placing each would cost a walk through the text.
-            let mut rest = Piece::new(path, &text, range.start..text.len(), budget);
+            // Said once, and true of all that follow, which is not read: whose it is stays unknown.
+            let mut rest = Piece::new(path, &text, &lines, range.start..text.len(), budget);
             rest.error("DOC-BUDGET-DOCUMENTS", range.start..range.start, format!("more than {index} documents in one file"));
             parsed.findings.extend(Findings(rest.findings));
-            parsed.broken.push(Broken { index, identity: None, span: locate(&text, range.start..text.len()) });
+            parsed.broken.push(Broken { index, identity: None, span: lines.locate(&text, range.start..text.len()) });
             break;
         }
         let Piece { findings, failed, garbled, ambiguous_identity, .. } = piece;
@@ -56,7 +58,7 @@ fn read(path: &RepoPath, text: Arc<str>, budget: &Budget) -> Parsed {
         parsed.findings.extend(Findings(errors_first));
         let document = |value: Value, range: Range<usize>| {
             let (path, text, value) = (path.clone(), Arc::clone(&text), Arc::new(value));
-            Arc::new(Document { path, index, text, range, value, spans: OnceLock::new() })
+            Arc::new(Document { path, index, text, lines: Arc::clone(&lines), range, value, spans: OnceLock::new() })
         };
         match value {
             Some(value) if !failed => parsed.documents.push(document(value, range)),
@@ -65,7 +67,7 @@ fn read(path: &RepoPath, text: Arc<str>, budget: &Budget) -> Parsed {
                     Some(value) if !ambiguous_identity => identity::of_value(value),
                     _ => identity::of_text(&text[range.clone()]),
                 };
-                parsed.broken.push(Broken { index, identity: known, span: locate(&text, range.clone()) });
+                parsed.broken.push(Broken { index, identity: known, span: lines.locate(&text, range.clone()) });
                 if let Some(value) = value.filter(|_| !garbled) {
                     parsed.repetitive.push(document(value, range));
                 }
@@ -77,9 +79,10 @@ fn read(path: &RepoPath, text: Arc<str>, budget: &Budget) -> Parsed {
 }
 
 /// A file that is not UTF-8 has no text, so all its documents are broken.
-fn undecodable(path: &RepoPath, bytes: &[u8], valid: usize) -> Parsed {
+fn undecodable(path: &RepoPath, bytes: &[u8], valid: usize, budget: &Budget) -> Parsed {
     let lossy = String::from_utf8_lossy(bytes);
-    let mut span = locate(&lossy, valid..valid);
+    let lines = Lines::default();
+    let mut span = lines.locate(&lossy, valid..valid);
     span.end = span.start + 1;
     let place = Place { path: path.clone(), span: Some(span), pointer: Pointer::root(), note: String::new() };
     let wide = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
@@ -90,10 +93,14 @@ fn undecodable(path: &RepoPath, bytes: &[u8], valid: usize) -> Parsed {
         .help(help)
         .cause(ErrorType::DecodeError, "");
     let filled = pieces(&lossy).into_iter().filter(|range| has_content(&lossy[range.clone()]));
-    let broken: Vec<Broken> = filled
-        .enumerate()
-        .map(|(index, range)| Broken { index, identity: identity::of_text(&lossy[range.clone()]), span: locate(&lossy, range) })
-        .collect();
+    let claim = |(index, range): (usize, Range<usize>)| {
+        // What is beyond the budget is one, and nobody's.
+        let rest = index == budget.documents;
+        let range = if rest { range.start..lossy.len() } else { range };
+        let identity = if rest { None } else { identity::of_text(&lossy[range.clone()]) };
+        Broken { index, identity, span: lines.locate(&lossy, range) }
+    };
+    let broken: Vec<Broken> = filled.enumerate().take(budget.documents.saturating_add(1)).map(claim).collect();
     let broken = if broken.is_empty() { vec![Broken { index: 0, identity: None, span }] } else { broken };
     Parsed { findings: Findings(vec![finding]), broken, ..Parsed::default() }
 }
@@ -138,8 +145,11 @@ enum Frame {
 struct Piece<'a> {
     path: &'a RepoPath,
     text: &'a Arc<str>,
+    lines: &'a Lines,
     range: Range<usize>,
     budget: &'a Budget,
+    /// Where its keys stand, once one of them was given twice.
+    index: OnceCell<Index>,
     findings: Vec<Finding>,
     failed: bool,
     /// It failed by more than keys that are given twice.
@@ -150,12 +160,14 @@ struct Piece<'a> {
 }
 
 impl<'a> Piece<'a> {
-    fn new(path: &'a RepoPath, text: &'a Arc<str>, range: Range<usize>, budget: &'a Budget) -> Self {
+    fn new(path: &'a RepoPath, text: &'a Arc<str>, lines: &'a Lines, range: Range<usize>, budget: &'a Budget) -> Self {
         Self {
             path,
             text,
+            lines,
             range,
             budget,
+            index: OnceCell::new(),
             findings: Vec::new(),
             failed: false,
             garbled: false,
@@ -390,11 +402,11 @@ impl<'a> Piece<'a> {
         if !self.has_room() {
             return self.find(finding, at.clone());
         }
-        let index = Index::build(self.text, self.range.clone());
+        let index = self.index.get_or_init(|| Index::build(self.text, self.range.clone()));
         let first = index.find(&pointer).map(|node| index.range(node, On::Key)).filter(|first| first != at);
         self.find(finding, at.clone());
         if let (Some(first), Some(finding)) = (first, self.findings.last_mut()) {
-            let span = Some(locate(self.text, first));
+            let span = Some(self.lines.locate(self.text, first));
             finding.places.push(Place { path: self.path.clone(), span, pointer, note: "first given here".to_owned() });
         }
     }
@@ -490,7 +502,7 @@ impl<'a> Piece<'a> {
         }
         // The error that makes a document fail is always told.
         if self.has_room() || (error && !self.failed) {
-            let span = Some(locate(self.text, at));
+            let span = Some(self.lines.locate(self.text, at));
             let pointer = self.pointer();
             self.findings.push(finding.at(Place { path: self.path.clone(), span, pointer, note: String::new() }));
         }

@@ -232,7 +232,7 @@ pub fn of(field: &Field, before: &Value, after: &Value) -> Vec<Impact> {
             }
         }
     });
-    all.sort_by(|a, b| b.mark.cmp(&a.mark));
+    all.sort_by_key(|impact| std::cmp::Reverse(impact.mark));
     all
 }
 

@@ -133,6 +133,10 @@ fn budgets_hold_at_their_limit() {
     check("a: 1\n---\nb: 1\n---\nc: 1\n", &["4:1 DOC-BUDGET-DOCUMENTS"]);
     let many = parse(&RepoPath::from("x"), "a: 1\n---\nb: 1\n---\nc: 1\n---\nd: 1\n".as_bytes(), &budget);
     assert_eq!((many.documents.len(), many.broken.len(), many.findings.0.len()), (2, 1, 1));
+    assert_eq!(
+        (many.broken[0].index, many.broken[0].identity.clone(), many.broken[0].span.start, many.broken[0].span.end),
+        (2, None, 14, 32)
+    );
     check("a: 12345x\n", &["1:4 DOC-BUDGET-SCALAR"]);
     let deep = format!("a: {}", "[".repeat(100_000));
     assert_eq!(complaints(deep.as_bytes(), &Budget::default()), ["1:112 DOC-BUDGET-DEPTH"]);

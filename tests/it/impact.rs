@@ -50,7 +50,7 @@ fn with(mut shoot: Value, changes: &[(&str, Value)]) -> Value {
 /// `rolls-nodes cpu,own`, `scales cpu?` if it is likely only; worst first.
 fn told(before: &Value, after: &Value) -> Vec<String> {
     let mut all: Vec<Impact> = diff::fields(before, after).iter().flat_map(|field| impact::of(field, before, after)).collect();
-    all.sort_by(|a, b| b.mark.cmp(&a.mark));
+    all.sort_by_key(|impact| std::cmp::Reverse(impact.mark));
     let line = |impact: &Impact| {
         let pools: Vec<&str> = impact.pools.iter().map(|pool| pool.name.as_str()).collect();
         let likely = if impact.certainty == Certainty::Likely { "?" } else { "" };

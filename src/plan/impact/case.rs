@@ -85,7 +85,7 @@ impl Case<'_> {
         }
     }
 
-    fn text<'v>(value: Option<&'v Value>) -> &'v str {
+    fn text(value: Option<&Value>) -> &str {
         value.and_then(Value::as_str).unwrap_or_default()
     }
 

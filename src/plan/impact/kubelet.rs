@@ -37,7 +37,7 @@ fn reserved(manifest: &Value, pool: Option<&str>) -> Vec<i128> {
     let amount = |part: &str, resource: &str| -> i128 {
         let value = kubelet.and_then(|kubelet| kubelet.get(part)?.get(resource));
         let text = value.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
-        text.and_then(|text| text.parse::<Quantity>().ok()).map_or(0, |amount| amount.nano())
+        text.and_then(|text| text.parse::<Quantity>().ok()).map_or(0, Quantity::nano)
     };
     ["cpu", "memory", "ephemeralStorage", "pid"]
         .iter()
