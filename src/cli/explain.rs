@@ -91,7 +91,7 @@ fn parts(example: &Example) -> Vec<(&'static str, String, &str)> {
         ("gates", "Under the feature gates".to_owned(), &example.gates),
         ("old", "Accepted before".to_owned(), &example.old),
         ("fails", format!("Fails{of}"), &example.fails),
-        ("was", "Accepted before".to_owned(), &example.was),
+        ("was", "Accepted before what passes".to_owned(), &example.was),
         ("passes", "Passes".to_owned(), &example.passes),
     ];
     all.into_iter().filter(|(_, _, text)| !matches!(text.as_str(), "" | "[]")).map(|(k, w, t)| (k, w, t.as_str())).collect()
@@ -104,7 +104,7 @@ fn shown(example: &Example) -> String {
         out.push_str(&format!("\n\n{words}:\n"));
         let text = match text {
             "null" => "(the file is gone)",
-            "{}" => "(as it is in landscapes/local)",
+            "{}" => "(any that is accepted)",
             text => text,
         };
         for line in text.lines() {

@@ -171,7 +171,9 @@ fn item(owner: &Owner, old: &Admitted, new: &Admitted, going: &BTreeSet<Owner>, 
             (Gone::Confirmed, None) => Fate::Blocked("more would be deleted at once than landscape.yaml allows".to_owned()),
             (Gone::Confirmed, Some(why)) => Fate::Blocked(format!("nothing is deleted: {why}")),
             (Gone::Unconfirmed, _) => Fate::Blocked(
-                "gone from Git without confirmation.gardener.cloud/deletion=true in the revision before, or still in use; it stays".to_owned(),
+                "it is gone from Git, but was never confirmed to be deleted, or is in use; it stays as it was accepted; \
+                 to delete it, restore its file with `confirmation.gardener.cloud/deletion: \"true\"`; and remove it in a later commit"
+                    .to_owned(),
             ),
         };
         return item;

@@ -52,8 +52,9 @@ impl Version {
         if self.major() != other.major() {
             return None;
         }
-        let ahead = i128::from(self.minor()) - i128::from(other.minor());
-        i64::try_from(ahead).ok()
+        let (minor, from) = (self.minor(), other.minor());
+        let distance = i64::try_from(minor.abs_diff(from)).unwrap_or(i64::MAX);
+        Some(if minor < from { -distance } else { distance })
     }
 
     /// Whether this is of the same minor as another.

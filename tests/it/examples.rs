@@ -30,7 +30,7 @@ const NOW: i64 = 1_795_219_200;
 
 const A_RIGHT: &str = "it asks for a right of whoever changed the object, and everybody has it unless told otherwise";
 const FINALIZERS: &str = "no manifest in Git may have finalizers at all, which PASTE-FINALIZER says first";
-const NOT_IN_GIT: &str = "it depends on another object's status, which no manifest has";
+const NOT_IN_GIT: &str = "it depends on another object's being deleted, which no manifest in Git can say";
 
 /// Codes without an example, and why.
 const WITHOUT: &[(&str, &str)] = &[
@@ -47,7 +47,6 @@ const WITHOUT: &[(&str, &str)] = &[
     ("LOAD-SIZE", "an example would be longer than a file may be"),
     ("LOAD-TEXT", "a text cannot show what is no text"),
     ("MANAGEDSEED-PROJECT", "in a repository every managed seed is in the project `garden`"),
-    ("NAMESPACE-FULL", NOT_IN_GIT),
     ("NAMESPACED-RIGHT", A_RIGHT),
     ("PROJECT-RIGHT", A_RIGHT),
     ("SHOOT-BIND-RIGHT", A_RIGHT),

@@ -117,6 +117,58 @@ fn the_sample_of_validate_comes_out_like_this() {
     }
 }
 
+/// What reviewers see of a pull request: an upgrade, a renamed pool, a new cluster, one that is gone without a word, and a mistake.
+fn proposed() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("a folder");
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("landscapes/local"), dir.path());
+    commit(dir.path(), "alice", "2026-08-20", "Describe the landscape");
+    let edit = |path: &str, from: &str, to: &str| {
+        let file = dir.path().join(path);
+        let text = fs::read_to_string(&file).expect("a file");
+        assert!(text.contains(from), "{path} has no {from}");
+        fs::write(file, text.replacen(from, to, 1)).expect("a file");
+    };
+    let shoots = dir.path().join("projects/shop/shoots");
+    fs::copy(shoots.join("mini.yaml"), shoots.join("fresh.yaml")).expect("a file");
+    edit("projects/shop/shoots/fresh.yaml", "name: mini", "name: fresh");
+    edit("projects/shop/shoots/fresh.yaml", "10.182.0.0/16", "10.183.0.0/16");
+    edit("projects/shop/shoots/mini.yaml", "name: one", "name: compute");
+    edit("projects/shop/shoots/store.yaml", "version: 1.34.2", "version: 1.35.1");
+    edit("projects/shop/shoots/store.yaml", "maximum: 6", "maximum: 9");
+    edit("projects/shop/shoots/pay.yaml", "version: 1.35.1", "version: 1.34.6");
+    edit("projects/lab/project.yaml", "Laboratory", "The laboratory");
+    fs::remove_file(dir.path().join("projects/lab/shoots/api.yaml")).expect("a file");
+    commit(dir.path(), "bob", "2026-08-21", "Upgrade the shop");
+    dir
+}
+
+#[test]
+fn the_sample_of_plan_comes_out_like_this() {
+    let dir = proposed();
+    let (code, text) = run(dir.path(), &["plan", "--from", "HEAD~1", "--to", "HEAD"]);
+    assert_eq!(code, 3, "{text}");
+    compare("plan/tree.txt", &text);
+    for line in text.lines().filter(|line| !line.contains("OperatingSystemConfig/") && !line.contains("Revert afterwards")) {
+        assert!(line.chars().count() <= 100, "{line}");
+    }
+    let (code, json) = run(dir.path(), &["plan", "--from", "HEAD~1", "--to", "HEAD", "-o", "json"]);
+    assert_eq!(code, 3);
+    let plan: Value = serde_json::from_str(&json).expect("JSON");
+    let of = |name: &str| {
+        plan["objects"].as_array().expect("a list").iter().find(|o| o["owner"]["name"] == name).expect("it is there")
+    };
+    assert_eq!((&of("store")["worst"], &of("store")["revert"]["verdict"]), (&"one-way".into(), &"refused".into()));
+    assert_eq!((&of("mini")["worst"], &of("mini")["revert"]["verdict"]), (&"recreates".into(), &"costs".into()));
+    assert_eq!((&of("fresh")["worst"], &of("fresh")["revert"]["verdict"]), (&"none".into(), &"deletes".into()));
+    assert_eq!((&of("pay")["worst"], &of("pay")["revert"]), (&"forbidden".into(), &Value::Null));
+    assert_eq!(plan["summary"]["worst"], "forbidden");
+    // Guards: what costs too much ends with 3, and what does not ends with 0.
+    let guarded =
+        |mark: &str, shoot: &str| run(dir.path(), &["plan", "--from", "HEAD~1", "--to", "HEAD", "--fail-on", mark, shoot]).0;
+    assert_eq!((guarded("one-way", "shop/store"), guarded("deletes", "shop/store")), (3, 0));
+    assert_eq!(guarded("rolling", "shop/store"), 64);
+}
+
 /// Validates against our own writing of what SARIF 2.1.0 asks of the parts that are used; unknown properties are refused.
 fn is_sarif(log: &Value) {
     let schema: Value = serde_json::from_str(include_str!("../golden/sarif-2.1.0-used.schema.json")).expect("the schema is JSON");

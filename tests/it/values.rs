@@ -45,6 +45,7 @@ fn quantities_print_canonically() {
         ("1023", "1023"),
         ("1023Ki", "1023Ki"),
         ("1000Ki", "1000Ki"),
+        ("62.5Ki", "64000"),
         ("100000", "100k"),
         ("1e3", "1e3"),
         ("1E3", "1e3"),
@@ -105,6 +106,8 @@ fn versions_compare_and_skew() {
     assert_eq!(version("1.34.1").skew(&version("1.31.9")), Some(3));
     assert_eq!(version("1.31.9").skew(&version("1.34.1")), Some(-3));
     assert_eq!(version("2.0.0").skew(&version("1.34.1")), None);
+    let far = version("1.18446744073709551615.0");
+    assert_eq!((far.skew(&version("1.0.0")), version("1.0.0").skew(&far)), (Some(i64::MAX), Some(-i64::MAX)));
     assert!(
         version("1.34.0").at_least("1.34".parse().expect("a prefix"))
             && !version("1.33.9").at_least(VersionPrefix::of_minor(1, 34))

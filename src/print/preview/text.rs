@@ -46,10 +46,10 @@ pub fn text(preview: &Preview) -> String {
     }
     let (owners, objects) = preview.rendered();
     out.push_str(&format!(
-        " · {} rendered anew, {} touched · {} unchanged\n",
+        "\nRendered anew: {}, {} touched · {} unchanged\n",
         count(owners, "owner"),
         count(objects, "manifest"),
-        preview.unchanged
+        count(preview.unchanged, "object")
     ));
     if preview.worst() > Mark::None {
         out.push_str(&format!("Worst mark: {}", preview.worst().word()));
@@ -138,7 +138,11 @@ fn branch(out: &mut String, item: &Item, last: bool) {
                 leaves.push(leaf);
             }
         }
-        Fate::Blocked(why) => leaves.push(vec![format!("✗ blocked: {why}")]),
+        Fate::Blocked(why) => {
+            let mut lines = why.split("; ").map(str::to_owned);
+            let first = lines.next().unwrap_or_default();
+            leaves.push([format!("✗ blocked: {first}")].into_iter().chain(lines).collect());
+        }
         Fate::Unchanged => leaves.push(vec!["as it was in Git; what it is rendered from changed".to_owned()]),
         Fate::Created | Fate::Updated | Fate::Deleted => {}
     }
@@ -243,6 +247,11 @@ fn shown(value: Option<&Value>) -> String {
     let text = match value {
         None => "(absent)".to_owned(),
         Some(Value::String(text)) => text.escape_debug().to_string(),
+        Some(Value::Object(pool)) if pool.contains_key("machine") => {
+            let number = |key: &str| pool.get(key).and_then(Value::as_i64).unwrap_or_default();
+            let machine = pool["machine"].get("type").and_then(Value::as_str).unwrap_or_default();
+            format!("{} × {}", range(number("minimum"), number("maximum")), machine.escape_debug())
+        }
         Some(value) => value.to_string(),
     };
     if text.chars().count() <= MAX { text } else { text.chars().take(MAX - 1).chain(['…']).collect() }
