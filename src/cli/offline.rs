@@ -49,6 +49,11 @@ impl Offline {
         Self { objects, library: Arc::clone(library), garden: admitted.landscape.clone(), placements, chosen }
     }
 
+    /// Whether both are rendered from the same templates and images, for the same garden.
+    pub(super) fn is_made_like(&self, other: &Self) -> bool {
+        self.library.digest() == other.library.digest() && self.garden == other.garden
+    }
+
     /// What the garden would know of an owner.
     fn identity(&self, owner: &Owner) -> Identity {
         let shoot = owner.kind == Kind::Shoot;

@@ -36,6 +36,7 @@ formats! {
     Gitlab "gitlab"
     Dot "dot"
     Mermaid "mermaid"
+    Markdown "md"
 }
 
 /// Accepts these formats and no other.

@@ -32,6 +32,7 @@ use crate::render::Rendering;
 ///   espalier plan
 ///   espalier plan --from landscape/live --to HEAD
 ///   espalier plan --from HEAD~1 --to HEAD 'shop/*' -o json
+///   espalier plan --from origin/landscape/live --to HEAD -o md > comment.md
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
@@ -61,17 +62,17 @@ pub(super) struct Args {
     now: Option<Timestamp>,
     /// Format of the result
     #[arg(short, long, value_name = "FORMAT", default_value = "text",
-        value_parser = formats(&[Format::Text, Format::Json, Format::Yaml]))]
+        value_parser = formats(&[Format::Text, Format::Json, Format::Yaml, Format::Markdown]))]
     output: Format,
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     match preview(context, &args).await {
         Ok(preview) => {
-            if args.output == Format::Text {
-                context.printer.result(&preview::text(&preview));
-            } else {
-                output::answer(context, args.output, &envelope("Plan", preview::json(&preview)));
+            match args.output {
+                Format::Text => context.printer.result(&preview::text(&preview)),
+                Format::Markdown => context.printer.result(&preview::markdown(&preview, preview::LIMIT)),
+                _ => output::answer(context, args.output, &envelope("Plan", preview::json(&preview))),
             }
             let refused = preview.is_refused() || args.fail_on.is_some_and(|mark| preview.worst() >= mark);
             Ok(match (refused, preview.is_empty()) {
@@ -123,9 +124,12 @@ async fn preview(context: &Context, args: &Args) -> anyhow::Result<Preview> {
     let mut owners: BTreeSet<Owner> = old.objects.keys().chain(new.objects.keys()).chain(new.held.keys()).cloned().collect();
     owners.retain(|owner| args.selectors.is_empty() || args.selectors.iter().any(|s| s.matches(owner)));
     let owners: Vec<Owner> = owners.into_iter().collect();
+    let touched = touched(&old, &new, &offline_old, &offline_new);
     let items: Vec<Item> = parallel(&owners, |owner| {
         let mut item = item(owner, &old, &new, &going, &after);
-        item.consequence = consequence(owner, &item.fate, &offline_old, &offline_new);
+        if touched.as_ref().is_none_or(|touched| touched.contains(owner)) {
+            item.consequence = consequence(owner, &item.fate, &offline_old, &offline_new);
+        }
         let manifest = new.objects.get(owner).or_else(|| old.objects.get(owner));
         let seed = offline_new.placements.decisions.get(owner).map(|p| p.seed.as_str());
         item.about = manifest.map(|m| about(owner, m, seed)).unwrap_or_default();
@@ -231,6 +235,18 @@ fn revert(item: &Item, old: &Admitted, new: &Admitted, back: &Admitted) -> Optio
         Fate::Held(_) | Fate::Blocked(_) | Fate::Unchanged => return None,
     };
     Some(Revert::of(owner.kind, &done))
+}
+
+/// The owners of which something may be rendered otherwise, where that is known without looking at each: if nothing but shoots
+/// differs, it is these and those that are placed elsewhere. `None` for all.
+fn touched<'a>(old: &'a Admitted, new: &'a Admitted, before: &'a Offline, after: &'a Offline) -> Option<BTreeSet<&'a Owner>> {
+    let differs = |owner: &&Owner| old.objects.get(*owner) != new.objects.get(*owner);
+    let mut touched: BTreeSet<&Owner> = old.objects.keys().chain(new.objects.keys()).filter(differs).collect();
+    // A shoot of the project `garden` may be a seed.
+    let alone = touched.iter().all(|owner| owner.kind == Kind::Shoot && owner.project != "garden");
+    let seed = |offline: &Offline, owner: &Owner| offline.placements.decisions.get(owner).map(|placement| placement.seed.clone());
+    touched.extend(new.of_kind(Kind::Shoot).map(|(owner, _)| owner).filter(|owner| seed(before, owner) != seed(after, owner)));
+    (alone && before.is_made_like(after)).then_some(touched)
 }
 
 /// What follows for clusters: only owners whose inputs differ are rendered.

@@ -10,9 +10,11 @@ use crate::plan::impact::{Impact, Mark, Pool};
 use crate::plan::revert::Revert;
 
 mod json;
+mod markdown;
 mod text;
 
 pub use json::json;
+pub use markdown::{LIMIT, markdown};
 pub use text::text;
 
 /// What one revision changes against another.

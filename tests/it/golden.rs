@@ -151,6 +151,9 @@ fn the_sample_of_plan_comes_out_like_this() {
     for line in text.lines().filter(|line| !line.contains("OperatingSystemConfig/") && !line.contains("Revert afterwards")) {
         assert!(line.chars().count() <= 100, "{line}");
     }
+    let (code, comment) = run(dir.path(), &["plan", "--from", "HEAD~1", "--to", "HEAD", "-o", "md"]);
+    assert_eq!(code, 3);
+    compare("plan/comment.md", &comment);
     let (code, json) = run(dir.path(), &["plan", "--from", "HEAD~1", "--to", "HEAD", "-o", "json"]);
     assert_eq!(code, 3);
     let plan: Value = serde_json::from_str(&json).expect("JSON");
@@ -167,6 +170,62 @@ fn the_sample_of_plan_comes_out_like_this() {
         |mark: &str, shoot: &str| run(dir.path(), &["plan", "--from", "HEAD~1", "--to", "HEAD", "--fail-on", mark, shoot]).0;
     assert_eq!((guarded("one-way", "shop/store"), guarded("deletes", "shop/store")), (3, 0));
     assert_eq!(guarded("rolling", "shop/store"), 64);
+}
+
+#[test]
+fn a_comment_is_bounded_and_nothing_in_it_is_markup() {
+    const HOSTILE: &str =
+        "@org/team #12 <script>alert(1)</script> | ` ``` ![a](http://b.c) **x** \u{202e}evil </details> www.x.org";
+    let dir = tempfile::tempdir().expect("a folder");
+    let write = |path: &str, text: &str| {
+        let file = dir.path().join(path);
+        fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+        fs::write(file, text).expect("a file");
+    };
+    write("landscape.yaml", "apiVersion: espalier.dev/v1alpha1\nkind: Landscape\nmetadata: {name: live}\n");
+    let project = |n: usize, text: &str| {
+        let text = serde_json::to_string(text).expect("JSON");
+        format!(
+            "apiVersion: core.gardener.cloud/v1beta1\nkind: Project\nmetadata:\n  name: p{n}\n  annotations: {{example.org/note: {text}}}\nspec:\n  owner: {{apiGroup: rbac.authorization.k8s.io, kind: User, name: ada}}\n"
+        )
+    };
+    for n in 0..1_200 {
+        write(&format!("projects/p{n}/project.yaml"), &project(n, "before"));
+    }
+    commit(dir.path(), "alice", "2026-08-20", "Describe the landscape");
+    let hostile = HOSTILE.replace('\u{202e}', "");
+    for n in 0..1_200 {
+        write(&format!("projects/p{n}/project.yaml"), &project(n, &format!("{n} {hostile}")));
+    }
+    commit(dir.path(), "bob", "2026-08-21", "Change all of them");
+    let (code, comment) = run(dir.path(), &["plan", "--from", "HEAD~1", "--to", "HEAD", "-o", "md"]);
+    assert_eq!(code, 0, "{comment}");
+    assert!(comment.len() <= 58_982, "{} bytes", comment.len());
+    assert!(comment.contains("more in the full plan"), "it says that there is more");
+    let opened = |what: &str| comment.lines().filter(|line| line.contains(what)).count();
+    assert_eq!(opened("<details>"), comment.lines().filter(|line| *line == "</details>").count());
+    let fences: Vec<&str> = comment.lines().filter(|line| line.starts_with("```")).collect();
+    assert!(fences.chunks(2).all(|pair| pair.len() == 2 && pair[0].strip_suffix("diff") == Some(pair[1])), "{fences:?}");
+    // Outside of code nothing of it is left that a forge would act upon.
+    let mut inside = false;
+    for line in comment.lines() {
+        if line.starts_with("````") {
+            inside = !inside;
+        } else if !inside {
+            let bare: String = line.split('`').step_by(2).collect();
+            assert!(!["@org", "#12 ", "<script", "http:", "www.", "**x**"].iter().any(|bad| bare.contains(bad)), "{line}");
+            if line.starts_with("| ") {
+                assert_eq!(bare.matches('|').count(), 7, "{line}");
+            }
+        }
+    }
+    // The same change everywhere is one row.
+    for n in 0..1_200 {
+        write(&format!("projects/p{n}/project.yaml"), &project(n, "after"));
+    }
+    commit(dir.path(), "bob", "2026-08-22", "Change them all alike");
+    let (_, alike) = run(dir.path(), &["plan", "--from", "HEAD~2", "--to", "HEAD", "-o", "md"]);
+    assert!(alike.contains("**1200 objects**") && alike.lines().filter(|line| line.starts_with("| **")).count() == 1, "{alike}");
 }
 
 /// Validates against our own writing of what SARIF 2.1.0 asks of the parts that are used; unknown properties are refused.

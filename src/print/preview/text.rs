@@ -64,7 +64,7 @@ pub fn text(preview: &Preview) -> String {
 }
 
 /// `3–10`, or `3`.
-fn range(least: i64, most: i64) -> String {
+pub(super) fn range(least: i64, most: i64) -> String {
     if least == most { least.to_string() } else { format!("{least}–{most}") }
 }
 
@@ -110,7 +110,7 @@ fn costs(change: &Change) -> Vec<String> {
 }
 
 /// `cpu: 3–10 nodes, surge 1, unavailable 0`.
-fn nodes(pool: &Pool) -> String {
+pub(super) fn nodes(pool: &Pool) -> String {
     let unit = if pool.maximum == 1 { "node" } else { "nodes" };
     format!(
         "{}: {} {unit}, surge {}, unavailable {}",
@@ -242,7 +242,7 @@ fn folded(objects: &BTreeMap<ObjectKey, Touch>) -> Vec<String> {
 }
 
 /// A value in a few characters.
-fn shown(value: Option<&Value>) -> String {
+pub(super) fn shown(value: Option<&Value>) -> String {
     const MAX: usize = 48;
     let text = match value {
         None => "(absent)".to_owned(),
