@@ -58,7 +58,7 @@ pub fn markdown(preview: &Preview, limit: usize) -> String {
         }
     }
     if dropped > 0 {
-        out.push_str(&format!("\nDetails of {} more in the full plan.\n", dropped));
+        out.push_str(&format!("\nDetails of {dropped} more in the full plan.\n"));
     }
     out + &foot
 }
@@ -229,10 +229,11 @@ fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            'a'..='z' | 'A'..='Z' | '0'..='9' | ' ' | ',' | ';' | '-' | '/' | '=' | '+' | '%' | '\'' | '"' | '?' => out.push(c),
+            'a'..='z' | 'A'..='Z' | '0'..='9' | ' ' | ',' | ';' | '-' | '/' | '=' | '+' | '%' | '\'' | '"' | '?' | '(' | ')' => {
+                out.push(c)
+            }
             // `www.` and what follows would become a link.
             '.' if !out.to_ascii_lowercase().ends_with("www") => out.push(c),
-            '(' | ')' => out.push(c),
             c if c.is_ascii_graphic() => out.push_str(&format!("&#{};", u32::from(c))),
             c if c.is_alphanumeric() || matches!(c, '→' | '–' | '…' | '×' | '·') => out.push(c),
             c if c.is_whitespace() => out.push(' '),
