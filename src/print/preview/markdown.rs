@@ -230,7 +230,7 @@ fn plain(text: &str) -> String {
     for c in text.chars() {
         match c {
             'a'..='z' | 'A'..='Z' | '0'..='9' | ' ' | ',' | ';' | '-' | '/' | '=' | '+' | '%' | '\'' | '"' | '?' | '(' | ')' => {
-                out.push(c)
+                out.push(c);
             }
             // `www.` and what follows would become a link.
             '.' if !out.to_ascii_lowercase().ends_with("www") => out.push(c),
