@@ -222,6 +222,12 @@ pub fn project_namespace(project: &str) -> String {
     if project == "garden" { "garden".to_owned() } else { format!("garden-{project}") }
 }
 
+/// The project whose namespace this is; `None` if it is no project's.
+#[must_use]
+pub fn project_of(namespace: &str) -> Option<&str> {
+    if namespace == "garden" { Some(namespace) } else { namespace.strip_prefix("garden-") }
+}
+
 /// The key of a landscape object in the garden.
 #[must_use]
 pub fn garden_key(owner: &Owner) -> ObjectKey {

@@ -155,6 +155,11 @@ impl<'a> Node<'a> {
         self.value() == other.value()
     }
 
+    /// Whether both say the same; what is empty says as much as what is absent.
+    pub(crate) fn alike(&self, other: &Node<'_>) -> bool {
+        self.same(other) || (self.is_empty() && other.is_empty())
+    }
+
     /// The pointer that leads here. It is looked for in the whole manifest: for complaints, not for every step.
     pub(crate) fn pointer(&self) -> Pointer {
         let mut steps = Vec::new();

@@ -106,8 +106,10 @@ async fn preview(context: &Context, args: &Args) -> anyhow::Result<Preview> {
     };
     let (new, findings) = after.admit_by(&judge, &accepted, now);
     let (going, _) = read::going(&new, &accepted);
-    // The way back: what was, judged against what is to be.
-    let (back, _) = before.admit_by(&judge, &Accepted(Arc::new(new.objects.clone())), now);
+    // The way back: what was, judged against what is to be. Only of what is updated does anybody ask.
+    let updated = old.objects.iter().any(|(owner, was)| new.objects.get(owner).is_some_and(|is| is != was));
+    let back =
+        if updated { before.admit_by(&judge, &Accepted(Arc::new(new.objects.clone())), now).0 } else { Admitted::default() };
 
     let name = if after.landscape.name.is_empty() { &before.landscape.name } else { &after.landscape.name };
     let (repo, reported) = Reported::read(context, name).await?;

@@ -11,7 +11,7 @@ use super::paths::{self, Folder, Path};
 use super::{Distances, Kind, Object, Owner, decode, paste, secret};
 use crate::document::{self, Budget, Document, Identity};
 use crate::finding::{Code, ErrorType, Finding, Findings, On, Place, Pointer, Severity};
-use crate::observed::project_namespace;
+use crate::observed::{project_namespace, project_of};
 use crate::snapshot::RepoPath;
 
 /// The label of ConfigMaps with region distances.
@@ -125,18 +125,15 @@ fn owners(identity: &Identity, path: Path<'_>) -> Vec<Owner> {
         Path::Folder(Folder::Seeds) if kind == Kind::ManagedSeed => Some("garden".to_owned()),
         _ => None,
     };
-    let by_namespace = project_of(&identity.namespace);
+    let by_namespace = named_by(&identity.namespace);
     let mut projects: Vec<String> = by_path.into_iter().chain(by_namespace).collect();
     projects.dedup();
     projects.into_iter().map(|project| Owner::project(kind, project, identity.name.clone())).collect()
 }
 
-/// The project of a namespace.
-fn project_of(namespace: &str) -> Option<String> {
-    if namespace == "garden" {
-        return Some("garden".to_owned());
-    }
-    namespace.strip_prefix("garden-").filter(|project| !project.is_empty()).map(str::to_owned)
+/// The project that a manifest's namespace names.
+fn named_by(namespace: &str) -> Option<String> {
+    project_of(namespace).filter(|project| !project.is_empty()).map(str::to_owned)
 }
 
 fn entry(document: &Arc<Document>, path: Path<'_>) -> Entry {
@@ -201,7 +198,7 @@ pub fn read_object(document: &Arc<Document>) -> (Option<(Owner, Arc<Value>)>, Fi
         return (None, Findings(vec![unknown_kind(document, &identity)]));
     };
     let owner = if kind.namespaced() {
-        let project = project_of(&identity.namespace).unwrap_or(identity.namespace);
+        let project = named_by(&identity.namespace).unwrap_or(identity.namespace);
         Owner::project(kind, project, identity.name)
     } else {
         Owner::cluster(kind, identity.name)

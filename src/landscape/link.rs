@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::nearest::nearest;
 use super::{Kind, Landscape, Owner, Shoot};
 use crate::finding::{Code, Finding, Findings, On, Pointer};
-use crate::observed::project_namespace;
+use crate::observed::{project_namespace, project_of};
 
 /// The profile that a shoot names.
 pub(super) fn profile(shoot: &Shoot, project: &str) -> Option<Owner> {
@@ -91,7 +91,7 @@ fn references(landscape: &Landscape) -> Vec<Reference> {
 /// A reference to a namespaced object; none where the name is missing or the namespace is no project's.
 fn reference(from: &Owner, at: Pointer, kind: Kind, namespace: Option<&str>, name: Option<&str>) -> Option<Reference> {
     let namespace = namespace.filter(|n| !n.is_empty()).map_or_else(|| project_namespace(&from.project), str::to_owned);
-    let project = if namespace == "garden" { "garden" } else { namespace.strip_prefix("garden-")? };
+    let project = project_of(&namespace)?;
     let name = name.filter(|n| !n.is_empty())?;
     Some(Reference { from: from.clone(), at, to: Owner::project(kind, project, name) })
 }

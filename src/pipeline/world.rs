@@ -12,7 +12,7 @@ use crate::admission::{self, Accepted, Admitted, Gone};
 use crate::finding::{Finding, Findings, Severity};
 use crate::landscape::{Kind, Landscape, Owner, Target};
 use crate::library::Library;
-use crate::observed::{ACCEPTED_ANNOTATION, Object, Observed};
+use crate::observed::{ACCEPTED_ANNOTATION, Object, Observed, project_of};
 use crate::plan::{ComponentState, OwnerPlan, settled};
 use crate::schedule::{self, Placements, SeedState, Usage};
 use crate::snapshot::{RepoPath, Revision};
@@ -67,11 +67,7 @@ pub fn owner_of(object: &Object) -> Option<Owner> {
     if !kind.namespaced() {
         return Some(Owner::cluster(kind, object.key.name.clone()));
     }
-    let project = match object.key.namespace.as_str() {
-        "garden" => "garden",
-        other => other.strip_prefix("garden-")?,
-    };
-    Some(Owner::project(kind, project, object.key.name.clone()))
+    Some(Owner::project(kind, project_of(&object.key.namespace)?, object.key.name.clone()))
 }
 
 /// Admits a commit against what was accepted before.
@@ -263,8 +259,7 @@ pub fn sources(world: &World, owner: &Owner, placed: Option<&str>) -> BTreeSet<O
             && let Some(name) = reference.get("name").and_then(Value::as_str)
         {
             let namespace = reference.get("namespace").and_then(Value::as_str).unwrap_or_default();
-            let project =
-                if namespace == "garden" { "garden" } else { namespace.strip_prefix("garden-").unwrap_or(&owner.project) };
+            let project = project_of(namespace).unwrap_or(&owner.project);
             out.insert(Owner::project(Kind::WorkloadIdentity, project, name));
         }
     }

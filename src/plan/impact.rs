@@ -186,9 +186,9 @@ pub struct Impact {
 
 /// The rows that speak for a field, most specific first: those of the longest pattern.
 pub fn speaking(path: &[&str]) -> impl Iterator<Item = &'static Row> {
-    let fits = |row: &&'static Row| weight(row.field, path).is_some();
-    let most = TABLES.iter().copied().flatten().filter_map(|row| weight(row.field, path)).max();
-    TABLES.iter().copied().flatten().filter(fits).filter(move |row| weight(row.field, path) == most)
+    let fitting: Vec<_> = all().filter_map(|row| Some((weight(row.field, path)?, row))).collect();
+    let most = fitting.iter().map(|(weight, _)| *weight).max();
+    fitting.into_iter().filter(move |(weight, _)| Some(*weight) == most).map(|(_, row)| row)
 }
 
 /// How exactly a pattern names a path; `None` if it does not.

@@ -12,18 +12,14 @@ use std::sync::Arc;
 use espalier::admission::policy::Policies;
 use espalier::admission::{self, Accepted, Case, Extent, Foreign, Gates, Memory, World, admit, judge};
 use espalier::document::{self, Budget};
-use espalier::facts::Facts;
 use espalier::finding::{Code, Example, Finding, Findings, Severity};
 use espalier::landscape::{self, FileMemo, Kind, Owner, load};
 use espalier::library::{self, Library};
-use espalier::render::context::Identity;
-use espalier::render::{self, Inputs};
-use espalier::secrets::Bodies;
 use espalier::snapshot::RepoPath;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::landscapes::{admitted, folder, snapshot};
+use crate::landscapes::{admitted, folder, render_mini, snapshot};
 
 /// 2026-11-21.
 const NOW: i64 = 1_795_219_200;
@@ -267,26 +263,9 @@ impl Harness {
         let (library, found) = Library::compile(&landscape.overlays);
         findings.extend(found);
         let owner = Owner::project(Kind::Shoot, "shop", "mini");
-        let identity = Identity {
-            uid: Some("11111111-2222-3333-4444-555555555555".into()),
-            technical_id: Some("shoot--shop--mini".into()),
-            seed: Some("aws-eu1".into()),
-            ..Identity::default()
-        };
         let objects = admit(&landscape, &Accepted::default(), &self.policies, NOW, &mut Memory::default()).0.objects;
         if objects.contains_key(&owner) {
-            let prepared = render::prepare(&objects, &owner, &identity, &library).expect("everything is known").expect("a shoot");
-            let (facts, bodies) = (Facts::default(), Bodies::default());
-            let inputs = Inputs {
-                prepared: &prepared,
-                library: &library,
-                ensured: None,
-                facts: &facts,
-                bodies: &bodies,
-                digest_key: None,
-                offline: true,
-            };
-            findings.extend(render::render(&inputs).findings);
+            findings.extend(render_mini(&objects, &library).findings);
         }
         findings
     }

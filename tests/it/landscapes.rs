@@ -7,9 +7,15 @@ use std::sync::Arc;
 
 use espalier::admission::policy::Policies;
 use espalier::admission::{Accepted, Admitted, Memory, admit};
+use espalier::facts::Facts;
 use espalier::finding::{Findings, Severity};
 use espalier::landscape::{FileMemo, Kind, Landscape, Owner, load};
+use espalier::library::Library;
+use espalier::render::context::Identity;
+use espalier::render::{self, Inputs, Rendering};
+use espalier::secrets::Bodies;
 use espalier::snapshot::{Blob, BlobId, EntryKind, RepoPath, Revision, Snapshot, Verdict};
+use serde_json::Value;
 
 /// A snapshot of files by path and text.
 pub(crate) fn snapshot<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Snapshot {
@@ -58,6 +64,22 @@ pub(crate) fn admitted(landscape: &Landscape) -> (Admitted, Findings) {
     let now = 1_795_219_200;
     let (admitted, findings) = admit(landscape, &Accepted::default(), &policies, now, &mut Memory::default());
     (admitted, Findings(findings.into_iter().filter(|f| f.severity != Severity::Note).collect()))
+}
+
+/// Renders the shoot `shop/mini` on seed `aws-eu1` without a cluster.
+pub(crate) fn render_mini(objects: &BTreeMap<Owner, Arc<Value>>, library: &Library) -> Rendering {
+    let identity = Identity {
+        uid: Some("11111111-2222-3333-4444-555555555555".into()),
+        technical_id: Some("shoot--shop--mini".into()),
+        seed: Some("aws-eu1".into()),
+        ..Identity::default()
+    };
+    let owner = Owner::project(Kind::Shoot, "shop", "mini");
+    let prepared = render::prepare(objects, &owner, &identity, library).expect("everything is known").expect("a shoot");
+    let (facts, bodies) = (Facts::default(), Bodies::default());
+    let inputs =
+        Inputs { prepared: &prepared, library, ensured: None, facts: &facts, bodies: &bodies, digest_key: None, offline: true };
+    render::render(&inputs)
 }
 
 fn local() -> Landscape {

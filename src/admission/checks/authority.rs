@@ -59,11 +59,6 @@ fn own<'a>(shoot: &Node<'a>) -> Option<Node<'a>> {
     shoot.at("spec/provider/workers").items().iter().map(|pool| pool.get("controlPlane")).find(Node::is_set)
 }
 
-/// Whether two places say something else; one that is absent says the same as an empty one.
-fn differ(new: &Node<'_>, old: &Node<'_>) -> bool {
-    !(new.same(old) || new.is_empty() && old.is_empty())
-}
-
 fn hosts(cx: &Cx<'_>, out: &mut Out) {
     if let (Some(node), None) = (own(&cx.new), cx.old.as_ref().and_then(own)) {
         ask(cx, out, Deed::MarkSelfHosted, &node);
@@ -72,7 +67,7 @@ fn hosts(cx: &Cx<'_>, out: &mut Out) {
 
 fn whitelist(cx: &Cx<'_>, out: &mut Out) {
     let (new, old) = (cx.new.at("spec/tolerations/whitelist"), cx.before("spec/tolerations/whitelist"));
-    if differ(&new, &old) {
+    if !new.alike(&old) {
         ask(cx, out, Deed::ModifyTolerationsWhitelist, &new);
     }
 }
@@ -98,7 +93,7 @@ fn profile(cx: &Cx<'_>, out: &mut Out) {
     ];
     for (path, deed) in parts {
         let (new, old) = (cx.new.at(path), cx.before(path));
-        if differ(&new, &old) {
+        if !new.alike(&old) {
             ask(cx, out, deed, &new);
         }
     }

@@ -86,7 +86,7 @@ fn quotas(binding: &Node<'_>, project: &str) -> Vec<Owner> {
     let own = crate::observed::project_namespace(project);
     let of = |quota: &Node<'_>| {
         let namespace = quota.get("namespace").text().unwrap_or(&own);
-        let project = if namespace == "garden" { namespace } else { namespace.strip_prefix("garden-").unwrap_or(namespace) };
+        let project = crate::observed::project_of(namespace).unwrap_or(namespace);
         Owner::project(Kind::Quota, project, quota.get("name").str())
     };
     binding.get("quotas").items().iter().map(of).collect()

@@ -1,6 +1,7 @@
 //! Seeds in use: what their shoots depend on stays, and what they refer to is there.
 
 use super::prelude::*;
+use crate::observed::project_of;
 
 rules! {
     /// Zones stay in a seed for as long as it has shoots (V-376).
@@ -76,9 +77,9 @@ fn what<'a>(reference: &Node<'a>) -> (&'a str, &'a str) {
     (reference.get("apiVersion").str(), reference.get("kind").str())
 }
 
-/// The project that a namespace is of.
-fn project_of(namespace: &str) -> &str {
-    namespace.strip_prefix("garden-").unwrap_or(namespace)
+/// A WorkloadIdentity by its namespace and name.
+fn identity_of(namespace: &str, name: &Node<'_>) -> Owner {
+    Owner::project(Kind::WorkloadIdentity, project_of(namespace).unwrap_or(namespace), name.str())
 }
 
 fn identity(cx: &Cx<'_>, out: &mut Out) {
@@ -87,7 +88,7 @@ fn identity(cx: &Cx<'_>, out: &mut Out) {
     if what(&reference) != IDENTITY {
         return;
     }
-    let owner = Owner::project(Kind::WorkloadIdentity, project_of(reference.get("namespace").str()), reference.get("name").str());
+    let owner = identity_of(reference.get("namespace").str(), &reference.get("name"));
     let Some(theirs) = cx.ahead(&owner).map(|identity| identity.at("spec/targetSystem/type")) else { return };
     let provider = backup.get("provider");
     if !theirs.same(&provider) {
@@ -105,7 +106,7 @@ fn references(cx: &Cx<'_>, out: &mut Out) {
     for (namespace, reference) in all {
         let name = reference.get("name");
         let missing = match what(&reference) {
-            IDENTITY => cx.ahead(&Owner::project(Kind::WorkloadIdentity, project_of(namespace), name.str())).is_none(),
+            IDENTITY => cx.ahead(&identity_of(namespace, &name)).is_none(),
             ("v1", kind @ ("Secret" | "ConfigMap")) => matches!(cx.foreign(kind, namespace, name.str()), Elsewhere::Missing),
             _ => false,
         };

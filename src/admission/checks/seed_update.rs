@@ -18,7 +18,7 @@ rules! {
 
 /// Says that a field has changed.
 fn same(out: &mut Out, new: &Node<'_>, old: &Node<'_>) {
-    if new.same(old) || (new.is_empty() && old.is_empty()) {
+    if new.alike(old) {
         return;
     }
     let help = if old.is_set() { format!("go back to {}", old.shown()) } else { "remove it".to_owned() };

@@ -9,6 +9,7 @@ use crate::digest;
 use crate::document::{self, Budget};
 use crate::finding::{Code, Findings, Severity};
 use crate::landscape::{Kind, Owner};
+use crate::observed::project_of;
 use crate::snapshot::RepoPath;
 
 /// How one test case of a policy file came out.
@@ -125,6 +126,6 @@ fn owner(object: Option<&Value>) -> Option<Owner> {
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let kind = Kind::of(text("/apiVersion"), text("/kind"))?;
     let namespace = text("/metadata/namespace");
-    let project = if kind.namespaced() { namespace.strip_prefix("garden-").unwrap_or("garden") } else { "" };
+    let project = if kind.namespaced() { project_of(namespace).unwrap_or("garden") } else { "" };
     Some(Owner { kind, project: project.to_owned(), name: text("/metadata/name").to_owned() })
 }

@@ -36,11 +36,12 @@ pub fn markdown(preview: &Preview, limit: usize) -> String {
     );
     let mut out = format!("{marker}{}{}{}", header(preview), troubles(preview), counts(preview));
     let rows = rows(preview);
-    let room = |out: &str| limit.saturating_sub(size(out) + size(&foot) + 64);
+    // Forges count characters or bytes; bytes are never fewer.
+    let room = |out: &str| limit.saturating_sub(out.len() + foot.len() + 64);
     out.push_str("\n| Object | Purpose | Change | Marks | When | Revert |\n|---|---|---|---|---|---|\n");
     let mut left = rows.len();
     for row in &rows {
-        if size(&row.line) > room(&out) {
+        if row.line.len() > room(&out) {
             break;
         }
         out.push_str(&row.line);
@@ -51,7 +52,7 @@ pub fn markdown(preview: &Preview, limit: usize) -> String {
     }
     let mut dropped = 0;
     for block in rows.iter().map(|row| &row.details).filter(|block| !block.is_empty()) {
-        if size(block) > room(&out) {
+        if block.len() > room(&out) {
             dropped += 1;
         } else {
             out.push_str(block);
@@ -61,11 +62,6 @@ pub fn markdown(preview: &Preview, limit: usize) -> String {
         out.push_str(&format!("\nDetails of {dropped} more in the full plan.\n"));
     }
     out + &foot
-}
-
-/// Forges count characters or bytes.
-fn size(text: &str) -> usize {
-    text.len()
 }
 
 fn header(preview: &Preview) -> String {
@@ -119,21 +115,21 @@ fn rows(preview: &Preview) -> Vec<Row> {
     let mut items: Vec<&Item> = preview.items.iter().collect();
     let production = |item: &Item| item.about.starts_with("production");
     items.sort_by_key(|item| (std::cmp::Reverse(severity(item)), !production(item), &item.owner));
-    let mut equal: BTreeMap<([String; 4], String), Vec<&Item>> = BTreeMap::new();
-    for item in &items {
-        equal.entry((cells(item), whole(item))).or_default().push(item);
+    let keyed: Vec<(&Item, ([String; 4], String))> = items.into_iter().map(|item| (item, (cells(item), whole(item)))).collect();
+    let mut equal: BTreeMap<&([String; 4], String), Vec<&Item>> = BTreeMap::new();
+    for (item, key) in &keyed {
+        equal.entry(key).or_default().push(item);
     }
     let mut rows = Vec::new();
-    for item in items {
-        let key = (cells(item), whole(item));
-        let Some(alike) = equal.get(&key) else { continue };
+    for (item, key) in &keyed {
+        let Some(alike) = equal.get(key) else { continue };
         let several = alike.len() >= FOLD;
         let what = if several { format!("**{}**", count(alike.len(), "object")) } else { code(&named(item)) };
         let purpose = item.about.split(" · ").next().filter(|_| item.owner.kind == Kind::Shoot && !several);
         let line = format!("| {what} | {} | {} |\n", plain(purpose.unwrap_or("–")), key.0.join(" | "));
         let details = if several { list(alike) } else { details(item) };
         if several {
-            equal.remove(&key);
+            equal.remove(key);
         }
         rows.push(Row { line, details });
     }

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::pool::{self, Shared, at_least, minor};
 use super::{Missing, Sources, apiserver, at, effective_profile, flag, list, manifest, network, plain, text, texts};
 use crate::landscape::{Kind, Owner};
-use crate::observed::project_namespace;
+use crate::observed::{project_namespace, project_of};
 
 /// The context of a shoot.
 ///
@@ -210,7 +210,7 @@ fn credentials(sources: &Sources<'_>, shoot: &Value) -> Value {
     let namespace = Some(text(reference, "/namespace")).filter(|ns| !ns.is_empty()).unwrap_or(&own);
     let name = text(reference, "/name");
     let identity = (kind == "WorkloadIdentity").then(|| {
-        let project = namespace.strip_prefix("garden-").unwrap_or("garden");
+        let project = project_of(namespace).unwrap_or("garden");
         let identity = sources.get(&Owner::project(Kind::WorkloadIdentity, project, name)).unwrap_or(&Value::Null);
         let config = at(identity, "/spec/targetSystem/providerConfig");
         let context = json!({

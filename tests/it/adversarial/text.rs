@@ -4,18 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use espalier::document::{self, Budget};
-use espalier::facts::Facts;
 use espalier::finding::{Findings, Severity};
 use espalier::landscape::{FileMemo, Kind, Landscape, Owner, load};
 use espalier::library::{self, Library};
-use espalier::render::context::Identity;
-use espalier::render::{self, Inputs};
-use espalier::secrets::Bodies;
 use espalier::snapshot::RepoPath;
 use serde_json::{Value, json};
 
 use super::{SHOOT, SHOOTS, codes, with};
-use crate::landscapes::{admitted, snapshot};
+use crate::landscapes::{admitted, render_mini, snapshot};
 
 const BESIDE: &str = "projects/shop/shoots/other.yaml";
 
@@ -125,25 +121,7 @@ fn rendered(value: &str) -> Vec<Value> {
     let (admitted, _) = admitted(&landscape);
     assert!(admitted.fresh.contains(&owner), "{:#?}", admitted.held.get(&owner));
     let (library, _) = Library::compile(&BTreeMap::new());
-    let identity = Identity {
-        uid: Some("11111111-2222-3333-4444-555555555555".into()),
-        technical_id: Some("shoot--shop--mini".into()),
-        seed: Some("aws-eu1".into()),
-        ..Identity::default()
-    };
-    let prepared =
-        render::prepare(&admitted.objects, &owner, &identity, &library).expect("everything is known").expect("a shoot");
-    let (facts, bodies) = (Facts::default(), Bodies::default());
-    let inputs = Inputs {
-        prepared: &prepared,
-        library: &library,
-        ensured: None,
-        facts: &facts,
-        bodies: &bodies,
-        digest_key: None,
-        offline: true,
-    };
-    let rendering = render::render(&inputs);
+    let rendering = render_mini(&admitted.objects, &library);
     assert!(!rendering.findings.has_errors(), "{:#?}", rendering.findings);
     let components = rendering.releases.iter().flat_map(|release| &release.components);
     components.flat_map(|component| &component.objects).map(|object| object.body.as_ref().clone()).collect()
