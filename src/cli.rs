@@ -10,6 +10,7 @@ use crate::print::Printer;
 use crate::telemetry;
 
 mod blame;
+mod compare;
 mod completion;
 mod demo;
 mod explain;

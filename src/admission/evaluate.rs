@@ -29,6 +29,16 @@ pub struct Memory {
     registered: Option<Arc<Value>>,
 }
 
+impl Memory {
+    /// Counts what was admitted in the last pass as accepted: an object that nobody changes, and of which nothing that its verdict
+    /// looked at changes, keeps that verdict as what has been accepted, as it would if it were never written again.
+    pub fn settle(&mut self) {
+        for kept in self.kept.values_mut().filter(|kept| !kept.verdict.held) {
+            kept.accepted = Some(kept.verdict.manifest.clone());
+        }
+    }
+}
+
 /// What others see of an owner: a manifest to act on, or none because it is held.
 type Seen = Option<Arc<Value>>;
 

@@ -54,9 +54,14 @@ pub(super) struct Reading {
 
 /// Loads a landscape and compiles its overlays.
 pub(super) fn read(source: Source) -> Reading {
+    read_with(source, &mut FileMemo::default())
+}
+
+/// The same; files that were read for another revision are not read again.
+pub(super) fn read_with(source: Source, memo: &mut FileMemo) -> Reading {
     let Source { snapshot, from, prefix } = source;
     let began = Instant::now();
-    let (landscape, mut findings) = landscape::load(&snapshot, &mut FileMemo::default());
+    let (landscape, mut findings) = landscape::load(&snapshot, memo);
     let took = began.elapsed();
     let (library, compiled) = Library::compile(&landscape.overlays);
     findings.extend(compiled);
@@ -71,9 +76,18 @@ impl Reading {
 
     /// Admits what was read, by the policies of a library that may be another one's: no branch is judged by what it says itself.
     pub(super) fn admit_by(&self, judge: &Library, accepted: &Accepted, now: Timestamp) -> (Admitted, Findings) {
-        let mut memory = admission::Memory::default();
-        let (admitted, mut findings) =
-            admission::admit(&self.landscape, accepted, judge.policies(), now.as_second(), &mut memory);
+        self.admit_with(judge, accepted, now, &mut admission::Memory::default())
+    }
+
+    /// The same, with what was remembered of another revision.
+    pub(super) fn admit_with(
+        &self,
+        judge: &Library,
+        accepted: &Accepted,
+        now: Timestamp,
+        memory: &mut admission::Memory,
+    ) -> (Admitted, Findings) {
+        let (admitted, mut findings) = admission::admit(&self.landscape, accepted, judge.policies(), now.as_second(), memory);
         findings.extend(self.findings.clone());
         findings.extend(going(&admitted, accepted).1);
         (admitted, findings.sorted())

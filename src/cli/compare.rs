@@ -1,0 +1,228 @@
+//! What one reading of a landscape changes against another: what `plan` shows, and what promotion and rollback look at before they
+//! commit. Asks no cluster.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::offline::{Offline, parallel};
+use super::read::{self, Reading};
+use crate::admission::{Accepted, Admitted, Gone, Memory, is_idle};
+use crate::finding::{Finding, Findings, On, Severity};
+use crate::landscape::{Kind, Owner};
+use crate::library::Library;
+use crate::plan::diff;
+use crate::plan::impact::{self, Mark};
+use crate::plan::revert::{Done, Revert};
+use crate::print::preview::{Change, Consequence, Fate, Item};
+
+mod consequence;
+
+/// What is compared.
+pub(super) struct Sides<'a> {
+    pub(super) before: &'a Reading,
+    pub(super) after: &'a Reading,
+    /// Whose policies judge.
+    pub(super) judge: &'a Library,
+    pub(super) now: Timestamp,
+    /// Where shoots are known to be.
+    pub(super) placed: BTreeMap<Owner, String>,
+}
+
+/// What differs.
+pub(super) struct Compared {
+    /// What is said of what is to be.
+    pub(super) findings: Findings,
+    /// The objects that differ, or that are rendered otherwise.
+    pub(super) items: Vec<Item>,
+    /// How many of those that were looked at do not.
+    pub(super) unchanged: usize,
+}
+
+/// Compares; of the objects, only those that are wanted are looked at.
+pub(super) fn compare(sides: &Sides<'_>, wanted: impl Fn(&Owner) -> bool) -> Compared {
+    let Sides { before, after, judge, now, .. } = *sides;
+    // An object that neither side changed, nor anything that its verdict looked at, is judged once.
+    let mut memory = Memory::default();
+    let (old, _) = before.admit_with(&before.library, &Accepted::default(), now, &mut memory);
+    memory.settle();
+    let accepted = Accepted(Arc::new(old.objects.clone()));
+    let (new, findings) = after.admit_with(judge, &accepted, now, &mut memory);
+    let (going, _) = read::going(&new, &accepted);
+    // The way back: what was, judged against what is to be. Only of what is updated does anybody ask.
+    let updated = old.objects.iter().any(|(owner, was)| new.objects.get(owner).is_some_and(|is| is != was));
+    let back = if updated {
+        memory.settle();
+        before.admit_with(judge, &Accepted(Arc::new(new.objects.clone())), now, &mut memory).0
+    } else {
+        Admitted::default()
+    };
+    drop(memory);
+
+    // Shoots stay where they are; only the new ones are placed anew.
+    let offline_old = Offline::new(&old, &before.library, sides.placed.clone());
+    let mut placed = sides.placed.clone();
+    placed.extend(offline_old.placements.decisions.iter().map(|(owner, p)| (owner.clone(), p.seed.clone())));
+    let offline_new = Offline::new(&new, &after.library, placed);
+
+    let mut owners: BTreeSet<&Owner> = old.objects.keys().chain(new.objects.keys()).chain(new.held.keys()).collect();
+    owners.retain(|owner| wanted(owner));
+    let owners: Vec<&Owner> = owners.into_iter().collect();
+    let touched = touched(&old, &new, &offline_old, &offline_new);
+    let looked_at = parallel(&owners, |owner| {
+        let mut item = item(owner, &old, &new, &going, after);
+        let mut rendered = 0;
+        if touched.as_ref().is_none_or(|touched| touched.contains(owner)) {
+            (item.consequence, rendered) = consequence::of(owner, &item.fate, &offline_old, &offline_new);
+        }
+        let manifest = new.objects.get(*owner).or_else(|| old.objects.get(*owner));
+        let seed = offline_new.placements.decisions.get(*owner).map(|p| p.seed.as_str());
+        if !item.is_quiet() {
+            item.about = manifest.map(|m| about(owner, m, seed)).unwrap_or_default();
+            item.revert = revert(&item, &old, &new, &back);
+        }
+        (item, rendered)
+    });
+    let rendered: usize = looked_at.iter().map(|(_, rendered)| rendered).sum();
+    tracing::debug!(judged = old.evaluated, again = new.evaluated, back = back.evaluated, rendered, "compared");
+    let all = looked_at.len();
+    let items: Vec<Item> = looked_at.into_iter().map(|(item, _)| item).filter(|item| !item.is_quiet()).collect();
+    Compared { unchanged: all - items.len(), findings, items }
+}
+
+impl Compared {
+    /// Errors that belong to no object.
+    pub(super) fn troubles(&self) -> Vec<Finding> {
+        self.findings.iter().filter(|f| f.severity == Severity::Error && f.owner.is_empty()).cloned().collect()
+    }
+}
+
+/// What becomes of one object of the landscape.
+fn item(owner: &Owner, old: &Admitted, new: &Admitted, going: &BTreeSet<Owner>, after: &Reading) -> Item {
+    let document = after.landscape.document(owner);
+    let path = document.map(|d| after.shown(d.path()).to_string());
+    let mut item = Item {
+        owner: owner.clone(),
+        fate: Fate::Unchanged,
+        about: String::new(),
+        path,
+        changes: Vec::new(),
+        confined: false,
+        revert: None,
+        consequence: Consequence::None,
+    };
+    if let Some(gone) = new.gone.get(owner) {
+        item.fate = match (gone, &new.frozen) {
+            (Gone::Confirmed, None) if going.contains(owner) => Fate::Deleted,
+            (Gone::Confirmed, None) => Fate::Blocked("more would be deleted at once than landscape.yaml allows".to_owned()),
+            (Gone::Confirmed, Some(why)) => Fate::Blocked(format!("nothing is deleted: {why}")),
+            (Gone::Unconfirmed, _) => Fate::Blocked(
+                "it is gone from Git, but was never confirmed to be deleted, or is in use; it stays as it was accepted; \
+                 to delete it, restore its file with `confirmation.gardener.cloud/deletion: \"true\"`; and remove it in a later commit"
+                    .to_owned(),
+            ),
+        };
+        return item;
+    }
+    if let Some(held) = new.held.get(owner) {
+        let mut findings: Vec<Finding> = held.findings.clone();
+        findings.retain(|f| f.severity == Severity::Error);
+        for place in findings.iter_mut().flat_map(|f| &mut f.places) {
+            place.path = after.shown(&place.path);
+        }
+        item.fate = Fate::Held(findings);
+        return item;
+    }
+    match (old.objects.get(owner), new.objects.get(owner)) {
+        (None, Some(_)) => item.fate = Fate::Created,
+        (Some(before), Some(now)) if before != now => {
+            item.fate = Fate::Updated;
+            let confined = now.pointer("/spec/maintenance/confineSpecUpdateRollout").and_then(Value::as_bool);
+            item.confined = owner.kind == Kind::Shoot && confined.unwrap_or_default();
+            item.changes = diff::fields(before, now)
+                .into_iter()
+                .map(|field| {
+                    // A default that changed is written nowhere.
+                    let place = document.filter(|d| d.value().pointer(field.pointer.as_str()).is_some() || field.after.is_none());
+                    let place = place.map(|d| {
+                        let mut place = d.place(&field.pointer, On::Value);
+                        place.path = after.shown(&place.path);
+                        place.to_string()
+                    });
+                    let shoot = owner.kind == Kind::Shoot;
+                    let impact = if shoot { impact::of(&field, before, now) } else { Vec::new() };
+                    Change { idle: shoot && is_idle(&field.path), place, impact, field }
+                })
+                .collect();
+        }
+        _ => {}
+    }
+    item
+}
+
+/// What taking the change of an object back would do.
+fn revert(item: &Item, old: &Admitted, new: &Admitted, back: &Admitted) -> Option<Revert> {
+    let owner = &item.owner;
+    let done = match item.fate {
+        Fate::Created => Done::Created,
+        Fate::Deleted => Done::Deleted,
+        Fate::Updated => {
+            let (was, is) = (old.objects.get(owner)?, new.objects.get(owner)?);
+            let fields = if owner.kind == Kind::Shoot { diff::fields(is, was) } else { Vec::new() };
+            let costs = fields.iter().filter(|field| !is_idle(&field.path)).flat_map(|field| impact::of(field, is, was));
+            let worst = costs.map(|impact| impact.mark).max().unwrap_or(Mark::None);
+            let findings = back.held.get(owner).map(|held| held.findings.as_slice()).unwrap_or_default();
+            return Some(Revert::of(owner.kind, &Done::Changed(findings, worst)));
+        }
+        Fate::Held(_) | Fate::Blocked(_) | Fate::Unchanged => return None,
+    };
+    Some(Revert::of(owner.kind, &done))
+}
+
+/// The owners of which something may be rendered otherwise, where that is known without looking at each: if nothing but shoots
+/// differs, it is these and those that are placed elsewhere. `None` for all.
+fn touched<'a>(old: &'a Admitted, new: &'a Admitted, before: &'a Offline, after: &'a Offline) -> Option<BTreeSet<&'a Owner>> {
+    let differs = |owner: &&Owner| old.objects.get(*owner) != new.objects.get(*owner);
+    let mut touched: BTreeSet<&Owner> = old.objects.keys().chain(new.objects.keys()).filter(differs).collect();
+    // A shoot of the project `garden` may be a seed.
+    let alone = touched.iter().all(|owner| owner.kind == Kind::Shoot && owner.project != "garden");
+    let seed = |offline: &Offline, owner: &Owner| offline.placements.decisions.get(owner).map(|placement| placement.seed.clone());
+    touched.extend(new.of_kind(Kind::Shoot).map(|(owner, _)| owner).filter(|owner| seed(before, owner) != seed(after, owner)));
+    (alone && before.is_made_like(after)).then_some(touched)
+}
+
+/// `production · aws eu-west-1 · seed aws-eu1 · HA zone · 1.33.4`.
+fn about(owner: &Owner, manifest: &Value, seed: Option<&str>) -> String {
+    let text = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let parts = match owner.kind {
+        Kind::Shoot => vec![
+            text("/spec/purpose").to_owned(),
+            format!("{} {}", text("/spec/provider/type"), text("/spec/region")),
+            seed.map_or_else(|| "no seed yet".to_owned(), |seed| format!("seed {seed}")),
+            match text("/spec/controlPlane/highAvailability/failureTolerance/type") {
+                "" => String::new(),
+                kind => format!("HA {kind}"),
+            },
+            text("/spec/kubernetes/version").to_owned(),
+        ],
+        Kind::Seed => vec![format!("{} {}", text("/spec/provider/type"), text("/spec/provider/region"))],
+        _ => Vec::new(),
+    };
+    parts.into_iter().filter(|part| !part.trim().is_empty()).collect::<Vec<_>>().join(" · ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_shoot_is_told_in_a_line() {
+        let shoot = json!({"spec": {"purpose": "testing", "region": "eu", "provider": {"type": "aws"}, "kubernetes": {"version": "1.33.4"}}});
+        let owner = Owner::project(crate::landscape::Kind::Shoot, "shop", "prod");
+        assert_eq!(about(&owner, &shoot, Some("a")), "testing · aws eu · seed a · 1.33.4");
+    }
+}
