@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::snapshot::{Changes, RepoPath, Revision, Snapshot};
+use crate::snapshot::{BlobId, Changes, RepoPath, Revision, Snapshot};
 
 mod budget;
 mod commit;
@@ -156,6 +156,12 @@ impl Repo {
         let folder = self.thread.call(LOCAL_LIMIT, |worker| Ok(worker.repository.commondir().to_owned())).await?;
         Watch::start(&folder).map(Some)
     }
+}
+
+/// The id that Git gives to a file's content, in a repository or not.
+#[must_use]
+pub fn blob_id(bytes: &[u8]) -> BlobId {
+    read::blob_id(bytes)
 }
 
 /// Makes a new repository with one commit on one branch, and its files beside it for a person to edit: how `demo` begins. The

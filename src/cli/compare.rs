@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::offline::{Offline, parallel};
 use super::read::{self, Reading};
@@ -44,9 +45,12 @@ pub(super) struct Compared {
 /// Compares; of the objects, only those that are wanted are looked at.
 pub(super) fn compare(sides: &Sides<'_>, wanted: impl Fn(&Owner) -> bool) -> Compared {
     let Sides { before, after, judge, now, .. } = *sides;
+    let began = Instant::now();
+    let took = |what: &str| tracing::debug!(ms = began.elapsed().as_millis(), "{what}");
     // An object that neither side changed, nor anything that its verdict looked at, is judged once.
     let mut memory = Memory::default();
     let (old, _) = before.admit_with(&before.library, &Accepted::default(), now, &mut memory);
+    took("judged what was");
     memory.settle();
     let accepted = Accepted(Arc::new(old.objects.clone()));
     let (new, findings) = after.admit_with(judge, &accepted, now, &mut memory);
@@ -60,17 +64,22 @@ pub(super) fn compare(sides: &Sides<'_>, wanted: impl Fn(&Owner) -> bool) -> Com
         Admitted::default()
     };
     drop(memory);
+    took("judged the change and the way back");
 
     // Shoots stay where they are; only the new ones are placed anew.
-    let offline_old = Offline::new(&old, &before.library, sides.placed.clone());
+    let mut offline_old = Offline::new(&old, &before.library, sides.placed.clone());
     let mut placed = sides.placed.clone();
     placed.extend(offline_old.placements.decisions.iter().map(|(owner, p)| (owner.clone(), p.seed.clone())));
-    let offline_new = Offline::new(&new, &after.library, placed);
+    let mut offline_new = Offline::new(&new, &after.library, placed);
 
+    took("placed");
     let mut owners: BTreeSet<&Owner> = old.objects.keys().chain(new.objects.keys()).chain(new.held.keys()).collect();
     owners.retain(|owner| wanted(owner));
     let owners: Vec<&Owner> = owners.into_iter().collect();
     let touched = touched(&old, &new, &offline_old, &offline_new);
+    for offline in [&mut offline_old, &mut offline_new] {
+        offline.decide(owners.iter().copied().filter(|owner| touched.as_ref().is_none_or(|touched| touched.contains(owner))));
+    }
     let looked_at = parallel(&owners, |owner| {
         let mut item = item(owner, &old, &new, &going, after);
         let mut rendered = 0;
@@ -86,7 +95,8 @@ pub(super) fn compare(sides: &Sides<'_>, wanted: impl Fn(&Owner) -> bool) -> Com
         (item, rendered)
     });
     let rendered: usize = looked_at.iter().map(|(_, rendered)| rendered).sum();
-    tracing::debug!(judged = old.evaluated, again = new.evaluated, back = back.evaluated, rendered, "compared");
+    took("compared");
+    tracing::debug!(judged = old.evaluated, again = new.evaluated, back = back.evaluated, rendered, "counted");
     let all = looked_at.len();
     let items: Vec<Item> = looked_at.into_iter().map(|(item, _)| item).filter(|item| !item.is_quiet()).collect();
     Compared { unchanged: all - items.len(), findings, items }
@@ -183,7 +193,7 @@ fn revert(item: &Item, old: &Admitted, new: &Admitted, back: &Admitted) -> Optio
 
 /// The owners of which something may be rendered otherwise, where that is known without looking at each: if nothing but shoots
 /// differs, it is these and those that are placed elsewhere. `None` for all.
-fn touched<'a>(old: &'a Admitted, new: &'a Admitted, before: &'a Offline, after: &'a Offline) -> Option<BTreeSet<&'a Owner>> {
+fn touched<'a>(old: &'a Admitted, new: &'a Admitted, before: &Offline, after: &Offline) -> Option<BTreeSet<&'a Owner>> {
     let differs = |owner: &&Owner| old.objects.get(*owner) != new.objects.get(*owner);
     let mut touched: BTreeSet<&Owner> = old.objects.keys().chain(new.objects.keys()).filter(differs).collect();
     // A shoot of the project `garden` may be a seed.

@@ -13,14 +13,13 @@ use zeroize::Zeroizing;
 use super::Context;
 use crate::admission::{self, Accepted, Admitted};
 use crate::config::{self, Settings};
-use crate::digest;
 use crate::finding::{Findings, Severity};
-use crate::git::{Credentials, GitError, Location, Repo};
+use crate::git::{self, Credentials, GitError, Location, Repo};
 use crate::landscape::{self, FileMemo, Kind, Landscape, Owner};
 use crate::library::Library;
 use crate::pipeline;
 use crate::print::Checked;
-use crate::snapshot::{Blob, BlobId, EntryKind, MAX_FILE_BYTES, RepoPath, Revision, Snapshot, Verdict};
+use crate::snapshot::{Blob, EntryKind, MAX_FILE_BYTES, RepoPath, Revision, Snapshot, Verdict};
 
 /// The word for files on disk where a revision is expected.
 pub(super) const WORKTREE: &str = "WORKTREE";
@@ -392,7 +391,8 @@ fn collect(path: &Path, name: String, files: &mut BTreeMap<RepoPath, Blob>) -> a
     } else {
         return Ok(());
     };
-    let id = BlobId(Arc::from(digest::of_bytes(&bytes).as_str()));
+    // As Git would say, so that a file which a commit has as well is read once.
+    let id = git::blob_id(&bytes);
     files.insert(name.into(), Blob { id, kind, bytes: Arc::from(bytes) });
     Ok(())
 }

@@ -57,6 +57,11 @@ pub(super) fn oid(revision: &Revision) -> Result<Oid, GitError> {
     Oid::from_str(&revision.0).map_err(|_| GitError::Missing(revision.0.clone()))
 }
 
+pub(super) fn blob_id(bytes: &[u8]) -> BlobId {
+    let id = Oid::hash_object(ObjectType::Blob, bytes).map(|id| id.to_string());
+    BlobId(Arc::from(id.unwrap_or_else(|_| crate::digest::of_bytes(bytes).as_str().to_owned())))
+}
+
 pub(super) fn revision(oid: Oid) -> Revision {
     Revision(oid.to_string())
 }
