@@ -9,6 +9,7 @@ use crate::config::{Global, Settings};
 use crate::print::Printer;
 use crate::telemetry;
 
+mod apply;
 mod blame;
 mod compare;
 mod completion;
@@ -24,6 +25,7 @@ mod read;
 mod render;
 mod reported;
 mod run;
+mod saved;
 mod schema;
 mod selector;
 mod simulated;
@@ -47,6 +49,7 @@ enum Command {
     Run(run::Args),
     Validate(validate::Args),
     Plan(plan::Args),
+    Apply(apply::Args),
     Render(render::Args),
     Get(get::Args),
     Status(status::Args),
@@ -60,7 +63,7 @@ enum Command {
 /// The order in which `--help` shows the commands; a command that is in no group comes last.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Begin", &["demo", "run"]),
-    ("Check and preview a change", &["validate", "plan", "render"]),
+    ("Check and preview a change", &["validate", "plan", "render", "apply"]),
     ("Look at a landscape", &["get", "status"]),
     ("Learn", &["explain", "schema", "graph"]),
     ("Other", &["completion", "version"]),
@@ -175,6 +178,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Validate(args) => validate::run(context, args).await,
         Command::Plan(args) => plan::run(context, args).await,
+        Command::Apply(args) => apply::run(context, args).await,
         Command::Render(args) => render::run(context, args).await,
         Command::Get(args) => get::run(context, args).await,
         Command::Status(args) => status::run(context, args).await,

@@ -103,6 +103,17 @@ impl Repo {
         self.thread.call(LOCAL_LIMIT, move |worker| read::is_ancestor(worker, &ancestor, &descendant)).await
     }
 
+    /// The last commit that two histories have in common; `None` if there is none here.
+    pub async fn merge_base(&self, one: &Revision, other: &Revision) -> Result<Option<Revision>, GitError> {
+        let (one, other) = (one.clone(), other.clone());
+        self.thread.call(LOCAL_LIMIT, move |worker| read::merge_base(worker, &one, &other)).await
+    }
+
+    /// Whether older commits are missing here, as after `git clone --depth`.
+    pub async fn is_shallow(&self) -> Result<bool, GitError> {
+        self.thread.call(LOCAL_LIMIT, |worker| Ok(worker.repository.is_shallow())).await
+    }
+
     /// The commits reachable from `from` but not from `until`, newest first, at most `limit`.
     pub async fn log(&self, from: &Revision, until: Option<&Revision>, limit: usize) -> Result<Vec<Commit>, GitError> {
         let (from, until) = (from.clone(), until.cloned());

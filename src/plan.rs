@@ -18,6 +18,7 @@ pub mod covers;
 mod delete;
 pub mod diff;
 pub mod impact;
+pub mod intent;
 pub mod outcome;
 pub mod owner;
 pub mod revert;

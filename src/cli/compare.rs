@@ -11,11 +11,13 @@ use tokio::time::Instant;
 use super::offline::{Offline, parallel};
 use super::read::{self, Reading};
 use crate::admission::{Accepted, Admitted, Gone, Memory, is_idle};
+use crate::digest::Digest;
 use crate::finding::{Finding, Findings, On, Severity};
 use crate::landscape::{Kind, Owner};
 use crate::library::Library;
 use crate::plan::diff;
 use crate::plan::impact::{self, Mark};
+use crate::plan::intent::intent;
 use crate::plan::revert::{Done, Revert};
 use crate::print::preview::{Change, Consequence, Fate, Item};
 
@@ -38,6 +40,8 @@ pub(super) struct Compared {
     pub(super) findings: Findings,
     /// The objects that differ, or that are rendered otherwise.
     pub(super) items: Vec<Item>,
+    /// The digest of what is meant to be done; `None` if it is nothing.
+    pub(super) digest: Option<Digest>,
     /// How many of those that were looked at do not.
     pub(super) unchanged: usize,
 }
@@ -87,6 +91,9 @@ pub(super) fn compare(sides: &Sides<'_>, wanted: impl Fn(&Owner) -> bool) -> Com
             (item.consequence, rendered) = consequence::of(owner, &item.fate, &offline_old, &offline_new);
         }
         let manifest = new.objects.get(*owner).or_else(|| old.objects.get(*owner));
+        if let (Fate::Unchanged, Kind::Shoot, Some(manifest)) = (&item.fate, owner.kind, manifest) {
+            item.effects = impact::of_kinds(item.consequence.changed_kinds(), manifest);
+        }
         let seed = offline_new.placements.decisions.get(*owner).map(|p| p.seed.as_str());
         if !item.is_quiet() {
             item.about = manifest.map(|m| about(owner, m, seed)).unwrap_or_default();
@@ -99,7 +106,8 @@ pub(super) fn compare(sides: &Sides<'_>, wanted: impl Fn(&Owner) -> bool) -> Com
     tracing::debug!(judged = old.evaluated, again = new.evaluated, back = back.evaluated, rendered, "counted");
     let all = looked_at.len();
     let items: Vec<Item> = looked_at.into_iter().map(|(item, _)| item).filter(|item| !item.is_quiet()).collect();
-    Compared { unchanged: all - items.len(), findings, items }
+    let digest = intent(&old.objects, &new, &going, after.library.digest());
+    Compared { unchanged: all - items.len(), digest, findings, items }
 }
 
 impl Compared {
@@ -119,6 +127,7 @@ fn item(owner: &Owner, old: &Admitted, new: &Admitted, going: &BTreeSet<Owner>, 
         about: String::new(),
         path,
         changes: Vec::new(),
+        effects: Vec::new(),
         confined: false,
         revert: None,
         consequence: Consequence::None,

@@ -257,7 +257,22 @@ pub(super) async fn resolve(repo: &Repo, said: &str) -> anyhow::Result<Revision>
         }
     }
     let shown = said.strip_prefix("refs/heads/").unwrap_or(said);
-    bail!("there is no revision `{shown}` in {}", repo.location())
+    bail!("there is no revision `{shown}` in {}{}", repo.location(), cut_off(repo).await?)
+}
+
+/// The last commit that two revisions have in common.
+pub(super) async fn merge_base(repo: &Repo, one: &str, other: &str) -> anyhow::Result<Revision> {
+    let (a, b) = (resolve(repo, one).await?, resolve(repo, other).await?);
+    match repo.merge_base(&a, &b).await? {
+        Some(base) => Ok(base),
+        None => bail!("`{one}` and `{other}` have no commit in common{}", cut_off(repo).await?),
+    }
+}
+
+/// What to say where a commit is missing because the clone is not whole.
+async fn cut_off(repo: &Repo) -> anyhow::Result<&'static str> {
+    let shallow = repo.is_shallow().await?;
+    Ok(if shallow { ", whose history is cut off: `git fetch --unshallow` brings the rest" } else { "" })
 }
 
 /// The revision to read when none is said: the landscape's branch, else what is checked out.

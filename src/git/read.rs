@@ -195,6 +195,14 @@ fn subject(commit: &git2::Commit<'_>) -> String {
     String::from_utf8_lossy(commit.message_bytes()).trim_start().lines().next().unwrap_or_default().to_owned()
 }
 
+pub(super) fn merge_base(worker: &Worker, one: &Revision, other: &Revision) -> Result<Option<Revision>, GitError> {
+    match worker.repository.merge_base(oid(one)?, oid(other)?) {
+        Ok(base) => Ok(Some(revision(base))),
+        Err(e) if e.code() == ErrorCode::NotFound => Ok(None),
+        Err(source) => Err(GitError::Read { what: format!("what {one} and {other} have in common"), source }),
+    }
+}
+
 pub(super) fn is_ancestor(worker: &Worker, ancestor: &Revision, descendant: &Revision) -> Result<bool, GitError> {
     if ancestor == descendant {
         return Ok(find_commit(worker, ancestor).is_ok());

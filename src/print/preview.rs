@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::finding::Finding;
 use crate::landscape::{Kind, Owner, Target};
 use crate::observed::ObjectKey;
@@ -15,7 +17,7 @@ mod text;
 
 pub use json::json;
 pub use markdown::{LIMIT, markdown};
-pub use text::text;
+pub use text::{brief, text};
 
 /// What one revision changes against another.
 #[derive(Debug)]
@@ -40,6 +42,26 @@ pub struct Preview {
     pub troubles: Vec<Finding>,
     /// The time that was judged at.
     pub now: String,
+    /// The digest of what is meant to be done (`plan::intent`); `None` if it is nothing.
+    pub digest: Option<String>,
+    /// What the plan holds for; `None` if that is in no commit.
+    pub pins: Option<Pins>,
+}
+
+/// What a plan was made from: it holds for nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Pins {
+    /// The commit before, in full.
+    pub from: String,
+    /// The commit after, in full.
+    pub to: String,
+    /// The folder of the landscape in its repository; empty for all of it.
+    pub path: String,
+    /// The digest of the policies that judged.
+    pub policies: String,
+    /// The digest of the templates, images and policies that were rendered with.
+    pub library: String,
 }
 
 /// One object of the landscape.
@@ -55,6 +77,8 @@ pub struct Item {
     pub path: Option<String>,
     /// The changed fields.
     pub changes: Vec<Change>,
+    /// What it costs that its manifests are rendered otherwise although it was not changed itself, worst first.
+    pub effects: Vec<Impact>,
     /// Whether it asks for its changes to wait for its maintenance window, which nobody does yet.
     pub confined: bool,
     /// What taking the change back would do; `None` where nothing is done.
@@ -115,6 +139,19 @@ pub enum Touch {
     Removed,
 }
 
+impl Consequence {
+    /// The kinds of the objects in seeds whose content differs.
+    pub fn changed_kinds(&self) -> impl Iterator<Item = &str> {
+        let components = match self {
+            Self::Rendered(components) => Some(components),
+            Self::None | Self::Unknown(_) => None,
+        };
+        let in_seeds = components.into_iter().flatten().filter(|((_, target), _)| matches!(target, Target::Seed(_)));
+        let objects = in_seeds.flat_map(|(_, objects)| objects);
+        objects.filter(|(_, touch)| **touch == Touch::Changed).map(|(key, _)| key.kind.as_str())
+    }
+}
+
 impl Touch {
     const fn mark(self) -> char {
         match self {
@@ -164,7 +201,7 @@ impl Item {
 
     /// What its changes cost that somebody acts upon.
     fn impact(&self) -> impl Iterator<Item = &Impact> {
-        self.changes.iter().filter(|change| !change.idle).flat_map(|change| &change.impact)
+        self.changes.iter().filter(|change| !change.idle).flat_map(|change| &change.impact).chain(&self.effects)
     }
 
     /// The worst that happens to it.
@@ -173,7 +210,7 @@ impl Item {
         match &self.fate {
             Fate::Held(findings) if findings.iter().any(refused) => Mark::Forbidden,
             Fate::Deleted if matches!(self.owner.kind, Kind::Shoot | Kind::Seed | Kind::Project) => Mark::Deletes,
-            Fate::Updated => self.impact().map(|impact| impact.mark).max().unwrap_or(Mark::None),
+            Fate::Updated | Fate::Unchanged => self.impact().map(|impact| impact.mark).max().unwrap_or(Mark::None),
             _ => Mark::None,
         }
     }

@@ -18,6 +18,8 @@ pub fn json(preview: &Preview) -> Value {
         "now": preview.now,
         "commits": preview.commits,
         "placements": preview.placements,
+        "digest": preview.digest,
+        "pins": preview.pins,
         "objects": items,
         "findings": preview.troubles,
         "summary": {
@@ -40,7 +42,7 @@ fn item(item: &Item) -> Value {
         })
         .collect();
     let mut out = json!({
-        "owner": item.owner, "action": item.fate.word(), "path": item.path, "changes": changes,
+        "owner": item.owner, "action": item.fate.word(), "path": item.path, "changes": changes, "effects": item.effects,
         "worst": item.worst(), "when": "now", "revert": item.revert,
     });
     match &item.fate {
