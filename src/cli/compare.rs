@@ -13,9 +13,11 @@ use super::read::{self, Reading};
 use crate::admission::{Accepted, Admitted, Gone, Memory, is_idle};
 use crate::digest::Digest;
 use crate::finding::{Finding, Findings, On, Severity};
+use crate::git::Commit;
 use crate::landscape::{Kind, Owner};
 use crate::library::Library;
 use crate::plan::diff;
+use crate::plan::guard::{self, Acknowledged, Breach, Touched};
 use crate::plan::impact::{self, Mark};
 use crate::plan::intent::intent;
 use crate::plan::revert::{Done, Revert};
@@ -40,6 +42,8 @@ pub(super) struct Compared {
     pub(super) findings: Findings,
     /// The objects that differ, or that are rendered otherwise.
     pub(super) items: Vec<Item>,
+    /// The settings that guard: those of the landscape before, or the first ones.
+    pub(super) settings: Option<Arc<Value>>,
     /// The digest of what is meant to be done; `None` if it is nothing.
     pub(super) digest: Option<Digest>,
     /// How many of those that were looked at do not.
@@ -107,10 +111,25 @@ pub(super) fn compare(sides: &Sides<'_>, wanted: impl Fn(&Owner) -> bool) -> Com
     let all = looked_at.len();
     let items: Vec<Item> = looked_at.into_iter().map(|(item, _)| item).filter(|item| !item.is_quiet()).collect();
     let digest = intent(&old.objects, &new, &going, after.library.digest());
-    Compared { unchanged: all - items.len(), digest, findings, items }
+    let root = Owner::cluster(Kind::Landscape, new.landscape.clone());
+    let settings = old.objects.get(&root).or_else(|| new.objects.get(&root)).cloned();
+    Compared { unchanged: all - items.len(), settings, digest, findings, items }
 }
 
 impl Compared {
+    /// The guards that refuse the change as a whole, after what its commits acknowledge.
+    pub(super) fn breaches(&self, commits: &[Commit]) -> Vec<Breach> {
+        let touched: Vec<Touched<'_>> = self
+            .items
+            .iter()
+            .filter(|item| !matches!(item.fate, Fate::Unchanged))
+            .map(|item| Touched { owner: &item.owner, marks: item.marks() })
+            .collect();
+        let trailers = commits.iter().flat_map(|commit| &commit.trailers).filter(|(key, _)| key == guard::TRAILER);
+        let acknowledged: Vec<Acknowledged> = trailers.filter_map(|(_, value)| Acknowledged::read(value)).collect();
+        guard::breaches(self.settings.as_deref(), &touched, &acknowledged)
+    }
+
     /// Errors that belong to no object.
     pub(super) fn troubles(&self) -> Vec<Finding> {
         self.findings.iter().filter(|f| f.severity == Severity::Error && f.owner.is_empty()).cloned().collect()

@@ -152,6 +152,7 @@ pub(super) async fn preview(context: &Context, wish: &Wish<'_>, wanted: impl Fn(
         commits: commits.len(),
         authors: authors.into_iter().map(str::to_owned).collect(),
         placements: reported.commit.as_ref().map(|commit| commit.short().to_owned()),
+        breaches: compared.breaches(&commits),
         troubles: compared.troubles(),
         items: compared.items,
         unchanged: compared.unchanged,

@@ -8,6 +8,7 @@ use crate::finding::Finding;
 use crate::landscape::{Kind, Owner, Target};
 use crate::observed::ObjectKey;
 use crate::plan::diff::Field;
+use crate::plan::guard::Breach;
 use crate::plan::impact::{Impact, Mark, Pool};
 use crate::plan::revert::Revert;
 
@@ -38,6 +39,8 @@ pub struct Preview {
     pub items: Vec<Item>,
     /// How many objects stay as they are.
     pub unchanged: usize,
+    /// Guards that refuse the change as a whole.
+    pub breaches: Vec<Breach>,
     /// Errors that belong to no object.
     pub troubles: Vec<Finding>,
     /// The time that was judged at.
@@ -204,6 +207,16 @@ impl Item {
         self.changes.iter().filter(|change| !change.idle).flat_map(|change| &change.impact).chain(&self.effects)
     }
 
+    /// Everything that happens to it, from the mildest; its deletion is one of that.
+    #[must_use]
+    pub fn marks(&self) -> Vec<Mark> {
+        let mut marks: Vec<Mark> = self.impact().map(|impact| impact.mark).chain([self.worst()]).collect();
+        marks.sort_unstable();
+        marks.dedup();
+        marks.retain(|mark| *mark > Mark::None);
+        marks
+    }
+
     /// The worst that happens to it.
     fn worst(&self) -> Mark {
         let refused = |finding: &Finding| finding.cause.is_some();
@@ -235,7 +248,9 @@ impl Preview {
     /// Whether something is refused or blocked.
     #[must_use]
     pub fn is_refused(&self) -> bool {
-        !self.troubles.is_empty() || self.items.iter().any(|i| matches!(i.fate, Fate::Held(_) | Fate::Blocked(_)))
+        !self.troubles.is_empty()
+            || !self.breaches.is_empty()
+            || self.items.iter().any(|i| matches!(i.fate, Fate::Held(_) | Fate::Blocked(_)))
     }
 
     /// The worst that happens to anything.

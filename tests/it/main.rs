@@ -18,6 +18,7 @@ mod generate;
 mod git;
 mod git_http;
 mod golden;
+mod guards;
 mod impact;
 mod kill;
 mod landscapes;

@@ -22,6 +22,7 @@ pub fn json(preview: &Preview) -> Value {
         "pins": preview.pins,
         "objects": items,
         "findings": preview.troubles,
+        "guards": preview.breaches,
         "summary": {
             "create": n("create"), "update": n("update"), "delete": n("delete"), "blocked": n("blocked"), "held": n("held"),
             "unchanged": preview.unchanged, "rendered": owners, "manifests": objects,

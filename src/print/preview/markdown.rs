@@ -89,6 +89,9 @@ fn troubles(preview: &Preview) -> String {
         format!("- **{}**{at}: {}\n", plain(finding.code.as_str()), plain(&finding.message))
     };
     let all: String = preview.troubles.iter().take(10).map(line).collect();
+    let guard =
+        |breach: &crate::plan::guard::Breach| format!("- **refused**: {}; {}\n", plain(&breach.message), plain(&breach.help));
+    let all = all + &preview.breaches.iter().take(10).map(guard).collect::<String>();
     if all.is_empty() { all } else { format!("\n{all}") }
 }
 

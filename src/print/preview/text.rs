@@ -25,6 +25,9 @@ pub fn text(preview: &Preview, all_objects: bool) -> String {
     for finding in &preview.troubles {
         out.push_str(&format!("\n{}\n", snippet::headline(finding)));
     }
+    for breach in &preview.breaches {
+        out.push_str(&format!("\n✗ {}: {}\n    {}\n", breach.guard, breach.message, breach.help));
+    }
     let projects: BTreeSet<&str> = preview.items.iter().map(|item| item.owner.project.as_str()).collect();
     for project in projects {
         let items: Vec<&Item> = preview.items.iter().filter(|item| item.owner.project == project).collect();
@@ -97,8 +100,7 @@ fn reverts(out: &mut String, preview: &Preview) {
 pub fn brief(preview: &Preview) -> String {
     let mut out = String::new();
     for item in &preview.items {
-        let marks: BTreeSet<Mark> = item.impact().map(|impact| impact.mark).filter(|mark| *mark > Mark::None).collect();
-        let mut marks: Vec<&str> = marks.into_iter().rev().map(Mark::word).collect();
+        let mut marks: Vec<&str> = item.marks().into_iter().rev().map(Mark::word).collect();
         if marks.is_empty() {
             marks.push(item.worst().word());
         }
