@@ -32,6 +32,7 @@ mod simulated;
 mod status;
 mod validate;
 mod version;
+mod wait;
 
 /// Runs a Gardener landscape from a Git repository.
 #[derive(Parser)]
@@ -53,6 +54,7 @@ enum Command {
     Render(render::Args),
     Get(get::Args),
     Status(status::Args),
+    Wait(wait::Args),
     Explain(explain::Args),
     Schema(schema::Args),
     Graph(graph::Args),
@@ -64,7 +66,7 @@ enum Command {
 const GROUPS: &[(&str, &[&str])] = &[
     ("Begin", &["demo", "run"]),
     ("Check and preview a change", &["validate", "plan", "render", "apply"]),
-    ("Look at a landscape", &["get", "status"]),
+    ("Look at a landscape", &["get", "status", "wait"]),
     ("Learn", &["explain", "schema", "graph"]),
     ("Other", &["completion", "version"]),
 ];
@@ -182,6 +184,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Render(args) => render::run(context, args).await,
         Command::Get(args) => get::run(context, args).await,
         Command::Status(args) => status::run(context, args).await,
+        Command::Wait(args) => wait::run(context, args).await,
         Command::Explain(args) => explain::run(context, args).await,
         Command::Schema(args) => schema::run(context, args).await,
         Command::Graph(args) => graph::run(context, args).await,

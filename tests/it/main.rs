@@ -12,6 +12,7 @@ mod document;
 mod edges;
 mod edits;
 mod examples;
+mod exits;
 mod fleet;
 mod fuzzed;
 mod generate;
