@@ -23,6 +23,7 @@ mod progress;
 mod read;
 mod render;
 mod reported;
+mod rollback;
 mod run;
 mod schema;
 mod selector;
@@ -48,6 +49,7 @@ enum Command {
     Validate(validate::Args),
     Plan(plan::Args),
     Render(render::Args),
+    Rollback(rollback::Args),
     Get(get::Args),
     Status(status::Args),
     Explain(explain::Args),
@@ -61,6 +63,7 @@ enum Command {
 const GROUPS: &[(&str, &[&str])] = &[
     ("Begin", &["demo", "run"]),
     ("Check and preview a change", &["validate", "plan", "render"]),
+    ("Take a change back", &["rollback"]),
     ("Look at a landscape", &["get", "status"]),
     ("Learn", &["explain", "schema", "graph"]),
     ("Other", &["completion", "version"]),
@@ -176,6 +179,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Validate(args) => validate::run(context, args).await,
         Command::Plan(args) => plan::run(context, args).await,
         Command::Render(args) => render::run(context, args).await,
+        Command::Rollback(args) => rollback::run(context, args).await,
         Command::Get(args) => get::run(context, args).await,
         Command::Status(args) => status::run(context, args).await,
         Command::Explain(args) => explain::run(context, args).await,

@@ -39,6 +39,8 @@ pub(super) struct Compared {
     pub(super) items: Vec<Item>,
     /// How many of those that were looked at do not.
     pub(super) unchanged: usize,
+    /// Objects that had errors before.
+    pub(super) held: BTreeSet<Owner>,
 }
 
 /// Compares; of the objects, only those that are wanted are looked at.
@@ -89,7 +91,7 @@ pub(super) fn compare(sides: &Sides<'_>, wanted: impl Fn(&Owner) -> bool) -> Com
     tracing::debug!(judged = old.evaluated, again = new.evaluated, back = back.evaluated, rendered, "compared");
     let all = looked_at.len();
     let items: Vec<Item> = looked_at.into_iter().map(|(item, _)| item).filter(|item| !item.is_quiet()).collect();
-    Compared { unchanged: all - items.len(), findings, items }
+    Compared { unchanged: all - items.len(), findings, items, held: old.held.keys().cloned().collect() }
 }
 
 impl Compared {

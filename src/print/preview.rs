@@ -17,6 +17,8 @@ pub use json::json;
 pub use markdown::{LIMIT, markdown};
 pub use text::text;
 
+pub(super) use text::shown;
+
 /// What one revision changes against another.
 #[derive(Debug)]
 pub struct Preview {
