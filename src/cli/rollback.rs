@@ -16,7 +16,7 @@ use super::selector::Selector;
 use super::{Context, Exit};
 use crate::finding::Finding;
 use crate::git::{GitError, Message, Repo};
-use crate::landscape::Owner;
+use crate::landscape::{FileMemo, Owner};
 use crate::print::json::envelope;
 use crate::print::rollback::{self as shown, Reversal, Rollback, named};
 use crate::snapshot::{RepoPath, Revision};
@@ -168,16 +168,20 @@ impl Making<'_> {
     async fn check(&self, answer: &mut Rollback, all: Revision) -> anyhow::Result<Option<Revision>> {
         let Self { context, repo, args, tip, undo, .. } = *self;
         let placed = Reported::read(context, &tip.landscape.name).await?.1.placed();
-        let first = read::read(read::commit(context, repo, &all.0).await?);
+        let mut memo = FileMemo::default();
+        let first = read::read_with(read::commit(context, repo, &all.0).await?, &mut memo);
         let mut kept: BTreeMap<Owner, Part> = BTreeMap::new();
         let mut left: Vec<Reversal> = Vec::new();
         let mut result = all.clone();
         for _ in 0..ROUNDS {
-            let after = read::read(read::commit(context, repo, &result.0).await?);
-            let sides = Sides { before: tip, after: &after, judge: &tip.library, now: self.now, placed: placed.clone() };
+            let mut again = None;
+            if result != all {
+                again = Some(read::read_with(read::commit(context, repo, &result.0).await?, &mut memo));
+            }
+            let after = again.as_ref().unwrap_or(&first);
+            let sides = Sides { before: tip, after, judge: &tip.library, now: self.now, placed: placed.clone() };
             let compared = compare(&sides, |_| true);
-            let question =
-                Question { tip, after: &after, only_clean: args.only_clean, include: &args.include };
+            let question = Question { tip, after, only_clean: args.only_clean, include: &args.include };
             let found = reversal::all(&question, &compared);
             if found.iter().all(|reversal| reversal.taken) {
                 answer.troubles = new(compared.troubles(), &tip.findings.0);
@@ -223,7 +227,8 @@ impl Making<'_> {
             .iter()
             .map(|reversal| {
                 let field = reversal.field.as_ref().map(|field| format!(" {field}")).unwrap_or_default();
-                format!("- {}{field} ({}): {}", named(&reversal.owner), reversal.revert.word(), reversal.note)
+                let note = reversal.note.replace('\u{a0}', " ");
+                format!("- {}{field} ({}): {note}", named(&reversal.owner), reversal.revert.word())
             })
             .collect();
         Message {

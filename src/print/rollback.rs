@@ -101,7 +101,7 @@ pub fn text(rollback: &Rollback) -> String {
     let mut out = String::new();
     let only = rollback.only.iter().map(named).collect::<Vec<_>>().join(", ");
     let only = if only.is_empty() { only } else { format!("{only}: ") };
-    wrap(&mut out, "", &format!("Rollback  {only}{what} on {onto} at {}", tip.short()));
+    wrap(&mut out, "", &format!("Rollback {only}{what} on {onto} at {}", tip.short()));
     if let Undone::Commit(_, _, true) = rollback.undone {
         out.push_str("It is a merge; it is taken back against its first parent.\n");
     }
@@ -164,7 +164,7 @@ pub fn json(rollback: &Rollback) -> Value {
         .map(|r| {
             json!({
                 "owner": r.owner, "field": r.field, "before": r.before, "after": r.after, "revert": r.revert, "taken": r.taken,
-                "note": r.note,
+                "note": r.note.replace('\u{a0}', " "),
             })
         })
         .collect();
@@ -229,4 +229,7 @@ fn wrap(out: &mut String, lead: &str, text: &str) {
         empty = false;
     }
     out.push_str(&format!("{}\n", line.trim_end()));
+    if out.contains('\u{a0}') {
+        *out = out.replace('\u{a0}', " ");
+    }
 }

@@ -30,6 +30,8 @@ mod plan;
 mod policies;
 mod readme;
 mod render;
+mod revert;
+mod rollback;
 mod rules;
 mod schedule;
 mod schemas;

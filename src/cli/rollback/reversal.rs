@@ -202,7 +202,8 @@ fn whole(question: &Question<'_>, item: &Item, will: Option<&Value>) -> Reversal
     let precious = matches!(owner.kind, Kind::Shoot | Kind::Seed | Kind::Project);
     let included = question.include.iter().any(|selector| selector.matches(owner));
     let word = owner.kind.name().to_lowercase();
-    let include = format!("--include {}", selector(owner));
+    // In one piece, wherever lines end.
+    let include = format!("--include\u{a0}{}", selector(owner));
     let confirmed = || {
         let annotations = will.and_then(|manifest| manifest.pointer("/metadata/annotations"));
         annotations.and_then(|a| a.get(crate::admission::CONFIRMATION)).and_then(Value::as_str) == Some("true")
@@ -218,13 +219,17 @@ fn whole(question: &Question<'_>, item: &Item, will: Option<&Value>) -> Reversal
             (Revert::NotARestore, included, note)
         }
         Fate::Created => (Revert::Clean, true, String::new()),
+        _ if owner.kind == Kind::Landscape => {
+            let why = "without landscape.yaml there is no landscape".to_owned();
+            (Revert::Refused { why: vec![why.clone()] }, false, format!("left as it is: {why}"))
+        }
         Fate::Deleted if !precious => (Revert::Clean, true, String::new()),
         Fate::Blocked(why) if !precious => {
             (Revert::Refused { why: vec![why.clone()] }, false, "left as it is: it is in use".to_owned())
         }
         Fate::Blocked(why) if included => (Revert::Deletes, true, format!("its file goes; the {word} stays: {why}")),
         _ if included => (Revert::Deletes, true, format!("the {word} is deleted")),
-        _ => (Revert::Deletes, false, format!("the commit made it; left out; add {include} to delete it")),
+        _ => (Revert::Deletes, false, format!("made by what is taken back; left out: add {include} to delete it")),
     };
     Reversal { owner: owner.clone(), field: None, before: None, after: None, revert, taken, note }
 }

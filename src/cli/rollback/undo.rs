@@ -47,16 +47,12 @@ pub(super) async fn find(
 ) -> anyhow::Result<Undo> {
     let trailers = args.trailers();
     if let Some(to) = &args.to {
-        let mut only = Vec::new();
-        for target in &args.targets {
-            only.extend(owners(tip, target)?);
-        }
-        return since(context, repo, to, only, tip, trailers).await;
+        return since(context, repo, to, &args.targets, tip, trailers).await;
     }
     let [target] = args.targets.as_slice() else {
         bail!("one revision or one PROJECT/SHOOT is rolled back at a time; with --to REV, several of the latter");
     };
-    let meant = if target.contains('/') { owners(tip, target).unwrap_or_default() } else { Vec::new() };
+    let meant = if target.contains('/') { owners(&[tip], target).unwrap_or_default() } else { Vec::new() };
     match meant.as_slice() {
         [] => {
             let revision = read::resolve(repo, target).await?;
@@ -73,15 +69,19 @@ pub(super) async fn find(
     }
 }
 
-/// The objects of a landscape that a selector means.
-fn owners(tip: &Reading, target: &str) -> anyhow::Result<Vec<Owner>> {
+/// The objects that a selector means in any of these readings.
+fn owners(sides: &[&Reading], target: &str) -> anyhow::Result<Vec<Owner>> {
     let selector: Selector = target.parse().map_err(anyhow::Error::msg)?;
-    let known = tip.landscape.objects().map(|(owner, _, _)| owner).chain(tip.landscape.broken.keys().cloned());
-    let mut found: Vec<Owner> = known.filter(|owner| selector.matches(owner)).collect();
+    let mut found: Vec<Owner> = Vec::new();
+    for side in sides {
+        let known = side.landscape.objects().map(|(owner, _, _)| owner).chain(side.landscape.broken.keys().cloned());
+        found.extend(known.filter(|owner| selector.matches(owner)));
+    }
     found.sort();
     found.dedup();
     if found.is_empty() {
-        bail!("there is no object `{target}` at {}", tip.from);
+        let places = sides.iter().map(|side| side.from.as_str()).collect::<Vec<_>>().join(" or ");
+        bail!("there is no object `{target}` at {places}");
     }
     Ok(found)
 }
@@ -98,7 +98,7 @@ async fn since(
     context: &Context,
     repo: &Repo,
     to: &str,
-    only: Vec<Owner>,
+    targets: &[String],
     tip: &Reading,
     trailers: Vec<(String, String)>,
 ) -> anyhow::Result<Undo> {
@@ -106,6 +106,10 @@ async fn since(
     let source = read::read(read::commit(context, repo, &revision.0).await?).not_empty()?;
     if source.landscape.name != tip.landscape.name {
         bail!("{} is about the landscape {}, and the branch about {}", revision.short(), source.landscape.name, tip.landscape.name);
+    }
+    let mut only = Vec::new();
+    for target in targets {
+        only.extend(owners(&[tip, &source], target)?);
     }
     let names = only.iter().map(named).collect::<Vec<_>>().join(", ");
     let what = match only.len() {
