@@ -112,7 +112,9 @@ impl Report {
             match paths.get_mut(owner) {
                 Some(new) if world.path(owner).is_none() => *new = old.clone(),
                 Some(new) if new != old => {
+                    // What is said of it moves along, though nothing else is new.
                     self.removed.insert(old.clone());
+                    self.dirty.insert(owner.clone());
                 }
                 Some(_) => {}
                 None => {
