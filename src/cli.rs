@@ -24,6 +24,7 @@ mod progress;
 mod read;
 mod render;
 mod reported;
+mod rollback;
 mod run;
 mod saved;
 mod schema;
@@ -52,6 +53,7 @@ enum Command {
     Plan(plan::Args),
     Apply(apply::Args),
     Render(render::Args),
+    Rollback(rollback::Args),
     Get(get::Args),
     Status(status::Args),
     Wait(wait::Args),
@@ -66,6 +68,7 @@ enum Command {
 const GROUPS: &[(&str, &[&str])] = &[
     ("Begin", &["demo", "run"]),
     ("Check and preview a change", &["validate", "plan", "render", "apply"]),
+    ("Take a change back", &["rollback"]),
     ("Look at a landscape", &["get", "status", "wait"]),
     ("Learn", &["explain", "schema", "graph"]),
     ("Other", &["completion", "version"]),
@@ -182,6 +185,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Plan(args) => plan::run(context, args).await,
         Command::Apply(args) => apply::run(context, args).await,
         Command::Render(args) => render::run(context, args).await,
+        Command::Rollback(args) => rollback::run(context, args).await,
         Command::Get(args) => get::run(context, args).await,
         Command::Status(args) => status::run(context, args).await,
         Command::Wait(args) => wait::run(context, args).await,

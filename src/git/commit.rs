@@ -117,7 +117,7 @@ fn unlock(repository: &Repository, reference: &str) -> bool {
     std::fs::remove_file(&lock).is_ok()
 }
 
-fn refuse_checked_out(repository: &Repository, reference: &str) -> Result<(), GitError> {
+pub(super) fn refuse_checked_out(repository: &Repository, reference: &str) -> Result<(), GitError> {
     let Some(path) = repository.workdir() else { return Ok(()) };
     let head = repository.find_reference("HEAD").map_err(GitError::read("HEAD"))?;
     if head.symbolic_target_bytes() == Some(reference.as_bytes()) {
@@ -131,7 +131,7 @@ fn empty_tree(repository: &Repository) -> Result<Tree<'_>, GitError> {
     repository.find_tree(id).map_err(GitError::read("an empty tree"))
 }
 
-fn changed_tree<'r>(repository: &'r Repository, base: &Tree<'_>, changes: &Changes) -> Result<Tree<'r>, GitError> {
+pub(super) fn changed_tree<'r>(repository: &'r Repository, base: &Tree<'_>, changes: &Changes) -> Result<Tree<'r>, GitError> {
     let mut update = TreeUpdateBuilder::new();
     for (path, content) in changes {
         let text = path.as_str();
@@ -154,13 +154,13 @@ fn changed_tree<'r>(repository: &'r Repository, base: &Tree<'_>, changes: &Chang
 }
 
 /// What a tree may contain without leaving it or reaching into somebody's `.git`.
-fn is_tree_path(path: &str) -> bool {
+pub(super) fn is_tree_path(path: &str) -> bool {
     !path.is_empty()
         && !path.contains(['\0', '\\'])
         && path.split('/').all(|part| !part.is_empty() && part != "." && part != ".." && !part.eq_ignore_ascii_case(".git"))
 }
 
-fn write_commit(
+pub(super) fn write_commit(
     repository: &Repository,
     tree: &Tree<'_>,
     parents: &[&git2::Commit<'_>],

@@ -20,6 +20,8 @@ pub use json::json;
 pub use markdown::{LIMIT, markdown};
 pub use text::{brief, text};
 
+pub(super) use text::shown;
+
 /// What one revision changes against another.
 #[derive(Debug)]
 pub struct Preview {

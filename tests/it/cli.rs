@@ -31,7 +31,7 @@ pub(crate) fn run(dir: &Path, args: &[&str]) -> Ran {
     }
 }
 
-fn json(ran: &Ran) -> Value {
+pub(crate) fn json(ran: &Ran) -> Value {
     let value: Value = serde_json::from_str(&ran.out).unwrap_or_else(|e| panic!("{e}: {}\n{}", ran.out, ran.err));
     assert_eq!(value["apiVersion"], "espalier.dev/cli/v1", "{}", ran.out);
     value

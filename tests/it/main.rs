@@ -33,6 +33,8 @@ mod policies;
 mod readme;
 mod render;
 mod reversals;
+mod revert;
+mod rollback;
 mod rules;
 mod saved;
 mod schedule;
