@@ -46,6 +46,7 @@ mod versions;
 pub use authority::{Authority, Deed};
 pub use check::{Foreign, World};
 pub(crate) use checks::is_idle;
+pub(crate) use gone::{is_confirmed, needs_confirmation};
 pub use codes::CODES;
 pub use evaluate::Memory;
 pub use judge::{Case, judge};

@@ -20,6 +20,7 @@ mod offline;
 mod output;
 mod plan;
 mod progress;
+mod promote;
 mod read;
 mod render;
 mod reported;
@@ -47,6 +48,7 @@ enum Command {
     Run(run::Args),
     Validate(validate::Args),
     Plan(plan::Args),
+    Promote(promote::Args),
     Render(render::Args),
     Get(get::Args),
     Status(status::Args),
@@ -61,6 +63,7 @@ enum Command {
 const GROUPS: &[(&str, &[&str])] = &[
     ("Begin", &["demo", "run"]),
     ("Check and preview a change", &["validate", "plan", "render"]),
+    ("Bring a change on its way", &["promote"]),
     ("Look at a landscape", &["get", "status"]),
     ("Learn", &["explain", "schema", "graph"]),
     ("Other", &["completion", "version"]),
@@ -175,6 +178,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Validate(args) => validate::run(context, args).await,
         Command::Plan(args) => plan::run(context, args).await,
+        Command::Promote(args) => promote::run(context, args).await,
         Command::Render(args) => render::run(context, args).await,
         Command::Get(args) => get::run(context, args).await,
         Command::Status(args) => status::run(context, args).await,

@@ -15,6 +15,7 @@ use crate::snapshot::{Changes, RepoPath, Revision, Snapshot};
 mod budget;
 mod commit;
 mod error;
+mod history;
 mod location;
 mod read;
 mod remote;
@@ -24,6 +25,7 @@ mod watch;
 pub use budget::Budget;
 pub use commit::Message;
 pub use error::GitError;
+pub use history::Delta;
 pub use location::Location;
 pub use read::{Commit, Version};
 pub use remote::Credentials;
@@ -146,6 +148,39 @@ impl Repo {
         self.thread
             .call(limit, move |worker| commit::commit(worker, &reference, expected.as_ref(), &changes, &message, now))
             .await
+    }
+
+    /// Writes `changes` onto the tree of a commit as a commit on top of it that no reference names yet: to be looked at, then
+    /// [`publish`](Self::publish)ed or forgotten. If the tree would not change, `parent` is returned.
+    pub async fn write(&self, parent: &Revision, changes: Changes, message: Message, now: i64) -> Result<Revision, GitError> {
+        let parent = parent.clone();
+        self.thread.call(LOCAL_LIMIT, move |worker| commit::write(worker, &parent, &changes, &message, now)).await
+    }
+
+    /// Moves `reference` from `expected` (from nowhere, if `None`) to a commit, or fails with [`GitError::Raced`] if it is not
+    /// there any more. For a remote repository the move happens there.
+    pub async fn publish(&self, reference: &str, expected: Option<&Revision>, commit: &Revision) -> Result<(), GitError> {
+        let (reference, expected, commit) = (reference.to_owned(), expected.cloned(), commit.clone());
+        let limit = if self.location.is_remote() { NETWORK_LIMIT } else { LOCAL_LIMIT };
+        self.thread.call(limit, move |worker| commit::publish(worker, &reference, expected.as_ref(), &commit)).await
+    }
+
+    /// The newest commit that two commits have in common; `None` if their histories are unrelated.
+    pub async fn merge_base(&self, a: &Revision, b: &Revision) -> Result<Option<Revision>, GitError> {
+        let (a, b) = (a.clone(), b.clone());
+        self.thread.call(LOCAL_LIMIT, move |worker| history::merge_base(worker, &a, &b)).await
+    }
+
+    /// What each of these commits changes below `root` against its first parent.
+    pub async fn deltas(&self, commits: &[Revision], root: &str) -> Result<Vec<Delta>, GitError> {
+        let (commits, root) = (commits.to_vec(), root.to_owned());
+        self.thread.call(LOCAL_LIMIT, move |worker| history::deltas(worker, &commits, &root)).await
+    }
+
+    /// The references whose full names begin with `prefix`, with their commits.
+    pub async fn branches(&self, prefix: &str) -> Result<Vec<(String, Revision)>, GitError> {
+        let prefix = prefix.to_owned();
+        self.thread.call(LOCAL_LIMIT, move |worker| history::branches(worker, &prefix)).await
     }
 
     /// Signals whenever references of a local repository may have moved; `None` for a remote one, which must be polled.

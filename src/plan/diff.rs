@@ -101,7 +101,7 @@ fn walk(way: &Way, before: Option<&Value>, after: Option<&Value>, out: &mut Vec<
     }
 }
 
-fn below(name: &str, key: &str) -> String {
+pub(crate) fn below(name: &str, key: &str) -> String {
     let key = if key.contains(['.', '/']) { format!("[\"{key}\"]") } else { key.to_owned() };
     match name {
         "" if key == "spec" => String::new(),
@@ -112,12 +112,12 @@ fn below(name: &str, key: &str) -> String {
 }
 
 /// What items of a list go by.
-pub(super) fn name_of(item: &Value) -> Option<&str> {
+pub(crate) fn name_of(item: &Value) -> Option<&str> {
     ["name", "version", "type", "key"].iter().find_map(|key| item.get(key).and_then(Value::as_str))
 }
 
 /// Whether every item has a name of its own.
-fn named(items: &[Value]) -> bool {
+pub(crate) fn named(items: &[Value]) -> bool {
     let mut names: Vec<&str> = items.iter().filter_map(name_of).collect();
     names.sort_unstable();
     let all = names.len() == items.len();
