@@ -50,6 +50,9 @@ pub struct Request<'a> {
     pub wanted: &'a dyn Fn(&Subject, &RepoPath) -> bool,
 }
 
+/// The label by which an object of the source is held: why.
+pub const HOLD_LABEL: &str = "promotion.espalier.dev/hold";
+
 /// What is promoted as one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
@@ -96,6 +99,8 @@ pub struct Promotion {
     pub owned: BTreeSet<Subject>,
     /// What waits because a commit is held, by field.
     pub held: Vec<(Subject, String)>,
+    /// What waits because its label says so, and why.
+    pub labelled: Vec<(Subject, String)>,
     /// What was not wanted, and differs.
     pub unwanted: BTreeSet<Subject>,
     /// What the source let go without ever confirming that; it stays.
@@ -111,14 +116,16 @@ impl Promotion {
     #[must_use]
     pub fn is_in_part(&self) -> bool {
         let waits = |(_, deed): &(Subject, Deed)| *deed == Deed::Confirmed;
-        !self.held.is_empty() || !self.unwanted.is_empty() || !self.troubles.is_empty() || self.taken.iter().any(waits)
+        let held = !self.held.is_empty() || !self.labelled.is_empty();
+        held || !self.unwanted.is_empty() || !self.troubles.is_empty() || self.taken.iter().any(waits)
     }
 }
 
 /// Promotes.
 #[must_use]
 pub fn promote(request: &Request<'_>) -> Promotion {
-    let mut work = Work { request, out: Promotion::default(), files: Files::new(request.files), new: Vec::new(), gone: Vec::new() };
+    let mut work =
+        Work { request, out: Promotion::default(), files: Files::new(request.files), new: Vec::new(), gone: Vec::new() };
     let sides = [request.from, request.to].map(|side| side.objects().map(|(owner, ..)| owner).collect::<BTreeSet<_>>());
     let base = request.base.into_iter().flat_map(|base| base.objects().map(|(owner, ..)| owner).collect::<Vec<_>>());
     let owners: BTreeSet<Owner> = sides.into_iter().flatten().chain(base).collect();
@@ -155,7 +162,7 @@ impl Work<'_> {
             from: from.value(owner).map(AsRef::as_ref),
             to: to.value(owner).map(AsRef::as_ref),
         };
-        if sides.from == sides.to && sides.to.is_none() {
+        if sides.from == sides.to {
             return;
         }
         let subject = Subject::Object(owner.clone());
@@ -167,10 +174,8 @@ impl Work<'_> {
             }
             return;
         }
-        let held: Vec<Vec<Key>> = held
-            .iter()
-            .flat_map(|(a, b)| ways(a.value(owner).map(AsRef::as_ref), b.value(owner).map(AsRef::as_ref)))
-            .collect();
+        let held: Vec<Vec<Key>> =
+            held.iter().flat_map(|(a, b)| ways(a.value(owner).map(AsRef::as_ref), b.value(owner).map(AsRef::as_ref))).collect();
         let merger = Merger { kind: owner.kind, rules, held: &held };
         let changed = !merger.alike(sides.begun(), sides.from) && !merger.alike(sides.from, sides.to);
         for (side, whose) in [(from, "the landscape it comes from"), (to, "the landscape it goes to")] {
@@ -185,6 +190,10 @@ impl Work<'_> {
             if changed {
                 self.out.unwanted.insert(subject);
             }
+            return;
+        }
+        if let Some(why) = sides.from.and_then(label).filter(|_| changed) {
+            self.out.labelled.push((subject, why.to_owned()));
             return;
         }
         match (sides.from, sides.to) {
@@ -231,7 +240,8 @@ impl Work<'_> {
     /// Something that the source had and has no more.
     fn removal(&mut self, owner: &Owner, merger: &Merger<'_>, sides: &Sides<'_>, now: &Value) {
         let Request { from, to, .. } = *self.request;
-        let earlier: Vec<&Value> = sides.begun().into_iter().chain(sides.base).chain(sides.past.iter().flatten().copied()).collect();
+        let earlier: Vec<&Value> =
+            sides.begun().into_iter().chain(sides.base).chain(sides.past.iter().flatten().copied()).collect();
         let Some(document) = to.document(owner) else { return };
         if earlier.is_empty() {
             // The target's own, unless its source's history says otherwise.
@@ -268,7 +278,8 @@ impl Work<'_> {
     /// Files that the source moved follow, where the target left them in place and nothing else is in them.
     fn moves(&mut self) {
         let Request { base: Some(base), from, to, wanted, rules, .. } = *self.request else { return };
-        let documents: Vec<(Owner, Arc<Document>)> = to.objects().map(|(owner, _, document)| (owner, Arc::clone(document))).collect();
+        let documents: Vec<(Owner, Arc<Document>)> =
+            to.objects().map(|(owner, _, document)| (owner, Arc::clone(document))).collect();
         let counts = counted(documents.iter().map(|(_, document)| &**document));
         for (owner, document) in documents {
             let (Some(was), Some(is)) = (base.document(&owner), from.document(&owner)) else { continue };
@@ -370,6 +381,11 @@ impl Work<'_> {
             }
         }
     }
+}
+
+/// Why an object of the source is held, if its label says that it is.
+fn label(value: &Value) -> Option<&str> {
+    value.get("metadata")?.get("labels")?.get(HOLD_LABEL)?.as_str()
 }
 
 /// A manifest without the confirmation of its deletion.

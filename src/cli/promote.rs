@@ -142,7 +142,11 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         format => output::answer(context, format, &envelope("Promotion", shown::json(&outcome))),
     }
     let refused = matches!(&outcome.done, Done::Commit { gates, .. } if gates.iter().any(|gate| gate.state != State::Passed));
-    Ok(if refused { Exit::Refused } else { Exit::Done })
+    Ok(match (refused, outcome.promotion.troubles.is_empty()) {
+        (true, _) => Exit::Refused,
+        (false, false) => Exit::Partly,
+        (false, true) => Exit::Done,
+    })
 }
 
 async fn outcome(context: &Context, args: &Args) -> anyhow::Result<Outcome> {
@@ -169,7 +173,7 @@ async fn outcome(context: &Context, args: &Args) -> anyhow::Result<Outcome> {
     } else {
         work.commits(&args.commit, &before).await?
     };
-    let verdicts = work.verdicts(&apart, &promotion, &source);
+    let verdicts = work.verdicts(&apart, &promotion, &source, &before);
     let Work { mut memo, .. } = work;
     let health = health(context, &repo, &source, &from).await?;
     let mut outcome = Outcome { from, to, apart, rules, health, promotion, verdicts, done: Done::Nothing, now };
@@ -310,7 +314,8 @@ impl Work<'_> {
             chosen.push(revision);
         }
         // In the order in which they were made.
-        let order: Vec<Revision> = self.repo.log(&self.from.tip, None, usize::MAX).await?.into_iter().map(|c| c.revision).collect();
+        let order: Vec<Revision> =
+            self.repo.log(&self.from.tip, None, usize::MAX).await?.into_iter().map(|c| c.revision).collect();
         chosen.sort_by_key(|revision| std::cmp::Reverse(order.iter().position(|other| other == revision)));
         chosen.dedup();
         self.chosen = Some(chosen.iter().map(|revision| revision.0.clone()).collect());
@@ -339,6 +344,7 @@ impl Work<'_> {
             whole.unconfirmed.extend(one.unconfirmed);
             whole.unwanted.extend(one.unwanted);
             whole.troubles.extend(one.troubles);
+            whole.labelled.extend(one.labelled);
         }
         let same = |path: &RepoPath, text: &Option<String>| {
             before.snapshot.files.get(path).map(|blob| &*blob.bytes) == text.as_deref().map(str::as_bytes)
@@ -379,20 +385,27 @@ impl Work<'_> {
                 let text = |pointer| value.pointer(pointer).and_then(Value::as_str);
                 text("/kind") == Some(owner.kind.name()) && text("/metadata/name") == Some(&owner.name)
             };
-            out.extend(parsed.documents.iter().filter(|document| it(document.value())).map(|document| Arc::clone(document.shared())));
+            out.extend(
+                parsed.documents.iter().filter(|document| it(document.value())).map(|document| Arc::clone(document.shared())),
+            );
         }
         Ok(out)
     }
 
     /// What becomes of each commit of the source that is not in the target yet.
-    fn verdicts(&self, apart: &Apart, promotion: &Promotion, source: &Reading) -> Vec<(Change, Verdict)> {
+    fn verdicts(&self, apart: &Apart, promotion: &Promotion, source: &Reading, before: &Reading) -> Vec<(Change, Verdict)> {
         let path = |subject: &Subject| match subject {
             Subject::File(path) => Some(path.clone()),
-            Subject::Object(owner) => source.landscape.document(owner).map(|document| document.path().clone()),
+            Subject::Object(owner) => {
+                let document = source.landscape.document(owner).or_else(|| before.landscape.document(owner));
+                document.map(|document| document.path().clone())
+            }
         };
         let mut taken: BTreeSet<RepoPath> = promotion.taken.iter().filter_map(|(subject, _)| path(subject)).collect();
         taken.extend(promotion.changes.keys().cloned());
-        let waiting = promotion.held.iter().map(|(subject, _)| subject).chain(&promotion.unwanted);
+        let held = promotion.held.iter().chain(&promotion.labelled).map(|(subject, _)| subject);
+        let confirmed = promotion.taken.iter().filter(|(_, deed)| *deed == Deed::Confirmed).map(|(subject, _)| subject);
+        let waiting = held.chain(confirmed).chain(&promotion.unwanted);
         let left: BTreeSet<RepoPath> = waiting.chain(promotion.troubles.iter().map(|(s, _)| s)).filter_map(path).collect();
         let pinned: BTreeSet<RepoPath> = promotion.pinned.iter().filter_map(|(subject, _)| path(subject)).collect();
         let named = |change: &Change| self.chosen.as_ref().is_some_and(|chosen| chosen.contains(&change.id));
@@ -499,9 +512,10 @@ fn message(args: &Args, outcome: &Outcome) -> Message {
 /// The name of the branch that is made.
 fn branch(args: &Args, outcome: &Outcome, prefix: Option<&str>) -> anyhow::Result<String> {
     let day = gates::day(Timestamp::from_second(outcome.now)?);
-    let name = args.branch.clone().unwrap_or_else(|| {
-        format!("{}{}-to-{}-{day}", prefix.unwrap_or("promote/"), outcome.from.name, outcome.to.name)
-    });
+    let name = args
+        .branch
+        .clone()
+        .unwrap_or_else(|| format!("{}{}-to-{}-{day}", prefix.unwrap_or("promote/"), outcome.from.name, outcome.to.name));
     let name = name.strip_prefix("refs/heads/").unwrap_or(&name).to_owned();
     let own = outcome.to.reference.as_deref() == Some(&format!("refs/heads/{name}"));
     if (name.starts_with("landscape/") && !own) || name.starts_with("espalier/status/") {

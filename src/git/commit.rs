@@ -101,12 +101,7 @@ pub(super) fn write(
 }
 
 /// Moves a reference to a commit that is there.
-pub(super) fn publish(
-    worker: &Worker,
-    reference: &str,
-    expected: Option<&Revision>,
-    commit: &Revision,
-) -> Result<(), GitError> {
+pub(super) fn publish(worker: &Worker, reference: &str, expected: Option<&Revision>, commit: &Revision) -> Result<(), GitError> {
     refuse_checked_out(&worker.repository, reference)?;
     let id = read::find_commit(worker, commit)?.id();
     let expected = expected.map(read::oid).transpose()?;

@@ -72,7 +72,8 @@ pub fn gates(facts: &Facts<'_>) -> Result<Vec<Gate>, String> {
     }
     gates.push(freeze(facts));
     if let Some(wanted) = declared.and_then(|gates| gates.approvals) {
-        let state = if i64::try_from(facts.approvals).unwrap_or(i64::MAX) >= i64::from(wanted) { State::Passed } else { State::Waiting };
+        let state =
+            if i64::try_from(facts.approvals).unwrap_or(i64::MAX) >= i64::from(wanted) { State::Passed } else { State::Waiting };
         gates.push(Gate { name: "approvals", state, text: format!("{}/{wanted}", facts.approvals) });
     }
     if let Some(word) = declared.and_then(|gates| gates.no_mark_above.as_ref()) {
@@ -105,7 +106,7 @@ fn health(facts: &Facts<'_>, soak: SignedDuration, text: &str) -> Vec<Gate> {
     let unready = gate(
         "unready",
         if health.unready.is_empty() { State::Passed } else { State::Failed },
-        format!("{} of {}", health.unready.len(), facts.from),
+        format!("{} in {}", health.unready.len(), facts.from),
     );
     let ready = health.since.map(|since| SignedDuration::from_secs(facts.now.saturating_sub(since)));
     let soaked = match ready {
@@ -120,10 +121,13 @@ fn freeze(facts: &Facts<'_>) -> Gate {
     let freezes = facts.settings.and_then(|spec| spec.guards.as_ref()).map(|guards| guards.freeze.as_slice()).unwrap_or_default();
     let touches = |projects: &[String]| projects.is_empty() || projects.iter().any(|project| facts.projects.contains(project));
     let on = freezes.iter().find(|freeze| freeze.is_on(facts.now) && touches(&freeze.projects));
-    let text = on.map_or_else(|| "none".to_owned(), |freeze| {
-        let until = freeze.until.as_ref().map(|until| format!(" until {until}")).unwrap_or_default();
-        format!("{}{until}", freeze.reason)
-    });
+    let text = on.map_or_else(
+        || "none".to_owned(),
+        |freeze| {
+            let until = freeze.until.as_ref().map(|until| format!(" until {until}")).unwrap_or_default();
+            format!("{}{until}", freeze.reason)
+        },
+    );
     Gate { name: "freeze", state: if on.is_some() { State::Failed } else { State::Passed }, text }
 }
 

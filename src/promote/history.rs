@@ -74,7 +74,8 @@ impl Change {
     pub fn approvals(&self) -> usize {
         let mail = |person: &str| person.rsplit_once('<').map_or(person, |(_, mail)| mail).trim_end_matches('>').to_lowercase();
         let author = mail(&self.author);
-        let people: BTreeSet<String> = ["Approved-by", "Reviewed-by"].into_iter().flat_map(|key| self.values(key)).map(mail).collect();
+        let people: BTreeSet<String> =
+            ["Approved-by", "Reviewed-by"].into_iter().flat_map(|key| self.values(key)).map(mail).collect();
         people.into_iter().filter(|person| *person != author).count()
     }
 
@@ -137,7 +138,8 @@ pub enum Fate {
 /// What became of each change of `from` in `to`, both newest first, in the same order.
 #[must_use]
 pub fn fates(source: &str, from: &[Change], to: &[Change]) -> Vec<Fate> {
-    let within = |id: &str| from.iter().find(|change| change.id.starts_with(id));
+    let known: BTreeMap<&str, &Change> = from.iter().map(|change| (change.id.as_str(), change)).collect();
+    let within = |id: &str| known.range(id..).next().map(|(_, change)| *change).filter(|change| change.id.starts_with(id));
     // A revert takes back what is reverted, and stands for nothing itself; a revert of a revert brings it back.
     let mut undone: BTreeMap<&str, &str> = BTreeMap::new();
     for change in from.iter().filter(|change| change.record().is_none()) {
@@ -157,15 +159,21 @@ pub fn fates(source: &str, from: &[Change], to: &[Change]) -> Vec<Fate> {
             *entry = (at, fate);
         }
     };
-    let records: Vec<Option<Record>> = to.iter().map(|change| change.record().filter(|record| record.from == source)).collect();
-    for change in from {
-        for (at, other) in to.iter().enumerate() {
-            let same = change.patch.is_some() && change.patch == other.patch;
-            if same || other.picked_from().any(|id| change.id.starts_with(id)) {
-                note(change.id.as_str(), at, Fate::Picked(other.id.clone()));
-            }
-            if let Some(part) = records[at].as_ref().and_then(|record| record.commits.get(&change.id)) {
-                note(change.id.as_str(), at, Fate::Promoted(other.id.clone(), *part));
+    // From the newest on: the first that is noted of a change stays.
+    let by_patch: BTreeMap<&str, &str> =
+        from.iter().filter_map(|change| Some((change.patch.as_deref()?, change.id.as_str()))).collect();
+    for (at, other) in to.iter().enumerate() {
+        let picked = || Fate::Picked(other.id.clone());
+        if let Some(id) = other.patch.as_deref().and_then(|patch| by_patch.get(patch)) {
+            note(*id, at, picked());
+        }
+        for change in other.picked_from().filter_map(within) {
+            note(change.id.as_str(), at, picked());
+        }
+        let record = other.record().filter(|record| record.from == source);
+        for (id, part) in record.map(|record| record.commits).unwrap_or_default() {
+            if let Some(change) = known.get(id.as_str()) {
+                note(change.id.as_str(), at, Fate::Promoted(other.id.clone(), part));
             }
         }
     }
@@ -259,8 +267,11 @@ mod tests {
     fn nobody_approves_their_own() {
         let mut change = change("a", "", "");
         change.author = "Ada <ada@example.org>".into();
-        for (key, who) in [("Approved-by", "Ada <ada@example.org>"), ("Reviewed-by", "Bob <bob@example.org>"), ("Approved-by", "bob@example.org")]
-        {
+        for (key, who) in [
+            ("Approved-by", "Ada <ada@example.org>"),
+            ("Reviewed-by", "Bob <bob@example.org>"),
+            ("Approved-by", "bob@example.org"),
+        ] {
             change.trailers.push((key.into(), who.into()));
         }
         assert_eq!(change.approvals(), 1);

@@ -197,8 +197,12 @@ impl Merger<'_> {
         }
         match (from, to) {
             (Some(Value::Object(_)), Some(Value::Object(_))) => self.below(way, sides, out),
-            (None, Some(map @ Value::Object(_))) if self.rules.owns_below(self.kind, &way.keys, map) => self.below(way, sides, out),
-            (Some(Value::Array(x)), Some(Value::Array(y))) if diff::named(x) && diff::named(y) => self.items(way, sides, x, y, out),
+            (None, Some(map @ Value::Object(_))) if self.rules.owns_below(self.kind, &way.keys, map) => {
+                self.below(way, sides, out)
+            }
+            (Some(Value::Array(x)), Some(Value::Array(y))) if diff::named(x) && diff::named(y) => {
+                self.items(way, sides, x, y, out)
+            }
             _ => self.leaf(way, sides, out),
         }
     }

@@ -223,7 +223,12 @@ mod tests {
 
     #[test]
     fn globs_mean_what_they_say() {
-        let yes = [("seeds/**", "seeds/a/b.yaml"), ("**/x.yaml", "x.yaml"), ("**/x.yaml", "a/b/x.yaml"), ("a/*/c?.yaml", "a/b/cd.yaml")];
+        let yes = [
+            ("seeds/**", "seeds/a/b.yaml"),
+            ("**/x.yaml", "x.yaml"),
+            ("**/x.yaml", "a/b/x.yaml"),
+            ("a/*/c?.yaml", "a/b/cd.yaml"),
+        ];
         let no = [("seeds/**", "seeds"), ("**/x.yaml", "a/bx.yaml"), ("a/*.yaml", "a/b/c.yaml"), ("a", "ab"), ("a?", "a/")];
         for (pattern, path) in yes {
             assert!(glob(pattern, path), "{pattern} {path}");

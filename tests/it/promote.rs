@@ -92,7 +92,8 @@ impl Case {
         let (files, to) = read(to_files);
         let (base, from) = (self.side("base"), self.side("from").unwrap_or_default());
         let rules = Rules::of(to.landscape.as_ref().and_then(|config| config.spec.spec.promotion.as_ref())).expect("rules");
-        let pair = |name: &str| Some((self.side(&format!("{name}-before")).unwrap_or_default(), self.side(&format!("{name}-after"))?));
+        let pair =
+            |name: &str| Some((self.side(&format!("{name}-before")).unwrap_or_default(), self.side(&format!("{name}-after"))?));
         let (held, layers) = (pair("held"), pair("layer"));
         let mut past: BTreeMap<Owner, Vec<Arc<Value>>> = BTreeMap::new();
         for (owner, value, _) in self.side("past").iter().flat_map(Landscape::objects) {
@@ -127,11 +128,14 @@ impl Case {
             say(format!("take {subject}: {deed}"));
         }
         for (subject, step) in &promotion.pinned {
-            let word = |value: &Option<Value>| value.as_ref().map_or("nothing".into(), |v| if v.is_object() { "…".into() } else { v.to_string() });
+            let word = |value: &Option<Value>| {
+                value.as_ref().map_or("nothing".into(), |v| if v.is_object() { "…".into() } else { v.to_string() })
+            };
             say(format!("pin {subject}: {} {} → {}", step.field, word(&step.before), word(&step.after)));
         }
         promotion.owned.iter().for_each(|subject| say(format!("own {subject}")));
         promotion.held.iter().for_each(|(subject, field)| say(format!("held {subject}: {field}")));
+        promotion.labelled.iter().for_each(|(subject, why)| say(format!("labelled {subject}: {why}")));
         promotion.unwanted.iter().for_each(|subject| say(format!("unwanted {subject}")));
         promotion.unconfirmed.iter().for_each(|subject| say(format!("unconfirmed {subject}")));
         promotion.troubles.iter().for_each(|(subject, why)| say(format!("trouble {subject}: {why}")));
@@ -279,7 +283,10 @@ fn at<'v>(shoot: &'v Value, pointer: &str) -> Option<&'v Value> {
 }
 
 fn comments(text: &str) -> Vec<&str> {
-    text.lines().filter_map(|line| line.find(" # ").map(|at| &line[at..])).chain(text.lines().filter(|l| l.starts_with("# "))).collect()
+    text.lines()
+        .filter_map(|line| line.find(" # ").map(|at| &line[at..]))
+        .chain(text.lines().filter(|l| l.starts_with("# ")))
+        .collect()
 }
 
 proptest! {

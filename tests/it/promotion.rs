@@ -151,14 +151,18 @@ fn landscapes() -> (Script, String) {
     script.change(PAY, "# one in each zone", "# at once, one in each zone", "Say it better");
 
     script.on("canary");
-    let shared = script.change("projects/lab/project.yaml", "Laboratory", "The laboratory", &format!("Call it the laboratory{OK}"));
+    let shared =
+        script.change("projects/lab/project.yaml", "Laboratory", "The laboratory", &format!("Call it the laboratory{OK}"));
     script.change(STORE, "version: 1.34.2", "version: 1.35.1", &format!("Upgrade the store to 1.35.1{OK}"));
     script.edit(MINI, "size: 25Gi", "size: 50Gi");
     script.change(PAY, "version: 1.35.1", "version: 1.35.3", &format!("Update payments, and give mini more room{OK}"));
     let held = script.change(DUAL, "size: 40Gi", "size: 60Gi", "Try larger volumes\n\nHold: net-team");
     script.change("seeds/aws-eu1.yaml", "continent: europe", "continent: eu", "Name the continent as others do");
     let fair = fs::read_to_string(script.path().join(MINI)).expect("a file");
-    let fair = fair.replace("# As little", "# For the fair: as little").replace("name: mini", "name: fair").replace("10.182.", "10.183.");
+    let fair = fair
+        .replace("# As little", "# For the fair: as little")
+        .replace("name: mini", "name: fair")
+        .replace("10.182.", "10.183.");
     let fair = fair.replace("  region: eu-west-1\n", "  region: eu-west-1\n  seedName: aws-eu1               # canary's own\n");
     fs::write(script.path().join("projects/shop/shoots/fair.yaml"), fair).expect("a file");
     script.commit(&format!("Add a cluster for the fair{OK}"));
@@ -189,17 +193,33 @@ fn three_landscapes_are_promoted_along_the_way() {
         status["pairs"].as_array().expect("pairs").iter().find(|pair| pair["from"]["name"] == from).cloned().expect("the pair")
     };
     let states = |status: &Value| {
-        pair(status, "canary")["changes"].as_array().expect("changes").iter().map(|c| c["state"].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+        pair(status, "canary")["changes"]
+            .as_array()
+            .expect("changes")
+            .iter()
+            .map(|c| c["state"].as_str().unwrap_or_default().to_owned())
+            .collect::<Vec<_>>()
     };
     assert_eq!(states(&status), ["undone", "undone", "ahead", "ahead", "own", "held", "ahead", "ahead", "picked", "own"]);
 
     // A dry run shows the whole plan, and leaves nothing.
-    compare("promote/dry-run.txt", &script.told(&["promote", "canary", "live", "--dry-run"], 0));
+    let dry = script.told(&["promote", "canary", "live", "--dry-run"], 0);
+    let (head, plan) = dry.split_once("\nPlan  live").expect("the plan follows");
+    compare("promote/dry-run.txt", head);
+    for told in [
+        "+ Shoot fair",
+        "kubernetes.version                   1.35.1 → 1.35.3",
+        "⚠ one-way",
+        "refused: Kubernetes cannot go back",
+        "Worst mark: one-way",
+    ] {
+        assert!(plan.contains(told), "{told} is not in\n{plan}");
+    }
     let branch = "promote/canary-to-live-20261121";
     assert!(script.git(&["branch", "--list", branch]).is_empty());
     let planned = script.json(&["promote", "canary", "live", "--dry-run"], 0);
     assert_eq!((&planned["result"], &planned["inPart"]), (&"dry-run".into(), &true.into()));
-    assert_eq!(planned["plan"]["summary"]["worst"], "rolls-nodes");
+    assert_eq!(planned["plan"]["summary"]["worst"], "one-way");
 
     compare("promote/real.txt", &script.told(&["promote", "canary", "live"], 0));
     assert_eq!(script.git(&["rev-parse", &format!("{branch}^")]), live, "one commit on top of live");
@@ -259,7 +279,10 @@ fn gates_refuse_and_make_nothing() {
 #[test]
 fn a_part_is_promoted_and_the_rest_later() {
     let (script, held) = landscapes();
-    let part = script.told(&["promote", "canary", "live", "--exclude", "shop/pay", "--exclude", "cloudprofiles/**", "--branch", "landscape/live"], 0);
+    let part = script.told(
+        &["promote", "canary", "live", "--exclude", "shop/pay", "--exclude", "cloudprofiles/**", "--branch", "landscape/live"],
+        0,
+    );
     compare("promote/part.txt", &part);
     let only = ["promote", "canary", "live", "--project", "shop", "--branch", "landscape/live"];
     assert_eq!(script.json(&only, 0)["result"], "made");
@@ -270,12 +293,51 @@ fn a_part_is_promoted_and_the_rest_later() {
     script.change(PAY, "version: 1.35.3", "version: 1.35.1", "Go back with payments");
     script.on("dev");
     let rest = script.json(&["promote", "canary", "live", "--branch", "landscape/live"], 0);
-    let subjects = |key: &str| rest[key].as_array().expect("a list").iter().map(|s| s["owner"]["name"].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>();
+    let subjects = |key: &str| {
+        rest[key]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|s| s["owner"]["name"].as_str().unwrap_or_default().to_owned())
+            .collect::<Vec<_>>()
+    };
     assert_eq!(subjects("taken"), ["aws"], "{rest}");
-    assert!(subjects("pinned").contains(&"pay".to_owned()), "{rest}");
     assert!(script.file("landscape/live", PAY).contains("version: 1.35.1"));
     assert!(script.file("landscape/live", DUAL).contains("size: 40Gi"), "it is held");
     assert!(script.file("landscape/canary", DUAL).contains("size: 60Gi") && !held.is_empty());
+}
+
+#[test]
+fn a_cluster_goes_by_two_promotions_and_past_a_gate() {
+    let (script, _) = landscapes();
+    let api = "projects/lab/shoots/api.yaml";
+    script.on("canary");
+    let confirm = "metadata:\n  annotations:\n    confirmation.gardener.cloud/deletion: \"true\"\n";
+    script.change(api, "metadata:\n", confirm, &format!("Say that the API's cluster goes{OK}"));
+    fs::remove_file(script.path().join(api)).expect("a file");
+    let tip = script.commit(&format!("Let the API's cluster go{OK}"));
+    script.on("dev");
+    script.report("canary", &tip, "2026-11-20T09:30:00Z", "6 ready");
+    let promote =
+        ["promote", "canary", "live", "--project", "lab", "--now", "2026-11-22T09:00:00Z", "--branch", "landscape/live"];
+    let first = script.json(&promote, 0);
+    let deed = |answer: &Value| {
+        answer["taken"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|t| t["action"].as_str().unwrap_or_default().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!((deed(&first), &first["inPart"]), (vec!["confirm-deletion".to_owned()], &true.into()), "{first}");
+    assert!(script.file("landscape/live", api).contains("confirmation.gardener.cloud/deletion: \"true\""));
+    // It was only confirmed: the next one would remove it, which costs more than live allows.
+    let second = script.json(&promote, 3);
+    assert_eq!(deed(&second), ["delete"]);
+    assert_eq!(second["plan"]["summary"]["worst"], "deletes");
+    let open: Vec<&Value> = second["gates"].as_array().expect("gates").iter().filter(|gate| gate["state"] != "passed").collect();
+    assert!(open.len() == 1 && open[0]["name"] == "mark", "{open:?}");
+    assert!(script.file("landscape/live", api).contains("kind: Shoot"), "it is still there");
 }
 
 #[test]
@@ -288,7 +350,7 @@ fn folders_of_one_branch_are_landscapes_too() {
         copy(&local, &folder);
         script.edit(&format!("landscapes/{name}/landscape.yaml"), "name: local", &format!("name: {name}"));
     }
-    script.edit("landscapes/live/landscape.yaml", "  promotion:\n", "  promotion:\n    from: canary\n");
+    script.edit("landscapes/live/landscape.yaml", "  promotion:\n", "  promotion:\n    from: [canary, hotfix]\n");
     script.edit(&format!("landscapes/live/{PAY}"), "team: payments", "team: money");
     script.commit("Describe both");
     script.change(&format!("landscapes/canary/{STORE}"), "version: 1.34.2", "version: 1.34.6", "Update the store");
@@ -301,6 +363,7 @@ fn folders_of_one_branch_are_landscapes_too() {
     assert_eq!(script.json(&["promote", "canary", "live", "--path", "landscapes"], 0)["result"], "nothing");
     let status = script.json(&["promote", "--status", "--path", "landscapes"], 0);
     assert_eq!(status["pairs"][0]["summary"]["ahead"], 0, "{status}");
+    assert_eq!(status["unknown"][0]["from"], "hotfix", "{status}");
 }
 
 #[test]

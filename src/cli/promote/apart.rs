@@ -112,7 +112,8 @@ pub(super) async fn run(context: &Context, format: Format) -> anyhow::Result<Exi
         order.insert(stage.name.clone(), known);
         settings.insert(stage.name.clone(), promotion);
     }
-    let dag = Dag::new(order.keys().cloned(), &order).map_err(|error| anyhow!("the order of promotion leads nowhere: {error}"))?;
+    let dag =
+        Dag::new(order.keys().cloned(), &order).map_err(|error| anyhow!("the order of promotion leads nowhere: {error}"))?;
     let find = |name: &str| stages.iter().find(|stage| stage.name == name).cloned();
     let mut pairs = Vec::new();
     for name in dag.order() {

@@ -50,6 +50,8 @@ pub(super) fn text(outcome: &Outcome) -> String {
             out.push_str(&wrapped(&lead, &texts, " · "));
         }
     }
+    let labelled = promotion.labelled.iter().map(|(subject, why)| format!("  – {} held: {}", short(subject), line(why, 40)));
+    listed(&mut out, &labelled.collect::<Vec<_>>());
     listed(&mut out, &pins(outcome));
     let stays = promotion.unconfirmed.iter().map(|subject| {
         format!("  ! {}: gone in {}, but its deletion was never confirmed there; it stays", short(subject), from.name)
@@ -59,7 +61,9 @@ pub(super) fn text(outcome: &Outcome) -> String {
     listed(&mut out, &troubles.collect::<Vec<_>>());
     listed(&mut out, &deeds(outcome));
     match done {
-        Done::Nothing => out.push_str(&format!("Nothing to promote: {} has all that it is to have from {}\n", to.name, from.name)),
+        Done::Nothing => {
+            out.push_str(&format!("Nothing to promote: {} has all that it is to have from {}\n", to.name, from.name))
+        }
         Done::Commit { preview, gates, refused, commit, branch, made } => {
             out.push_str(&effect(outcome, preview));
             let texts: Vec<String> = gates.iter().map(gate).collect();
@@ -79,7 +83,8 @@ pub(super) fn text(outcome: &Outcome) -> String {
                 Made::Before => out.push_str(&format!("Nothing was done: {branch} is this already\n")),
                 Made::Branch if own => out.push_str(&format!("Committed {} to {branch}\n", commit.short())),
                 Made::Branch => {
-                    let target = to.reference.as_deref().map_or("the branch it began at", |name| name.trim_start_matches("refs/heads/"));
+                    let target =
+                        to.reference.as_deref().map_or("the branch it began at", |name| name.trim_start_matches("refs/heads/"));
                     out.push_str(&format!("Made branch {branch} at {}: merge it into {target}\n", commit.short()));
                 }
             }
@@ -94,10 +99,9 @@ fn health(outcome: &Outcome) -> String {
         None => "no status".to_owned(),
         Some(health) if !health.reconciled => "not reconciled yet".to_owned(),
         Some(health) if !health.unready.is_empty() => format!("{} not ready", health.unready.len()),
-        Some(health) => health.since.map_or_else(
-            || "reconciled".to_owned(),
-            |since| format!("ready {}", hours(outcome.now.saturating_sub(since))),
-        ),
+        Some(health) => health
+            .since
+            .map_or_else(|| "reconciled".to_owned(), |since| format!("ready {}", hours(outcome.now.saturating_sub(since)))),
     }
 }
 
@@ -181,7 +185,7 @@ fn effect(outcome: &Outcome, preview: &Preview) -> String {
         parts.push(format!("{confined} to wait for a maintenance window"));
     }
     let lead = format!("  Effect on {} (not on {}): ", outcome.to.name, outcome.from.name);
-    wrapped(&lead, &parts, " · ").replace(&format!("\n{}", " ".repeat(lead.chars().count())), "\n    ")
+    wrapped_by(&lead, 4, &parts, " · ")
 }
 
 /// `soak 24h ✓`.
@@ -196,7 +200,12 @@ fn gate(gate: &Gate) -> String {
 
 /// Texts in lines of at most 80 columns, the later ones below the first text.
 fn wrapped(lead: &str, texts: &[String], between: &str) -> String {
-    let indent = " ".repeat(lead.chars().count());
+    wrapped_by(lead, lead.chars().count(), texts, between)
+}
+
+/// The same, the later ones set in by so many columns.
+fn wrapped_by(lead: &str, indent: usize, texts: &[String], between: &str) -> String {
+    let indent = " ".repeat(indent);
     let mut out = String::new();
     let mut current = lead.to_owned();
     let mut fresh = true;
@@ -264,13 +273,14 @@ pub(super) fn json(outcome: &Outcome) -> Value {
     // Values stand in the plan, which knows what may be shown.
     let pinned: Vec<Value> = promotion.pinned.iter().map(|(who, step)| with(who, json!({ "field": step.field }))).collect();
     let held: Vec<Value> = promotion.held.iter().map(|(who, field)| with(who, json!({ "field": field }))).collect();
+    let labelled: Vec<Value> = promotion.labelled.iter().map(|(who, why)| with(who, json!({ "why": why }))).collect();
     let troubles: Vec<Value> = promotion.troubles.iter().map(|(who, why)| with(who, json!({ "why": why }))).collect();
     let mut out = json!({
         "from": { "name": from.name, "commit": from.tip }, "to": { "name": to.name, "commit": to.tip },
         "base": apart.base, "inPart": promotion.is_in_part(),
         "health": health.as_ref().map(|h| json!({ "reconciled": h.reconciled, "since": h.since.and_then(|s| jiff::Timestamp::from_second(s).ok()), "unready": h.unready })),
         "summary": { "ahead": apart.count(rules), "behind": apart.behind.len() },
-        "commits": commits, "taken": taken, "pinned": pinned, "held": held, "troubles": troubles,
+        "commits": commits, "taken": taken, "pinned": pinned, "held": held, "labelled": labelled, "troubles": troubles,
         "own": promotion.owned.iter().map(subject).collect::<Vec<_>>(),
         "leftOut": promotion.unwanted.iter().map(subject).collect::<Vec<_>>(),
         "unconfirmed": promotion.unconfirmed.iter().map(subject).collect::<Vec<_>>(),

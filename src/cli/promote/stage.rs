@@ -13,7 +13,7 @@ use crate::promote::history::Change;
 use crate::snapshot::{Blob, BlobId, Changes, EntryKind, Revision, Snapshot};
 
 /// So many commits back is looked.
-const COMMITS: usize = 10_000;
+const COMMITS: usize = 2_000;
 /// Where landscapes' branches are.
 pub(super) const BRANCHES: &str = "refs/heads/landscape/";
 /// The file that makes a folder a landscape.
@@ -46,7 +46,10 @@ impl Stage {
         {
             return Ok(Self { name: name.to_owned(), reference: None, tip, root });
         }
-        bail!("there is no landscape `{name}` in {}: neither a branch landscape/{name} nor a folder {root} at {at}", repo.location())
+        bail!(
+            "there is no landscape `{name}` in {}: neither a branch landscape/{name} nor a folder {root} at {at}",
+            repo.location()
+        )
     }
 
     /// All landscapes: the branches, or else the folders below `--path`.
