@@ -21,6 +21,7 @@ mod offline;
 mod output;
 mod plan;
 mod progress;
+mod promote;
 mod read;
 mod render;
 mod reported;
@@ -52,6 +53,7 @@ enum Command {
     Validate(validate::Args),
     Plan(plan::Args),
     Apply(apply::Args),
+    Promote(promote::Args),
     Render(render::Args),
     Rollback(rollback::Args),
     Get(get::Args),
@@ -68,7 +70,7 @@ enum Command {
 const GROUPS: &[(&str, &[&str])] = &[
     ("Begin", &["demo", "run"]),
     ("Check and preview a change", &["validate", "plan", "render", "apply"]),
-    ("Take a change back", &["rollback"]),
+    ("Bring a change on its way, or back", &["promote", "rollback"]),
     ("Look at a landscape", &["get", "status", "wait"]),
     ("Learn", &["explain", "schema", "graph"]),
     ("Other", &["completion", "version"]),
@@ -184,6 +186,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Validate(args) => validate::run(context, args).await,
         Command::Plan(args) => plan::run(context, args).await,
         Command::Apply(args) => apply::run(context, args).await,
+        Command::Promote(args) => promote::run(context, args).await,
         Command::Render(args) => render::run(context, args).await,
         Command::Rollback(args) => rollback::run(context, args).await,
         Command::Get(args) => get::run(context, args).await,

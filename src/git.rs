@@ -15,6 +15,7 @@ use crate::snapshot::{BlobId, Changes, RepoPath, Revision, Snapshot};
 mod budget;
 mod commit;
 mod error;
+mod history;
 mod location;
 mod read;
 mod remote;
@@ -25,6 +26,7 @@ mod watch;
 pub use budget::Budget;
 pub use commit::Message;
 pub use error::GitError;
+pub use history::Delta;
 pub use location::Location;
 pub use read::{Commit, Version};
 pub use remote::Credentials;
@@ -211,6 +213,25 @@ impl Repo {
     #[must_use]
     pub fn is_branch_name(text: &str) -> bool {
         revert::is_branch(text)
+    }
+
+    /// Writes `changes` onto the tree of a commit as a commit on top of it that no reference names yet: to be looked at, then
+    /// [`publish`](Self::publish)ed or forgotten. If the tree would not change, `parent` is returned.
+    pub async fn write(&self, parent: &Revision, changes: Changes, message: Message, now: i64) -> Result<Revision, GitError> {
+        let parent = parent.clone();
+        self.thread.call(LOCAL_LIMIT, move |worker| commit::write(worker, &parent, &changes, &message, now)).await
+    }
+
+    /// What each of these commits changes below `root` against its first parent.
+    pub async fn deltas(&self, commits: &[Revision], root: &str) -> Result<Vec<Delta>, GitError> {
+        let (commits, root) = (commits.to_vec(), root.to_owned());
+        self.thread.call(LOCAL_LIMIT, move |worker| history::deltas(worker, &commits, &root)).await
+    }
+
+    /// The references whose full names begin with `prefix`, with their commits.
+    pub async fn branches(&self, prefix: &str) -> Result<Vec<(String, Revision)>, GitError> {
+        let prefix = prefix.to_owned();
+        self.thread.call(LOCAL_LIMIT, move |worker| history::branches(worker, &prefix)).await
     }
 
     /// Signals whenever references of a local repository may have moved; `None` for a remote one, which must be polled.

@@ -83,6 +83,23 @@ pub(super) fn commit(
     Ok(read::revision(id))
 }
 
+/// A commit on top of another that no reference names.
+pub(super) fn write(
+    worker: &Worker,
+    parent: &Revision,
+    changes: &Changes,
+    message: &Message,
+    now: i64,
+) -> Result<Revision, GitError> {
+    let commit = read::find_commit(worker, parent)?;
+    let base = commit.tree().map_err(GitError::read("the tree to change"))?;
+    let tree = changed_tree(&worker.repository, &base, changes)?;
+    if tree.id() == base.id() {
+        return Ok(parent.clone());
+    }
+    write_commit(&worker.repository, &tree, &[&commit], message, now).map(read::revision)
+}
+
 /// Moves a reference of this repository from `expected` to `id`, or fails with `Raced`.
 pub(super) fn swap(repository: &Repository, reference: &str, id: Oid, expected: Option<Oid>, note: &str) -> Result<(), GitError> {
     let attempt = || match expected {

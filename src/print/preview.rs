@@ -220,7 +220,8 @@ impl Item {
     }
 
     /// The worst that happens to it.
-    fn worst(&self) -> Mark {
+    #[must_use]
+    pub fn worst(&self) -> Mark {
         let refused = |finding: &Finding| finding.cause.is_some();
         match &self.fate {
             Fate::Held(findings) if findings.iter().any(refused) => Mark::Forbidden,

@@ -30,6 +30,8 @@ mod model;
 mod places;
 mod plan;
 mod policies;
+mod promote;
+mod promotion;
 mod readme;
 mod render;
 mod reversals;
