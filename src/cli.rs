@@ -10,6 +10,7 @@ use crate::print::Printer;
 use crate::telemetry;
 
 mod blame;
+mod ci;
 mod compare;
 mod completion;
 mod demo;
@@ -22,6 +23,7 @@ mod plan;
 mod progress;
 mod read;
 mod render;
+mod report;
 mod reported;
 mod run;
 mod schema;
@@ -48,6 +50,7 @@ enum Command {
     Validate(validate::Args),
     Plan(plan::Args),
     Render(render::Args),
+    Ci(ci::Args),
     Get(get::Args),
     Status(status::Args),
     Explain(explain::Args),
@@ -60,7 +63,7 @@ enum Command {
 /// The order in which `--help` shows the commands; a command that is in no group comes last.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Begin", &["demo", "run"]),
-    ("Check and preview a change", &["validate", "plan", "render"]),
+    ("Check and preview a change", &["validate", "plan", "render", "ci"]),
     ("Look at a landscape", &["get", "status"]),
     ("Learn", &["explain", "schema", "graph"]),
     ("Other", &["completion", "version"]),
@@ -176,6 +179,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Validate(args) => validate::run(context, args).await,
         Command::Plan(args) => plan::run(context, args).await,
         Command::Render(args) => render::run(context, args).await,
+        Command::Ci(args) => ci::run(context, args).await,
         Command::Get(args) => get::run(context, args).await,
         Command::Status(args) => status::run(context, args).await,
         Command::Explain(args) => explain::run(context, args).await,

@@ -12,7 +12,6 @@ use super::selector::Selector;
 use super::{Context, Exit};
 use crate::landscape::FileMemo;
 use crate::plan::impact::Mark;
-use crate::print::json::envelope;
 use crate::print::preview::{self, Preview};
 
 /// Show what a revision would change, and what follows from it, without a cluster.
@@ -54,7 +53,7 @@ pub(super) struct Args {
     now: Option<Timestamp>,
     /// Format of the result
     #[arg(short, long, value_name = "FORMAT", default_value = "text",
-        value_parser = formats(&[Format::Text, Format::Json, Format::Yaml, Format::Markdown]))]
+        value_parser = formats(&[Format::Text, Format::Json, Format::Jsonl, Format::Yaml, Format::Markdown]))]
     output: Format,
 }
 
@@ -64,7 +63,8 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             match args.output {
                 Format::Text => context.printer.result(&preview::text(&preview)),
                 Format::Markdown => context.printer.result(&preview::markdown(&preview, preview::LIMIT)),
-                _ => output::answer(context, args.output, &envelope("Plan", preview::json(&preview))),
+                Format::Jsonl => context.printer.result(&preview::jsonl(&preview)),
+                _ => output::answer(context, args.output, &preview::json(&preview)),
             }
             let refused = preview.is_refused() || args.fail_on.is_some_and(|mark| preview.worst() >= mark);
             Ok(match (refused, preview.is_empty()) {

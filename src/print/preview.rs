@@ -9,12 +9,14 @@ use crate::plan::diff::Field;
 use crate::plan::impact::{Impact, Mark, Pool};
 use crate::plan::revert::Revert;
 
+mod document;
 mod json;
 mod markdown;
 mod text;
 
-pub use json::json;
-pub use markdown::{LIMIT, markdown};
+pub use document::{Action, Component, FieldChange, Manifest, Object, Plan, Replaced, Summary, schema};
+pub use json::{json, jsonl};
+pub use markdown::{Dialect, LIMIT, comment, markdown, marker};
 pub use text::text;
 
 /// What one revision changes against another.
@@ -123,14 +125,6 @@ impl Touch {
             Self::Removed => '-',
         }
     }
-
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Added => "create",
-            Self::Changed => "update",
-            Self::Removed => "delete",
-        }
-    }
 }
 
 impl Fate {
@@ -180,12 +174,17 @@ impl Item {
 
     /// The pools whose nodes are replaced or drained together, each once.
     fn replaced(&self) -> Vec<&Pool> {
-        let all = self.impact().filter(|impact| matches!(impact.mark, Mark::RollsNodes | Mark::Recreates));
-        let mut pools: Vec<&Pool> = all.flat_map(|impact| &impact.pools).collect();
-        pools.sort_by(|a, b| a.name.cmp(&b.name));
-        pools.dedup_by(|a, b| a.name == b.name);
-        pools
+        replaced(self.impact())
     }
+}
+
+/// The pools whose nodes are replaced or drained together, each once.
+fn replaced<'a>(impact: impl Iterator<Item = &'a Impact>) -> Vec<&'a Pool> {
+    let all = impact.filter(|impact| matches!(impact.mark, Mark::RollsNodes | Mark::Recreates));
+    let mut pools: Vec<&Pool> = all.flat_map(|impact| &impact.pools).collect();
+    pools.sort_by(|a, b| a.name.cmp(&b.name));
+    pools.dedup_by(|a, b| a.name == b.name);
+    pools
 }
 
 impl Preview {

@@ -200,9 +200,9 @@ fn findings_come_in_every_format() {
     let results = sarif.pointer("/runs/0/results").and_then(Value::as_array).expect("results");
     assert_eq!(results.iter().filter(|r| r["level"] == "error").count(), 4);
     assert!(sarif.pointer("/runs/0/tool/driver/rules/0/help/text").is_some());
-    let gitlab: Vec<Value> = serde_json::from_str(&validate("gitlab").out).expect("a JSON array");
-    let prints: std::collections::BTreeSet<&str> = gitlab.iter().filter_map(|f| f["fingerprint"].as_str()).collect();
-    assert_eq!(prints.len(), gitlab.len());
+    let quality: Vec<Value> = serde_json::from_str(&validate("codequality").out).expect("a JSON array");
+    let prints: std::collections::BTreeSet<&str> = quality.iter().filter_map(|f| f["fingerprint"].as_str()).collect();
+    assert_eq!(prints.len(), quality.len());
     let junit = validate("junit");
     assert_eq!((junit.code, junit.out.matches("<failure ").count()), (1, 3), "{}", junit.out);
     let github = validate("github").out;
