@@ -126,7 +126,8 @@ fn a_plan_is_what_is_published_and_counts_alike_in_every_format() {
     edit("projects/shop/shoots/mini.yaml", "metadata:\n", confirmed);
     commit(dir.path(), "bob", "2026-08-22", "Confirm");
     fs::remove_file(dir.path().join("projects/shop/shoots/mini.yaml")).expect("it is there");
-    edit("projects/lab/project.yaml", "The laboratory", &json!(HOSTILE).to_string());
+    // A character that turns text around would hold the project.
+    edit("projects/lab/project.yaml", "The laboratory", &json!(HOSTILE.replace('\u{202e}', "")).to_string());
     let plan = agrees(dir.path(), &[]);
     assert_eq!((&plan["summary"]["delete"], &plan["summary"]["worst"]), (&1.into(), &"deletes".into()), "{plan}");
     assert!(plan.to_string().contains("</details>"), "what people wrote is in it as it is");
@@ -233,7 +234,11 @@ fn decoded(text: &str) -> String {
 fn is_markdown(comment: &str, html: bool) {
     let mut fence: Option<String> = None;
     let (mut folded, mut cells) = (0_usize, None);
-    for line in comment.lines() {
+    let marker = comment.lines().next().expect("a line");
+    let frame = if html { ("<!-- espalier:plan:", ":v1 -->") } else { ("[//]: # (espalier:plan:", ":v1)") };
+    let name = marker.strip_prefix(frame.0).and_then(|rest| rest.strip_suffix(frame.1)).expect("it begins with its marker");
+    assert!(name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_')), "{marker}");
+    for line in comment.lines().skip(1) {
         let ticks = line.len() - line.trim_start_matches('`').len();
         if let Some(open) = &fence {
             if line == open {
@@ -259,7 +264,7 @@ fn is_markdown(comment: &str, html: bool) {
         } else {
             cells = None;
         }
-        let tags = ["<details><summary>", "</summary>", "</details>", "<b>", "</b>", "<!-- espalier:", " -->"];
+        let tags = ["<details><summary>", "</summary>", "</details>", "<b>", "</b>"];
         let text = if html { tags.iter().fold(bare.clone(), |text, tag| text.replace(tag, "")) } else { bare.clone() };
         assert!(!text.contains(['<', '>']) && !text.contains("!["), "{line}");
         // Forges look for references in what Markdown makes of it.

@@ -169,7 +169,10 @@ fn github(runner: &mut Runner, job: &Value, artifacts: &Path) -> (bool, String) 
             assert!(version.len() == 40 && version.bytes().all(|b| b.is_ascii_hexdigit()), "{action} can be moved");
             let work = runner.work();
             match name {
-                "actions/checkout" => assert_eq!(text(step, "/with/fetch-depth"), "", "a number"),
+                // All of history, and no credential left behind.
+                "actions/checkout" => {
+                    assert_eq!((&step["with"]["fetch-depth"], &step["with"]["persist-credentials"]), (&0.into(), &false.into()));
+                }
                 "github/codeql-action/upload-sarif" => {
                     runner.json(text(step, "/with/sarif_file"));
                 }

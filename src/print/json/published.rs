@@ -1,5 +1,6 @@
 //! Documents whose schema is published: their schema, and how they are read when somebody else wrote them.
 
+use jsonschema::error::ValidationErrorKind;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
@@ -39,16 +40,18 @@ fn close(value: &mut Value) {
 /// anything.
 pub fn read<T: DeserializeOwned>(value: Value, schema: &Value) -> Result<T, String> {
     const LONGEST: usize = 120;
-    let short = |text: &str| {
-        let text: String = text.escape_debug().collect();
-        if text.chars().count() <= LONGEST { text } else { text.chars().take(LONGEST).chain(['…']).collect() }
-    };
+    let short = |text: &str| text.chars().map(|c| if matches!(c, ' '..='~') { c } else { '?' }).take(LONGEST).collect::<String>();
     let kind = schema["title"].as_str().unwrap_or_default();
     let validator = jsonschema::draft202012::new(schema).map_err(|error| format!("the schema of {kind} is none: {error}"))?;
     if let Some(error) = validator.iter_errors(&value).next() {
-        let at = error.instance_path().to_string();
-        let at = if at.is_empty() { String::new() } else { format!(" at {}", short(&at)) };
-        return Err(format!("it is no {kind} of {API_VERSION}{at}: {}", short(&error.masked().to_string())));
+        let at: String = short(&error.instance_path().to_string());
+        let at = at.replace(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '/' | '-' | '_' | '.'), "?");
+        let at = if at.is_empty() { String::new() } else { format!(" at {at}") };
+        let what = match error.kind() {
+            ValidationErrorKind::AdditionalProperties { .. } => "it has a field there that is not known".to_owned(),
+            _ => short(&error.masked().to_string()),
+        };
+        return Err(format!("it is no {kind} of {API_VERSION}{at}: {what}"));
     }
-    serde_json::from_value(value).map_err(|error| format!("it is no {kind} of {API_VERSION}: {}", short(&error.to_string())))
+    serde_json::from_value(value).map_err(|_| format!("it is no {kind} of {API_VERSION}: a number in it is out of range"))
 }
