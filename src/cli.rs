@@ -9,6 +9,7 @@ use crate::config::{Global, Settings};
 use crate::print::Printer;
 use crate::telemetry;
 
+mod apply;
 mod blame;
 mod ci;
 mod compare;
@@ -26,6 +27,7 @@ mod render;
 mod report;
 mod reported;
 mod run;
+mod saved;
 mod schema;
 mod selector;
 mod simulated;
@@ -49,6 +51,7 @@ enum Command {
     Run(run::Args),
     Validate(validate::Args),
     Plan(plan::Args),
+    Apply(apply::Args),
     Render(render::Args),
     Ci(ci::Args),
     Get(get::Args),
@@ -63,7 +66,7 @@ enum Command {
 /// The order in which `--help` shows the commands; a command that is in no group comes last.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Begin", &["demo", "run"]),
-    ("Check and preview a change", &["validate", "plan", "render", "ci"]),
+    ("Check and preview a change", &["validate", "plan", "render", "apply", "ci"]),
     ("Look at a landscape", &["get", "status"]),
     ("Learn", &["explain", "schema", "graph"]),
     ("Other", &["completion", "version"]),
@@ -178,6 +181,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Validate(args) => validate::run(context, args).await,
         Command::Plan(args) => plan::run(context, args).await,
+        Command::Apply(args) => apply::run(context, args).await,
         Command::Render(args) => render::run(context, args).await,
         Command::Ci(args) => ci::run(context, args).await,
         Command::Get(args) => get::run(context, args).await,

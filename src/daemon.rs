@@ -44,6 +44,8 @@ pub struct Options {
     pub repo: Repo,
     /// The branch that is watched, as a full reference name.
     pub branch: String,
+    /// The one commit to carry out, wherever the branch goes meanwhile; `None` to follow the branch.
+    pub pinned: Option<Revision>,
     /// Where the landscape is on the branch; empty for its root.
     pub root: String,
     /// The name of the landscape: names its status branch and its lease.
@@ -367,7 +369,11 @@ impl Shell {
 
     async fn take_head(&mut self, first: bool) -> Result<(), DaemonError> {
         let repo = self.options.repo.clone();
-        let Some(revision) = repo.resolve(&self.options.branch).await? else {
+        let found = match &self.options.pinned {
+            Some(pinned) => Some(pinned.clone()),
+            None => repo.resolve(&self.options.branch).await?,
+        };
+        let Some(revision) = found else {
             return Err(DaemonError::NoBranch(self.options.branch.clone()));
         };
         if self.head.as_ref() == Some(&revision) {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::snapshot::{Changes, RepoPath, Revision, Snapshot};
+use crate::snapshot::{BlobId, Changes, RepoPath, Revision, Snapshot};
 
 mod budget;
 mod commit;
@@ -103,6 +103,17 @@ impl Repo {
         self.thread.call(LOCAL_LIMIT, move |worker| read::is_ancestor(worker, &ancestor, &descendant)).await
     }
 
+    /// The last commit that two histories have in common; `None` if there is none here.
+    pub async fn merge_base(&self, one: &Revision, other: &Revision) -> Result<Option<Revision>, GitError> {
+        let (one, other) = (one.clone(), other.clone());
+        self.thread.call(LOCAL_LIMIT, move |worker| read::merge_base(worker, &one, &other)).await
+    }
+
+    /// Whether older commits are missing here, as after `git clone --depth`.
+    pub async fn is_shallow(&self) -> Result<bool, GitError> {
+        self.thread.call(LOCAL_LIMIT, |worker| Ok(worker.repository.is_shallow())).await
+    }
+
     /// The commits reachable from `from` but not from `until`, newest first, at most `limit`.
     pub async fn log(&self, from: &Revision, until: Option<&Revision>, limit: usize) -> Result<Vec<Commit>, GitError> {
         let (from, until) = (from.clone(), until.cloned());
@@ -156,6 +167,12 @@ impl Repo {
         let folder = self.thread.call(LOCAL_LIMIT, |worker| Ok(worker.repository.commondir().to_owned())).await?;
         Watch::start(&folder).map(Some)
     }
+}
+
+/// The id that Git gives to a file's content, in a repository or not.
+#[must_use]
+pub fn blob_id(bytes: &[u8]) -> BlobId {
+    read::blob_id(bytes)
 }
 
 /// Makes a new repository with one commit on one branch, and its files beside it for a person to edit: how `demo` begins. The

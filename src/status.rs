@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use crate::digest::Digest;
 use crate::document;
 use crate::finding::{Finding, Severity};
 use crate::landscape::{Kind, Owner};
@@ -492,13 +493,21 @@ pub fn changes(wanted: &BTreeMap<RepoPath, String>, present: &BTreeMap<RepoPath,
     changes
 }
 
-/// The trailers of a status commit (design §9): `Reconciled`, `Landscape`, `Result`.
+/// The trailers of a status commit (design §9): `Reconciled`, `Landscape`, `Result`, and, where the commit changed something,
+/// `Plan-Digest`.
 #[must_use]
-pub fn trailers(landscape: &str, revision: &Revision, counts: &BTreeMap<Standing, usize>) -> Vec<(String, String)> {
+pub fn trailers(
+    landscape: &str,
+    revision: &Revision,
+    intent: Option<&Digest>,
+    counts: &BTreeMap<Standing, usize>,
+) -> Vec<(String, String)> {
     let result: Vec<String> = counts.iter().rev().map(|(standing, n)| format!("{n} {}", standing.word())).collect();
-    vec![
+    let mut trailers = vec![
         ("Reconciled".into(), revision.to_string()),
         ("Landscape".into(), landscape.to_owned()),
         ("Result".into(), result.join(", ")),
-    ]
+    ];
+    trailers.extend(intent.map(|digest| ("Plan-Digest".to_owned(), digest.as_str().to_owned())));
+    trailers
 }

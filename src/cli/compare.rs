@@ -6,15 +6,20 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::offline::{Offline, parallel};
 use super::read::{self, Reading};
 use crate::admission::{Accepted, Admitted, Gone, Memory, is_idle};
+use crate::digest::Digest;
 use crate::finding::{Finding, Findings, On, Severity};
+use crate::git::Commit;
 use crate::landscape::{Kind, Owner};
 use crate::library::Library;
 use crate::plan::diff;
+use crate::plan::guard::{self, Acknowledged, Breach, Touched};
 use crate::plan::impact::{self, Mark};
+use crate::plan::intent::intent;
 use crate::plan::revert::{Done, Revert};
 use crate::print::preview::{Change, Consequence, Fate, Item};
 
@@ -37,6 +42,10 @@ pub(super) struct Compared {
     pub(super) findings: Findings,
     /// The objects that differ, or that are rendered otherwise.
     pub(super) items: Vec<Item>,
+    /// The settings that guard: those of the landscape before, or the first ones.
+    pub(super) settings: Option<Arc<Value>>,
+    /// The digest of what is meant to be done; `None` if it is nothing.
+    pub(super) digest: Option<Digest>,
     /// How many of those that were looked at do not.
     pub(super) unchanged: usize,
 }
@@ -44,9 +53,12 @@ pub(super) struct Compared {
 /// Compares; of the objects, only those that are wanted are looked at.
 pub(super) fn compare(sides: &Sides<'_>, wanted: impl Fn(&Owner) -> bool) -> Compared {
     let Sides { before, after, judge, now, .. } = *sides;
+    let began = Instant::now();
+    let took = |what: &str| tracing::debug!(ms = began.elapsed().as_millis(), "{what}");
     // An object that neither side changed, nor anything that its verdict looked at, is judged once.
     let mut memory = Memory::default();
     let (old, _) = before.admit_with(&before.library, &Accepted::default(), now, &mut memory);
+    took("judged what was");
     memory.settle();
     let accepted = Accepted(Arc::new(old.objects.clone()));
     let (new, findings) = after.admit_with(judge, &accepted, now, &mut memory);
@@ -60,17 +72,22 @@ pub(super) fn compare(sides: &Sides<'_>, wanted: impl Fn(&Owner) -> bool) -> Com
         Admitted::default()
     };
     drop(memory);
+    took("judged the change and the way back");
 
     // Shoots stay where they are; only the new ones are placed anew.
-    let offline_old = Offline::new(&old, &before.library, sides.placed.clone());
+    let mut offline_old = Offline::new(&old, &before.library, sides.placed.clone());
     let mut placed = sides.placed.clone();
     placed.extend(offline_old.placements.decisions.iter().map(|(owner, p)| (owner.clone(), p.seed.clone())));
-    let offline_new = Offline::new(&new, &after.library, placed);
+    let mut offline_new = Offline::new(&new, &after.library, placed);
 
+    took("placed");
     let mut owners: BTreeSet<&Owner> = old.objects.keys().chain(new.objects.keys()).chain(new.held.keys()).collect();
     owners.retain(|owner| wanted(owner));
     let owners: Vec<&Owner> = owners.into_iter().collect();
     let touched = touched(&old, &new, &offline_old, &offline_new);
+    for offline in [&mut offline_old, &mut offline_new] {
+        offline.decide(owners.iter().copied().filter(|owner| touched.as_ref().is_none_or(|touched| touched.contains(owner))));
+    }
     let looked_at = parallel(&owners, |owner| {
         let mut item = item(owner, &old, &new, &going, after);
         let mut rendered = 0;
@@ -78,6 +95,9 @@ pub(super) fn compare(sides: &Sides<'_>, wanted: impl Fn(&Owner) -> bool) -> Com
             (item.consequence, rendered) = consequence::of(owner, &item.fate, &offline_old, &offline_new);
         }
         let manifest = new.objects.get(*owner).or_else(|| old.objects.get(*owner));
+        if let (Fate::Unchanged, Kind::Shoot, Some(manifest)) = (&item.fate, owner.kind, manifest) {
+            item.effects = impact::of_kinds(item.consequence.changed_kinds(), manifest);
+        }
         let seed = offline_new.placements.decisions.get(*owner).map(|p| p.seed.as_str());
         if !item.is_quiet() {
             item.about = manifest.map(|m| about(owner, m, seed)).unwrap_or_default();
@@ -86,13 +106,30 @@ pub(super) fn compare(sides: &Sides<'_>, wanted: impl Fn(&Owner) -> bool) -> Com
         (item, rendered)
     });
     let rendered: usize = looked_at.iter().map(|(_, rendered)| rendered).sum();
-    tracing::debug!(judged = old.evaluated, again = new.evaluated, back = back.evaluated, rendered, "compared");
+    took("compared");
+    tracing::debug!(judged = old.evaluated, again = new.evaluated, back = back.evaluated, rendered, "counted");
     let all = looked_at.len();
     let items: Vec<Item> = looked_at.into_iter().map(|(item, _)| item).filter(|item| !item.is_quiet()).collect();
-    Compared { unchanged: all - items.len(), findings, items }
+    let digest = intent(&old.objects, &new, &going, after.library.digest());
+    let root = Owner::cluster(Kind::Landscape, new.landscape.clone());
+    let settings = old.objects.get(&root).or_else(|| new.objects.get(&root)).cloned();
+    Compared { unchanged: all - items.len(), settings, digest, findings, items }
 }
 
 impl Compared {
+    /// The guards that refuse the change as a whole, after what its commits acknowledge.
+    pub(super) fn breaches(&self, commits: &[Commit]) -> Vec<Breach> {
+        let touched: Vec<Touched<'_>> = self
+            .items
+            .iter()
+            .filter(|item| !matches!(item.fate, Fate::Unchanged))
+            .map(|item| Touched { owner: &item.owner, marks: item.marks() })
+            .collect();
+        let trailers = commits.iter().flat_map(|commit| &commit.trailers).filter(|(key, _)| key == guard::TRAILER);
+        let acknowledged: Vec<Acknowledged> = trailers.filter_map(|(_, value)| Acknowledged::read(value)).collect();
+        guard::breaches(self.settings.as_deref(), &touched, &acknowledged)
+    }
+
     /// Errors that belong to no object.
     pub(super) fn troubles(&self) -> Vec<Finding> {
         self.findings.iter().filter(|f| f.severity == Severity::Error && f.owner.is_empty()).cloned().collect()
@@ -109,6 +146,7 @@ fn item(owner: &Owner, old: &Admitted, new: &Admitted, going: &BTreeSet<Owner>, 
         about: String::new(),
         path,
         changes: Vec::new(),
+        effects: Vec::new(),
         confined: false,
         revert: None,
         consequence: Consequence::None,
@@ -183,7 +221,7 @@ fn revert(item: &Item, old: &Admitted, new: &Admitted, back: &Admitted) -> Optio
 
 /// The owners of which something may be rendered otherwise, where that is known without looking at each: if nothing but shoots
 /// differs, it is these and those that are placed elsewhere. `None` for all.
-fn touched<'a>(old: &'a Admitted, new: &'a Admitted, before: &'a Offline, after: &'a Offline) -> Option<BTreeSet<&'a Owner>> {
+fn touched<'a>(old: &'a Admitted, new: &'a Admitted, before: &Offline, after: &Offline) -> Option<BTreeSet<&'a Owner>> {
     let differs = |owner: &&Owner| old.objects.get(*owner) != new.objects.get(*owner);
     let mut touched: BTreeSet<&Owner> = old.objects.keys().chain(new.objects.keys()).filter(differs).collect();
     // A shoot of the project `garden` may be a seed.

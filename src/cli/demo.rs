@@ -93,6 +93,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         poll: Duration::from_secs(30),
         once,
         accept_rewrite: false,
+        pinned: None,
         // The same on every start: a demo that was killed need not wait for its own lease to end.
         identity: format!("demo in {}", dir.display()),
         settings: Pace { status_every: 1_000, ..Pace::default() },

@@ -28,7 +28,8 @@ pub(super) struct Offline {
 }
 
 impl Offline {
-    /// Places the shoots that have no seed, all seeds counted as ready; `placed` is where shoots are known to be.
+    /// Places the shoots that have no seed, all seeds counted as ready; `placed` is where shoots are known to be. What is to be
+    /// rendered is to be [decided](Self::decide) first.
     pub(super) fn new(admitted: &Admitted, library: &Arc<Library>, placed: BTreeMap<Owner, String>) -> Self {
         let ready = |owner: &Owner| (owner.name.clone(), SeedState { ready: true, ..SeedState::default() });
         let seeds = admitted.of_kind(Kind::Seed).map(|(owner, _)| ready(owner)).collect();
@@ -39,14 +40,19 @@ impl Offline {
         };
         let chosen: BTreeSet<Owner> = admitted.of_kind(Kind::Shoot).map(|(owner, _)| owner).filter(is_open).cloned().collect();
         let placements = schedule::place(admitted, &Usage { seeds, placed });
-        let mut objects = admitted.objects.clone();
-        for (owner, placement) in &placements.decisions {
-            let seed = objects.get(&Owner::cluster(Kind::Seed, placement.seed.clone())).cloned();
-            if let Some(shoot) = objects.get_mut(owner) {
+        let (objects, garden) = (admitted.objects.clone(), admitted.landscape.clone());
+        Self { objects, library: Arc::clone(library), garden, placements, chosen }
+    }
+
+    /// Puts what follows from their places into the manifests of those shoots of which something is to be rendered.
+    pub(super) fn decide<'a>(&mut self, owners: impl IntoIterator<Item = &'a Owner>) {
+        for owner in owners {
+            let Some(placement) = self.placements.decisions.get(owner) else { continue };
+            let seed = self.objects.get(&Owner::cluster(Kind::Seed, placement.seed.clone())).cloned();
+            if let Some(shoot) = self.objects.get_mut(owner) {
                 *shoot = Arc::new(decided(shoot, &placement.seed, seed.as_deref()));
             }
         }
-        Self { objects, library: Arc::clone(library), garden: admitted.landscape.clone(), placements, chosen }
     }
 
     /// Whether both are rendered from the same templates and images, for the same garden.

@@ -1,6 +1,7 @@
 //! `plan`: what one revision would change against another, and what follows from it. Pure and offline: no cluster is asked.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 
@@ -9,10 +10,10 @@ use super::output::{self, Format, formats};
 use super::read::{self, WORKTREE};
 use super::reported::Reported;
 use super::selector::Selector;
-use super::{Context, Exit};
-use crate::landscape::FileMemo;
+use super::{Context, Exit, saved};
+use crate::landscape::{FileMemo, Owner};
 use crate::plan::impact::Mark;
-use crate::print::preview::{self, Preview};
+use crate::print::preview::{self, Pins, Preview};
 
 /// Show what a revision would change, and what follows from it, without a cluster.
 ///
@@ -23,22 +24,29 @@ use crate::print::preview::{self, Preview};
 ///   espalier plan
 ///   espalier plan --from landscape/live --to HEAD
 ///   espalier plan --from HEAD~1 --to HEAD 'shop/*' -o json
-///   espalier plan --from origin/landscape/live --to HEAD -o md > comment.md
+///   espalier plan --from origin/landscape/live...HEAD -o md > comment.md
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
     /// Only these: PROJECT/SHOOT, KIND/NAME
     #[arg(value_name = "SELECTOR")]
     selectors: Vec<Selector>,
-    /// The revision before [default: the landscape's branch with --landscape, else HEAD]
+    /// The revision before [default: the landscape's branch with --landscape, else HEAD]; BASE...HEAD is what HEAD changed since it
+    /// left BASE
     #[arg(long, value_name = "REV")]
     from: Option<String>,
-    /// The revision after; WORKTREE is what lies on disk
-    #[arg(long, value_name = "REV|WORKTREE", default_value = WORKTREE)]
-    to: String,
+    /// The revision after; WORKTREE is what lies on disk [default: the HEAD of BASE...HEAD, else WORKTREE]
+    #[arg(long, value_name = "REV|WORKTREE")]
+    to: Option<String>,
     /// Judge by the policies of this revision [default: those of --from]
     #[arg(long, value_name = "REV|WORKTREE")]
     policies_from: Option<String>,
+    /// Name every manifest that is rendered otherwise
+    #[arg(long)]
+    objects: bool,
+    /// A line for each object: what becomes of it, and what that costs
+    #[arg(long, conflicts_with = "objects")]
+    impact_only: bool,
     /// End with 1 if there are changes
     #[arg(long)]
     exit_code: bool,
@@ -48,6 +56,9 @@ pub(super) struct Args {
     /// End with 3 if something costs as much as this mark, or more: rolls-nodes, one-way, …
     #[arg(long, value_name = "MARK")]
     fail_on: Option<Mark>,
+    /// Keep the plan in a file, for `apply`
+    #[arg(long, value_name = "FILE", conflicts_with = "selectors")]
+    out: Option<PathBuf>,
     /// The time to judge at [default: when --to was committed]
     #[arg(long, value_name = "TIME")]
     now: Option<Timestamp>,
@@ -58,13 +69,18 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
-    match preview(context, &args).await {
+    match made(context, &args).await {
         Ok(preview) => {
             match args.output {
-                Format::Text => context.printer.result(&preview::text(&preview)),
+                Format::Text if args.impact_only => context.printer.result(&preview::brief(&preview)),
+                Format::Text => context.printer.result(&preview::text(&preview, args.objects)),
                 Format::Markdown => context.printer.result(&preview::markdown(&preview, preview::LIMIT)),
                 Format::Jsonl => context.printer.result(&preview::jsonl(&preview)),
                 _ => output::answer(context, args.output, &preview::json(&preview)),
+            }
+            if let Some(path) = &args.out {
+                saved::save(path, &preview)?;
+                context.printer.note(&format!("saved; carry it out with `espalier apply {}`", path.display()));
             }
             let refused = preview.is_refused() || args.fail_on.is_some_and(|mark| preview.worst() >= mark);
             Ok(match (refused, preview.is_empty()) {
@@ -82,39 +98,82 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     }
 }
 
-async fn preview(context: &Context, args: &Args) -> anyhow::Result<Preview> {
-    let from = args.from.clone().or_else(|| context.settings.global.rev.clone());
-    let from = from.unwrap_or_else(|| read::default_revision(&context.settings));
+async fn made(context: &Context, args: &Args) -> anyhow::Result<Preview> {
+    let (from, to) = revisions(context, args).await?;
+    if args.out.is_some() && to == WORKTREE {
+        anyhow::bail!("a plan of files that are in no commit cannot be kept: commit them, and say --to HEAD");
+    }
+    let wish = Wish { from: &from, to: &to, policies_from: args.policies_from.as_deref(), now: args.now };
+    preview(context, &wish, |owner| args.selectors.is_empty() || args.selectors.iter().any(|s| s.matches(owner))).await
+}
+
+/// What a plan is wanted of.
+pub(super) struct Wish<'a> {
+    pub(super) from: &'a str,
+    pub(super) to: &'a str,
+    pub(super) policies_from: Option<&'a str>,
+    pub(super) now: Option<Timestamp>,
+}
+
+/// Plans between two revisions; of the objects, only those that are wanted are looked at.
+pub(super) async fn preview(context: &Context, wish: &Wish<'_>, wanted: impl Fn(&Owner) -> bool) -> anyhow::Result<Preview> {
+    let to = wish.to;
     let mut memo = FileMemo::default();
-    let before = read::read_with(read::revision(context, &from).await?, &mut memo);
-    let after = read::read_with(read::revision(context, &args.to).await?, &mut memo).not_empty()?;
+    let before = read::read_with(read::revision(context, wish.from).await?, &mut memo);
+    let after = read::read_with(read::revision(context, to).await?, &mut memo).not_empty()?;
     drop(memo);
-    let committed = (args.to != WORKTREE).then_some(after.snapshot.committed);
-    let now = read::now(&context.settings, args.now, committed)?;
+    let committed = (to != WORKTREE).then_some(after.snapshot.committed);
+    let now = read::now(&context.settings, wish.now, committed)?;
     // A policy of the branch under review never judges that branch.
-    let judge = match &args.policies_from {
+    let judge = match wish.policies_from {
         Some(rev) => read::library(context, rev).await?,
         None => before.library.clone(),
     };
     let name = if after.landscape.name.is_empty() { &before.landscape.name } else { &after.landscape.name };
     let (repo, reported) = Reported::read(context, name).await?;
     let commits = match &repo {
-        Some(repo) if args.to != WORKTREE => repo.log(&after.snapshot.revision, Some(&before.snapshot.revision), 1_000).await?,
+        Some(repo) if to != WORKTREE => repo.log(&after.snapshot.revision, Some(&before.snapshot.revision), 1_000).await?,
         _ => Vec::new(),
     };
     let sides = Sides { before: &before, after: &after, judge: &judge, now, placed: reported.placed() };
-    let compared = compare(&sides, |owner| args.selectors.is_empty() || args.selectors.iter().any(|s| s.matches(owner)));
+    let compared = compare(&sides, wanted);
     let authors: BTreeSet<&str> = commits.iter().map(|c| c.author.split(" <").next().unwrap_or_default()).collect();
+    let pins = (to != WORKTREE && wish.from != WORKTREE).then(|| Pins {
+        from: before.snapshot.revision.to_string(),
+        to: after.snapshot.revision.to_string(),
+        path: after.prefix.trim_end_matches('/').to_owned(),
+        policies: judge.policies().digest().as_str().to_owned(),
+        library: after.library.digest().as_str().to_owned(),
+    });
     Ok(Preview {
         landscape: name.clone(),
         from: before.from.clone(),
-        to: if args.to == WORKTREE { WORKTREE.to_owned() } else { after.from.clone() },
+        to: if to == WORKTREE { WORKTREE.to_owned() } else { after.from.clone() },
         commits: commits.len(),
         authors: authors.into_iter().map(str::to_owned).collect(),
         placements: reported.commit.as_ref().map(|commit| commit.short().to_owned()),
+        breaches: compared.breaches(&commits),
         troubles: compared.troubles(),
         items: compared.items,
         unchanged: compared.unchanged,
         now: now.to_string(),
+        digest: compared.digest.map(|digest| digest.as_str().to_owned()),
+        pins,
     })
+}
+
+/// The revisions that are meant. `BASE...HEAD` compares with where HEAD left BASE, as Git's diff does: what BASE got since is not
+/// taken for a change.
+async fn revisions(context: &Context, args: &Args) -> anyhow::Result<(String, String)> {
+    let from = args.from.clone().or_else(|| context.settings.global.rev.clone());
+    let from = from.unwrap_or_else(|| read::default_revision(&context.settings));
+    let (from, to) = match from.split_once("...") {
+        Some((base, head)) => {
+            let head = if head.is_empty() { "HEAD" } else { head };
+            let repo = read::repository(&context.settings).await?;
+            (read::merge_base(&repo, base, head).await?.0, args.to.clone().unwrap_or_else(|| head.to_owned()))
+        }
+        None => (from, args.to.clone().unwrap_or_else(|| WORKTREE.to_owned())),
+    };
+    Ok((from, to))
 }

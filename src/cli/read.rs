@@ -13,14 +13,13 @@ use zeroize::Zeroizing;
 use super::Context;
 use crate::admission::{self, Accepted, Admitted};
 use crate::config::{self, Settings};
-use crate::digest;
 use crate::finding::{Findings, Severity};
-use crate::git::{Credentials, GitError, Location, Repo};
+use crate::git::{self, Credentials, GitError, Location, Repo};
 use crate::landscape::{self, FileMemo, Kind, Landscape, Owner};
 use crate::library::Library;
 use crate::pipeline;
 use crate::print::Checked;
-use crate::snapshot::{Blob, BlobId, EntryKind, MAX_FILE_BYTES, RepoPath, Revision, Snapshot, Verdict};
+use crate::snapshot::{Blob, EntryKind, MAX_FILE_BYTES, RepoPath, Revision, Snapshot, Verdict};
 
 /// The word for files on disk where a revision is expected.
 pub(super) const WORKTREE: &str = "WORKTREE";
@@ -258,7 +257,22 @@ pub(super) async fn resolve(repo: &Repo, said: &str) -> anyhow::Result<Revision>
         }
     }
     let shown = said.strip_prefix("refs/heads/").unwrap_or(said);
-    bail!("there is no revision `{shown}` in {}", repo.location())
+    bail!("there is no revision `{shown}` in {}{}", repo.location(), cut_off(repo).await?)
+}
+
+/// The last commit that two revisions have in common.
+pub(super) async fn merge_base(repo: &Repo, one: &str, other: &str) -> anyhow::Result<Revision> {
+    let (a, b) = (resolve(repo, one).await?, resolve(repo, other).await?);
+    match repo.merge_base(&a, &b).await? {
+        Some(base) => Ok(base),
+        None => bail!("`{one}` and `{other}` have no commit in common{}", cut_off(repo).await?),
+    }
+}
+
+/// What to say where a commit is missing because the clone is not whole.
+async fn cut_off(repo: &Repo) -> anyhow::Result<&'static str> {
+    let shallow = repo.is_shallow().await?;
+    Ok(if shallow { ", whose history is cut off: `git fetch --unshallow` brings the rest" } else { "" })
 }
 
 /// The revision to read when none is said: the landscape's branch, else what is checked out.
@@ -392,7 +406,8 @@ fn collect(path: &Path, name: String, files: &mut BTreeMap<RepoPath, Blob>) -> a
     } else {
         return Ok(());
     };
-    let id = BlobId(Arc::from(digest::of_bytes(&bytes).as_str()));
+    // As Git would say, so that a file which a commit has as well is read once.
+    let id = git::blob_id(&bytes);
     files.insert(name.into(), Blob { id, kind, bytes: Arc::from(bytes) });
     Ok(())
 }

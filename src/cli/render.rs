@@ -98,7 +98,8 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             BTreeMap::new()
         }
     };
-    let offline = Offline::new(&admitted, &reading.library, placed);
+    let mut offline = Offline::new(&admitted, &reading.library, placed);
+    offline.decide(&owners);
     let mut troubles = Findings::default();
     for batch in owners.chunks(BATCH) {
         for made in parallel(batch, |owner| one(&offline, owner)) {

@@ -22,6 +22,7 @@ use crate::daemon::{self, Connect, Options, View};
 use crate::git::{Credentials, Location, Repo};
 use crate::landscape::{Kind, Target};
 use crate::sim::Delays;
+use crate::snapshot::Revision;
 use crate::status::Standing;
 use crate::web;
 
@@ -57,6 +58,16 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
+    reconcile(context, args, None).await
+}
+
+/// One pass at a commit, to convergence.
+pub(super) async fn once(context: &Context, sim: bool, state_dir: Option<PathBuf>, at: Revision) -> anyhow::Result<Exit> {
+    let args = Args { once: true, sim, branch: None, state_dir, listen: None, poll: 30, accept_rewrite: false };
+    reconcile(context, args, Some(at)).await
+}
+
+async fn reconcile(context: &Context, args: Args, pinned: Option<Revision>) -> anyhow::Result<Exit> {
     let global = &context.settings.global;
     let Some(landscape) = global.landscape.clone() else {
         context.printer.error("which landscape?", Some("say --landscape NAME (its branch is landscape/NAME)"));
@@ -69,6 +80,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let options = Options {
         repo,
         branch: branch(&landscape, args.branch.as_deref()),
+        pinned,
         root: global.path.clone(),
         landscape,
         clusters,

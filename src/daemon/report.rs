@@ -281,11 +281,12 @@ impl Report {
         }
         if !changes.is_empty() {
             self.committing = Some(committing);
-            effects.push(self.commit(world, revision, changes));
+            let intent = state.intent.as_ref().filter(|(of, _)| of == revision).and_then(|(_, digest)| digest.as_ref());
+            effects.push(self.commit(world, revision, intent, changes));
         }
     }
 
-    fn commit(&self, world: &World, revision: &Revision, changes: Changes) -> Effect {
+    fn commit(&self, world: &World, revision: &Revision, intent: Option<&Digest>, changes: Changes) -> Effect {
         let mut counts: BTreeMap<Standing, usize> = BTreeMap::new();
         for (owner, line) in &self.lines {
             if owner.kind == Kind::Shoot {
@@ -297,7 +298,7 @@ impl Report {
         Effect::Commit {
             changes,
             subject: format!("Report {} at {}: {shoots}", world.root.name, revision.short()),
-            trailers: status::trailers(&world.root.name, revision, &counts),
+            trailers: status::trailers(&world.root.name, revision, intent, &counts),
         }
     }
 }

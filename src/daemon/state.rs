@@ -17,7 +17,7 @@ use super::queue::{Millis, Queue};
 use super::report::Report;
 use super::turns::Turns;
 use crate::cluster::{Kinds, View};
-use crate::digest::DigestKey;
+use crate::digest::{Digest, DigestKey};
 use crate::finding::Findings;
 use crate::landscape::{Kind, Owner, Target};
 use crate::library::Library;
@@ -26,6 +26,7 @@ use crate::pipeline::{self, Evaluation, Look, Memory, Shown, World};
 use crate::plan::{self, ComponentState, ErrorClass, Operation, OwnerPlan, StepResult, settled};
 use crate::schedule::Placements;
 use crate::secrets::{Bodies, SecretRef};
+use crate::snapshot::Revision;
 use crate::status::Standing;
 
 mod event;
@@ -84,6 +85,8 @@ pub struct Counts {
 pub struct State {
     settings: Settings,
     pub(super) world: Option<World>,
+    /// The commit that was taken up last while it was known what was accepted before, and the digest of what it means to do.
+    pub(super) intent: Option<(Revision, Option<Digest>)>,
     library: Option<Arc<Library>>,
     pub(super) view: View,
     kinds: Kinds,
@@ -127,6 +130,7 @@ impl State {
         Self {
             settings,
             world: None,
+            intent: None,
             library: None,
             view: View::default(),
             kinds: Kinds::new(),

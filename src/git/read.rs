@@ -57,6 +57,11 @@ pub(super) fn oid(revision: &Revision) -> Result<Oid, GitError> {
     Oid::from_str(&revision.0).map_err(|_| GitError::Missing(revision.0.clone()))
 }
 
+pub(super) fn blob_id(bytes: &[u8]) -> BlobId {
+    let id = Oid::hash_object(ObjectType::Blob, bytes).map(|id| id.to_string());
+    BlobId(Arc::from(id.unwrap_or_else(|_| crate::digest::of_bytes(bytes).as_str().to_owned())))
+}
+
 pub(super) fn revision(oid: Oid) -> Revision {
     Revision(oid.to_string())
 }
@@ -188,6 +193,14 @@ fn author(commit: &git2::Commit<'_>) -> String {
 
 fn subject(commit: &git2::Commit<'_>) -> String {
     String::from_utf8_lossy(commit.message_bytes()).trim_start().lines().next().unwrap_or_default().to_owned()
+}
+
+pub(super) fn merge_base(worker: &Worker, one: &Revision, other: &Revision) -> Result<Option<Revision>, GitError> {
+    match worker.repository.merge_base(oid(one)?, oid(other)?) {
+        Ok(base) => Ok(Some(revision(base))),
+        Err(e) if e.code() == ErrorCode::NotFound => Ok(None),
+        Err(source) => Err(GitError::Read { what: format!("what {one} and {other} have in common"), source }),
+    }
 }
 
 pub(super) fn is_ancestor(worker: &Worker, ancestor: &Revision, descendant: &Revision) -> Result<bool, GitError> {

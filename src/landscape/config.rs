@@ -75,6 +75,13 @@ shapes! {
         max_deletions: Option<i32>,
         /// The most Shoots whose nodes are replaced at once.
         max_rolling: Option<i32>,
+        /// The most Shoots that one change may touch; a plan of more is refused.
+        #[schemars(range(min = 0))]
+        max_changed: Option<i32>,
+        /// What a commit must acknowledge in its message before a plan of it passes, such as one-way and deletes.
+        #[schemars(extend("items" = {"type": "string", "enum": ["scales", "restarts-kubelet", "restarts-control-plane",
+            "workload-stops", "api-downtime", "in-place-nodes", "rolls-nodes", "recreates", "one-way", "deletes"]}))]
+        acknowledge: Vec<String>,
         /// Times in which intent is not acted upon; repair goes on.
         freeze: Vec<Freeze>,
         /// Whether commits must be signed by a known key.

@@ -89,16 +89,52 @@ fn walk(way: &Way, before: Option<&Value>, after: Option<&Value>, out: &mut Vec<
             }
         }
         (Some(Value::Array(old)), Some(Value::Array(new))) if named(old) && named(new) => {
-            for item in old.iter().filter(|item| !new.iter().any(|n| name_of(n) == name_of(item))) {
+            let renamed = if is_pools(way) { renamed(old, new) } else { Vec::new() };
+            let stays = |item: &Value| new.iter().any(|n| name_of(n) == name_of(item));
+            for item in old.iter().filter(|item| !stays(item) && !renamed.iter().any(|(was, _)| was == item)) {
                 out.push(way.item(name_of(item).unwrap_or_default(), None).field(Some(item), None));
             }
             for (i, item) in new.iter().enumerate() {
+                if let Some((was, _)) = renamed.iter().find(|(_, is)| is == &item) {
+                    let mut field =
+                        way.item(name_of(was).unwrap_or_default(), Some(i)).key("name").field(was.get("name"), item.get("name"));
+                    field.name = format!(
+                        "{}[{} → {}].name",
+                        way.name,
+                        name_of(was).unwrap_or_default(),
+                        name_of(item).unwrap_or_default()
+                    );
+                    out.push(field);
+                    continue;
+                }
                 let was = old.iter().find(|o| name_of(o) == name_of(item));
                 walk(&way.item(name_of(item).unwrap_or_default(), Some(i)), was, Some(item), out);
             }
         }
         _ => out.push(way.clone().field(before, after)),
     }
+}
+
+fn is_pools(way: &Way) -> bool {
+    way.path.iter().map(String::as_str).eq(POOLS.iter().copied().take(POOLS.len() - 1))
+}
+
+/// The items that go, each with the one that comes in its place: alike in everything but the name.
+fn renamed<'v>(old: &'v [Value], new: &'v [Value]) -> Vec<(&'v Value, &'v Value)> {
+    let has = |items: &[Value], item: &Value| items.iter().any(|other| name_of(other) == name_of(item));
+    let mut coming: Vec<&Value> = new.iter().filter(|item| !has(old, item)).collect();
+    let mut pairs = Vec::new();
+    for gone in old.iter().filter(|item| !has(new, item)) {
+        if let Some(at) = coming.iter().position(|item| is_same_but_for_its_name(gone, item)) {
+            pairs.push((gone, coming.remove(at)));
+        }
+    }
+    pairs
+}
+
+fn is_same_but_for_its_name(a: &Value, b: &Value) -> bool {
+    let (Some(a), Some(b)) = (a.as_object(), b.as_object()) else { return false };
+    a.len() == b.len() && a.iter().all(|(key, value)| key == "name" || b.get(key) == Some(value))
 }
 
 fn below(name: &str, key: &str) -> String {
@@ -141,5 +177,18 @@ mod tests {
             [("workers[a]", "/spec/workers"), ("workers[b].max", "/spec/workers/0/max"), ("workers[c]", "/spec/workers/1")];
         assert_eq!(names, want.map(|(a, b)| (a.to_owned(), b.to_owned())));
         assert!(fields(&after, &after).is_empty());
+    }
+
+    #[test]
+    fn a_pool_of_another_name_is_told_as_renamed() {
+        let pools = |names: [&str; 2]| json!({"spec": {"provider": {"workers": [{"name": names[0], "max": 1}, {"name": names[1], "max": 2}]}}});
+        let told = fields(&pools(["a", "b"]), &pools(["a", "c"]));
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0].name, "provider.workers[b → c].name");
+        assert_eq!((told[0].pool(), told[0].pointer.as_str()), (Some("b"), "/spec/provider/workers/1/name"));
+        assert_eq!((&told[0].before, &told[0].after), (&Some(json!("b")), &Some(json!("c"))));
+        let mut other = pools(["a", "c"]);
+        other["spec"]["provider"]["workers"][1]["max"] = json!(3);
+        assert_eq!(fields(&pools(["a", "b"]), &other).len(), 2, "a pool that differs in more is another one");
     }
 }

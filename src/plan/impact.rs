@@ -18,9 +18,11 @@ mod kubelet;
 mod life;
 mod networks;
 mod pools;
+mod rendered;
 mod versions;
 
 pub use case::{Case, Pool};
+pub use rendered::of_kinds;
 
 /// How much a change costs, from nothing to what cannot be done at all (`ux/cli` §3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::finding::Finding;
 use crate::landscape::{Kind, Owner, Target};
 use crate::observed::ObjectKey;
 use crate::plan::diff::Field;
+use crate::plan::guard::Breach;
 use crate::plan::impact::{Impact, Mark, Pool};
 use crate::plan::revert::Revert;
 
@@ -17,7 +21,7 @@ mod text;
 pub use document::{Action, Component, FieldChange, Manifest, Object, Plan, Replaced, Summary, schema};
 pub use json::{json, jsonl};
 pub use markdown::{Dialect, LIMIT, comment, markdown, marker};
-pub use text::text;
+pub use text::{brief, text};
 
 /// What one revision changes against another.
 #[derive(Debug)]
@@ -38,10 +42,32 @@ pub struct Preview {
     pub items: Vec<Item>,
     /// How many objects stay as they are.
     pub unchanged: usize,
+    /// Guards that refuse the change as a whole.
+    pub breaches: Vec<Breach>,
     /// Errors that belong to no object.
     pub troubles: Vec<Finding>,
     /// The time that was judged at.
     pub now: String,
+    /// The digest of what is meant to be done (`plan::intent`); `None` if it is nothing.
+    pub digest: Option<String>,
+    /// What the plan holds for; `None` if that is in no commit.
+    pub pins: Option<Pins>,
+}
+
+/// What a plan was made from: it holds for nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Pins {
+    /// The commit before, in full.
+    pub from: String,
+    /// The commit after, in full.
+    pub to: String,
+    /// The folder of the landscape in its repository; empty for all of it.
+    pub path: String,
+    /// The digest of the policies that judged.
+    pub policies: String,
+    /// The digest of the templates, images and policies that were rendered with.
+    pub library: String,
 }
 
 /// One object of the landscape.
@@ -57,6 +83,8 @@ pub struct Item {
     pub path: Option<String>,
     /// The changed fields.
     pub changes: Vec<Change>,
+    /// What it costs that its manifests are rendered otherwise although it was not changed itself, worst first.
+    pub effects: Vec<Impact>,
     /// Whether it asks for its changes to wait for its maintenance window, which nobody does yet.
     pub confined: bool,
     /// What taking the change back would do; `None` where nothing is done.
@@ -117,6 +145,19 @@ pub enum Touch {
     Removed,
 }
 
+impl Consequence {
+    /// The kinds of the objects in seeds whose content differs.
+    pub fn changed_kinds(&self) -> impl Iterator<Item = &str> {
+        let components = match self {
+            Self::Rendered(components) => Some(components),
+            Self::None | Self::Unknown(_) => None,
+        };
+        let in_seeds = components.into_iter().flatten().filter(|((_, target), _)| matches!(target, Target::Seed(_)));
+        let objects = in_seeds.flat_map(|(_, objects)| objects);
+        objects.filter(|(_, touch)| **touch == Touch::Changed).map(|(key, _)| key.kind.as_str())
+    }
+}
+
 impl Touch {
     const fn mark(self) -> char {
         match self {
@@ -158,7 +199,17 @@ impl Item {
 
     /// What its changes cost that somebody acts upon.
     fn impact(&self) -> impl Iterator<Item = &Impact> {
-        self.changes.iter().filter(|change| !change.idle).flat_map(|change| &change.impact)
+        self.changes.iter().filter(|change| !change.idle).flat_map(|change| &change.impact).chain(&self.effects)
+    }
+
+    /// Everything that happens to it, from the mildest; its deletion is one of that.
+    #[must_use]
+    pub fn marks(&self) -> Vec<Mark> {
+        let mut marks: Vec<Mark> = self.impact().map(|impact| impact.mark).chain([self.worst()]).collect();
+        marks.sort_unstable();
+        marks.dedup();
+        marks.retain(|mark| *mark > Mark::None);
+        marks
     }
 
     /// The worst that happens to it.
@@ -167,7 +218,7 @@ impl Item {
         match &self.fate {
             Fate::Held(findings) if findings.iter().any(refused) => Mark::Forbidden,
             Fate::Deleted if matches!(self.owner.kind, Kind::Shoot | Kind::Seed | Kind::Project) => Mark::Deletes,
-            Fate::Updated => self.impact().map(|impact| impact.mark).max().unwrap_or(Mark::None),
+            Fate::Updated | Fate::Unchanged => self.impact().map(|impact| impact.mark).max().unwrap_or(Mark::None),
             _ => Mark::None,
         }
     }
@@ -197,7 +248,9 @@ impl Preview {
     /// Whether something is refused or blocked.
     #[must_use]
     pub fn is_refused(&self) -> bool {
-        !self.troubles.is_empty() || self.items.iter().any(|i| matches!(i.fate, Fate::Held(_) | Fate::Blocked(_)))
+        !self.troubles.is_empty()
+            || !self.breaches.is_empty()
+            || self.items.iter().any(|i| matches!(i.fate, Fate::Held(_) | Fate::Blocked(_)))
     }
 
     /// The worst that happens to anything.

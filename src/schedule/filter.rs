@@ -1,7 +1,7 @@
 //! The filters, in Gardener's order: each takes seeds out and says why.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
@@ -15,6 +15,11 @@ use crate::value::Cidr;
 const CAPACITY: usize = 250;
 /// Ranges that the way between seed and shoot needs for itself.
 const RESERVED: [&str; 6] = ["240.0.0.0/8", "241.0.0.0/8", "242.0.0.0/8", "243.0.0.0/8", "244.0.0.0/8", "fd8f:6d53:b97a:1::/96"];
+fn reserved() -> &'static [Cidr] {
+    static READ: OnceLock<Vec<Cidr>> = OnceLock::new();
+    READ.get_or_init(|| RESERVED.iter().filter_map(|range| range.parse().ok()).collect())
+}
+
 /// The annotation by which a seed is taken out of reconciliation.
 const DISABLED: &str = "shoot.gardener.cloud/emergency-stop-shoot-reconciliations";
 
@@ -24,6 +29,17 @@ pub(super) struct Candidate<'a> {
     pub manifest: Node<'a>,
     state: Option<&'a SeedState>,
     capacity: usize,
+    /// Its ranges, and those that it gives to shoots which name none; each of [`RANGES`].
+    ranges: [Option<Cidr>; 3],
+    defaults: [Option<Cidr>; 3],
+}
+
+/// The ranges that a cluster has.
+const RANGES: [&str; 3] = ["nodes", "pods", "services"];
+
+/// The ranges below a node that can be read.
+fn ranges(node: &Node<'_>) -> [Option<Cidr>; 3] {
+    RANGES.map(|what| node.get(what).text().and_then(|text| text.parse().ok()))
 }
 
 /// All admitted seeds in the order of their names.
@@ -35,6 +51,8 @@ pub(super) fn seeds<'a>(admitted: &'a Admitted, usage: &'a Usage) -> Vec<Candida
             manifest: Node::root(value),
             state: usage.seeds.get(&owner.name),
             capacity: capacity(admitted, &owner.name),
+            ranges: ranges(&Node::root(value).at("spec/networks")),
+            defaults: ranges(&Node::root(value).at("spec/networks/shootDefaults")),
         })
         .collect()
 }
@@ -52,6 +70,7 @@ struct Wish<'a> {
     profile: Node<'a>,
     landscape: Node<'a>,
     load: &'a BTreeMap<String, usize>,
+    ranges: [Option<Cidr>; 3],
 }
 
 type Filter = fn(&Wish<'_>, &Candidate<'_>) -> Result<(), String>;
@@ -77,6 +96,7 @@ pub(super) fn choose(
         profile: Node::root(profile.as_deref().unwrap_or(&nothing)),
         landscape: Node::root(landscape),
         load,
+        ranges: ranges(&Node::root(shoot).at("spec/networking")),
     };
     let mut rejections = Rejections::default();
     let mut left: Vec<&Candidate<'_>> = Vec::new();
@@ -188,18 +208,15 @@ fn reconciled(_: &Wish<'_>, seed: &Candidate<'_>) -> Result<(), String> {
 }
 
 fn by_networks(wish: &Wish<'_>, seed: &Candidate<'_>) -> Result<(), String> {
-    let (mine, theirs) = (wish.shoot.at("spec/networking"), seed.manifest.at("spec/networks"));
-    let range = |node: &Node<'_>| node.text().and_then(|t| t.parse::<Cidr>().ok());
-    for what in ["nodes", "pods", "services"] {
-        let own = range(&mine.get(what)).or_else(|| range(&theirs.at("shootDefaults").get(what)));
-        let Some(own) = own else { continue };
-        if let Some(taken) = RESERVED.iter().find(|r| r.parse::<Cidr>().is_ok_and(|r| r.overlaps(&own))) {
+    for (i, what) in RANGES.iter().enumerate() {
+        let Some(own) = wish.ranges[i].or(seed.defaults[i]) else { continue };
+        if let Some(taken) = reserved().iter().find(|range| range.overlaps(&own)) {
             return Err(format!("cannot take {what} `{own}`: `{taken}` is reserved"));
         }
         // IPv4 ranges may be the same on both sides: the way between them maps addresses.
-        for other in ["nodes", "pods", "services"] {
-            if let Some(seeds) = range(&theirs.get(other)).filter(|s| !own.is_ipv4() && s.overlaps(&own)) {
-                return Err(format!("has {other} `{seeds}`, which overlap with the shoot's {what} `{own}`"));
+        for (other, theirs) in RANGES.iter().zip(seed.ranges) {
+            if let Some(theirs) = theirs.filter(|theirs| !own.is_ipv4() && theirs.overlaps(&own)) {
+                return Err(format!("has {other} `{theirs}`, which overlap with the shoot's {what} `{own}`"));
             }
         }
     }

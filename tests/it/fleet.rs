@@ -148,6 +148,7 @@ impl Fleet {
             poll: Duration::from_hours(1),
             once,
             accept_rewrite: false,
+            pinned: None,
             identity: "test".into(),
             settings: Settings { status_every: 500, ..Settings::default() },
             view,

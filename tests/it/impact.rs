@@ -122,7 +122,7 @@ fn nodes() {
 fn pools() {
     let pool = shoot()["spec"]["provider"]["workers"][0].clone();
     let renamed = with(pool.clone(), &[("/name", json!("compute"))]);
-    case(&[], &[("/spec/provider/workers/0/name", json!("compute"))], &["recreates cpu", "scales compute"]);
+    case(&[], &[("/spec/provider/workers/0/name", json!("compute"))], &["recreates cpu"]);
     case(&[], &[("/spec/provider/workers/0", json!(null))], &["recreates cpu"]);
     case(&[], &[("/spec/provider/workers/3", renamed)], &["scales compute"]);
     case(&[], &[("/spec/provider/workers/0/maximum", json!(14))], &["scales cpu"]);

@@ -6,8 +6,11 @@ use jiff::Timestamp;
 
 use super::super::queue::Millis;
 use super::{Head, State};
-use crate::landscape::{Kind, Owner};
+use crate::admission::Accepted;
+use crate::landscape::{Kind, Owner, Target};
+use crate::library::Library;
 use crate::pipeline::{self, World};
+use crate::plan::intent::intent;
 
 impl State {
     pub(super) fn head(&mut self, head: Head, now: Timestamp, at: Millis) {
@@ -15,12 +18,23 @@ impl State {
         self.library = Some(head.library.clone());
         let before = self.world.take();
         let accepted = pipeline::accepted(&self.view.observed);
+        let written = accepted.0.clone();
         let world = pipeline::world(head.revision, head.landscape, head.findings, accepted, &head.library, now, &mut self.memory);
         self.counts.heads += 1;
         self.counts.evaluated_since_head.clear();
         self.counts.written_since_head.clear();
+        self.intend(&written, &world, &head.library);
         self.report.head(&world, at);
         self.take_up(before, world, same_library, at);
+    }
+
+    /// Notes what a commit means to do, once, when it is known what was accepted before it.
+    fn intend(&mut self, written: &Accepted, world: &World, library: &Library) {
+        let noted = self.intent.as_ref().is_some_and(|(revision, _)| *revision == world.revision);
+        if !noted && self.view.observed.complete(&Target::Garden) {
+            let digest = intent(&written.0, &world.admitted, &world.going, library.digest());
+            self.intent = Some((world.revision.clone(), digest));
+        }
     }
 
     /// Admits the same commit again: what was accepted is known (again), or time has moved a verdict.
@@ -28,7 +42,9 @@ impl State {
         if let (Some(old), Some(library)) = (self.world.take(), self.library.clone()) {
             let accepted = pipeline::accepted(&self.view.observed);
             let (revision, landscape, loaded) = (old.revision.clone(), old.landscape.clone(), old.loaded.clone());
+            let written = accepted.0.clone();
             let world = pipeline::world(revision, landscape, loaded, accepted, &library, now, &mut self.memory);
+            self.intend(&written, &world, &library);
             self.take_up(Some(old), world, true, at);
         }
     }

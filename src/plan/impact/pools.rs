@@ -44,7 +44,7 @@ rows! {
     "spec.provider.workers[].zones" Forbidden Likely No when "zones are removed" Case::loses;
         "providers refuse to take a zone from a pool", "F-084";
     "spec.provider.workers[].name" Recreates Sure Own;
-        "a pool of another name is another pool", "F-080";
+        "renamed, it is another pool: its nodes drain together", "F-080";
     "spec.provider.workers[].updateStrategy" Forbidden Sure No when "rolling becomes in-place or the other way round" strategy_changes;
         "a pool cannot change between replacing its nodes and keeping them", "V-211";
     "spec.provider.workers[].labels.**" None Sure No;

@@ -5,8 +5,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Pins;
 use crate::finding::{Finding, Pointer};
 use crate::landscape::Owner;
+use crate::plan::guard::Breach;
 use crate::plan::impact::{Impact, Mark, Pool};
 use crate::plan::revert::Revert;
 use crate::print::json::{API_VERSION, published};
@@ -31,10 +33,16 @@ pub struct Plan {
     pub commits: usize,
     /// The status commit that says on which seeds shoots are; null if there is none.
     pub placements: Option<String>,
+    /// The digest of what is meant to be done; null if it is nothing.
+    pub digest: Option<String>,
+    /// What the plan holds for; null if that is in no commit.
+    pub pins: Option<Pins>,
     /// What changes, in the order of owners.
     pub objects: Vec<Object>,
     /// Errors that belong to no object.
     pub findings: Vec<Finding>,
+    /// Guards that refuse the change as a whole.
+    pub guards: Vec<Breach>,
     /// How much of what.
     pub summary: Summary,
 }
@@ -53,6 +61,8 @@ pub struct Object {
     pub path: Option<String>,
     /// The changed fields.
     pub changes: Vec<FieldChange>,
+    /// What it costs that its manifests are rendered otherwise although it was not changed itself, worst first.
+    pub effects: Vec<Impact>,
     /// The worst that happens to it.
     pub worst: Mark,
     /// When it happens: now.
@@ -190,7 +200,7 @@ impl Action {
 impl Object {
     /// What its changes cost that somebody acts upon.
     pub(super) fn impact(&self) -> impl Iterator<Item = &Impact> {
-        self.changes.iter().filter(|change| !change.idle).flat_map(|change| &change.impact)
+        self.changes.iter().filter(|change| !change.idle).flat_map(|change| &change.impact).chain(&self.effects)
     }
 
     /// The pools whose nodes are replaced or drained together, each once.
@@ -271,8 +281,11 @@ impl From<&super::Preview> for Plan {
             now: preview.now.clone(),
             commits: preview.commits,
             placements: preview.placements.clone(),
+            digest: preview.digest.clone(),
+            pins: preview.pins.clone(),
             objects: preview.items.iter().map(object).collect(),
             findings: preview.troubles.clone(),
+            guards: preview.breaches.clone(),
             summary: Summary {
                 create: n(Action::Create),
                 update: n(Action::Update),
@@ -340,6 +353,7 @@ fn object(item: &super::Item) -> Object {
         about: item.about.clone(),
         path: item.path.clone(),
         changes: item.changes.iter().map(change).collect(),
+        effects: item.effects.clone(),
         worst: item.worst(),
         when: "now".to_owned(),
         revert: item.revert.clone(),

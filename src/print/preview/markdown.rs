@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use super::Preview;
 use super::document::{Action, FieldChange, Object, Plan};
 use super::text::{nodes, range, shown};
+use crate::finding::Finding;
 use crate::landscape::Kind;
+use crate::plan::guard::Breach;
 use crate::plan::impact::Mark;
 use crate::plan::revert::Revert;
 use crate::print::table::count;
@@ -17,7 +19,7 @@ pub const LIMIT: usize = 65_536 / 10 * 9;
 const CELL: usize = 200;
 /// So many equal rows are told as one.
 const FOLD: usize = 4;
-/// So many errors that belong to no object are told.
+/// So many errors and guards that belong to no object are told.
 const TROUBLES: usize = 10;
 
 /// What a forge makes of Markdown.
@@ -115,13 +117,16 @@ fn header(plan: &Plan) -> String {
     format!("{}\n", words.join(" · "))
 }
 
-/// Errors that belong to no object come first: without them the rest may not be what it seems.
+/// Errors that belong to no object come first, without which the rest may not be what it seems; then guards that refuse all of it.
 fn troubles(plan: &Plan, room: usize) -> String {
     let mut out = String::new();
-    let mut left = plan.findings.len();
-    for finding in plan.findings.iter().take(TROUBLES) {
+    let mut left = plan.findings.len() + plan.guards.len();
+    let finding = |finding: &Finding| {
         let at = finding.places.first().map(|place| format!(" {}", code(&place.to_string()))).unwrap_or_default();
-        let line = format!("\n- **{}**{at}: {}", cut(&plain(finding.code.as_str())), cut(&plain(&finding.message)));
+        format!("\n- **{}**{at}: {}", cut(&plain(finding.code.as_str())), cut(&plain(&finding.message)))
+    };
+    let guard = |breach: &Breach| format!("\n- **refused**: {}; {}", cut(&plain(&breach.message)), cut(&plain(&breach.help)));
+    for line in plan.findings.iter().map(finding).chain(plan.guards.iter().map(guard)).take(TROUBLES) {
         if out.len() + line.len() + 64 > room {
             break;
         }
@@ -129,7 +134,7 @@ fn troubles(plan: &Plan, room: usize) -> String {
         left -= 1;
     }
     if left > 0 {
-        out.push_str(&format!("\n- {} more in the full plan", count(left, "error")));
+        out.push_str(&format!("\n- {} more in the full plan", count(left, "problem")));
     }
     if out.is_empty() { out } else { out + "\n" }
 }

@@ -7,13 +7,13 @@ use serde_json::Value;
 use super::{Change, Consequence, Fate, Item, Preview, Touch};
 use crate::landscape::Target;
 use crate::observed::ObjectKey;
-use crate::plan::impact::{Certainty, Mark, Pool};
+use crate::plan::impact::{Certainty, Impact, Mark, Pool};
 use crate::plan::revert::Revert;
 use crate::print::{snippet, table::count};
 
-/// The tree.
+/// The tree; with every manifest that is rendered otherwise, or with the components and a few of them.
 #[must_use]
-pub fn text(preview: &Preview) -> String {
+pub fn text(preview: &Preview, all_objects: bool) -> String {
     let mut out = format!("Plan  {}  {} → {}", preview.landscape, preview.from, preview.to);
     if preview.commits > 0 {
         out.push_str(&format!("  ({}: {})", count(preview.commits, "commit"), preview.authors.join(", ")));
@@ -25,12 +25,15 @@ pub fn text(preview: &Preview) -> String {
     for finding in &preview.troubles {
         out.push_str(&format!("\n{}\n", snippet::headline(finding)));
     }
+    for breach in &preview.breaches {
+        out.push_str(&format!("\n✗ {}: {}\n    {}\n", breach.guard, breach.message, breach.help));
+    }
     let projects: BTreeSet<&str> = preview.items.iter().map(|item| item.owner.project.as_str()).collect();
     for project in projects {
         let items: Vec<&Item> = preview.items.iter().filter(|item| item.owner.project == project).collect();
         out.push_str(&format!("\n{}\n", if project.is_empty() { preview.landscape.as_str() } else { project }));
         for (i, item) in items.iter().enumerate() {
-            branch(&mut out, item, i + 1 == items.len());
+            branch(&mut out, item, i + 1 == items.len(), all_objects);
         }
     }
     if preview.is_empty() {
@@ -92,13 +95,33 @@ fn reverts(out: &mut String, preview: &Preview) {
     out.push_str(&format!("Revert afterwards: {}\n", words.collect::<Vec<_>>().join(" · ")));
 }
 
+/// One line for each object: what becomes of it, its marks, what taking it back would do.
+#[must_use]
+pub fn brief(preview: &Preview) -> String {
+    let mut out = String::new();
+    for item in &preview.items {
+        let mut marks: Vec<&str> = item.marks().into_iter().rev().map(Mark::word).collect();
+        if marks.is_empty() {
+            marks.push(item.worst().word());
+        }
+        let revert = item.revert.as_ref().map_or_else(String::new, |revert| format!("  revert {}", revert.word()));
+        let line = format!("{} {:9} {:32} {}{revert}", item.fate.mark(), item.fate.word(), item.owner.label(), marks.join(", "));
+        out.push_str(&format!("{}\n", line.trim_end()));
+    }
+    out
+}
+
 /// What a change costs, a line for each mark, with the pools below.
 fn costs(change: &Change) -> Vec<String> {
     if change.idle {
         return vec!["  nobody acts upon this yet".to_owned()];
     }
+    told(&change.impact)
+}
+
+fn told(impact: &[Impact]) -> Vec<String> {
     let mut lines = Vec::new();
-    for impact in change.impact.iter().filter(|impact| impact.mark > Mark::None) {
+    for impact in impact.iter().filter(|impact| impact.mark > Mark::None) {
         let sign = if impact.mark.warns() { "⚠ " } else { "" };
         let likely = if impact.certainty == Certainty::Likely { " (likely)" } else { "" };
         lines.push(format!("  {sign}{}{likely}: {}", impact.mark.word(), impact.why));
@@ -121,7 +144,7 @@ pub(super) fn nodes(pool: &Pool) -> String {
     )
 }
 
-fn branch(out: &mut String, item: &Item, last: bool) {
+fn branch(out: &mut String, item: &Item, last: bool, all_objects: bool) {
     let (knee, bar) = if last { ("└─", "   ") } else { ("├─", "│  ") };
     let name = format!("{} {} {}", item.fate.mark(), item.owner.kind, item.owner.name);
     out.push_str(&format!("{}\n", format!("{knee} {name:28}  {}", item.about).trim_end()));
@@ -143,7 +166,11 @@ fn branch(out: &mut String, item: &Item, last: bool) {
             let first = lines.next().unwrap_or_default();
             leaves.push([format!("✗ blocked: {first}")].into_iter().chain(lines).collect());
         }
-        Fate::Unchanged => leaves.push(vec!["as it was in Git; what it is rendered from changed".to_owned()]),
+        Fate::Unchanged => {
+            let mut leaf = vec!["as it was in Git; what it is rendered from changed".to_owned()];
+            leaf.extend(told(&item.effects));
+            leaves.push(leaf);
+        }
         Fate::Created | Fate::Updated | Fate::Deleted => {}
     }
     for change in &item.changes {
@@ -163,7 +190,7 @@ fn branch(out: &mut String, item: &Item, last: bool) {
         leaf.extend(costs(change));
         leaves.push(leaf);
     }
-    if item.worst() > Mark::None && matches!(item.fate, Fate::Updated) {
+    if item.worst() > Mark::None && matches!(item.fate, Fate::Updated | Fate::Unchanged) {
         let mut leaf = vec!["when: @now".to_owned()];
         if item.confined {
             leaf.push("it asks to wait for its maintenance window, which nobody does yet".to_owned());
@@ -183,6 +210,7 @@ fn branch(out: &mut String, item: &Item, last: bool) {
     match &item.consequence {
         Consequence::None => {}
         Consequence::Unknown(why) => leaves.push(vec![format!("? cannot be rendered: {why}")]),
+        Consequence::Rendered(components) if all_objects => leaves.push(listed(components)),
         Consequence::Rendered(components) => leaves.push(rendered(&item.fate, components)),
     }
     for (i, leaf) in leaves.iter().enumerate() {
@@ -192,6 +220,21 @@ fn branch(out: &mut String, item: &Item, last: bool) {
             out.push_str(&format!("{}\n", format!("{lead}{line}").trim_end()));
         }
     }
+}
+
+/// Every manifest that is rendered otherwise, below its component and cluster.
+fn listed(components: &BTreeMap<(String, Target), BTreeMap<ObjectKey, Touch>>) -> Vec<String> {
+    let objects: usize = components.values().map(BTreeMap::len).sum();
+    let names: BTreeSet<&str> = components.keys().map(|(name, _)| name.as_str()).collect();
+    let mut lines = vec![format!("{}, {} rendered otherwise", count(names.len(), "component"), count(objects, "manifest"))];
+    for ((name, target), objects) in components {
+        lines.push(format!("{name} in {target}:"));
+        lines.extend(objects.iter().map(|(key, touch)| {
+            let namespace = if key.namespace.is_empty() { String::new() } else { format!("{}/", key.namespace) };
+            format!("   {} {} {namespace}{}", touch.mark(), key.kind, key.name)
+        }));
+    }
+    lines
 }
 
 /// The components that are rendered otherwise, with their objects; in short where all of them are new or go.
