@@ -428,6 +428,11 @@ fn schemas_graphs_and_completions_are_printed() {
     let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/shoot.json");
     let written = std::fs::read_to_string(dir.path().join("schemas/shoot.json")).expect("it was written");
     assert_eq!(written, std::fs::read_to_string(committed).expect("it is committed"));
+    for answer in ["plan", "validation"] {
+        let written = std::fs::read_to_string(dir.path().join(format!("schemas/cli/{answer}.json"))).expect("it was written");
+        assert_eq!(run(dir.path(), &["schema", answer]).out, written);
+    }
+    assert!(run(dir.path(), &["schema", "plann"]).err.contains("did you mean `plan`?"));
     let graph = run(dir.path(), &["graph", "shoot"]);
     assert!(graph.out.lines().any(|l| l.starts_with("kube-apiserver ") && l.contains("etcd-main")), "{}", graph.out);
     assert!(run(dir.path(), &["graph", "seed", "-o", "mermaid"]).out.starts_with("flowchart LR\n"));
