@@ -127,13 +127,14 @@ fn a_plan_is_what_is_published_and_counts_alike_in_every_format() {
     commit(dir.path(), "bob", "2026-08-22", "Confirm");
     fs::remove_file(dir.path().join("projects/shop/shoots/mini.yaml")).expect("it is there");
     // A character that turns text around would hold the project.
-    edit("projects/lab/project.yaml", "The laboratory", &json!(HOSTILE.replace('\u{202e}', "")).to_string());
+    let note = format!("metadata:\n  annotations: {{ example.org/note: {} }}\n", json!(HOSTILE.replace('\u{202e}', "")));
+    edit("projects/lab/project.yaml", "metadata:\n", &note);
     let plan = agrees(dir.path(), &[]);
     assert_eq!((&plan["summary"]["delete"], &plan["summary"]["worst"]), (&1.into(), &"deletes".into()), "{plan}");
     assert!(plan.to_string().contains("</details>"), "what people wrote is in it as it is");
     fs::write(dir.path().join("landscape.yaml"), "kind: [").expect("a file");
     let plan = agrees(dir.path(), &[]);
-    assert_ne!(plan["summary"]["held"], 0, "{}", plan["summary"]);
+    assert_ne!((&plan["findings"], &plan["summary"]["blocked"]), (&json!([]), &0.into()), "{}", plan["summary"]);
     // The schema notices what does not belong there.
     let validator = published("plan.json");
     for (pointer, wrong) in [
