@@ -11,6 +11,7 @@ use crate::telemetry;
 
 mod apply;
 mod blame;
+mod ci;
 mod compare;
 mod completion;
 mod demo;
@@ -24,6 +25,7 @@ mod progress;
 mod promote;
 mod read;
 mod render;
+mod report;
 mod reported;
 mod rollback;
 mod run;
@@ -55,6 +57,7 @@ enum Command {
     Apply(apply::Args),
     Promote(promote::Args),
     Render(render::Args),
+    Ci(ci::Args),
     Rollback(rollback::Args),
     Get(get::Args),
     Status(status::Args),
@@ -69,7 +72,7 @@ enum Command {
 /// The order in which `--help` shows the commands; a command that is in no group comes last.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Begin", &["demo", "run"]),
-    ("Check and preview a change", &["validate", "plan", "render", "apply"]),
+    ("Check and preview a change", &["validate", "plan", "render", "apply", "ci"]),
     ("Bring a change on its way, or back", &["promote", "rollback"]),
     ("Look at a landscape", &["get", "status", "wait"]),
     ("Learn", &["explain", "schema", "graph"]),
@@ -188,6 +191,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Apply(args) => apply::run(context, args).await,
         Command::Promote(args) => promote::run(context, args).await,
         Command::Render(args) => render::run(context, args).await,
+        Command::Ci(args) => ci::run(context, args).await,
         Command::Rollback(args) => rollback::run(context, args).await,
         Command::Get(args) => get::run(context, args).await,
         Command::Status(args) => status::run(context, args).await,

@@ -4,6 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+mod runner;
+
+pub use runner::{Forge, Place, Runner};
+
 /// Flags that every command takes.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
@@ -75,6 +79,8 @@ pub struct Settings {
     pub home: Option<PathBuf>,
     /// The host's name, for the identity of a lease.
     pub host: Option<String>,
+    /// The CI runner, if this is one.
+    pub runner: Runner,
 }
 
 impl Settings {
@@ -90,6 +96,7 @@ impl Settings {
             columns: variable("COLUMNS").and_then(|text| text.parse().ok()).filter(|columns| *columns >= 40),
             home: variable("HOME").map(PathBuf::from),
             host: variable("HOSTNAME"),
+            runner: Runner::read(),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::snapshot::RepoPath;
@@ -17,7 +18,7 @@ pub use cause::{Cause, ErrorType};
 pub use example::Example;
 
 /// How much a finding matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// The owner is held until this is mended.
@@ -41,7 +42,7 @@ impl fmt::Display for Severity {
 /// A stable, readable identifier of a kind of finding, such as `SHOOT-NET-OVERLAP`.
 ///
 /// Codes are upper case words joined by hyphens. Those of shipped rules are static; those of policies carry the policy's name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Code(pub Cow<'static, str>);
 
@@ -66,7 +67,7 @@ impl fmt::Display for Code {
 }
 
 /// A JSON pointer (RFC 6901) into one document: `""` is the whole document, `/spec/kubernetes/version` a field.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Pointer(pub String);
 
@@ -151,7 +152,7 @@ impl From<&str> for Pointer {
 }
 
 /// Which part of a map entry a place means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum On {
     /// The key's own text.
@@ -163,7 +164,7 @@ pub enum On {
 /// A resolved range of a file's text.
 ///
 /// `start..end` are byte offsets into the file; `line` and `column` are 1-based, `column` counts characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Span {
     /// First byte.
     pub start: usize,
@@ -184,7 +185,7 @@ impl Span {
 }
 
 /// Where something is: a file, and where known the field and its text range.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Place {
     /// The file, relative to the landscape's root.
     pub path: RepoPath,
@@ -222,7 +223,7 @@ impl fmt::Display for Place {
 }
 
 /// One finding: what is wrong, where, and what to do about it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// How much it matters.
     pub severity: Severity,
@@ -298,7 +299,7 @@ impl Finding {
 }
 
 /// A list of findings.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Findings(pub Vec<Finding>);
 

@@ -107,6 +107,8 @@ pub fn builtin() -> BTreeMap<RepoPath, Arc<str>> {
     for (folder, dir) in [("templates", &TEMPLATES), ("policies", &POLICIES), ("schemas", &SCHEMAS)] {
         collect(folder, dir, &mut files);
     }
+    // Shapes of the program's answers are no part of a landscape.
+    files.retain(|path, _| !path.as_str().starts_with("schemas/cli/"));
     files
 }
 

@@ -8,6 +8,7 @@ use crate::digest;
 use crate::finding::{Finding, Findings};
 use crate::landscape::{Kind, Owner};
 
+pub mod checkstyle;
 pub mod defaults;
 pub mod forge;
 pub mod json;
@@ -17,6 +18,8 @@ pub mod rollback;
 pub mod sarif;
 pub mod snippet;
 pub mod table;
+pub mod tap;
+pub mod validation;
 
 /// What was checked of one landscape, and what was found.
 #[derive(Debug, Clone)]

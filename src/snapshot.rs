@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A commit id in lower-case hexadecimal.
@@ -34,7 +35,7 @@ impl fmt::Display for Revision {
 pub struct BlobId(pub Arc<str>);
 
 /// A path with `/` separators, relative to the landscape's root.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct RepoPath(pub Arc<str>);
 

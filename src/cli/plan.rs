@@ -13,7 +13,6 @@ use super::selector::Selector;
 use super::{Context, Exit, saved};
 use crate::landscape::{FileMemo, Owner};
 use crate::plan::impact::Mark;
-use crate::print::json::envelope;
 use crate::print::preview::{self, Pins, Preview};
 
 /// Show what a revision would change, and what follows from it, without a cluster.
@@ -65,7 +64,7 @@ pub(super) struct Args {
     now: Option<Timestamp>,
     /// Format of the result
     #[arg(short, long, value_name = "FORMAT", default_value = "text",
-        value_parser = formats(&[Format::Text, Format::Json, Format::Yaml, Format::Markdown]))]
+        value_parser = formats(&[Format::Text, Format::Json, Format::Jsonl, Format::Yaml, Format::Markdown]))]
     output: Format,
 }
 
@@ -76,7 +75,8 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
                 Format::Text if args.impact_only => context.printer.result(&preview::brief(&preview)),
                 Format::Text => context.printer.result(&preview::text(&preview, args.objects)),
                 Format::Markdown => context.printer.result(&preview::markdown(&preview, preview::LIMIT)),
-                _ => output::answer(context, args.output, &envelope("Plan", preview::json(&preview))),
+                Format::Jsonl => context.printer.result(&preview::jsonl(&preview)),
+                _ => output::answer(context, args.output, &preview::json(&preview)),
             }
             if let Some(path) = &args.out {
                 saved::save(path, &preview)?;

@@ -1,63 +1,93 @@
-//! `schema`: the JSON Schemas of the landscape's kinds, for editors.
+//! `schema`: the JSON Schemas of the landscape's kinds, for editors, and of answers of commands, for programs that read them.
 
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use serde_json::Value;
 
 use super::explain::kind_of;
 use super::{Context, Exit};
 use crate::landscape::nearest::nearest;
 use crate::landscape::{Kind, schema};
-use crate::print::{json, table};
+use crate::print::{json, preview, table, validation};
 
-/// Print or write JSON Schemas of the kinds of a landscape, for editors.
+/// Print or write JSON Schemas of the kinds of a landscape, for editors, and of what commands answer as JSON.
 ///
 /// Examples:
 ///   espalier schema
 ///   espalier schema shoot
+///   espalier schema plan
 ///   espalier schema --out schemas
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
-    /// Kind, such as shoot
+    /// Kind, such as shoot; plan or validation for the answers of these commands
     #[arg(value_name = "KIND")]
     kind: Option<String>,
-    /// Write <kind>.json files into this folder
+    /// Write <kind>.json files into this folder, answers below cli/
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
+/// A schema that there is.
+struct Known {
+    word: String,
+    api_version: &'static str,
+    /// Its path below `schemas/`.
+    file: String,
+    schema: fn(&Self) -> Value,
+    kind: Option<Kind>,
+}
+
+/// All of them: the kinds of a landscape, then the answers.
+fn known() -> Vec<Known> {
+    let of_kind = |known: &Known| known.kind.map(schema::json_schema).unwrap_or_default();
+    let kinds = Kind::ALL.iter().map(|kind| Known {
+        word: kind.name().to_lowercase(),
+        api_version: kind.api_version(),
+        file: schema::file_name(*kind),
+        schema: of_kind,
+        kind: Some(*kind),
+    });
+    let answer = |word: &str, schema| Known {
+        word: word.to_owned(),
+        api_version: json::API_VERSION,
+        file: format!("cli/{word}.json"),
+        schema,
+        kind: None,
+    };
+    kinds.chain([answer("plan", |_| preview::schema()), answer("validation", |_| validation::schema())]).collect()
+}
+
 #[expect(clippy::unused_async, reason = "every command has this form")]
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
-    let kind = match &args.kind {
-        None => None,
-        Some(word) => {
-            let Some(kind) = kind_of(word) else {
-                let names: Vec<String> = Kind::ALL.iter().map(|k| k.name().to_lowercase()).collect();
-                let near = nearest(word, names.iter().map(String::as_str));
-                let hint =
-                    near.map_or_else(|| "`espalier schema` lists the kinds".to_owned(), |near| format!("did you mean `{near}`?"));
-                context.printer.error(&format!("there is no kind `{word}` in a landscape"), Some(&hint));
-                return Ok(Exit::Usage);
-            };
-            Some(kind)
-        }
-    };
-    match (&args.out, kind) {
-        (None, Some(kind)) => context.printer.result(&json::json(&schema::json_schema(kind))),
+    let mut known = known();
+    if let Some(word) = &args.kind {
+        let kind = kind_of(word);
+        let found = known.iter().position(|one| one.word == *word || (kind.is_some() && one.kind == kind));
+        let Some(found) = found else {
+            let near = nearest(word, known.iter().map(|one| one.word.as_str()));
+            let hint =
+                near.map_or_else(|| "`espalier schema` lists the kinds".to_owned(), |near| format!("did you mean `{near}`?"));
+            context.printer.error(&format!("there is no kind `{word}` in a landscape"), Some(&hint));
+            return Ok(Exit::Usage);
+        };
+        known = vec![known.swap_remove(found)];
+    }
+    let text = |one: &Known| json::json(&(one.schema)(one));
+    match (&args.out, &args.kind) {
+        (None, Some(_)) => known.iter().for_each(|one| context.printer.result(&text(one))),
         (None, None) => {
-            let rows: Vec<Vec<String>> = Kind::ALL
-                .iter()
-                .map(|k| vec![k.name().to_lowercase(), k.api_version().to_owned(), schema::file_name(*k)])
-                .collect();
+            let rows: Vec<Vec<String>> =
+                known.into_iter().map(|one| vec![one.word, one.api_version.to_owned(), one.file]).collect();
             context.printer.result(&table::table(&["KIND", "APIVERSION", "FILE"], &rows, true));
         }
-        (Some(dir), kind) => {
-            std::fs::create_dir_all(dir).with_context(|| format!("failed to create {}", dir.display()))?;
-            for kind in kind.map_or_else(|| Kind::ALL.to_vec(), |kind| vec![kind]) {
-                let path = dir.join(schema::file_name(kind));
-                let text = json::json(&schema::json_schema(kind));
-                std::fs::write(&path, text).with_context(|| format!("failed to write {}", path.display()))?;
+        (Some(dir), _) => {
+            for one in &known {
+                let path = dir.join(&one.file);
+                let folder = path.parent().unwrap_or(dir);
+                std::fs::create_dir_all(folder).with_context(|| format!("failed to create {}", folder.display()))?;
+                std::fs::write(&path, text(one)).with_context(|| format!("failed to write {}", path.display()))?;
                 context.printer.note(&format!("wrote {}", path.display()));
             }
         }

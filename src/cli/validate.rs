@@ -9,11 +9,12 @@ use jiff::Timestamp;
 
 use super::output::{self, Format, formats};
 use super::read::{self, Reading, Source};
-use super::{Context, Exit, blame, explain};
+use super::report::{self, Form, Report};
+use super::{Context, Exit, blame};
 use crate::admission::{Accepted, policy};
 use crate::finding::{Code, Finding, Findings, Place, Severity};
 use crate::print::table::count;
-use crate::print::{Checked, forge, json, junit, sarif, snippet};
+use crate::print::{Checked, json, snippet};
 use crate::snapshot::RepoPath;
 
 /// Check a landscape without a cluster: files, fields, references, rules, policies.
@@ -25,6 +26,7 @@ use crate::snapshot::RepoPath;
 ///   espalier validate
 ///   espalier validate landscapes/local -o json
 ///   espalier validate --against origin/landscape/live --strict
+///   espalier validate -o github --report sarif=findings.sarif --report junit=findings.xml
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
@@ -52,9 +54,13 @@ pub(super) struct Args {
     /// The time to judge at, such as 2026-08-24T22:00:00Z
     #[arg(long, value_name = "TIME")]
     now: Option<Timestamp>,
+    /// Write the findings into a file too, such as sarif=findings.sarif; may be said several times
+    #[arg(long = "report", value_name = "FORMAT=FILE", value_parser = report::of_findings)]
+    reports: Vec<Report>,
     /// Format of the result
     #[arg(short, long, value_name = "FORMAT", default_value = "table",
-        value_parser = formats(&[Format::Table, Format::Json, Format::Yaml, Format::Sarif, Format::Junit, Format::Github, Format::Gitlab]))]
+        value_parser = formats(&[Format::Table, Format::Json, Format::Yaml, Format::Sarif, Format::Junit, Format::Codequality, Format::Github,
+            Format::Tap, Format::Checkstyle]))]
     output: Format,
 }
 
@@ -97,6 +103,9 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         checked.push(one);
     }
     show(context, args.output, &readings, &checked, began.elapsed());
+    for report in &args.reports {
+        report.write(&report.form.text(&checked))?;
+    }
     if args.only.is_some() && !context.settings.global.quiet {
         let objects: usize = checked.iter().map(|one| one.owners.len()).sum();
         let micros = readings.iter().map(|(reading, _)| reading.took.as_micros()).sum::<u128>().max(1);
@@ -186,11 +195,14 @@ fn policy_tests(reading: &Reading) -> Findings {
 fn show(context: &Context, format: Format, readings: &[(Reading, Option<String>)], checked: &[Checked], took: Duration) {
     let printer = &context.printer;
     match format {
-        Format::Json | Format::Yaml => output::answer(context, format, &json::checked(checked)),
-        Format::Sarif => output::answer(context, Format::Json, &sarif::sarif(checked, &explain::code)),
-        Format::Junit => printer.result(&junit::junit(checked)),
-        Format::Github => printer.result(&forge::github(checked)),
-        Format::Gitlab => output::answer(context, Format::Json, &forge::gitlab(checked)),
+        Format::Yaml => output::answer(context, format, &json::checked(checked)),
+        Format::Json => printer.result(&Form::Json.text(checked)),
+        Format::Sarif => printer.result(&Form::Sarif.text(checked)),
+        Format::Junit => printer.result(&Form::Junit.text(checked)),
+        Format::Codequality => printer.result(&Form::Codequality.text(checked)),
+        Format::Github => printer.result(&Form::Github.text(checked)),
+        Format::Tap => printer.result(&Form::Tap.text(checked)),
+        Format::Checkstyle => printer.result(&Form::Checkstyle.text(checked)),
         _ => {
             for ((reading, _), one) in readings.iter().zip(checked) {
                 let mut findings = one.findings.clone();

@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 macro_rules! types {
     ($($(#[$doc:meta])* $name:ident $text:literal;)*) => {
         /// The type of an error: the API server's own for validation, and ours for what happens before and after it.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         pub enum ErrorType { $($(#[$doc])* #[serde(rename = $text)] $name,)* }
 
         impl ErrorType {
@@ -62,7 +63,7 @@ impl fmt::Display for ErrorType {
 }
 
 /// Why a Gardener API server would refuse an object.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Cause {
     /// The type of the error.
     #[serde(rename = "type")]

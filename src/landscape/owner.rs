@@ -3,12 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident $api:literal $plural:literal $scope:ident;)*) => {
         /// The kinds of object that a landscape is made of (`design` §2).
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         pub enum Kind { $($(#[$doc])* $kind,)* }
 
         impl Kind {
@@ -105,7 +106,7 @@ impl fmt::Display for Kind {
 /// The identity of one landscape object: what is held, planned, applied, reported and queued as one.
 ///
 /// Prints as `Shoot shop/prod` or `Seed aws-eu1`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Owner {
     /// The kind.
     pub kind: Kind,

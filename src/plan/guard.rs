@@ -1,7 +1,10 @@
 //! Guards on a change as a whole: what must be acknowledged in words, and how many shoots one change may touch. Read from the accepted
 //! `landscape.yaml`, so that a change cannot loosen what judges it.
 
-use serde::Serialize;
+use std::borrow::Cow;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::impact::Mark;
@@ -11,10 +14,10 @@ use crate::landscape::{Kind, Owner};
 pub const TRAILER: &str = "Acknowledged";
 
 /// A guard that refuses a change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Breach {
     /// The field of `landscape.yaml` that says so: `guards.acknowledge`.
-    pub guard: &'static str,
+    pub guard: Cow<'static, str>,
     /// What is refused.
     pub message: String,
     /// What to do.
@@ -66,7 +69,7 @@ pub fn breaches(settings: Option<&Value>, touched: &[Touched<'_>], acknowledged:
         if let Some(first) = owners.first() {
             let names = named(&owners);
             out.push(Breach {
-                guard: "guards.acknowledge",
+                guard: Cow::Borrowed("guards.acknowledge"),
                 message: format!("{} is not acknowledged for {names}", mark.word()),
                 help: format!("say `{TRAILER}: {} {}` in the message of a commit of this change", mark.word(), first.key()),
                 owners,
@@ -77,7 +80,7 @@ pub fn breaches(settings: Option<&Value>, touched: &[Touched<'_>], acknowledged:
         let owners: Vec<Owner> = touched.iter().map(|t| t.owner).filter(|owner| owner.kind == Kind::Shoot).cloned().collect();
         if u64::try_from(owners.len()).is_ok_and(|n| n > most) {
             out.push(Breach {
-                guard: "guards.maxChanged",
+                guard: Cow::Borrowed("guards.maxChanged"),
                 message: format!("{} shoots change at once, {most} may: {}", owners.len(), named(&owners)),
                 help: "change them in several steps, or raise the limit in a change of its own".to_owned(),
                 owners,

@@ -4,7 +4,10 @@
 //! a change; all of its rows whose condition holds are told. Which node pools a row is about, and how many nodes they have at least and
 //! at most, follows from the shoot alone: counting real nodes needs a cluster. Rings 0–2: no cluster, no clock.
 
-use serde::Serialize;
+use std::borrow::Cow;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::diff::Field;
@@ -22,7 +25,7 @@ pub use case::{Case, Pool};
 pub use rendered::of_kinds;
 
 /// How much a change costs, from nothing to what cannot be done at all (`ux/cli` §3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mark {
     /// Nothing that runs is touched.
@@ -104,7 +107,7 @@ impl std::str::FromStr for Mark {
 }
 
 /// How sure a mark is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Certainty {
     /// Gardener's own rules say so.
@@ -172,16 +175,16 @@ use rows;
 const TABLES: [&[Row]; 6] = [versions::ROWS, pools::ROWS, kubelet::ROWS, control_plane::ROWS, networks::ROWS, life::ROWS];
 
 /// One thing that happens because a field changed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Impact {
     /// How much it costs.
     pub mark: Mark,
     /// How sure that is.
     pub certainty: Certainty,
     /// What happens.
-    pub why: &'static str,
+    pub why: Cow<'static, str>,
     /// Where Gardener says so.
-    pub source: &'static str,
+    pub source: Cow<'static, str>,
     /// The pools whose nodes it is about, after the change.
     pub pools: Vec<Pool>,
 }
@@ -240,7 +243,13 @@ pub fn of(field: &Field, before: &Value, after: &Value) -> Vec<Impact> {
 
 /// What a row says: of pools that are updated in place something else than of those whose nodes are replaced.
 fn told(row: &Row, case: &Case<'_>) -> Vec<Impact> {
-    let impact = |mark, pools| Impact { mark, certainty: row.certainty, why: row.why, source: row.source, pools };
+    let impact = |mark, pools| Impact {
+        mark,
+        certainty: row.certainty,
+        why: Cow::Borrowed(row.why),
+        source: Cow::Borrowed(row.source),
+        pools,
+    };
     let pools = case.pools(row.pools);
     if row.mark != Mark::RollsNodes {
         return if pools.is_empty() && row.pools != Pools::No { Vec::new() } else { vec![impact(row.mark, pools)] };

@@ -1,13 +1,14 @@
 //! What taking a change back would do, judged by planning the way back through admission: there is no second table.
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::impact::Mark;
 use crate::finding::{Finding, Severity};
 use crate::landscape::Kind;
 
 /// What a revert would do to one object.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "verdict")]
 pub enum Revert {
     /// It brings back what was.

@@ -1,9 +1,11 @@
 //! Machine-readable results: one envelope for all commands, as JSON or YAML.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::Checked;
-use crate::finding::Severity;
+use super::validation::Validation;
+
+pub mod published;
 
 /// The version of every machine-readable answer; its shapes do not change within it.
 pub const API_VERSION: &str = "espalier.dev/cli/v1";
@@ -30,28 +32,5 @@ pub fn json(value: &Value) -> String {
 /// What `validate` answers.
 #[must_use]
 pub fn checked(checked: &[Checked]) -> Value {
-    let mut findings = Vec::new();
-    let mut landscapes = Vec::new();
-    let mut counts = [0_usize; 3];
-    for one in checked {
-        for finding in &one.findings {
-            let mut value = serde_json::to_value(finding).unwrap_or(Value::Null);
-            value["landscape"] = one.landscape.clone().into();
-            value["fingerprint"] = super::fingerprint(finding).into();
-            findings.push(value);
-        }
-        for (slot, severity) in counts.iter_mut().zip([Severity::Error, Severity::Warning, Severity::Note]) {
-            *slot += one.findings.count(severity);
-        }
-        let objects: Map<String, Value> = one.kinds().into_iter().map(|(kind, n)| (kind.plural().to_owned(), n.into())).collect();
-        landscapes.push(json!({ "name": one.landscape, "from": one.from, "checked": objects }));
-    }
-    envelope(
-        "Validation",
-        json!({
-            "landscapes": landscapes,
-            "findings": findings,
-            "summary": { "errors": counts[0], "warnings": counts[1], "notes": counts[2] },
-        }),
-    )
+    serde_json::to_value(Validation::of(checked)).unwrap_or(Value::Null)
 }

@@ -10,25 +10,30 @@ use crate::finding::{Finding, Severity};
 pub fn junit(checked: &[Checked]) -> String {
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"espalier\">\n");
     for one in checked {
-        let mut suites: BTreeMap<String, BTreeMap<String, Vec<&Finding>>> = BTreeMap::new();
-        for owner in &one.owners {
-            suites.entry(owner.kind.name().to_owned()).or_default().entry(owner.key()).or_default();
-        }
-        for finding in &one.findings {
-            let (suite, case) = if let Some((kind, key)) = finding.owner.split_once(' ') {
-                (kind.to_owned(), key.to_owned())
-            } else {
-                let file = finding.places.first().map_or_else(|| one.landscape.clone(), |p| p.path.to_string());
-                ("files".to_owned(), file)
-            };
-            suites.entry(suite).or_default().entry(case).or_default().push(finding);
-        }
-        for (kind, cases) in suites {
+        for (kind, cases) in suites(one) {
             suite(&mut out, &format!("{} {kind}", one.landscape), &cases);
         }
     }
     out.push_str("</testsuites>\n");
     out
+}
+
+/// The findings by kind and object; by file those that are of no object.
+pub(super) fn suites(one: &Checked) -> BTreeMap<String, BTreeMap<String, Vec<&Finding>>> {
+    let mut suites: BTreeMap<String, BTreeMap<String, Vec<&Finding>>> = BTreeMap::new();
+    for owner in &one.owners {
+        suites.entry(owner.kind.name().to_owned()).or_default().entry(owner.key()).or_default();
+    }
+    for finding in &one.findings {
+        let (suite, case) = if let Some((kind, key)) = finding.owner.split_once(' ') {
+            (kind.to_owned(), key.to_owned())
+        } else {
+            let file = finding.places.first().map_or_else(|| one.landscape.clone(), |p| p.path.to_string());
+            ("files".to_owned(), file)
+        };
+        suites.entry(suite).or_default().entry(case).or_default().push(finding);
+    }
+    suites
 }
 
 fn suite(out: &mut String, name: &str, cases: &BTreeMap<String, Vec<&Finding>>) {
@@ -68,7 +73,7 @@ fn suite(out: &mut String, name: &str, cases: &BTreeMap<String, Vec<&Finding>>) 
 }
 
 /// Text inside XML; what XML cannot hold is replaced.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

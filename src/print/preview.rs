@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::finding::Finding;
@@ -12,12 +13,14 @@ use crate::plan::guard::Breach;
 use crate::plan::impact::{Impact, Mark, Pool};
 use crate::plan::revert::Revert;
 
+mod document;
 mod json;
 mod markdown;
 mod text;
 
-pub use json::json;
-pub use markdown::{LIMIT, markdown};
+pub use document::{Action, Component, FieldChange, Manifest, Object, Plan, Replaced, Summary, schema};
+pub use json::{json, jsonl};
+pub use markdown::{Dialect, LIMIT, comment, markdown, marker};
 pub use text::{brief, text};
 
 pub(super) use text::shown;
@@ -54,7 +57,7 @@ pub struct Preview {
 }
 
 /// What a plan was made from: it holds for nothing else.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Pins {
     /// The commit before, in full.
@@ -165,14 +168,6 @@ impl Touch {
             Self::Removed => '-',
         }
     }
-
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Added => "create",
-            Self::Changed => "update",
-            Self::Removed => "delete",
-        }
-    }
 }
 
 impl Fate {
@@ -233,12 +228,17 @@ impl Item {
 
     /// The pools whose nodes are replaced or drained together, each once.
     fn replaced(&self) -> Vec<&Pool> {
-        let all = self.impact().filter(|impact| matches!(impact.mark, Mark::RollsNodes | Mark::Recreates));
-        let mut pools: Vec<&Pool> = all.flat_map(|impact| &impact.pools).collect();
-        pools.sort_by(|a, b| a.name.cmp(&b.name));
-        pools.dedup_by(|a, b| a.name == b.name);
-        pools
+        replaced(self.impact())
     }
+}
+
+/// The pools whose nodes are replaced or drained together, each once.
+fn replaced<'a>(impact: impl Iterator<Item = &'a Impact>) -> Vec<&'a Pool> {
+    let all = impact.filter(|impact| matches!(impact.mark, Mark::RollsNodes | Mark::Recreates));
+    let mut pools: Vec<&Pool> = all.flat_map(|impact| &impact.pools).collect();
+    pools.sort_by(|a, b| a.name.cmp(&b.name));
+    pools.dedup_by(|a, b| a.name == b.name);
+    pools
 }
 
 impl Preview {

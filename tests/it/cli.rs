@@ -200,9 +200,9 @@ fn findings_come_in_every_format() {
     let results = sarif.pointer("/runs/0/results").and_then(Value::as_array).expect("results");
     assert_eq!(results.iter().filter(|r| r["level"] == "error").count(), 4);
     assert!(sarif.pointer("/runs/0/tool/driver/rules/0/help/text").is_some());
-    let gitlab: Vec<Value> = serde_json::from_str(&validate("gitlab").out).expect("a JSON array");
-    let prints: std::collections::BTreeSet<&str> = gitlab.iter().filter_map(|f| f["fingerprint"].as_str()).collect();
-    assert_eq!(prints.len(), gitlab.len());
+    let quality: Vec<Value> = serde_json::from_str(&validate("codequality").out).expect("a JSON array");
+    let prints: std::collections::BTreeSet<&str> = quality.iter().filter_map(|f| f["fingerprint"].as_str()).collect();
+    assert_eq!(prints.len(), quality.len());
     let junit = validate("junit");
     assert_eq!((junit.code, junit.out.matches("<failure ").count()), (1, 3), "{}", junit.out);
     let github = validate("github").out;
@@ -429,6 +429,11 @@ fn schemas_graphs_and_completions_are_printed() {
     let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/shoot.json");
     let written = std::fs::read_to_string(dir.path().join("schemas/shoot.json")).expect("it was written");
     assert_eq!(written, std::fs::read_to_string(committed).expect("it is committed"));
+    for answer in ["plan", "validation"] {
+        let written = std::fs::read_to_string(dir.path().join(format!("schemas/cli/{answer}.json"))).expect("it was written");
+        assert_eq!(run(dir.path(), &["schema", answer]).out, written);
+    }
+    assert!(run(dir.path(), &["schema", "plann"]).err.contains("did you mean `plan`?"));
     let graph = run(dir.path(), &["graph", "shoot"]);
     assert!(graph.out.lines().any(|l| l.starts_with("kube-apiserver ") && l.contains("etcd-main")), "{}", graph.out);
     assert!(run(dir.path(), &["graph", "seed", "-o", "mermaid"]).out.starts_with("flowchart LR\n"));

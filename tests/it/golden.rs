@@ -38,7 +38,7 @@ pub(crate) fn copy(from: &Path, to: &Path) {
 }
 
 /// Commits everything as somebody on a day.
-fn commit(dir: &Path, who: &str, day: &str, message: &str) {
+pub(crate) fn commit(dir: &Path, who: &str, day: &str, message: &str) {
     let git = |args: &[&str]| {
         let output = Command::new("git")
             .args(["-c", "core.autocrlf=false", "-c", "commit.gpgsign=false"])
@@ -102,7 +102,7 @@ fn the_sample_of_validate_comes_out_like_this() {
     let (code, text) = run(dir.path(), &["validate", "--against", "HEAD"]);
     assert_eq!(code, 1);
     compare("validate/table.txt", &masked(&text));
-    for format in ["json", "yaml", "sarif", "junit", "github", "gitlab"] {
+    for format in ["json", "yaml", "sarif", "junit", "github", "codequality", "tap", "checkstyle"] {
         let (code, text) = run(dir.path(), &["validate", "--against", "HEAD", "-o", format]);
         assert_eq!(code, 1, "{format}");
         // Where the folder is differs from run to run.
@@ -110,15 +110,15 @@ fn the_sample_of_validate_comes_out_like_this() {
         compare(&format!("validate/{format}.txt"), &text);
         match format {
             "sarif" => is_sarif(&serde_json::from_str(&text).expect("SARIF is JSON")),
-            "junit" => is_well_formed(&text),
-            "json" | "gitlab" => drop(serde_json::from_str::<Value>(&text).expect("JSON")),
+            "junit" | "checkstyle" => is_well_formed(&text),
+            "json" | "codequality" => drop(serde_json::from_str::<Value>(&text).expect("JSON")),
             _ => {}
         }
     }
 }
 
 /// What reviewers see of a pull request: an upgrade, a renamed pool, a new cluster, one that is gone without a word, and a mistake.
-fn proposed() -> tempfile::TempDir {
+pub(crate) fn proposed() -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a folder");
     copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("landscapes/local"), dir.path());
     commit(dir.path(), "alice", "2026-08-20", "Describe the landscape");
@@ -229,7 +229,7 @@ fn a_comment_is_bounded_and_nothing_in_it_is_markup() {
 }
 
 /// Validates against our own writing of what SARIF 2.1.0 asks of the parts that are used; unknown properties are refused.
-fn is_sarif(log: &Value) {
+pub(crate) fn is_sarif(log: &Value) {
     let schema: Value = serde_json::from_str(include_str!("../golden/sarif-2.1.0-used.schema.json")).expect("the schema is JSON");
     let validator = jsonschema::validator_for(&schema).expect("the schema is one");
     let errors: Vec<String> = validator.iter_errors(log).map(|e| format!("{}: {e}", e.instance_path())).collect();
@@ -246,7 +246,7 @@ fn is_sarif(log: &Value) {
 
 /// Reads XML as far as this report uses it: one root, tags that are closed in their order, quoted attributes once each, no stray
 /// `<` or `&`.
-fn is_well_formed(xml: &str) {
+pub(crate) fn is_well_formed(xml: &str) {
     let rest = xml.strip_prefix("<?xml version=\"1.0\" encoding=\"UTF-8\"?>").expect("it begins with its declaration");
     let mut open: Vec<String> = Vec::new();
     let mut roots = 0;

@@ -4,24 +4,33 @@ use std::fs;
 use std::path::Path;
 
 use espalier::landscape::{Kind, schema};
+use espalier::print::{preview, validation};
 use serde_json::{Value, json};
 
 fn folder() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas")
 }
 
+/// The answers of commands whose shape is published.
+fn answers() -> [(&'static str, Value); 2] {
+    [("plan", preview::schema()), ("validation", validation::schema())]
+}
+
 #[test]
 fn committed_schemas_are_those_of_the_types() {
     let update = std::env::var_os("UPDATE").is_some();
     let mut stale = Vec::new();
+    let mut all: Vec<(String, Value)> = answers().map(|(name, schema)| (format!("cli/{name}.json"), schema)).into();
     for kind in Kind::ALL {
-        let name = schema::file_name(*kind);
-        let mut wanted = serde_json::to_string_pretty(&schema::json_schema(*kind)).expect("a schema is JSON");
+        all.push((schema::file_name(*kind), schema::json_schema(*kind)));
+    }
+    for (name, schema) in all {
+        let mut wanted = serde_json::to_string_pretty(&schema).expect("a schema is JSON");
         wanted.push('\n');
         let path = folder().join(&name);
         if fs::read_to_string(&path).ok().as_deref() != Some(&wanted) {
             if update {
-                fs::create_dir_all(folder()).expect("the folder can be made");
+                fs::create_dir_all(path.parent().expect("a folder")).expect("the folder can be made");
                 fs::write(&path, wanted).expect("the schema can be written");
             } else {
                 stale.push(name);
@@ -50,6 +59,36 @@ fn every_schema_is_one_of_draft_2020_12_with_a_title_and_descriptions() {
         assert_eq!(schema["title"], kind.name());
         jsonschema::draft202012::new(&schema).expect("the schema is valid");
         undescribed(&schema, kind.name());
+    }
+}
+
+#[test]
+fn answers_have_the_fields_that_are_described_and_no_other() {
+    for (name, schema) in answers() {
+        assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema", "{name}");
+        assert_eq!(schema["properties"]["apiVersion"]["const"], "espalier.dev/cli/v1", "{name}");
+        jsonschema::draft202012::new(&schema).expect("the schema is valid");
+        undescribed(&schema, name);
+        let mut open = vec![("/".to_owned(), &schema)];
+        while let Some((at, value)) = open.pop() {
+            if let Value::Object(map) = value {
+                if map.get("type") == Some(&json!("object")) && map.contains_key("properties") {
+                    assert_eq!(map.get("additionalProperties"), Some(&json!(false)), "{name} {at}");
+                    for (field, property) in map["properties"].as_object().expect("fields") {
+                        let said = property.get("description").or(property.get("const"));
+                        assert!(said.is_some(), "{name} {at}: {field} is not described");
+                    }
+                }
+                open.extend(map.iter().map(|(key, value)| (format!("{at}/{key}"), value)));
+            } else if let Value::Array(list) = value {
+                open.extend(list.iter().enumerate().map(|(i, value)| (format!("{at}/{i}"), value)));
+            }
+        }
+    }
+    // The folder has no file that nobody writes.
+    for entry in fs::read_dir(folder().join("cli")).expect("schemas/cli is committed").flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        assert!(answers().iter().any(|(known, _)| format!("{known}.json") == name), "schemas/cli/{name} is of no answer");
     }
 }
 

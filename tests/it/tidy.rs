@@ -41,6 +41,7 @@ const OUTER_CRATES: &[&str] = &[
     "tokio_rustls",
     "notify",
     "hyper",
+    "hyper_rustls",
     "hyper_util",
     "reqwest",
     "fastrand",

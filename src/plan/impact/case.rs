@@ -1,6 +1,7 @@
 //! What a row's condition may look at: the shoot before and after, and the value that changed; with the questions that several ask.
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Pools;
@@ -21,7 +22,7 @@ pub struct Case<'a> {
 }
 
 /// A node pool, as far as a plan without a cluster knows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Pool {
     /// Its name.

@@ -1,5 +1,7 @@
 //! What it costs a shoot that nobody changed when its manifests are rendered otherwise: by the kinds of the objects that differ.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::{Certainty, Impact, Mark};
@@ -67,8 +69,8 @@ pub fn of_kinds<'a>(kinds: impl IntoIterator<Item = &'a str>, shoot: &Value) -> 
     let told = ROWS.iter().filter(|row| kinds.contains(row.kind)).map(|row| Impact {
         mark: (row.mark)(available),
         certainty: row.certainty,
-        why: row.why,
-        source: row.source,
+        why: Cow::Borrowed(row.why),
+        source: Cow::Borrowed(row.source),
         pools: Vec::new(),
     });
     let mut all: Vec<Impact> = told.collect();
