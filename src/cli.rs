@@ -13,6 +13,7 @@ mod blame;
 mod completion;
 mod demo;
 mod explain;
+mod fmt;
 mod get;
 mod graph;
 mod offline;
@@ -45,6 +46,7 @@ enum Command {
     Demo(demo::Args),
     Run(run::Args),
     Validate(validate::Args),
+    Fmt(fmt::Args),
     Plan(plan::Args),
     Render(render::Args),
     Get(get::Args),
@@ -59,7 +61,7 @@ enum Command {
 /// The order in which `--help` shows the commands; a command that is in no group comes last.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Begin", &["demo", "run"]),
-    ("Check and preview a change", &["validate", "plan", "render"]),
+    ("Check and preview a change", &["validate", "fmt", "plan", "render"]),
     ("Look at a landscape", &["get", "status"]),
     ("Learn", &["explain", "schema", "graph"]),
     ("Other", &["completion", "version"]),
@@ -173,6 +175,7 @@ pub(crate) struct Context {
 async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Validate(args) => validate::run(context, args).await,
+        Command::Fmt(args) => fmt::run(context, args).await,
         Command::Plan(args) => plan::run(context, args).await,
         Command::Render(args) => render::run(context, args).await,
         Command::Get(args) => get::run(context, args).await,

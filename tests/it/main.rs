@@ -14,6 +14,7 @@ mod edits;
 mod examples;
 mod fleet;
 mod fuzzed;
+mod format;
 mod generate;
 mod git;
 mod git_http;
