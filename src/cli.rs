@@ -16,6 +16,7 @@ mod explain;
 mod fmt;
 mod get;
 mod graph;
+mod init;
 mod offline;
 mod output;
 mod plan;
@@ -44,6 +45,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Demo(demo::Args),
+    Init(init::Args),
     Run(run::Args),
     Validate(validate::Args),
     Fmt(fmt::Args),
@@ -60,7 +62,7 @@ enum Command {
 
 /// The order in which `--help` shows the commands; a command that is in no group comes last.
 const GROUPS: &[(&str, &[&str])] = &[
-    ("Begin", &["demo", "run"]),
+    ("Begin", &["demo", "init", "run"]),
     ("Check and preview a change", &["validate", "fmt", "plan", "render"]),
     ("Look at a landscape", &["get", "status"]),
     ("Learn", &["explain", "schema", "graph"]),
@@ -184,6 +186,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Schema(args) => schema::run(context, args).await,
         Command::Graph(args) => graph::run(context, args).await,
         Command::Completion(args) => completion::run(context, args).await,
+        Command::Init(args) => init::run(context, args).await,
         Command::Demo(args) => demo::run(context, args).await,
         Command::Run(args) => run::run(context, args).await,
         Command::Version(args) => version::run(context, args).await,

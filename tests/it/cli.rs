@@ -31,7 +31,7 @@ pub(crate) fn run(dir: &Path, args: &[&str]) -> Ran {
     }
 }
 
-fn json(ran: &Ran) -> Value {
+pub(crate) fn json(ran: &Ran) -> Value {
     let value: Value = serde_json::from_str(&ran.out).unwrap_or_else(|e| panic!("{e}: {}\n{}", ran.out, ran.err));
     assert_eq!(value["apiVersion"], "espalier.dev/cli/v1", "{}", ran.out);
     value
@@ -53,7 +53,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn git(dir: &Path, args: &[&str]) {
+pub(crate) fn git(dir: &Path, args: &[&str]) {
     let output = Command::new("git")
         .args(["-c", "user.name=alice", "-c", "user.email=alice@example.com"])
         .args(args)
@@ -66,7 +66,7 @@ fn git(dir: &Path, args: &[&str]) {
 }
 
 /// A repository with the local landscape on its branch.
-fn repository() -> tempfile::TempDir {
+pub(crate) fn repository() -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a folder");
     copy(&local(), dir.path());
     git(dir.path(), &["init", "-q", "-b", "landscape/local"]);
@@ -75,7 +75,7 @@ fn repository() -> tempfile::TempDir {
     dir
 }
 
-fn edit(dir: &Path, path: &str, from: &str, to: &str) {
+pub(crate) fn edit(dir: &Path, path: &str, from: &str, to: &str) {
     let file = dir.join(path);
     let text = std::fs::read_to_string(&file).expect("a file");
     assert!(text.contains(from), "{path} has no `{from}`");

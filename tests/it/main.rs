@@ -5,6 +5,7 @@ mod adversarial;
 mod apply;
 mod broken;
 mod cli;
+mod cli_files;
 mod cluster;
 mod corpus;
 mod daemon;
