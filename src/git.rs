@@ -196,7 +196,5 @@ pub async fn begin(
     now: i64,
 ) -> Result<Revision, GitError> {
     let (path, branch) = (path.to_owned(), branch.to_owned());
-    tokio::task::spawn_blocking(move || commit::begin(&path, &branch, &files, &message, now))
-        .await
-        .unwrap_or(Err(GitError::Lost))
+    tokio::task::spawn_blocking(move || commit::begin(&path, &branch, &files, &message, now)).await.unwrap_or(Err(GitError::Lost))
 }

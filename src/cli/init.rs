@@ -90,7 +90,9 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let next = match &repository {
         Some(_) => {
             write(&args.dir, &files)?;
-            format!("Commit them to the branch {branch}:\n  git checkout -b {branch}\n  git add -A\n  git commit -m 'Describe the landscape {name}'")
+            format!(
+                "Commit them to the branch {branch}:\n  git checkout -b {branch}\n  git add -A\n  git commit -m 'Describe the landscape {name}'"
+            )
         }
         None => {
             let bytes = files.iter().map(|(path, text)| (path.clone(), text.as_bytes().to_vec())).collect();

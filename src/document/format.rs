@@ -127,7 +127,8 @@ impl Page<'_> {
         let mut splices = Vec::new();
         self.collect(id, value, at, &mut splices);
         let mut out = self.text[part.clone()].to_owned();
-        for (range, new) in splices.into_iter().rev() {
+        let within = |range: &Range<usize>| part.start <= range.start && range.end <= part.end;
+        for (range, new) in splices.into_iter().rev().filter(|(range, _)| within(range)) {
             out.replace_range(range.start - part.start..range.end - part.start, &new);
         }
         out
@@ -174,7 +175,7 @@ impl Page<'_> {
         let marked = entries.iter().skip(1).any(|entry| !self.is_blank(self.line_start(entry.key.start)..entry.key.start));
         let mut bounds = vec![if beside { first } else { self.above(id, first) }];
         for (n, entry) in entries.iter().enumerate() {
-            let end = self.index.node(entry.child).end.max(entry.key.end);
+            let end = self.end_of(entry);
             bounds.push(self.own_lines(end, column, entries.get(n + 1).map(|next| next.key.start)));
         }
         if !bounds.is_sorted() {
@@ -251,6 +252,13 @@ impl Page<'_> {
             start = line;
         }
         start
+    }
+
+    /// Where an entry ends. A text that keeps its last line breaks may seem to end within the indentation of what follows.
+    fn end_of(&self, entry: &Entry) -> usize {
+        let end = self.index.node(entry.child).end.max(entry.key.end);
+        let line = self.line_start(end);
+        if line > entry.key.end && self.is_blank(line..end) { line } else { end }
     }
 
     /// The end of the lines that belong to an entry whose value ends at `end`: comments below it that are indented more than

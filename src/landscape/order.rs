@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use serde::de::value::{Error, StrDeserializer};
-use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IntoDeserializer as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IntoDeserializer as _, MapAccess, SeqAccess, Visitor,
+};
 use serde_json::Value;
 
 use super::{
@@ -69,9 +71,7 @@ fn of_kind(kind: Kind) -> &'static Fields {
 /// A kind that is not the landscape's, such as a ConfigMap or a policy.
 fn other() -> &'static Fields {
     static OTHER: OnceLock<Fields> = OnceLock::new();
-    OTHER.get_or_init(|| {
-        Fields::Struct(MANIFEST, vec![Fields::Free, Fields::Free, fields::<meta::ObjectMeta>(&mut Vec::new())])
-    })
+    OTHER.get_or_init(|| Fields::Struct(MANIFEST, vec![Fields::Free, Fields::Free, fields::<meta::ObjectMeta>(&mut Vec::new())]))
 }
 
 fn declared(kind: Kind) -> Fields {

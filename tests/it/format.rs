@@ -48,7 +48,10 @@ fn entries_move_with_their_lines() {
     check("x: |\n  text\n\n  more\nz: >-\n  folded\ny: 'q'\n", "z: >-\n  folded\ny: 'q'\nx: |\n  text\n\n  more\n");
     check("x:\n- 1\n- 2\nz:\n  b: 1\n  y: 2\n", "z:\n  y: 2\n  b: 1\nx:\n- 1\n- 2\n");
     check("x: 1\nz: 2", "z: 2\nx: 1");
-    check("l:\n- x: 1\n  z: 2\n-\n  b: 1\n  z: 2\n- - x: 1\n    y: 2\n", "l:\n- z: 2\n  x: 1\n-\n  z: 2\n  b: 1\n- - y: 2\n    x: 1\n");
+    check(
+        "l:\n- x: 1\n  z: 2\n-\n  b: 1\n  z: 2\n- - x: 1\n    y: 2\n",
+        "l:\n- z: 2\n  x: 1\n-\n  z: 2\n  b: 1\n- - y: 2\n    x: 1\n",
+    );
     check("a: {b: 1, x: [1, 2], z: {q: 1, y: 2}}\n", "a: {z: {y: 2, q: 1}, x: [1, 2], b: 1}\n");
     check("{\"x\":1,\"z\":2}\n", "{\"z\":2,\"x\":1}\n");
     check("---\nx: 1\nz: 2\n---\n# only\n---\nx: 1\ny: 2\n...\n", "---\nz: 2\nx: 1\n---\n# only\n---\ny: 2\nx: 1\n...\n");
@@ -76,7 +79,10 @@ fn blank_lines_go_on_parting_entries() {
 
 #[test]
 fn what_would_lose_a_comment_is_left_and_said() {
-    assert_eq!(left("l:\n- x: 1\n  # about z\n  z: 2\n"), ["x.yaml:2:3 a comment would part the dash of the list item from its first key"]);
+    assert_eq!(
+        left("l:\n- x: 1\n  # about z\n  z: 2\n"),
+        ["x.yaml:2:3 a comment would part the dash of the list item from its first key"]
+    );
     assert_eq!(left("a: {x: 1,\n  z: 2}\n"), ["x.yaml:1:1 a map in braces over several lines"]);
     assert_eq!(left("x: 1\n? z\n: 2\n"), ["x.yaml:1:1 keys marked with `?`"]);
     assert!(format(&path(), "a: 1\n---\nb: [\n", &backwards, None).is_err(), "a file that cannot be read stays");
