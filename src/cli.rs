@@ -10,6 +10,7 @@ use crate::print::Printer;
 use crate::telemetry;
 
 mod blame;
+mod change;
 mod completion;
 mod demo;
 mod explain;
@@ -18,7 +19,9 @@ mod get;
 mod graph;
 mod init;
 mod offline;
+mod op;
 mod output;
+mod pause;
 mod plan;
 mod progress;
 mod read;
@@ -51,6 +54,9 @@ enum Command {
     Fmt(fmt::Args),
     Plan(plan::Args),
     Render(render::Args),
+    Op(op::Args),
+    Pause(pause::PauseArgs),
+    Resume(pause::ResumeArgs),
     Get(get::Args),
     Status(status::Args),
     Explain(explain::Args),
@@ -64,6 +70,7 @@ enum Command {
 const GROUPS: &[(&str, &[&str])] = &[
     ("Begin", &["demo", "init", "run"]),
     ("Check and preview a change", &["validate", "fmt", "plan", "render"]),
+    ("Steer a landscape, by commits", &["op", "pause", "resume"]),
     ("Look at a landscape", &["get", "status"]),
     ("Learn", &["explain", "schema", "graph"]),
     ("Other", &["completion", "version"]),
@@ -180,6 +187,9 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Fmt(args) => fmt::run(context, args).await,
         Command::Plan(args) => plan::run(context, args).await,
         Command::Render(args) => render::run(context, args).await,
+        Command::Op(args) => op::run(context, args).await,
+        Command::Pause(args) => pause::pause(context, args).await,
+        Command::Resume(args) => pause::resume(context, args).await,
         Command::Get(args) => get::run(context, args).await,
         Command::Status(args) => status::run(context, args).await,
         Command::Explain(args) => explain::run(context, args).await,

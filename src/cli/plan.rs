@@ -16,6 +16,7 @@ use crate::admission::{Accepted, Admitted, Gone, is_idle};
 use crate::finding::{Finding, On, Severity};
 use crate::landscape::{Kind, Owner, Target};
 use crate::observed::ObjectKey;
+use crate::pipeline::freeze;
 use crate::plan::diff;
 use crate::plan::impact::{self, Mark};
 use crate::plan::revert::{Done, Revert};
@@ -104,7 +105,10 @@ async fn preview(context: &Context, args: &Args) -> anyhow::Result<Preview> {
         Some(rev) => read::library(context, rev).await?,
         None => before.library.clone(),
     };
-    let (new, findings) = after.admit_by(&judge, &accepted, now);
+    let (mut new, findings) = after.admit_by(&judge, &accepted, now);
+    // As for every guard, what the revision before says counts.
+    let settings = old.objects.get(&Owner::cluster(Kind::Landscape, old.landscape.clone()));
+    freeze::keep_back(&mut new, &accepted, &freeze::in_force(settings.map(Arc::as_ref), now).0);
     let (going, _) = read::going(&new, &accepted);
     // The way back: what was, judged against what is to be. Only of what is updated does anybody ask.
     let updated = old.objects.iter().any(|(owner, was)| new.objects.get(owner).is_some_and(|is| is != was));

@@ -120,7 +120,11 @@ fn init_overwrites_nothing() {
     assert_eq!((dry.code, std::fs::read_dir(dir.path()).expect("a folder").count()), (0, 1), "{}", dry.err);
     let ran = run(dir.path(), &["init", "-L", "dev", "--domain", "dev.example.net"]);
     assert_eq!((ran.code, &ran.out), (0, &dry.out), "{}", ran.err);
-    assert!(read(dir.path(), "landscape.yaml").contains("default: shoots.dev.example.net"), "{}", read(dir.path(), "landscape.yaml"));
+    assert!(
+        read(dir.path(), "landscape.yaml").contains("default: shoots.dev.example.net"),
+        "{}",
+        read(dir.path(), "landscape.yaml")
+    );
     assert_eq!(read(dir.path(), "LICENSE"), "mine");
     git(dir.path(), &["rev-parse", "--verify", "landscape/dev"]);
 
@@ -131,5 +135,134 @@ fn init_overwrites_nothing() {
     for (args, code) in [(&["init", "x"][..], 64), (&["init", "x", "-L", "No Name"], 2), (&["init", "x", "-L", "null"], 2)] {
         let ran = run(dir.path(), args);
         assert_eq!((ran.code, dir.path().join("x").exists()), (code, false), "{args:?} {}", ran.err);
+    }
+}
+
+/// A repository whose branch nobody has checked out, with a folder outside of it.
+fn elsewhere() -> tempfile::TempDir {
+    let dir = repository();
+    git(dir.path(), &["checkout", "-q", "-b", "work"]);
+    dir
+}
+
+fn shown(dir: &Path, what: &str) -> String {
+    let output = std::process::Command::new("git").args(["show", what]).current_dir(dir).output().expect("git");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+#[test]
+fn op_commits_a_request_with_an_id() {
+    let dir = elsewhere();
+    let file = "operations/2026-11-21-090000-retry-shop-store.yaml";
+    let dry = run(dir.path(), &["op", "shop/store", "retry", "--dry-run"]);
+    let text = "apiVersion: espalier.dev/v1alpha1\nkind: Operation\nmetadata:\n  name: \"2026-11-21-090000-retry-shop-store\"\n\
+                spec:\n  request: retry\n  selector:\n    shoots:\n    - shop/store\n";
+    assert_eq!((dry.code, dry.out.as_str()), (0, text), "{}", dry.err);
+    let ran = run(dir.path(), &["op", "shop/store", "retry"]);
+    assert!(ran.code == 0 && ran.out.starts_with(&format!("Committed {file} to landscape/local: ")), "{}{}", ran.out, ran.err);
+    assert_eq!(shown(dir.path(), &format!("landscape/local:{file}")), text);
+    assert!(shown(dir.path(), "landscape/local").contains("Ask for retry of shop/store"));
+    // The same id is not asked for twice.
+    let again = run(dir.path(), &["op", "shop/store", "retry"]);
+    assert_eq!(again.code, 3, "{}", again.out);
+    // A proposal leaves the branch alone, and a second one goes on top of it.
+    for (id, selector) in [("a", "shop/*"), ("b", "seed/aws-eu1")] {
+        let args = ["op", selector, "reconcile", "--id", id, "--branch", "ask", "--message", "Please", "--arg", "why=because"];
+        let ran = run(dir.path(), &args);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+    }
+    assert!(shown(dir.path(), "ask:operations/a.yaml").contains("    projects:\n    - shop\n"));
+    assert!(shown(dir.path(), "ask:operations/b.yaml").contains("  args:\n    why: because\n"));
+    assert!(shown(dir.path(), "ask").contains("    Please"));
+    assert_eq!(shown(dir.path(), "landscape/local:operations/a.yaml"), "");
+    let valid = run(dir.path(), &["validate", "--rev", "ask", "--strict"]);
+    assert_eq!(valid.code, 0, "{}", valid.out);
+    for (args, code, said) in [
+        (&["op", "shop/strore", "retry"][..], 2, "did you mean `shop/store`?"),
+        (&["op", "shop/store", "rotate"], 2, "not supported yet"),
+        (&["op", "shop/store", "restart"], 64, "invalid value"),
+        (&["op", "shop/store", "retry", "--id", "No Id"], 64, "cannot be an id"),
+        (&["op", "shop/store", "retry", "-L", "nowhere"], 2, "there is no branch landscape/nowhere"),
+    ] {
+        let ran = run(dir.path(), args);
+        assert!(ran.code == code && ran.err.contains(said), "{args:?}: {} {}", ran.code, ran.err);
+    }
+}
+
+#[test]
+fn what_is_checked_out_is_written_into_the_work_tree() {
+    let dir = repository();
+    let ran = run(dir.path(), &["op", "shop/store", "reconcile", "--id", "again"]);
+    assert!(
+        ran.code == 0 && ran.out.starts_with("Wrote operations/again.yaml: landscape/local is checked out here."),
+        "{}",
+        ran.out
+    );
+    assert!(read(dir.path(), "operations/again.yaml").contains("request: reconcile"));
+    let plan = json(&run(dir.path(), &["plan", "-o", "json"]));
+    assert_eq!(plan["summary"]["create"], 1, "{plan}");
+    let twice = run(dir.path(), &["op", "shop/store", "reconcile", "--id", "again"]);
+    assert_eq!(twice.code, 2, "{}", twice.err);
+    // Two files with one id: neither is new and known at once.
+    std::fs::copy(dir.path().join("operations/again.yaml"), dir.path().join("operations/other.yaml")).expect("a copy");
+    edit(dir.path(), "operations/other.yaml", "name: again", "name: other");
+    edit(dir.path(), "operations/other.yaml", "spec:\n", "spec:\n  id: again\n");
+    let valid = run(dir.path(), &["validate", "-q"]);
+    assert!(
+        valid.code == 1 && valid.out.contains("error[OPERATION-ID]: the id `again` is that of Operation again"),
+        "{}",
+        valid.out
+    );
+}
+
+#[test]
+fn pause_is_an_edit_and_resume_takes_exactly_that_back() {
+    let dir = elsewhere();
+    let of = |branch: &str| shown(dir.path(), &format!("{branch}:landscape.yaml"));
+    let before = of("landscape/local");
+    let until = "2026-12-01T06:00:00Z";
+    for scope in ["project/shop", "project/lab", "landscape"] {
+        let ran = run(dir.path(), &["pause", scope, "--until", until, "--reason", "black: friday"]);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+    }
+    let paused = of("landscape/local");
+    assert!(
+        paused.contains("maxDeletions: 2                         # shoots, seeds and projects in 24 hours\n    freeze:\n"),
+        "{paused}"
+    );
+    assert!(paused.contains("reason: \"black: friday\"") && paused.matches(until).count() == 3, "{paused}");
+    assert_eq!(run(dir.path(), &["validate", "--rev", "landscape/local", "--strict"]).code, 0);
+    // A later pause of the same scope takes the place of the first.
+    let ran = run(dir.path(), &["pause", "project/shop", "--until", "2026-12-02T06:00:00Z", "--reason", "longer"]);
+    assert_eq!((ran.code, of("landscape/local").matches("- shop\n").count()), (0, 1), "{}", of("landscape/local"));
+
+    // Status and plan say it; a change of a frozen project is kept back, one of the base's own is not.
+    let status = run(dir.path(), &["status"]);
+    assert_eq!(status.code, 2, "nothing was reported yet: {}", status.out);
+    git(dir.path(), &["checkout", "-q", "-B", "work", "landscape/local"]);
+    edit(dir.path(), MINI, "version: 1.35.3", "version: 1.35.1");
+    edit(dir.path(), MINI, "version: 1.35.1", "version: 1.35.3");
+    edit(dir.path(), "projects/shop/shoots/store.yaml", "maximum: 6", "maximum: 9");
+    let plan = run(dir.path(), &["plan"]);
+    assert_eq!(plan.code, 3, "{}", plan.err);
+    assert!(plan.out.contains("its change is kept back: frozen until 2026-12-02T06:00:00Z (shop): longer"), "{}", plan.out);
+    let later = run(dir.path(), &["plan", "--now", "2026-12-03T00:00:00Z"]);
+    assert!(later.code == 0 && later.out.contains("6 → 9"), "{}", later.out);
+    git(dir.path(), &["checkout", "-q", "-f", "work"]);
+
+    // Each resume takes its own back; the last one leaves the file as it was.
+    for (scope, left) in [("project/shop", 2), ("landscape", 1), ("project/lab", 0)] {
+        let ran = run(dir.path(), &["resume", scope]);
+        assert_eq!((ran.code, of("landscape/local").matches("reason:").count()), (0, left), "{}", ran.err);
+    }
+    assert_eq!(of("landscape/local"), before);
+    let none = run(dir.path(), &["resume", "project/lab"]);
+    assert!(none.code == 1 && none.err.contains("project lab is not paused"), "{}", none.err);
+    for (args, code) in [
+        (&["pause", "project/nope", "--until", until, "--reason", "x"][..], 2),
+        (&["pause", "landscape", "--until", "2020-01-01T00:00:00Z", "--reason", "x"], 64),
+        (&["pause", "seed/aws-eu1", "--until", until, "--reason", "x"], 64),
+    ] {
+        assert_eq!(run(dir.path(), args).code, code, "{args:?}");
     }
 }
