@@ -11,15 +11,20 @@ use crate::telemetry;
 
 mod apply;
 mod blame;
+mod change;
 mod ci;
 mod compare;
 mod completion;
 mod demo;
 mod explain;
+mod fmt;
 mod get;
 mod graph;
+mod init;
 mod offline;
+mod op;
 mod output;
+mod pause;
 mod plan;
 mod progress;
 mod promote;
@@ -51,14 +56,19 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Demo(demo::Args),
+    Init(init::Args),
     Run(run::Args),
     Validate(validate::Args),
+    Fmt(fmt::Args),
     Plan(plan::Args),
     Apply(apply::Args),
     Promote(promote::Args),
     Render(render::Args),
     Ci(ci::Args),
     Rollback(rollback::Args),
+    Op(op::Args),
+    Pause(pause::PauseArgs),
+    Resume(pause::ResumeArgs),
     Get(get::Args),
     Status(status::Args),
     Wait(wait::Args),
@@ -71,9 +81,10 @@ enum Command {
 
 /// The order in which `--help` shows the commands; a command that is in no group comes last.
 const GROUPS: &[(&str, &[&str])] = &[
-    ("Begin", &["demo", "run"]),
-    ("Check and preview a change", &["validate", "plan", "render", "apply", "ci"]),
+    ("Begin", &["demo", "init", "run"]),
+    ("Check and preview a change", &["validate", "fmt", "plan", "render", "apply", "ci"]),
     ("Bring a change on its way, or back", &["promote", "rollback"]),
+    ("Steer a landscape, by commits", &["op", "pause", "resume"]),
     ("Look at a landscape", &["get", "status", "wait"]),
     ("Learn", &["explain", "schema", "graph"]),
     ("Other", &["completion", "version"]),
@@ -187,12 +198,16 @@ pub(crate) struct Context {
 async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Validate(args) => validate::run(context, args).await,
+        Command::Fmt(args) => fmt::run(context, args).await,
         Command::Plan(args) => plan::run(context, args).await,
         Command::Apply(args) => apply::run(context, args).await,
         Command::Promote(args) => promote::run(context, args).await,
         Command::Render(args) => render::run(context, args).await,
         Command::Ci(args) => ci::run(context, args).await,
         Command::Rollback(args) => rollback::run(context, args).await,
+        Command::Op(args) => op::run(context, args).await,
+        Command::Pause(args) => pause::pause(context, args).await,
+        Command::Resume(args) => pause::resume(context, args).await,
         Command::Get(args) => get::run(context, args).await,
         Command::Status(args) => status::run(context, args).await,
         Command::Wait(args) => wait::run(context, args).await,
@@ -200,6 +215,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Schema(args) => schema::run(context, args).await,
         Command::Graph(args) => graph::run(context, args).await,
         Command::Completion(args) => completion::run(context, args).await,
+        Command::Init(args) => init::run(context, args).await,
         Command::Demo(args) => demo::run(context, args).await,
         Command::Run(args) => run::run(context, args).await,
         Command::Version(args) => version::run(context, args).await,

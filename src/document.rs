@@ -8,7 +8,9 @@
 mod codes;
 mod edit;
 mod emit;
+mod format;
 mod identity;
+mod modeline;
 mod parse;
 mod scalar;
 mod span;
@@ -24,6 +26,7 @@ use crate::snapshot::RepoPath;
 pub use codes::CODES;
 pub use edit::{Edit, EditError};
 pub use emit::to_yaml;
+pub use format::{Formatted, KeyOrder, Left, format};
 
 /// Limits on what is read; what exceeds one is a finding, and its document is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -234,6 +234,23 @@ impl Repo {
         self.thread.call(LOCAL_LIMIT, move |worker| history::branches(worker, &prefix)).await
     }
 
+    /// Writes `changes` onto the tree of `base` and makes a branch of the new commit, or fails with [`GitError::Raced`] if there is
+    /// such a branch. If the tree would not change, there is no commit and no branch, and `base` is returned.
+    pub async fn propose(
+        &self,
+        reference: &str,
+        base: &Revision,
+        changes: Changes,
+        message: Message,
+        now: i64,
+    ) -> Result<Revision, GitError> {
+        let made = self.write(base, changes, message, now).await?;
+        if made != *base {
+            self.publish(reference, None, &made, "proposed").await?;
+        }
+        Ok(made)
+    }
+
     /// Signals whenever references of a local repository may have moved; `None` for a remote one, which must be polled.
     pub async fn watch(&self) -> Result<Option<Watch>, GitError> {
         if self.location.is_remote() {
@@ -250,8 +267,7 @@ pub fn blob_id(bytes: &[u8]) -> BlobId {
     read::blob_id(bytes)
 }
 
-/// Makes a new repository with one commit on one branch, and its files beside it for a person to edit: how `demo` begins. The
-/// only place where files of a work tree are written.
+/// Makes a new repository with one commit on one branch, and its files beside it for a person to edit: how `demo` begins.
 pub async fn create(
     path: &Path,
     branch: &str,
@@ -263,4 +279,16 @@ pub async fn create(
     tokio::task::spawn_blocking(move || commit::create(&path, &branch, &files, &message, now))
         .await
         .unwrap_or(Err(GitError::Lost))
+}
+
+/// The same in a folder that is there, and in no repository: what else is in it stays, and is in no commit.
+pub async fn begin(
+    path: &Path,
+    branch: &str,
+    files: BTreeMap<RepoPath, Vec<u8>>,
+    message: Message,
+    now: i64,
+) -> Result<Revision, GitError> {
+    let (path, branch) = (path.to_owned(), branch.to_owned());
+    tokio::task::spawn_blocking(move || commit::begin(&path, &branch, &files, &message, now)).await.unwrap_or(Err(GitError::Lost))
 }

@@ -25,6 +25,8 @@ use crate::secrets::{Bodies, SecretRef};
 use crate::snapshot::Revision;
 
 mod decided;
+pub mod freeze;
+pub mod operations;
 mod render_owner;
 mod world;
 
@@ -221,8 +223,11 @@ impl World {
 
         let own =
             self.admitted.objects.get(owner).filter(|_| !going).map(|value| self.own_object(owner, value, live.map(Arc::as_ref)));
-        let (decisions, unplaced) =
-            if going { (Vec::new(), None) } else { self.decide(owner, live.map(Arc::as_ref), manifest.as_ref(), look) };
+        let (decisions, unplaced) = if going || (held && owner.kind == Kind::Operation) {
+            (Vec::new(), None)
+        } else {
+            self.decide(owner, live.map(Arc::as_ref), manifest.as_ref(), look)
+        };
         let gates = if going { Self::users(owner, look.observed) } else { self.gates(owner, look, seed.as_deref()) };
         let mut plan = plan::plan(plan::Request {
             owner,
@@ -265,6 +270,14 @@ impl World {
             && first.state == ComponentState::Ready
         {
             first.state = ComponentState::Progressing("reading secrets".into());
+        }
+        if owner.kind == Kind::Operation
+            && let (Some(live), Some(manifest)) = (live, &manifest)
+            && let Some(why) = operations::failure(live, operations::id(manifest))
+            && let Some(first) = plan.components.first_mut()
+            && first.state == ComponentState::Ready
+        {
+            first.state = ComponentState::Failed(why);
         }
         let shown = self.shown(owner, &identity, unplaced, look);
         Evaluation { plan: Arc::new(plan), needs, findings, shown }

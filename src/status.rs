@@ -83,6 +83,8 @@ pub struct Input<'a> {
     /// For the Landscape: the kinds that are written into the garden and into seeds. Those of earlier libraries are kept, so that
     /// the last object of a kind that is written no more is still found.
     pub kinds: Option<Value>,
+    /// For an Operation: its id, what came of it, when, and for which shoots.
+    pub operation: Option<Value>,
     /// The time.
     pub now: Timestamp,
 }
@@ -130,7 +132,11 @@ pub fn garden(input: &Input<'_>) -> Value {
             "observedGeneration": input.live.map_or(0, |l| l.generation),
             "kinds": input.kinds.as_ref().map(|now| united(previous.get("kinds"), now)),
         }),
-        _ => json!({ "observedGeneration": input.live.map_or(0, |l| l.generation) }),
+        _ => {
+            let mut status = input.operation.clone().filter(Value::is_object).unwrap_or_else(|| json!({}));
+            status["observedGeneration"] = json!(input.live.map_or(0, |l| l.generation));
+            status
+        }
     };
     if let Some(map) = status.as_object_mut() {
         map.retain(|_, v| !v.is_null());

@@ -13,6 +13,11 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "spec.guards.maxDeletions of landscape.yaml bounds how many shoots, seeds and projects go at once. Beyond it none of them does, so that a mass deletion is seen as one decision.",
     ),
     (
+        "FREEZE",
+        "intent is kept back by a freeze",
+        "spec.guards.freeze of the accepted landscape.yaml says that changes are not acted upon for now, in some projects or in all. What was accepted before goes on being repaired; what was committed meanwhile is taken up when the freeze ends. `espalier resume` ends one.",
+    ),
+    (
         "DELETE-IN-USE",
         "an object that is gone from Git is still used",
         "Something else refers to it. It stays as it was last accepted until nothing does.",

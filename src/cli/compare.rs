@@ -16,6 +16,7 @@ use crate::finding::{Finding, Findings, On, Severity};
 use crate::git::Commit;
 use crate::landscape::{Kind, Owner};
 use crate::library::Library;
+use crate::pipeline::freeze;
 use crate::plan::diff;
 use crate::plan::guard::{self, Acknowledged, Breach, Touched};
 use crate::plan::impact::{self, Mark};
@@ -63,7 +64,10 @@ pub(super) fn compare(sides: &Sides<'_>, wanted: impl Fn(&Owner) -> bool) -> Com
     took("judged what was");
     memory.settle();
     let accepted = Accepted(Arc::new(old.objects.clone()));
-    let (new, findings) = after.admit_with(judge, &accepted, now, &mut memory);
+    let (mut new, findings) = after.admit_with(judge, &accepted, now, &mut memory);
+    // As for every guard, what the revision before says counts.
+    let frozen = old.objects.get(&Owner::cluster(Kind::Landscape, old.landscape.clone()));
+    freeze::keep_back(&mut new, &accepted, &freeze::in_force(frozen.map(Arc::as_ref), now).0);
     let (going, _) = read::going(&new, &accepted);
     // The way back: what was, judged against what is to be. Only of what is updated does anybody ask.
     let updated = old.objects.iter().any(|(owner, was)| new.objects.get(owner).is_some_and(|is| is != was));

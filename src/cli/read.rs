@@ -225,7 +225,7 @@ pub(super) async fn commit(context: &Context, repo: &Repo, said: &str) -> anyhow
 }
 
 /// The landscape around the working directory as a folder of the repository around it; `None` if it is all of it.
-fn folder_in_repository(settings: &Settings) -> Option<String> {
+pub(super) fn folder_in_repository(settings: &Settings) -> Option<String> {
     if settings.global.repo.is_some() {
         return None;
     }
@@ -309,7 +309,7 @@ pub(super) async fn repository(settings: &Settings) -> anyhow::Result<Repo> {
 }
 
 /// The repository around a folder.
-fn enclosing(start: &Path) -> Option<PathBuf> {
+pub(super) fn enclosing(start: &Path) -> Option<PathBuf> {
     let start = start.canonicalize().ok()?;
     let is_repository = |dir: &Path| dir.join(".git").exists() || (dir.join("HEAD").is_file() && dir.join("objects").is_dir());
     start.ancestors().find(|dir| is_repository(dir)).map(Path::to_owned)

@@ -9,6 +9,7 @@ use super::reported::Reported;
 use super::selector::Selector;
 use super::{Context, Exit, read};
 use crate::landscape::{Kind, Owner};
+use crate::pipeline::freeze;
 use crate::print::{json, table};
 
 /// Show how a landscape stands and what needs attention, from its status branch.
@@ -60,6 +61,9 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     }
     let attention: Vec<&Owner> = owners.iter().filter(|o| matches!(reported.standing(o), "held" | "failed")).collect();
 
+    let settings = reading.landscape.landscape.as_ref().map(|l| l.value.clone());
+    let (freezes, _) = freeze::in_force(settings.as_deref(), read::now(&context.settings, None, None)?);
+
     if args.output == Format::Table {
         let mut out = format!("{name}   head {}", if head.0 == read::WORKTREE { head.0.as_str() } else { head.short() });
         out.push_str(&format!("   reconciled {}", reported.reconciled.as_ref().map_or("unknown", |r| r.short())));
@@ -69,6 +73,9 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
                 out.push_str(&format!("{} of the branch not reconciled yet\n", table::count(n, "commit")));
             }
             _ => {}
+        }
+        for freeze in &freezes {
+            out.push_str(&format!("{}\n", freeze.to_string().escape_debug()));
         }
         out.push('\n');
         out.push_str(&fleet(&counts));
@@ -97,6 +104,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             "statusCommit": commit,
             "counts": counts,
             "attention": attention,
+            "frozen": freezes.iter().map(|f| json!({ "until": f.until, "projects": f.projects, "reason": f.reason })).collect::<Vec<_>>(),
         });
         output::answer(context, args.output, &json::envelope("Status", fields));
     }

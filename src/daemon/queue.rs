@@ -51,6 +51,12 @@ impl Queue {
         }
     }
 
+    /// Asks for a look at an owner now, whatever it waited for, as if it had never failed.
+    pub fn at_once(&mut self, owner: &Owner, at: Millis) {
+        self.attempts.remove(owner);
+        self.add(owner, at);
+    }
+
     fn insert(&mut self, owner: &Owner, at: Millis) {
         self.due.insert(owner.clone(), at);
         self.line(owner).insert((at, owner.clone()));

@@ -254,6 +254,7 @@ impl Report {
                 cluster_identity: shown.cluster_identity.clone(),
                 revision: live.and_then(|l| l.annotations.get(ACCEPTED_REVISION_ANNOTATION)).cloned(),
                 kinds: (owner.kind == Kind::Landscape).then(|| state.kinds_by_place()),
+                operation: manifest.and_then(|m| state.operation_status(&owner, m, live.map(Arc::as_ref))),
                 now,
             };
             if let Some(live) = live.filter(|l| l.is_tracked() && !l.deleting) {
@@ -267,7 +268,10 @@ impl Report {
         }
         self.dirty = later;
         let revision = &world.revision;
-        wanted.insert(PAGE.into(), status::summary(&world.root.name, revision, state.git_trouble.as_deref(), &self.lines));
+        let frozen = world.freezes.iter().map(ToString::to_string);
+        let notes: Vec<String> = state.git_trouble.clone().into_iter().chain(frozen).collect();
+        let note = (!notes.is_empty()).then(|| notes.join(" · "));
+        wanted.insert(PAGE.into(), status::summary(&world.root.name, revision, note.as_deref(), &self.lines));
         self.summary = false;
         if !patches.is_empty() {
             effects.push(Effect::PatchStatus(patches));
@@ -325,6 +329,8 @@ fn line(input: &status::Input<'_>) -> Line {
         error.message.clone()
     } else if let Some(why) = input.placement.failure {
         format!("not scheduled: {why}")
+    } else if let Some(words) = input.operation.as_ref().and_then(|o| o.get("message")).and_then(Value::as_str) {
+        words.to_owned()
     } else {
         status::unsettled(input.plan).unwrap_or_default()
     };
@@ -397,7 +403,8 @@ fn mark(input: &status::Input<'_>, live: &Object) -> Option<Step> {
 }
 
 /// Status fields that are ours to remove.
-const OURS: &[&str] = &["lastErrors", "conditions", "networking", "advertisedAddresses", "seedName", "clusterIdentity"];
+const OURS: &[&str] =
+    &["lastErrors", "conditions", "networking", "advertisedAddresses", "seedName", "clusterIdentity", "owners", "time"];
 
 /// The JSON merge patch (RFC 7386) from one object to another; `None` if they are equal.
 fn merge(before: &Value, after: &Value) -> Option<Value> {

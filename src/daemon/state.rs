@@ -31,6 +31,7 @@ use crate::status::Standing;
 
 mod event;
 mod observing;
+mod operating;
 mod taking_up;
 
 pub use event::{Effect, Event, Head};
@@ -118,6 +119,7 @@ pub struct State {
     memory: Memory,
     queue: Queue,
     turns: Turns,
+    operations: BTreeMap<Owner, operating::Taken>,
     lease: bool,
     pub(super) git_trouble: Option<String>,
     pub(super) report: Report,
@@ -160,6 +162,7 @@ impl State {
             memory: Memory::default(),
             queue: Queue::default(),
             turns,
+            operations: BTreeMap::new(),
             lease: false,
             git_trouble: None,
             report,
@@ -207,11 +210,24 @@ impl State {
                 self.touch_all(at);
             }
             Event::NoDigestKey => self.key_asked = false,
-            Event::Done(owner, results) => self.done(&owner, results, at),
+            Event::Done(owner, results) => {
+                self.operate(&owner, &results, now, at);
+                let accepts = owner.kind == Kind::Landscape
+                    && results.iter().any(|r| r.key.kind == owner.kind.name() && matches!(r.result, Ok(true)));
+                self.done(&owner, results, at);
+                if accepts {
+                    // Guards are read from what is accepted: what a freeze kept back may go ahead now.
+                    self.readmit(now, at);
+                }
+            }
             Event::StatusDone(results) => {
                 for (owner, result) in results {
                     if let Some(object) = &result.object {
                         self.insert(&result.target, object.clone());
+                    }
+                    if owner.kind == Kind::Operation {
+                        // What came of it is how it stands.
+                        self.queue.add(&owner, at);
                     }
                     self.report.patched(&owner, result.result.is_ok(), at);
                 }
@@ -250,6 +266,7 @@ impl State {
         let busy = self.queue.is_busy(at) || self.turns.anyone_waits();
         !busy
             && self.fetching.is_empty()
+            && !self.is_operating()
             && !(self.key_asked && self.digest_key.is_none())
             && self.report.is_quiet()
             && world.owners().iter().all(|owner| {
@@ -460,6 +477,7 @@ impl State {
                 .insert(owner.clone(), Arc::new(OwnerPlan::failed(owner.clone(), "internal error while evaluating".into())));
             self.moving.remove(owner);
             self.report.touch(owner, at);
+            self.operated(owner, at);
             self.queue.done(owner, at, Some((ErrorClass::Internal, None)));
             return;
         };
@@ -503,6 +521,7 @@ impl State {
             self.turns.leave(owner);
         }
         self.report.touch(owner, at);
+        self.operated(owner, at);
         if was != is {
             self.gate_moved(owner, at);
         }

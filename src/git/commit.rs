@@ -59,6 +59,21 @@ pub(super) fn commit(
     message: &Message,
     now: i64,
 ) -> Result<Revision, GitError> {
+    onto(worker, reference, expected, true, changes, message, now)
+}
+
+/// As `commit`, on a branch that is not there yet and begins at `base`.
+
+/// Commits on top of `expected`; the reference is there, or not there at all.
+fn onto(
+    worker: &Worker,
+    reference: &str,
+    expected: Option<&Revision>,
+    there: bool,
+    changes: &Changes,
+    message: &Message,
+    now: i64,
+) -> Result<Revision, GitError> {
     refuse_checked_out(&worker.repository, reference)?;
     let repository = &worker.repository;
     let parent = expected.map(|at| read::find_commit(worker, at)).transpose()?;
@@ -74,7 +89,7 @@ pub(super) fn commit(
     }
     let parents: Vec<&git2::Commit<'_>> = parent.iter().collect();
     let id = write_commit(repository, &tree, &parents, message, now)?;
-    let expected = parent.as_ref().map(git2::Commit::id);
+    let expected = parent.as_ref().map(git2::Commit::id).filter(|_| there);
     if worker.origin.is_some() {
         remote::push(worker, reference, id, expected)?;
     } else {
@@ -208,9 +223,21 @@ pub(super) fn create(
     if aside.exists() {
         std::fs::remove_dir_all(&aside).map_err(moved)?;
     }
+    let made = begin(&aside, branch, files, message, now)?;
+    std::fs::rename(&aside, path).map_err(moved)?;
+    Ok(made)
+}
+
+pub(super) fn begin(
+    path: &Path,
+    branch: &str,
+    files: &BTreeMap<RepoPath, Vec<u8>>,
+    message: &Message,
+    now: i64,
+) -> Result<Revision, GitError> {
     let mut options = RepositoryInitOptions::new();
     options.no_reinit(true).mkpath(true).initial_head(branch);
-    let repository = Repository::init_opts(&aside, &options).map_err(|source| GitError::Open { path: aside.clone(), source })?;
+    let repository = Repository::init_opts(path, &options).map_err(|source| GitError::Open { path: path.to_owned(), source })?;
     let mut update = TreeUpdateBuilder::new();
     for (path, content) in files {
         if !is_tree_path(path.as_str()) {
@@ -225,6 +252,5 @@ pub(super) fn create(
     let id = write_commit(&repository, &tree, &[], message, now)?;
     swap(&repository, &format!("refs/heads/{branch}"), id, None, &message.subject)?;
     repository.checkout_head(Some(CheckoutBuilder::new().force())).map_err(GitError::write("the files"))?;
-    std::fs::rename(&aside, path).map_err(moved)?;
     Ok(read::revision(id))
 }

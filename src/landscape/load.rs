@@ -81,6 +81,12 @@ pub fn is_overlay(path: &RepoPath) -> bool {
     paths::sort(path.as_str()) == Path::Overlay
 }
 
+/// Whether a file of a landscape is one of manifests.
+#[must_use]
+pub fn is_manifest(path: &RepoPath) -> bool {
+    !matches!(paths::sort(path.as_str()), Path::Overlay | Path::Other)
+}
+
 /// Puts the entries of a file where they belong, and notes who was seen where.
 fn take<'a>(file: &'a File, landscape: &mut Landscape, findings: &mut Findings, seen: &mut Vec<(&'a Owner, &'a Spot)>) {
     findings.extend(file.findings.clone());

@@ -51,3 +51,12 @@ impl Operation {
         self.spec.id.as_deref().unwrap_or(&self.metadata.name)
     }
 }
+
+/// What can be asked for.
+pub const REQUESTS: &[&str] = &["reconcile", "retry", "maintain", "rotate", "migrate"];
+
+/// Whether a request is carried out; the others are recorded as failed.
+#[must_use]
+pub fn is_supported(request: &str) -> bool {
+    matches!(request, "reconcile" | "retry")
+}

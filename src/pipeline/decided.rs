@@ -72,10 +72,12 @@ impl World {
         manifest: Option<&Value>,
         look: &Look<'_>,
     ) -> (Vec<Step>, Option<String>) {
-        if owner.kind != Kind::Shoot {
-            return (Vec::new(), None);
-        }
         let (Some(live), Some(manifest)) = (live, manifest) else { return (Vec::new(), None) };
+        match owner.kind {
+            Kind::Shoot => {}
+            Kind::Operation => return (self.take(live, manifest, look.observed), None),
+            _ => return (Vec::new(), None),
+        }
         let placed = live.get("/spec/seedName").and_then(Value::as_str);
         let mut steps = Vec::new();
         let mut seed = placed.map(str::to_owned);

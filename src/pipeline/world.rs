@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::Memory;
 use super::decided::{intend, with_decisions};
+use super::freeze::{self, Freeze};
 use crate::admission::{self, Accepted, Admitted, Gone};
 use crate::finding::{Code, Finding, Findings, Severity};
 use crate::landscape::{Kind, Landscape, Owner, Target};
@@ -37,6 +38,8 @@ pub struct World {
     pub going: BTreeSet<Owner>,
     /// Objects named for adoption.
     pub adopt: BTreeSet<String>,
+    /// The freezes that are in force.
+    pub freezes: Vec<Freeze>,
     owners: BTreeSet<Owner>,
     remarks: BTreeMap<String, Vec<Finding>>,
 }
@@ -88,6 +91,9 @@ pub fn world(
     let root = Owner::cluster(Kind::Landscape, landscape.name.clone());
     // Settings that guard are read from the last accepted landscape.yaml where there is one (design §5: from the base).
     let settings = accepted.0.get(&root).or_else(|| admitted.objects.get(&root)).cloned();
+    let (freezes, next) = freeze::in_force(settings.as_deref(), now);
+    admitted.again = [admitted.again, next].into_iter().flatten().min();
+    findings.extend(freeze::keep_back(&mut admitted, &written, &freezes));
     let (going, over) = budget(&admitted, settings.as_deref());
     hold_back(&mut admitted, &going, &over);
     findings.extend(over);
@@ -106,7 +112,7 @@ pub fn world(
     for finding in findings.iter().filter(|f| f.severity != Severity::Error) {
         remarks.entry(finding.owner.clone()).or_default().push(finding.clone());
     }
-    World { revision, landscape, admitted, accepted, loaded, findings, root, going, adopt, owners, remarks }
+    World { revision, landscape, admitted, accepted, loaded, findings, root, going, adopt, freezes, owners, remarks }
 }
 
 /// Says of every owner that is confirmed to go, and does not, why it stays and what to do.

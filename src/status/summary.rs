@@ -64,6 +64,13 @@ pub fn summary(landscape: &str, revision: &Revision, note: Option<&str>, lines: 
             ));
         }
     }
+    let operations: Vec<(&Owner, &Line)> = lines.iter().filter(|(o, _)| o.kind == Kind::Operation).collect();
+    if !operations.is_empty() {
+        out.push_str("\n## Operations\n\n| Operation | |\n|---|---|\n");
+        for (owner, line) in operations {
+            out.push_str(&format!("| {} | {} |\n", owner.key(), escape(&line.note)));
+        }
+    }
     out
 }
 

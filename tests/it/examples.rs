@@ -35,6 +35,7 @@ const WITHOUT: &[(&str, &str)] = &[
     ("DOC-BUDGET-DOCUMENTS", "an example would have more documents than a file may have"),
     ("DOC-BUDGET-DEPTH", "an example would be deeper than can be read"),
     ("DOC-BUDGET-SCALAR", "an example would be longer than can be read"),
+    ("FREEZE", "it is about what was accepted in a garden, at a time"),
     ("DELETE-BUDGET", "it counts deletions of 24 hours, which only a run of the daemon has"),
     ("DOC-ENCODING", "a text cannot show what is no text"),
     ("FINALIZER-REMOVED", FINALIZERS),

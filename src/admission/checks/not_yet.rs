@@ -1,6 +1,7 @@
 //! Settings that are valid, and accepted, and that nobody acts upon yet. Each line goes when what it names is built.
 
 use super::prelude::*;
+use crate::landscape::operation::{REQUESTS, is_supported};
 
 rules! {
     /// Some settings of the object are accepted and kept, but nothing acts upon them yet.
@@ -9,8 +10,8 @@ rules! {
     "NOT-ACTED-UPON", "settings that have no effect yet", Shoot, shoot as Espalier;
     /// Some settings of the seed are accepted and kept, but nothing acts upon them yet.
     "SEED-NOT-ACTED-UPON", "settings that have no effect yet", Seed, seed as Espalier;
-    /// One-shot operations are read, but not carried out yet.
-    "OPERATION-NOT-ACTED-UPON", "operations have no effect yet", Operation, operation as Espalier;
+    /// Operations that rotate, maintain or migrate are not carried out yet: they are recorded as failed, and done no later either.
+    "OPERATION-NOT-ACTED-UPON", "an operation cannot be carried out yet", Operation, operation as Espalier;
 }
 
 /// Fields of a shoot, and what they are called.
@@ -64,5 +65,9 @@ fn seed(cx: &Cx<'_>, out: &mut Out) {
 }
 
 fn operation(cx: &Cx<'_>, out: &mut Out) {
-    out.note(&cx.new, "operations are not carried out yet");
+    let request = cx.new.at("spec/request");
+    let known = REQUESTS.contains(&request.str());
+    if known && !is_supported(request.str()) {
+        out.warning(&request, format!("{} is not supported yet: it will be recorded as failed", request.shown())).help("`reconcile` and `retry` are supported");
+    }
 }

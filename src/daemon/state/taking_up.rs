@@ -128,6 +128,8 @@ impl State {
         self.memory.settle(owner);
         self.queue.forget(owner);
         self.turns.leave(owner);
+        self.operated(owner, 0);
+        self.operations.remove(owner);
         self.report.forget(owner);
     }
 
