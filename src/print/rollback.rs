@@ -116,7 +116,7 @@ pub fn text(rollback: &Rollback) -> String {
     let words: Vec<String> =
         ORDER.iter().filter_map(|word| counts.get(word).map(|n| format!("{n} {word}"))).collect();
     out.push_str(&format!("Checked {}: {}\n", count(rollback.reversals.len(), "reversal"), words.join(" · ")));
-    let worth = |reversal: &&Reversal| !(reversal.taken && reversal.revert == Revert::Clean);
+    let worth = |reversal: &&Reversal| !(reversal.taken && reversal.revert == Revert::Clean && reversal.note.is_empty());
     let mut told: Vec<&Reversal> = rollback.reversals.iter().filter(worth).collect();
     let rank = |reversal: &Reversal| ORDER.iter().position(|word| *word == reversal.revert.word());
     told.sort_by_key(|reversal| (reversal.taken, std::cmp::Reverse(rank(reversal))));

@@ -213,7 +213,7 @@ async fn a_commit_that_deletes_200_files_is_held() {
         tree.values().find(|text| text.contains(&wanted)).unwrap_or_else(|| panic!("{name} has no file among {:?}", tree.keys()))
     };
     assert!(file("u00").contains("restore its file with the annotation"), "{}", file("u00"));
-    assert!(file("c00").contains("the budget is 5") && file("c00").contains("delete fewer at once"), "{}", file("c00"));
+    assert!(file("c00").contains("the budget is 2") && file("c00").contains("delete fewer at once"), "{}", file("c00"));
 
     // Taken back, everything goes on as if nothing had been.
     let back = revert(&fleet, &bad).await;
