@@ -152,13 +152,7 @@ impl Repo {
 
     /// Makes the commit that `git revert` would make of a commit onto another one, and moves no reference. A merge is taken back
     /// against its first parent.
-    pub async fn revert(
-        &self,
-        commit: &Revision,
-        onto: &Revision,
-        message: Message,
-        now: i64,
-    ) -> Result<Reverted, GitError> {
+    pub async fn revert(&self, commit: &Revision, onto: &Revision, message: Message, now: i64) -> Result<Reverted, GitError> {
         let (commit, onto) = (commit.clone(), onto.clone());
         self.thread.call(LOCAL_LIMIT, move |worker| revert::revert(worker, &commit, &onto, &message, now)).await
     }
@@ -179,13 +173,7 @@ impl Repo {
 
     /// Moves `reference` from `expected` (absent: `None`) to a commit that follows it and was made before, or fails with
     /// [`GitError::Raced`]. For a remote repository the move happens there. Never forced.
-    pub async fn publish(
-        &self,
-        reference: &str,
-        expected: Option<&Revision>,
-        to: &Revision,
-        note: &str,
-    ) -> Result<(), GitError> {
+    pub async fn publish(&self, reference: &str, expected: Option<&Revision>, to: &Revision, note: &str) -> Result<(), GitError> {
         let (reference, expected, to, note) = (reference.to_owned(), expected.cloned(), to.clone(), note.to_owned());
         let limit = if self.location.is_remote() { NETWORK_LIMIT } else { LOCAL_LIMIT };
         self.thread.call(limit, move |worker| revert::publish(worker, &reference, expected.as_ref(), &to, &note)).await
@@ -193,13 +181,7 @@ impl Repo {
 
     /// The newest commit up to `until` at which the files below `root` were as they are at `of`; along first parents, at most
     /// `limit` commits back.
-    pub async fn same_as(
-        &self,
-        of: &Revision,
-        until: &Revision,
-        root: &str,
-        limit: usize,
-    ) -> Result<Option<Revision>, GitError> {
+    pub async fn same_as(&self, of: &Revision, until: &Revision, root: &str, limit: usize) -> Result<Option<Revision>, GitError> {
         let (of, until, root) = (of.clone(), until.clone(), root.to_owned());
         self.thread.call(LOCAL_LIMIT, move |worker| revert::same_as(worker, &of, &until, &root, limit)).await
     }

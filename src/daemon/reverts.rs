@@ -102,7 +102,10 @@ mod tests {
         let known = |body: &str| said(&commit(body)).into_iter().map(|r| r.0).collect::<Vec<_>>();
         assert_eq!(known(&format!("This reverts commit {id}.")), [id]);
         assert_eq!(known(&format!("This reverts commit {id}, reversing\nchanges made to {id}.")), [id]);
-        assert_eq!(known(&format!("* Revert a\n\nThis reverts commit {id}.\n\n* b\n\nThis reverts commit abcdef0.")), [id, "abcdef0"]);
+        assert_eq!(
+            known(&format!("* Revert a\n\nThis reverts commit {id}.\n\n* b\n\nThis reverts commit abcdef0.")),
+            [id, "abcdef0"]
+        );
         assert!(known("This reverts commit messages to what they were.").is_empty());
         assert!(known("").is_empty());
     }

@@ -114,8 +114,10 @@ fn hold_back(admitted: &mut Admitted, going: &BTreeSet<Owner>, over: &Findings) 
     let staying = admitted.gone.iter().filter(|(owner, gone)| **gone == Gone::Confirmed && !going.contains(*owner));
     for owner in staying.map(|(owner, _)| owner.clone()).collect::<Vec<_>>() {
         let finding = match (&admitted.frozen, over.iter().next()) {
-            (Some(why), _) => Finding::error(Code::new("DELETE-FROZEN"), format!("it is confirmed to go, but nothing is deleted: {why}"))
-                .help("mend or remove that document"),
+            (Some(why), _) => {
+                Finding::error(Code::new("DELETE-FROZEN"), format!("it is confirmed to go, but nothing is deleted: {why}"))
+                    .help("mend or remove that document")
+            }
             (None, Some(over)) => Finding { owner: String::new(), ..over.clone() },
             (None, None) => continue,
         };

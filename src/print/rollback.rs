@@ -113,8 +113,7 @@ pub fn text(rollback: &Rollback) -> String {
         return out;
     }
     let counts = rollback.counts();
-    let words: Vec<String> =
-        ORDER.iter().filter_map(|word| counts.get(word).map(|n| format!("{n} {word}"))).collect();
+    let words: Vec<String> = ORDER.iter().filter_map(|word| counts.get(word).map(|n| format!("{n} {word}"))).collect();
     out.push_str(&format!("Checked {}: {}\n", count(rollback.reversals.len(), "reversal"), words.join(" · ")));
     let worth = |reversal: &&Reversal| !(reversal.taken && reversal.revert == Revert::Clean && reversal.note.is_empty());
     let mut told: Vec<&Reversal> = rollback.reversals.iter().filter(worth).collect();

@@ -173,8 +173,7 @@ async fn a_revert_in_the_middle_of_a_rollout_undoes_what_was_done_and_no_more() 
 fn project(name: &str, confirmed: bool) -> (RepoPath, Vec<u8>) {
     let text = example().remove("projects/lab/project.yaml").expect("a project");
     let text = String::from_utf8(text).expect("text").replace("garden-lab", &format!("garden-{name}"));
-    let annotation =
-        if confirmed { "\n  annotations:\n    confirmation.gardener.cloud/deletion: \"true\"\n" } else { "\n" };
+    let annotation = if confirmed { "\n  annotations:\n    confirmation.gardener.cloud/deletion: \"true\"\n" } else { "\n" };
     let text = text.replacen("  name: lab\n", &format!("  name: {name}{annotation}"), 1);
     (format!("projects/{name}/project.yaml").into(), text.into_bytes())
 }
@@ -193,7 +192,8 @@ async fn a_commit_that_deletes_200_files_is_held() {
     let whole = running.ready_at(&fleet.head().await).await;
     let (before, writes) = (deletes(&fleet), fleet.writes());
 
-    let gone = unconfirmed.iter().chain(&confirmed).map(|name| project(name, false).0).chain(shoots.iter().map(|name| path(name)));
+    let gone =
+        unconfirmed.iter().chain(&confirmed).map(|name| project(name, false).0).chain(shoots.iter().map(|name| path(name)));
     let changes: Changes = gone.map(|path| (path, None)).collect();
     assert_eq!(changes.len(), 200);
     let bad = fleet.commit(changes).await;
@@ -204,7 +204,11 @@ async fn a_commit_that_deletes_200_files_is_held() {
     assert_eq!(view.owners.len(), whole.owners.len(), "all are there");
     let held = |owner: &Owner| view.owners.get(owner).is_some_and(|row| row.standing == Standing::Held);
     for name in unconfirmed.iter().chain(&confirmed) {
-        assert!(held(&Owner::cluster(Kind::Project, name)), "{name}: {:?}", view.owners.get(&Owner::cluster(Kind::Project, name)));
+        assert!(
+            held(&Owner::cluster(Kind::Project, name)),
+            "{name}: {:?}",
+            view.owners.get(&Owner::cluster(Kind::Project, name))
+        );
     }
     assert!(shoots.iter().all(|name| held(&shoot(name))));
     // The status says how to go on.
@@ -219,7 +223,11 @@ async fn a_commit_that_deletes_200_files_is_held() {
     let back = revert(&fleet, &bad).await;
     running.ready_at(&back).await;
     running.reported(&fleet, "the revert", |tree| tree["STATUS.md"].contains(&back.0)).await;
-    println!("200 files deleted: {} deletes, {} writes until after the revert", deletes(&fleet) - before, fleet.writes() - writes);
+    println!(
+        "200 files deleted: {} deletes, {} writes until after the revert",
+        deletes(&fleet) - before,
+        fleet.writes() - writes
+    );
     assert_eq!(deletes(&fleet) - before, 0);
     running.stop().await;
 }
@@ -242,8 +250,7 @@ async fn renaming_the_folder_of_40_shoots_deletes_and_makes_nothing() {
     let (deleted, writes) = (deletes(&fleet), fleet.writes());
 
     let moved = |name: &String| RepoPath::from(format!("projects/lab/shoots/europe/{name}.yaml"));
-    let changes: Changes =
-        all.iter().flat_map(|name| [(path(name), None), (moved(name), Some(text(name)))]).collect();
+    let changes: Changes = all.iter().flat_map(|name| [(path(name), None), (moved(name), Some(text(name)))]).collect();
     let rename = fleet.commit(changes).await;
     running
         .reported(&fleet, "their new places", |tree| {

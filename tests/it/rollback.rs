@@ -62,10 +62,7 @@ fn what_can_be_taken_back_is_and_the_rest_is_told() {
     let branch = format!("revert/{short}");
     assert_eq!(said(dir.path(), &["rev-parse", &format!("{branch}~2")]), tip);
     let revert = said(dir.path(), &["log", "-1", "--format=%B", &format!("{branch}~1")]);
-    assert_eq!(
-        revert,
-        format!("Revert \"Get ready for the sale\"\n\nThis reverts commit {bad}.\n\nReason: INC-4711 node churn")
-    );
+    assert_eq!(revert, format!("Revert \"Get ready for the sale\"\n\nThis reverts commit {bad}.\n\nReason: INC-4711 node churn"));
     let fix_up = said(dir.path(), &["log", "-1", "--format=%B", &branch]);
     for why in ["shop/store kubernetes.version (refused): kept at 1.34.6", "lab/second (deletes)", "Reason: INC-4711"] {
         assert!(fix_up.contains(why), "{why} is not in\n{fix_up}");
@@ -117,7 +114,8 @@ fn only_what_is_clean() {
     // Of a commit that is all clean, it is git's revert, byte for byte.
     git(dir.path(), &["reset", "-q", "--hard", "HEAD~1"]);
     edit(dir.path(), STORE, "maximum: 6\n", "maximum: 9 # for the sale\n");
-    std::fs::rename(dir.path().join("projects/shop/shoots/pay.yaml"), dir.path().join("projects/shop/shoots/pay-2.yaml")).expect("moved");
+    std::fs::rename(dir.path().join("projects/shop/shoots/pay.yaml"), dir.path().join("projects/shop/shoots/pay-2.yaml"))
+        .expect("moved");
     std::fs::write(dir.path().join("NOTES.md"), "For the sale.\n").expect("written");
     let clean = commit(dir.path(), "Grow");
     edit(dir.path(), STORE, "type: m6g.xlarge\n", "type: m6g.xlarge # ours\n");
@@ -140,7 +138,8 @@ fn only_what_is_clean() {
 fn what_a_revert_would_destroy_or_make_anew_has_to_be_asked_for() {
     let dir = repository();
     let api = std::fs::read_to_string(dir.path().join(API)).expect("a shoot");
-    let confirmed = api.replace("name: api\n", "name: second\n  annotations:\n    confirmation.gardener.cloud/deletion: \"true\"\n");
+    let confirmed =
+        api.replace("name: api\n", "name: second\n  annotations:\n    confirmation.gardener.cloud/deletion: \"true\"\n");
     std::fs::write(dir.path().join(SECOND), &confirmed).expect("written");
     let made = commit(dir.path(), "Add a second one");
     let ran = run(dir.path(), &["rollback", &made]);
@@ -179,7 +178,10 @@ fn one_shoot_goes_back_and_nobody_else() {
     let ran = run(dir.path(), &["rollback", "shop/store"]);
     assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
     let branch = format!("revert/{}-store", &bad[..7]);
-    assert!(said(dir.path(), &["log", "-1", "--format=%B", &branch]).contains(&format!("This reverts commit {bad} for Shoot shop/store only.")));
+    assert!(
+        said(dir.path(), &["log", "-1", "--format=%B", &branch])
+            .contains(&format!("This reverts commit {bad} for Shoot shop/store only."))
+    );
     let changed = said(dir.path(), &["diff", "--name-only", "--no-renames", "HEAD", &branch]);
     assert_eq!(changed, "projects/shop/shoots/front.yaml\nprojects/shop/shoots/store.yaml");
     assert!(read(dir.path(), &branch, STORE).contains("maximum: 6\n"));
@@ -200,8 +202,10 @@ fn one_shoot_goes_back_and_nobody_else() {
     commit(dir.path(), "Lose it");
     let ran = run(dir.path(), &["rollback", "--to", &begin, "shop/mini", "--branch", "mini"]);
     assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
-    assert!(read(dir.path(), "mini", MINI).contains("maximum: 1
-"));
+    assert!(read(dir.path(), "mini", MINI).contains(
+        "maximum: 1
+"
+    ));
     assert_eq!(run(dir.path(), &["rollback"]).code, 64);
 }
 

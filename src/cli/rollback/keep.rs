@@ -57,12 +57,11 @@ pub(super) fn changes(from: &Reading, into: &Reading, parts: &BTreeMap<Owner, Pa
             let here = |side: &Reading| side.landscape.document(owner).filter(|d| d.path() == path).cloned();
             let (source, target) = (here(from), here(into));
             let carried = match (part, source, target) {
-                (_, None, None) => continue,
+                (_, None, None) | (Part::Fields(_), _, None) => continue,
                 (Part::Fields(names), _, Some(target)) => {
                     let Some(source) = from.landscape.document(owner) else { continue };
                     fields(text, source, &target, names)
                 }
-                (Part::Fields(_), _, None) => continue,
                 (Part::Whole, Some(source), Some(target)) => spliced(text, &target, Some(piece(&source))),
                 (Part::Whole, None, Some(target)) => spliced(text, &target, None),
                 (Part::Whole, Some(source), None) => Ok(format!("{}{}", ended(text), marked(piece(&source)))),
@@ -169,7 +168,8 @@ mod tests {
     #[test]
     fn fields_are_carried_over_and_comments_stay() {
         let source = document("spec: # all\n  a: 1\n  pools: [{name: x, n: 1}, {name: y, n: 2}]\n  old: true\n");
-        let text = "spec: # all\n  a: 2 # two\n  pools:\n    - name: z\n    - name: w\n    - name: y # why\n      n: 3\n  new: 1\n";
+        let text =
+            "spec: # all\n  a: 2 # two\n  pools:\n    - name: z\n    - name: w\n    - name: y # why\n      n: 3\n  new: 1\n";
         let target = document(text);
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let some = fields(text, &source, &target, &names(&["a", "pools[z]", "pools[w]", "pools[x]"])).expect("can be edited");

@@ -168,7 +168,8 @@ fn plain(value: &Value) -> String {
 /// Whether one field is, or is within, the other.
 fn related(a: &Pointer, b: &Pointer) -> bool {
     let within = |inner: &Pointer, outer: &Pointer| {
-        !outer.as_str().is_empty() && inner.as_str().strip_prefix(outer.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        !outer.as_str().is_empty()
+            && inner.as_str().strip_prefix(outer.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
     within(a, b) || within(b, a)
 }

@@ -39,12 +39,7 @@ pub(super) struct Undo {
 }
 
 /// Finds out what the arguments mean.
-pub(super) async fn find(
-    context: &Context,
-    repo: &Repo,
-    args: &rollback::Args,
-    tip: &Reading,
-) -> anyhow::Result<Undo> {
+pub(super) async fn find(context: &Context, repo: &Repo, args: &rollback::Args, tip: &Reading) -> anyhow::Result<Undo> {
     let trailers = args.trailers();
     if let Some(to) = &args.to {
         return since(context, repo, to, &args.targets, tip, trailers).await;
@@ -105,7 +100,12 @@ async fn since(
     let revision = read::resolve(repo, to).await?;
     let source = read::read(read::commit(context, repo, &revision.0).await?).not_empty()?;
     if source.landscape.name != tip.landscape.name {
-        bail!("{} is about the landscape {}, and the branch about {}", revision.short(), source.landscape.name, tip.landscape.name);
+        bail!(
+            "{} is about the landscape {}, and the branch about {}",
+            revision.short(),
+            source.landscape.name,
+            tip.landscape.name
+        );
     }
     let mut only = Vec::new();
     for target in targets {
@@ -171,7 +171,13 @@ async fn last_change(context: &Context, repo: &Repo, owner: &Owner, tip: &Readin
 
 impl Undo {
     /// Makes the commit that takes everything back, on no branch.
-    pub(super) async fn all(&self, repo: &Repo, tip: &Reading, author: Option<&(String, String)>, now: i64) -> anyhow::Result<All> {
+    pub(super) async fn all(
+        &self,
+        repo: &Repo,
+        tip: &Reading,
+        author: Option<&(String, String)>,
+        now: i64,
+    ) -> anyhow::Result<All> {
         let message = Message { author: author.cloned(), ..self.message.clone() };
         let onto = &tip.snapshot.revision;
         let Some(source) = &self.source else {
