@@ -166,6 +166,16 @@ async fn a_revert_in_the_middle_of_a_rollout_undoes_what_was_done_and_no_more() 
     running.ready_at(&undone).await;
     running.reported(&fleet, "that it is", |tree| tree["STATUS.md"].contains(&undone.0)).await;
     assert_eq!(trailers(&fleet, "Restores").await, [back.0]);
+
+    // What failed for a change that is not wanted any more is not told, also where no revert says so.
+    let of = Matching { verb: Some("apply".into()), namespace: Some("shoot--lab--a00".into()), kind: None };
+    fleet.sims[&seed()].faults().add(Fault::Fail { of, status: 422, times: u32::MAX });
+    fleet.edit(path("a00").as_str(), "eventTTL: 2h", "eventTTL: 5h").await;
+    running.until("failed", |view| standing(view, &reached[..1], Standing::Failed)).await;
+    fleet.sims[&seed()].faults().clear();
+    let mended = fleet.edit(path("a00").as_str(), "eventTTL: 5h", "eventTTL: 2h # is enough").await;
+    let view = running.ready_at(&mended).await;
+    assert_eq!(view.counts.reverts, 2, "that was none");
     running.stop().await;
 }
 
