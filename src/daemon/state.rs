@@ -511,6 +511,10 @@ impl State {
             first.state = ComponentState::Waiting("its turn: others are coming up".into());
         }
         self.plans.insert(owner.clone(), Arc::new(plan.outline()));
+        if is {
+            // Whatever failed on the way is done, or no longer wanted.
+            self.failures.remove(owner);
+        }
         if is || stuck(&plan) {
             self.moving.remove(owner);
             self.queue.calm(owner);

@@ -108,14 +108,21 @@ pub fn text(rollback: &Rollback) -> String {
     for finding in &rollback.troubles {
         wrap(&mut out, "  ", &snippet::headline(finding));
     }
-    if rollback.reversals.is_empty() && rollback.commits.is_empty() {
-        out.push_str("Nothing to take back: the branch is as if it had never been.\n");
+    if rollback.reversals.is_empty() && rollback.commits.is_empty() && rollback.troubles.is_empty() {
+        out.push_str(match rollback.undone {
+            Undone::Commit(..) => "Nothing to take back: the branch is as if it had never been.\n",
+            Undone::Since(_) => "Nothing to take back: it is as it was then.\n",
+        });
         return out;
     }
     let counts = rollback.counts();
     let words: Vec<String> = ORDER.iter().filter_map(|word| counts.get(word).map(|n| format!("{n} {word}"))).collect();
-    out.push_str(&format!("Checked {}: {}\n", count(rollback.reversals.len(), "reversal"), words.join(" · ")));
-    let worth = |reversal: &&Reversal| !(reversal.taken && reversal.revert == Revert::Clean);
+    if words.is_empty() {
+        out.push_str("No object of the landscape changes.\n");
+    } else {
+        out.push_str(&format!("Checked {}: {}\n", count(rollback.reversals.len(), "reversal"), words.join(" · ")));
+    }
+    let worth = |reversal: &&Reversal| !(reversal.taken && reversal.revert == Revert::Clean && reversal.note.is_empty());
     let mut told: Vec<&Reversal> = rollback.reversals.iter().filter(worth).collect();
     let rank = |reversal: &Reversal| ORDER.iter().position(|word| *word == reversal.revert.word());
     told.sort_by_key(|reversal| (reversal.taken, std::cmp::Reverse(rank(reversal))));
@@ -144,7 +151,7 @@ pub fn text(rollback: &Rollback) -> String {
         0 => out.push_str("Nothing was created: no part of it can be taken back as it is.\n"),
         n => {
             let branch = rollback.branch.as_deref().unwrap_or("nothing");
-            let fix_up = if n > 1 { " + 1 fix-up commit" } else { "" };
+            let fix_up = if n > 1 { format!(" + 1 fix-up commit (keeps {})", kept(rollback)) } else { String::new() };
             wrap(&mut out, "", &format!("{verb} {branch}: 1 revert commit{fix_up}."));
         }
     }
@@ -198,6 +205,21 @@ pub fn json(rollback: &Rollback) -> Value {
 #[must_use]
 pub fn named(owner: &Owner) -> String {
     if owner.kind == Kind::Shoot { owner.key() } else { owner.to_string() }
+}
+
+/// What the second commit keeps, in short.
+fn kept(rollback: &Rollback) -> String {
+    const MOST: usize = 3;
+    let left = || rollback.reversals.iter().filter(|reversal| !reversal.taken);
+    let name = |reversal: &Reversal| match &reversal.field {
+        Some(field) => format!("{} {field}", named(&reversal.owner)),
+        None => named(&reversal.owner),
+    };
+    let mut names: Vec<String> = left().take(MOST).map(name).collect();
+    if left().count() > MOST {
+        names.push(format!("{} more", left().count() - MOST));
+    }
+    names.join(", ")
 }
 
 fn listed(paths: &[RepoPath]) -> String {

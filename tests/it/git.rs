@@ -306,7 +306,7 @@ fn history(dir: &Path, commits: &[&[(&str, Option<&str>)]]) -> Vec<Revision> {
 fn lines(changes: &[(usize, &str)]) -> String {
     let mut lines: Vec<String> = (0..20).map(|n| format!("line {n}")).collect();
     for (at, text) in changes {
-        lines[*at] = (*text).to_owned();
+        (*text).clone_into(&mut lines[*at]);
     }
     lines.join("\n") + "\n"
 }

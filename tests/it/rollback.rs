@@ -268,6 +268,19 @@ fn a_mistake_is_mended_and_neighbours_in_a_file_stay() {
 }
 
 #[test]
+fn one_of_two_mistakes_is_taken_back() {
+    let dir = repository();
+    edit(dir.path(), API, "version: 1.34.6", "version: 1.99.0");
+    commit(dir.path(), "A version that nobody offers");
+    edit(dir.path(), API, "eventTTL: 2h", "eventTTL: 200h");
+    let second = commit(dir.path(), "Keep events for long");
+    let ran = run(dir.path(), &["rollback", &second]);
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains("it had errors before, and still has"), "{}", ran.out);
+    assert!(read(dir.path(), &format!("revert/{}", &second[..7]), API).contains("eventTTL: 2h"));
+}
+
+#[test]
 fn a_landscape_in_a_folder_of_a_remote_repository_is_rolled_back_there() {
     let dir = repository();
     let nested = dir.path().join("landscapes/local");

@@ -57,12 +57,11 @@ pub(super) fn changes(from: &Reading, into: &Reading, parts: &BTreeMap<Owner, Pa
             let here = |side: &Reading| side.landscape.document(owner).filter(|d| d.path() == path).cloned();
             let (source, target) = (here(from), here(into));
             let carried = match (part, source, target) {
-                (_, None, None) => continue,
+                (_, None, None) | (Part::Fields(_), _, None) => continue,
                 (Part::Fields(names), _, Some(target)) => {
                     let Some(source) = from.landscape.document(owner) else { continue };
                     fields(text, source, &target, names)
                 }
-                (Part::Fields(_), _, None) => continue,
                 (Part::Whole, Some(source), Some(target)) => spliced(text, &target, Some(piece(&source))),
                 (Part::Whole, None, Some(target)) => spliced(text, &target, None),
                 (Part::Whole, Some(source), None) => Ok(format!("{}{}", ended(text), marked(piece(&source)))),

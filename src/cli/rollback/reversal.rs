@@ -43,6 +43,13 @@ pub(super) fn all(question: &Question<'_>, compared: &Compared) -> Vec<Reversal>
                     bystanders.push((&item.owner, format!("{} would be held then: {why}", named(&item.owner))));
                 }
             }
+            // It is held as it is, and is no worse off: nothing acts upon it before it is mended.
+            Fate::Held(findings) if compared.held.contains(&item.owner) => {
+                let why = findings.first().map(|finding| finding.message.clone()).unwrap_or_default();
+                let note = format!("it had errors before, and still has: {why}");
+                let (owner, revert) = (item.owner.clone(), Revert::Clean);
+                out.push(Reversal { owner, field: None, before: None, after: None, revert, taken: true, note });
+            }
             Fate::Held(findings) => out.extend(refused(&item.owner, was.as_deref(), will.as_deref(), findings)),
             Fate::Updated => {
                 let fields = item.changes.iter().filter_map(|change| changed(question, item, change));

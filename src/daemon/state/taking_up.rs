@@ -12,6 +12,7 @@ use crate::landscape::{Kind, Owner, Target};
 use crate::library::Library;
 use crate::pipeline::{self, World};
 use crate::plan::intent::intent;
+use crate::snapshot::Revision;
 
 impl State {
     pub(super) fn head(&mut self, head: Head, now: Timestamp, at: Millis) {
@@ -64,7 +65,7 @@ impl State {
         }
         self.counts.reverts += 1;
         self.counts.waits_cancelled += cancelled;
-        let commits = reverts.commits.iter().map(|commit| commit.short()).collect::<Vec<_>>().join(", ");
+        let commits = reverts.commits.iter().map(Revision::short).collect::<Vec<_>>().join(", ");
         tracing::info!(commits, owners = changed.len(), cancelled, "a change is taken back");
         changed
     }
