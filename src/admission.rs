@@ -48,6 +48,7 @@ pub use check::{Foreign, World};
 pub(crate) use checks::is_idle;
 pub use codes::CODES;
 pub use evaluate::Memory;
+pub(crate) use gone::{is_confirmed, needs_confirmation};
 pub use judge::{Case, judge};
 pub(crate) use node::Node;
 pub(crate) use offer::profile_of;

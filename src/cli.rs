@@ -22,10 +22,12 @@ mod offline;
 mod output;
 mod plan;
 mod progress;
+mod promote;
 mod read;
 mod render;
 mod report;
 mod reported;
+mod rollback;
 mod run;
 mod saved;
 mod schema;
@@ -34,6 +36,7 @@ mod simulated;
 mod status;
 mod validate;
 mod version;
+mod wait;
 
 /// Runs a Gardener landscape from a Git repository.
 #[derive(Parser)]
@@ -52,10 +55,13 @@ enum Command {
     Validate(validate::Args),
     Plan(plan::Args),
     Apply(apply::Args),
+    Promote(promote::Args),
     Render(render::Args),
+    Rollback(rollback::Args),
     Ci(ci::Args),
     Get(get::Args),
     Status(status::Args),
+    Wait(wait::Args),
     Explain(explain::Args),
     Schema(schema::Args),
     Graph(graph::Args),
@@ -67,7 +73,8 @@ enum Command {
 const GROUPS: &[(&str, &[&str])] = &[
     ("Begin", &["demo", "run"]),
     ("Check and preview a change", &["validate", "plan", "render", "apply", "ci"]),
-    ("Look at a landscape", &["get", "status"]),
+    ("Bring a change on its way, or back", &["promote", "rollback"]),
+    ("Look at a landscape", &["get", "status", "wait"]),
     ("Learn", &["explain", "schema", "graph"]),
     ("Other", &["completion", "version"]),
 ];
@@ -182,10 +189,13 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Validate(args) => validate::run(context, args).await,
         Command::Plan(args) => plan::run(context, args).await,
         Command::Apply(args) => apply::run(context, args).await,
+        Command::Promote(args) => promote::run(context, args).await,
         Command::Render(args) => render::run(context, args).await,
+        Command::Rollback(args) => rollback::run(context, args).await,
         Command::Ci(args) => ci::run(context, args).await,
         Command::Get(args) => get::run(context, args).await,
         Command::Status(args) => status::run(context, args).await,
+        Command::Wait(args) => wait::run(context, args).await,
         Command::Explain(args) => explain::run(context, args).await,
         Command::Schema(args) => schema::run(context, args).await,
         Command::Graph(args) => graph::run(context, args).await,

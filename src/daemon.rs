@@ -27,11 +27,13 @@ use crate::snapshot::{Changes, RepoPath, Revision};
 
 pub mod queue;
 mod report;
+pub mod reverts;
 pub mod state;
 pub mod turns;
 pub mod view;
 
 use queue::Millis;
+use reverts::Reverts;
 use state::{Counts, Effect, Event, Head, Settings, State};
 pub use view::View;
 
@@ -384,20 +386,28 @@ impl Shell {
             && !self.options.accept_rewrite
             && !repo.is_ancestor(old, &revision).await?
         {
+            return Err(DaemonError::Landscape(rewritten(&repo, &self.options.branch, old, &revision).await?));
+        }
+        let reverts = match &self.head {
+            Some(old) => reverts(&repo, old, &revision, &self.options.root).await?,
+            None => None,
+        };
+        let snapshot = repo.snapshot(&revision, &self.options.root).await?;
+        if !snapshot.files.contains_key(LANDSCAPE) {
+            let stays = if first { "nothing is begun" } else { "everything stays as it is" };
+            let path = format!("{}/{LANDSCAPE}", self.options.root.trim_matches('/'));
+            let path = path.trim_start_matches('/');
             return Err(DaemonError::Landscape(format!(
-                "`{}` was rewritten: {} does not follow {}; start with --accept-rewrite to go there",
-                self.options.branch,
-                revision.short(),
-                old.short()
+                "there is no {path} at {}: {stays}; bring it back, as by `git revert`",
+                revision.short()
             )));
         }
-        let snapshot = repo.snapshot(&revision, &self.options.root).await?;
         let (landscape, mut findings) = landscape::load(&snapshot, &mut self.documents);
         let library = self.library(&landscape.overlays, &mut findings);
         self.connect(&landscape, first).await?;
         self.follow(&library);
         self.head = Some(revision.clone());
-        let head = Head { revision, landscape: Arc::new(landscape), findings, library };
+        let head = Head { revision, landscape: Arc::new(landscape), findings, library, reverts };
         self.step(Event::Head(Box::new(head)));
         self.step(Event::GitFine);
         Ok(())
@@ -493,6 +503,43 @@ impl Shell {
             }
         }
     }
+}
+
+/// The file without which a tree is no landscape, however many others there are.
+const LANDSCAPE: &str = "landscape.yaml";
+
+/// Why a branch that does not follow where it was is not followed.
+async fn rewritten(repo: &Repo, branch: &str, from: &Revision, to: &Revision) -> Result<String, GitError> {
+    let (old, new) = (from.short(), to.short());
+    if repo.is_ancestor(to, from).await? {
+        let commits = repo.log(from, Some(to), LOOK_BACK).await?.len();
+        let more = if commits < LOOK_BACK { "" } else { " or more" };
+        return Ok(format!(
+            "`{branch}` was moved back from {old} to {new}, by {commits}{more} commits: everything stays as it is; revert them \
+             instead (`espalier rollback`), or start with --accept-rewrite to go there"
+        ));
+    }
+    Ok(format!("`{branch}` was rewritten: {new} does not follow {old}; start with --accept-rewrite to go there"))
+}
+
+/// So many commits are read to find out whether a move of the branch takes something back.
+const LOOK_BACK: usize = 500;
+
+/// What a branch takes back by moving from one commit to another.
+async fn reverts(repo: &Repo, from: &Revision, to: &Revision, root: &str) -> Result<Option<Reverts>, GitError> {
+    let mut news = Vec::new();
+    for commit in repo.log(to, Some(from), LOOK_BACK).await? {
+        let changed = match commit.parents.first() {
+            Some(parent) if !reverts::said(&commit).is_empty() => {
+                repo.changed_paths(Some(parent), &commit.revision, root).await?.into_iter().collect()
+            }
+            _ => BTreeSet::new(),
+        };
+        news.push((commit, changed));
+    }
+    // Where nothing of the landscape changed it is as it was a moment ago, and nothing is taken back.
+    let back_to = repo.same_as(to, from, root, LOOK_BACK).await?.filter(|back_to| back_to != from);
+    Ok(Reverts::of(&news, back_to))
 }
 
 /// What of objects' bodies is kept: what templates export and plans compare.

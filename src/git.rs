@@ -15,18 +15,22 @@ use crate::snapshot::{BlobId, Changes, RepoPath, Revision, Snapshot};
 mod budget;
 mod commit;
 mod error;
+mod history;
 mod location;
 mod read;
 mod remote;
+mod revert;
 mod thread;
 mod watch;
 
 pub use budget::Budget;
 pub use commit::Message;
 pub use error::GitError;
+pub use history::Delta;
 pub use location::Location;
 pub use read::{Commit, Version};
 pub use remote::Credentials;
+pub use revert::{Restore, Reverted, message as revert_message};
 pub use watch::Watch;
 
 /// The trailer that names the commit which a status commit is about, and by which our own commits are recognised.
@@ -157,6 +161,77 @@ impl Repo {
         self.thread
             .call(limit, move |worker| commit::commit(worker, &reference, expected.as_ref(), &changes, &message, now))
             .await
+    }
+
+    /// Makes the commit that `git revert` would make of a commit onto another one, and moves no reference. A merge is taken back
+    /// against its first parent.
+    pub async fn revert(&self, commit: &Revision, onto: &Revision, message: Message, now: i64) -> Result<Reverted, GitError> {
+        let (commit, onto) = (commit.clone(), onto.clone());
+        self.thread.call(LOCAL_LIMIT, move |worker| revert::revert(worker, &commit, &onto, &message, now)).await
+    }
+
+    /// Makes a commit onto `parent` in which some files are as they are at `from`, or have new text, and moves no reference;
+    /// `None` if that changes nothing.
+    pub async fn restore(
+        &self,
+        parent: &Revision,
+        from: &Revision,
+        wanted: Restore,
+        message: Message,
+        now: i64,
+    ) -> Result<Option<Revision>, GitError> {
+        let (parent, from) = (parent.clone(), from.clone());
+        self.thread.call(LOCAL_LIMIT, move |worker| revert::restore(worker, &parent, &from, &wanted, &message, now)).await
+    }
+
+    /// Moves `reference` from `expected` (absent: `None`) to a commit that follows it and was made before, or fails with
+    /// [`GitError::Raced`]. For a remote repository the move happens there. Never forced.
+    pub async fn publish(&self, reference: &str, expected: Option<&Revision>, to: &Revision, note: &str) -> Result<(), GitError> {
+        let (reference, expected, to, note) = (reference.to_owned(), expected.cloned(), to.clone(), note.to_owned());
+        let limit = if self.location.is_remote() { NETWORK_LIMIT } else { LOCAL_LIMIT };
+        self.thread.call(limit, move |worker| revert::publish(worker, &reference, expected.as_ref(), &to, &note)).await
+    }
+
+    /// The newest commit up to `until` at which the files below `root` were as they are at `of`; along first parents, at most
+    /// `limit` commits back.
+    pub async fn same_as(&self, of: &Revision, until: &Revision, root: &str, limit: usize) -> Result<Option<Revision>, GitError> {
+        let (of, until, root) = (of.clone(), until.clone(), root.to_owned());
+        self.thread.call(LOCAL_LIMIT, move |worker| revert::same_as(worker, &of, &until, &root, limit)).await
+    }
+
+    /// The branch that is checked out, as a full reference name; `None` if a commit is, and not a branch.
+    pub async fn head(&self) -> Result<Option<String>, GitError> {
+        self.thread.call(LOCAL_LIMIT, |worker| Ok(revert::head(worker))).await
+    }
+
+    /// Who works here as Git is configured: name and mail.
+    pub async fn person(&self) -> Result<Option<(String, String)>, GitError> {
+        self.thread.call(LOCAL_LIMIT, |worker| Ok(revert::person(worker))).await
+    }
+
+    /// Whether a text can be the name of a branch.
+    #[must_use]
+    pub fn is_branch_name(text: &str) -> bool {
+        revert::is_branch(text)
+    }
+
+    /// Writes `changes` onto the tree of a commit as a commit on top of it that no reference names yet: to be looked at, then
+    /// [`publish`](Self::publish)ed or forgotten. If the tree would not change, `parent` is returned.
+    pub async fn write(&self, parent: &Revision, changes: Changes, message: Message, now: i64) -> Result<Revision, GitError> {
+        let parent = parent.clone();
+        self.thread.call(LOCAL_LIMIT, move |worker| commit::write(worker, &parent, &changes, &message, now)).await
+    }
+
+    /// What each of these commits changes below `root` against its first parent.
+    pub async fn deltas(&self, commits: &[Revision], root: &str) -> Result<Vec<Delta>, GitError> {
+        let (commits, root) = (commits.to_vec(), root.to_owned());
+        self.thread.call(LOCAL_LIMIT, move |worker| history::deltas(worker, &commits, &root)).await
+    }
+
+    /// The references whose full names begin with `prefix`, with their commits.
+    pub async fn branches(&self, prefix: &str) -> Result<Vec<(String, Revision)>, GitError> {
+        let prefix = prefix.to_owned();
+        self.thread.call(LOCAL_LIMIT, move |worker| history::branches(worker, &prefix)).await
     }
 
     /// Signals whenever references of a local repository may have moved; `None` for a remote one, which must be polled.

@@ -31,7 +31,7 @@
 //! * **0, vocabulary**: [`finding`], [`snapshot`], [`document`], [`value`], [`graph`], [`digest`], [`memo`], [`share`].
 //! * **1, the model**: [`landscape`], [`observed`].
 //! * **2, the stages**, pure (no async, clock, randomness or I/O): [`library`], [`admission`], [`schedule`], [`secrets`],
-//!   [`facts`], [`render`], [`health`], [`plan`], [`status`], and [`pipeline`] over them.
+//!   [`facts`], [`render`], [`health`], [`plan`], [`status`], [`promote`], and [`pipeline`] over them.
 //! * **3, the edges**, the only modules with I/O: [`git`], [`cluster`], [`apply`], [`sim`].
 //! * **4, the shells**: [`daemon`], [`web`], [`cli`], [`mod@print`], [`config`], [`telemetry`].
 //!
@@ -97,6 +97,7 @@ pub mod observed;
 pub mod pipeline;
 pub mod plan;
 pub mod print;
+pub mod promote;
 pub mod render;
 pub mod schedule;
 pub mod secrets;

@@ -14,6 +14,7 @@ pub mod forge;
 pub mod json;
 pub mod junit;
 pub mod preview;
+pub mod rollback;
 pub mod sarif;
 pub mod snippet;
 pub mod table;

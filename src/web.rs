@@ -66,6 +66,13 @@ pub fn text(view: &View) -> String {
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
     let counts = &view.counts;
     metric("espalier_commits_taken_up_total", "counter", "Commits of the landscape taken up.", &[(String::new(), counts.heads)]);
+    metric("espalier_reverts_total", "counter", "Commits that took others back.", &[(String::new(), counts.reverts)]);
+    metric(
+        "espalier_waits_cancelled_total",
+        "counter",
+        "Owners whose wait ended because what they waited for was taken back.",
+        &[(String::new(), counts.waits_cancelled)],
+    );
     metric("espalier_evaluations_total", "counter", "Owners evaluated.", &[(String::new(), counts.evaluated)]);
     metric(
         "espalier_executions_total",

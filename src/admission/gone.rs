@@ -60,11 +60,13 @@ fn settle(owner: &Owner, refused: Vec<Finding>, admitted: &mut Admitted, finding
     findings.extend(Findings(refused));
 }
 
-fn needs_confirmation(kind: Kind) -> bool {
+/// Whether objects of a kind go only when their deletion was confirmed.
+pub(crate) fn needs_confirmation(kind: Kind) -> bool {
     matches!(kind, Kind::Shoot | Kind::Seed | Kind::Project)
 }
 
-fn is_confirmed(manifest: &Value) -> bool {
+/// Whether a manifest confirms its own deletion.
+pub(crate) fn is_confirmed(manifest: &Value) -> bool {
     Node::root(manifest).at("metadata/annotations").get(CONFIRMATION).text() == Some("true")
 }
 

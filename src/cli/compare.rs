@@ -48,6 +48,8 @@ pub(super) struct Compared {
     pub(super) digest: Option<Digest>,
     /// How many of those that were looked at do not.
     pub(super) unchanged: usize,
+    /// Objects that had errors before.
+    pub(super) held: BTreeSet<Owner>,
 }
 
 /// Compares; of the objects, only those that are wanted are looked at.
@@ -113,7 +115,7 @@ pub(super) fn compare(sides: &Sides<'_>, wanted: impl Fn(&Owner) -> bool) -> Com
     let digest = intent(&old.objects, &new, &going, after.library.digest());
     let root = Owner::cluster(Kind::Landscape, new.landscape.clone());
     let settings = old.objects.get(&root).or_else(|| new.objects.get(&root)).cloned();
-    Compared { unchanged: all - items.len(), settings, digest, findings, items }
+    Compared { unchanged: all - items.len(), settings, digest, findings, items, held: old.held.keys().cloned().collect() }
 }
 
 impl Compared {

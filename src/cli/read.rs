@@ -360,6 +360,12 @@ pub(super) fn nearby(start: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// Whether a path below a landscape's folder is a part of the landscape.
+pub(super) fn is_claimed(path: &str) -> bool {
+    let name = path.split('/').next().unwrap_or_default();
+    CLAIMED.contains(&name) || name.to_lowercase().starts_with("landscape.")
+}
+
 /// The claimed files of a folder on disk.
 pub(super) fn work_tree(root: &Path) -> anyhow::Result<Source> {
     let mut files = BTreeMap::new();
@@ -367,7 +373,7 @@ pub(super) fn work_tree(root: &Path) -> anyhow::Result<Source> {
     for entry in entries {
         let entry = entry.with_context(|| format!("failed to read {}", root.display()))?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if CLAIMED.contains(&name.as_str()) || name.to_lowercase().starts_with("landscape.") {
+        if is_claimed(&name) {
             collect(&entry.path(), name, &mut files)?;
         }
     }

@@ -1,5 +1,6 @@
 //! When to look at which owner: keyed by owner, earliest wins, never two at once, back-off with jitter by error class. What was
-//! begun and is due comes before what was not begun; how many are begun at the same time is for `turns` to say.
+//! begun and is due comes before what was not begun, and what is taken back before both; how many are begun at the same time is for
+//! `turns` to say.
 //!
 //! Pure: times are milliseconds that the caller passes in, jitter is derived from the owner and the number of attempts.
 
@@ -19,11 +20,14 @@ type Line = BTreeSet<(Millis, Owner)>;
 #[derive(Debug, Default)]
 pub struct Queue {
     due: BTreeMap<Owner, Millis>,
+    /// Those that are ahead of all others.
+    ahead: Line,
     /// Those that were worked on before, or that others wait for.
     first: Line,
     /// Shoots for which nothing was done yet.
     then: Line,
     begun: BTreeSet<Owner>,
+    hurried: BTreeSet<Owner>,
     running: BTreeSet<Owner>,
     meanwhile: BTreeMap<Owner, Millis>,
     attempts: BTreeMap<Owner, u32>,
@@ -53,19 +57,57 @@ impl Queue {
     }
 
     fn line(&mut self, owner: &Owner) -> &mut Line {
-        if owner.kind != Kind::Shoot || self.begun.contains(owner) { &mut self.first } else { &mut self.then }
+        if self.hurried.contains(owner) {
+            &mut self.ahead
+        } else if owner.kind != Kind::Shoot || self.begun.contains(owner) {
+            &mut self.first
+        } else {
+            &mut self.then
+        }
     }
 
-    /// Something was done for an owner, or all that it wants is there: from now on it comes before those that are new.
-    pub fn begin(&mut self, owner: &Owner) {
+    /// Puts an owner ahead of all that are not hurried, until it is [`calm`](Self::calm), and asks for a look at it now: earlier
+    /// failures and their waits are forgotten.
+    pub fn hurry(&mut self, owner: &Owner, at: Millis) {
+        self.attempts.remove(owner);
+        self.change_line(owner, |queue| {
+            queue.hurried.insert(owner.clone());
+        });
+        self.add(owner, at);
+    }
+
+    /// An owner needs no hurry any more.
+    pub fn calm(&mut self, owner: &Owner) {
+        if self.hurried.contains(owner) {
+            self.change_line(owner, |queue| {
+                queue.hurried.remove(owner);
+            });
+        }
+    }
+
+    /// Whether an owner waits for a look that is due, or for the end of a back-off.
+    #[must_use]
+    pub fn is_waiting(&self, owner: &Owner, now: Millis) -> bool {
+        self.due.get(owner).is_some_and(|at| *at <= now || self.attempts.contains_key(owner))
+    }
+
+    /// Changes something by which an owner's line is told.
+    fn change_line(&mut self, owner: &Owner, change: impl FnOnce(&mut Self)) {
         let due = self.due.get(owner).copied();
         if let Some(at) = due {
             self.line(owner).remove(&(at, owner.clone()));
         }
-        self.begun.insert(owner.clone());
+        change(self);
         if let Some(at) = due {
             self.insert(owner, at);
         }
+    }
+
+    /// Something was done for an owner, or all that it wants is there: from now on it comes before those that are new.
+    pub fn begin(&mut self, owner: &Owner) {
+        self.change_line(owner, |queue| {
+            queue.begun.insert(owner.clone());
+        });
     }
 
     /// Whether something was done for an owner before.
@@ -74,9 +116,10 @@ impl Queue {
         self.begun.contains(owner)
     }
 
-    /// Takes up to `limit` owners that are due, those that were begun first, then the earliest, and marks them as running.
+    /// Takes up to `limit` owners that are due, the hurried first, then those that were begun, then the earliest, and marks them as
+    /// running.
     pub fn take(&mut self, now: Millis, limit: usize) -> Vec<Owner> {
-        let lines = [&self.first, &self.then];
+        let lines = [&self.ahead, &self.first, &self.then];
         let due = lines.into_iter().flat_map(|line| line.iter().take_while(|(at, _)| *at <= now));
         let ready: Vec<(Millis, Owner)> = due.take(limit).cloned().collect();
         ready
@@ -119,7 +162,7 @@ impl Queue {
     /// When the next owner is due.
     #[must_use]
     pub fn next(&self) -> Option<Millis> {
-        [&self.first, &self.then].into_iter().filter_map(|line| line.first()).map(|(at, _)| *at).min()
+        [&self.ahead, &self.first, &self.then].into_iter().filter_map(|line| line.first()).map(|(at, _)| *at).min()
     }
 
     /// How often an owner failed in a row.
@@ -158,6 +201,7 @@ impl Queue {
             self.line(owner).remove(&(at, owner.clone()));
         }
         self.begun.remove(owner);
+        self.hurried.remove(owner);
         self.meanwhile.remove(owner);
         self.attempts.remove(owner);
     }
@@ -225,6 +269,32 @@ mod tests {
         queue.done(&shoot("b"), 9, None);
         queue.add(&shoot("b"), 0);
         assert_eq!(queue.take(9, 9), vec![shoot("b"), shoot("c")], "a new one of the same name is new");
+    }
+
+    #[test]
+    fn what_is_hurried_comes_before_all_others_and_waits_no_longer() {
+        let mut queue = Queue::default();
+        for name in ["a", "b", "c"] {
+            queue.add(&shoot(name), 0);
+        }
+        queue.begin(&shoot("a"));
+        assert_eq!(queue.take(0, 1), vec![shoot("a")]);
+        queue.done(&shoot("a"), 0, Some((ErrorClass::Permanent, None)));
+        queue.add(&shoot("a"), 60_000);
+        assert!(queue.is_waiting(&shoot("a"), 1) && queue.is_waiting(&shoot("b"), 1));
+        queue.hurry(&shoot("c"), 1);
+        queue.hurry(&shoot("a"), 1);
+        assert_eq!(queue.attempts(&shoot("a")), 0);
+        assert_eq!(queue.take(1, 9), vec![shoot("c"), shoot("a"), shoot("b")]);
+        assert!(!queue.is_waiting(&shoot("a"), 1), "it is worked on");
+        queue.add(&shoot("a"), 3);
+        queue.add(&shoot("b"), 2);
+        for name in ["a", "b"] {
+            queue.done(&shoot(name), 2, None);
+        }
+        queue.calm(&shoot("a"));
+        assert_eq!(queue.take(3, 1), vec![shoot("a")], "what was begun still comes first");
+        assert_eq!(queue.take(3, 1), vec![shoot("b")]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::queue::Millis;
+use super::reverts::Reverts;
 use super::state::{Effect, State};
 use crate::digest::{self, Digest};
 use crate::finding::Finding;
@@ -36,6 +37,8 @@ pub(super) struct Report {
     committing: Option<BTreeMap<RepoPath, Option<Digest>>>,
     patching: BTreeSet<Owner>,
     removed: BTreeSet<RepoPath>,
+    /// What status commits say beside the usual, until the next commit of the landscape.
+    trailers: Vec<(String, String)>,
     /// Whether the branch has to be read before anything else is done with it.
     unread: bool,
     /// How often in a row the branch could not be moved or read, why, and until when it is left alone for that.
@@ -109,7 +112,9 @@ impl Report {
             match paths.get_mut(owner) {
                 Some(new) if world.path(owner).is_none() => *new = old.clone(),
                 Some(new) if new != old => {
+                    // What is said of it moves along, though nothing else is new.
                     self.removed.insert(old.clone());
+                    self.dirty.insert(owner.clone());
                 }
                 Some(_) => {}
                 None => {
@@ -122,6 +127,11 @@ impl Report {
         }
         self.paths = paths;
         self.touch_summary(at);
+    }
+
+    /// Whether the commit takes others back.
+    pub(super) fn reverts(&mut self, reverts: Option<&Reverts>) {
+        self.trailers = reverts.map(Reverts::trailers).unwrap_or_default();
     }
 
     /// An owner is no more: its file goes.
@@ -298,7 +308,10 @@ impl Report {
         Effect::Commit {
             changes,
             subject: format!("Report {} at {}: {shoots}", world.root.name, revision.short()),
-            trailers: status::trailers(&world.root.name, revision, intent, &counts),
+            trailers: status::trailers(&world.root.name, revision, intent, &counts)
+                .into_iter()
+                .chain(self.trailers.clone())
+                .collect(),
         }
     }
 }

@@ -75,6 +75,10 @@ pub struct Counts {
     pub commits: u64,
     /// Commits of the landscape taken up.
     pub heads: u64,
+    /// Commits of the landscape that took others back.
+    pub reverts: u64,
+    /// Owners that waited for something on account of a commit that was taken back, and wait no longer.
+    pub waits_cancelled: u64,
     /// Owners evaluated since the latest commit was taken up.
     pub evaluated_since_head: BTreeSet<Owner>,
     /// Owners for which something was written since the latest commit was taken up.
@@ -491,6 +495,7 @@ impl State {
         self.plans.insert(owner.clone(), Arc::new(plan.outline()));
         if is || stuck(&plan) {
             self.moving.remove(owner);
+            self.queue.calm(owner);
         } else {
             self.moving.insert(owner.clone());
         }

@@ -92,6 +92,12 @@ impl Turns {
         oldest.filter(|_| !self.line.is_empty())
     }
 
+    /// Whether an owner stands in line.
+    #[must_use]
+    pub fn is_waiting(&self, owner: &Owner) -> bool {
+        self.line.contains(owner)
+    }
+
     /// Whether somebody stands in line.
     #[must_use]
     pub fn anyone_waits(&self) -> bool {

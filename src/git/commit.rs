@@ -83,6 +83,23 @@ pub(super) fn commit(
     Ok(read::revision(id))
 }
 
+/// A commit on top of another that no reference names.
+pub(super) fn write(
+    worker: &Worker,
+    parent: &Revision,
+    changes: &Changes,
+    message: &Message,
+    now: i64,
+) -> Result<Revision, GitError> {
+    let commit = read::find_commit(worker, parent)?;
+    let base = commit.tree().map_err(GitError::read("the tree to change"))?;
+    let tree = changed_tree(&worker.repository, &base, changes)?;
+    if tree.id() == base.id() {
+        return Ok(parent.clone());
+    }
+    write_commit(&worker.repository, &tree, &[&commit], message, now).map(read::revision)
+}
+
 /// Moves a reference of this repository from `expected` to `id`, or fails with `Raced`.
 pub(super) fn swap(repository: &Repository, reference: &str, id: Oid, expected: Option<Oid>, note: &str) -> Result<(), GitError> {
     let attempt = || match expected {
@@ -117,7 +134,7 @@ fn unlock(repository: &Repository, reference: &str) -> bool {
     std::fs::remove_file(&lock).is_ok()
 }
 
-fn refuse_checked_out(repository: &Repository, reference: &str) -> Result<(), GitError> {
+pub(super) fn refuse_checked_out(repository: &Repository, reference: &str) -> Result<(), GitError> {
     let Some(path) = repository.workdir() else { return Ok(()) };
     let head = repository.find_reference("HEAD").map_err(GitError::read("HEAD"))?;
     if head.symbolic_target_bytes() == Some(reference.as_bytes()) {
@@ -131,7 +148,7 @@ fn empty_tree(repository: &Repository) -> Result<Tree<'_>, GitError> {
     repository.find_tree(id).map_err(GitError::read("an empty tree"))
 }
 
-fn changed_tree<'r>(repository: &'r Repository, base: &Tree<'_>, changes: &Changes) -> Result<Tree<'r>, GitError> {
+pub(super) fn changed_tree<'r>(repository: &'r Repository, base: &Tree<'_>, changes: &Changes) -> Result<Tree<'r>, GitError> {
     let mut update = TreeUpdateBuilder::new();
     for (path, content) in changes {
         let text = path.as_str();
@@ -154,13 +171,13 @@ fn changed_tree<'r>(repository: &'r Repository, base: &Tree<'_>, changes: &Chang
 }
 
 /// What a tree may contain without leaving it or reaching into somebody's `.git`.
-fn is_tree_path(path: &str) -> bool {
+pub(super) fn is_tree_path(path: &str) -> bool {
     !path.is_empty()
         && !path.contains(['\0', '\\'])
         && path.split('/').all(|part| !part.is_empty() && part != "." && part != ".." && !part.eq_ignore_ascii_case(".git"))
 }
 
-fn write_commit(
+pub(super) fn write_commit(
     repository: &Repository,
     tree: &Tree<'_>,
     parents: &[&git2::Commit<'_>],

@@ -86,7 +86,7 @@ pub(super) fn resolve(worker: &Worker, name: &str) -> Result<Option<Revision>, G
 }
 
 /// The tree of a folder at a commit.
-fn root_tree<'r>(worker: &'r Worker, at: &Revision, root: &str) -> Result<git2::Tree<'r>, GitError> {
+pub(super) fn root_tree<'r>(worker: &'r Worker, at: &Revision, root: &str) -> Result<git2::Tree<'r>, GitError> {
     let tree = find_commit(worker, at)?.tree().map_err(GitError::read(format!("the tree of {at}")))?;
     let root = root.trim_matches('/');
     if root.is_empty() {

@@ -110,15 +110,31 @@ shapes! {
 
     /// Where changes come from and how espalier's own go back.
     struct Promotion {
-        /// The landscape that changes are promoted from.
-        from: Option<String>,
-        /// Paths that are never promoted: glob patterns.
+        /// The landscape that changes are promoted from, or several.
+        from: Option<Stages>,
+        /// Paths that are never promoted, besides `landscape.yaml`, `seeds/**` and `operations/**`: glob patterns.
         exclude: Vec<String>,
+        /// Fields that are this landscape's own, besides seeds and domains, such as `shoot.spec.provider.workers[*].maximum`.
+        owned: Vec<String>,
+        /// What must hold before changes are promoted to here.
+        gates: Option<Gates>,
         /// How espalier changes intent itself: commit onto the branch, or a proposal branch.
         #[schemars(extend("enum" = ["commit", "proposal"]))]
         changes: Option<String>,
         /// What names of proposal branches begin with.
         branch_prefix: Option<String>,
+    }
+
+    /// What must hold before changes are promoted.
+    struct Gates {
+        /// How long the landscape that they come from must have been ready with them, such as 24h.
+        healthy_for: Option<Duration>,
+        /// How many people must have approved each commit, by `Approved-by` or `Reviewed-by` lines in its message.
+        approvals: Option<i32>,
+        /// The most that it may cost here, such as rolls-nodes.
+        #[schemars(extend("enum" = ["none", "scales", "restarts-kubelet", "restarts-control-plane", "workload-stops", "api-downtime",
+            "in-place-nodes", "rolls-nodes", "recreates", "one-way", "deletes"]))]
+        no_mark_above: Option<String>,
     }
 
     /// How changes that nobody wrote are rolled out.
@@ -203,6 +219,28 @@ impl JsonSchema for Clusters {
     }
 }
 
+/// The name of a landscape, or several.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Stages {
+    /// One.
+    One(String),
+    /// Several.
+    Several(Vec<String>),
+}
+
+impl Promotion {
+    /// The landscapes that changes are promoted from; empty if nothing is said.
+    #[must_use]
+    pub fn stages(&self) -> &[String] {
+        match &self.from {
+            None => &[],
+            Some(Stages::One(name)) => std::slice::from_ref(name),
+            Some(Stages::Several(names)) => names,
+        }
+    }
+}
+
 /// What an engine does with Shoots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
@@ -229,6 +267,16 @@ impl LandscapeSpec {
     #[must_use]
     pub fn adopts_drift(&self) -> bool {
         self.drift.as_deref() == Some("adopt")
+    }
+}
+
+impl Freeze {
+    /// Whether it is on at a time, in seconds since the epoch. A time that cannot be read bounds nothing.
+    #[must_use]
+    pub fn is_on(&self, now: i64) -> bool {
+        let at =
+            |time: &Option<Time>| time.as_ref().and_then(|t| t.parse::<jiff::Timestamp>().ok()).map(jiff::Timestamp::as_second);
+        at(&self.from).is_none_or(|from| from <= now) && at(&self.until).is_none_or(|until| now < until)
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::Memory;
 use super::decided::{intend, with_decisions};
 use crate::admission::{self, Accepted, Admitted, Gone};
-use crate::finding::{Finding, Findings, Severity};
+use crate::finding::{Code, Finding, Findings, Severity};
 use crate::landscape::{Kind, Landscape, Owner, Target};
 use crate::library::Library;
 use crate::observed::{ACCEPTED_ANNOTATION, Object, Observed, project_of};
@@ -89,6 +89,7 @@ pub fn world(
     // Settings that guard are read from the last accepted landscape.yaml where there is one (design §5: from the base).
     let settings = accepted.0.get(&root).or_else(|| admitted.objects.get(&root)).cloned();
     let (going, over) = budget(&admitted, settings.as_deref());
+    hold_back(&mut admitted, &going, &over);
     findings.extend(over);
     let adopt = settings
         .as_deref()
@@ -108,8 +109,24 @@ pub fn world(
     World { revision, landscape, admitted, accepted, loaded, findings, root, going, adopt, owners, remarks }
 }
 
+/// Says of every owner that is confirmed to go, and does not, why it stays and what to do.
+fn hold_back(admitted: &mut Admitted, going: &BTreeSet<Owner>, over: &Findings) {
+    let staying = admitted.gone.iter().filter(|(owner, gone)| **gone == Gone::Confirmed && !going.contains(*owner));
+    for owner in staying.map(|(owner, _)| owner.clone()).collect::<Vec<_>>() {
+        let finding = match (&admitted.frozen, over.iter().next()) {
+            (Some(why), _) => {
+                Finding::error(Code::new("DELETE-FROZEN"), format!("it is confirmed to go, but nothing is deleted: {why}"))
+                    .help("mend or remove that document")
+            }
+            (None, Some(over)) => Finding { owner: String::new(), ..over.clone() },
+            (None, None) => continue,
+        };
+        admitted.held.entry(owner.clone()).or_default().findings.push(finding.of(&owner));
+    }
+}
+
 /// Code of the finding for deletions beyond the budget.
-pub const BUDGET: crate::finding::Code = crate::finding::Code::new("DELETE-BUDGET");
+pub const BUDGET: Code = Code::new("DELETE-BUDGET");
 
 /// The confirmed deletions that may go ahead: all or none, so that a mass deletion is seen as one decision.
 #[must_use]

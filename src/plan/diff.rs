@@ -137,7 +137,7 @@ fn is_same_but_for_its_name(a: &Value, b: &Value) -> bool {
     a.len() == b.len() && a.iter().all(|(key, value)| key == "name" || b.get(key) == Some(value))
 }
 
-fn below(name: &str, key: &str) -> String {
+pub(crate) fn below(name: &str, key: &str) -> String {
     let key = if key.contains(['.', '/']) { format!("[\"{key}\"]") } else { key.to_owned() };
     match name {
         "" if key == "spec" => String::new(),
@@ -148,12 +148,12 @@ fn below(name: &str, key: &str) -> String {
 }
 
 /// What items of a list go by.
-pub(super) fn name_of(item: &Value) -> Option<&str> {
+pub(crate) fn name_of(item: &Value) -> Option<&str> {
     ["name", "version", "type", "key"].iter().find_map(|key| item.get(key).and_then(Value::as_str))
 }
 
 /// Whether every item has a name of its own.
-fn named(items: &[Value]) -> bool {
+pub(crate) fn named(items: &[Value]) -> bool {
     let mut names: Vec<&str> = items.iter().filter_map(name_of).collect();
     names.sort_unstable();
     let all = names.len() == items.len();

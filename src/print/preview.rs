@@ -23,6 +23,8 @@ pub use json::{json, jsonl};
 pub use markdown::{Dialect, LIMIT, comment, markdown, marker};
 pub use text::{brief, text};
 
+pub(super) use text::shown;
+
 /// What one revision changes against another.
 #[derive(Debug)]
 pub struct Preview {
@@ -213,7 +215,8 @@ impl Item {
     }
 
     /// The worst that happens to it.
-    fn worst(&self) -> Mark {
+    #[must_use]
+    pub fn worst(&self) -> Mark {
         let refused = |finding: &Finding| finding.cause.is_some();
         match &self.fate {
             Fate::Held(findings) if findings.iter().any(refused) => Mark::Forbidden,

@@ -31,7 +31,7 @@ pub(crate) fn run(dir: &Path, args: &[&str]) -> Ran {
     }
 }
 
-fn json(ran: &Ran) -> Value {
+pub(crate) fn json(ran: &Ran) -> Value {
     let value: Value = serde_json::from_str(&ran.out).unwrap_or_else(|e| panic!("{e}: {}\n{}", ran.out, ran.err));
     assert_eq!(value["apiVersion"], "espalier.dev/cli/v1", "{}", ran.out);
     value
@@ -287,7 +287,7 @@ fn rendering_is_the_same_each_time_and_shows_no_secret() {
 }
 
 /// Writes a status branch as the daemon would.
-fn report(dir: &Path, files: BTreeMap<&str, &str>) {
+pub(crate) fn report(dir: &Path, files: BTreeMap<&str, &str>) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         let repo = Repo::open(Location::Path(dir.to_owned()), dir, Credentials::default()).await.expect("a repository");
@@ -299,7 +299,8 @@ fn report(dir: &Path, files: BTreeMap<&str, &str>) {
             ..Message::default()
         };
         let reference = git::status_reference("local");
-        repo.commit(&reference, None, changes, message, 1_795_000_000).await.expect("it can be written");
+        let tip = repo.resolve(&reference).await.expect("it can be read");
+        repo.commit(&reference, tip.as_ref(), changes, message, 1_795_000_000).await.expect("it can be written");
     });
 }
 

@@ -270,3 +270,143 @@ async fn the_lock_that_a_killed_process_left_on_our_branch_is_removed() {
     lock(&theirs, 60);
     repo.commit(&theirs, None, files(), message("Report"), NOW).await.expect_err("not ours to remove");
 }
+
+/// Runs the real program in a work tree; gives what it printed.
+fn git(dir: &Path, args: &[&str]) -> (bool, String) {
+    let output = std::process::Command::new("git")
+        .args(["-c", "user.name=ada", "-c", "user.email=ada@example.org", "-c", "core.autocrlf=false"])
+        .args(args)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_SYSTEM", "/dev/null")
+        .current_dir(dir)
+        .output()
+        .expect("git can be started");
+    (output.status.success(), String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// A work tree of the real program with one commit after another, each with these files.
+fn history(dir: &Path, commits: &[&[(&str, Option<&str>)]]) -> Vec<Revision> {
+    git(dir, &["init", "-q", "-b", "main"]);
+    let commit = |(number, files): (usize, &&[(&str, Option<&str>)])| {
+        for (path, text) in *files {
+            let path = dir.join(path);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            match text {
+                Some(text) => std::fs::write(path, text).expect("a file"),
+                None => std::fs::remove_file(path).expect("a file"),
+            }
+        }
+        git(dir, &["add", "-A"]);
+        assert!(git(dir, &["commit", "-q", "-m", &format!("Change {number} of \"many\"")]).0);
+        Revision(git(dir, &["rev-parse", "HEAD"]).1)
+    };
+    commits.iter().enumerate().map(commit).collect()
+}
+
+fn lines(changes: &[(usize, &str)]) -> String {
+    let mut lines: Vec<String> = (0..20).map(|n| format!("line {n}")).collect();
+    for (at, text) in changes {
+        lines[*at] = (*text).to_owned();
+    }
+    lines.join("\n") + "\n"
+}
+
+#[tokio::test]
+async fn a_revert_is_the_one_that_git_makes() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (one, two, three) = (lines(&[]), lines(&[(2, "bad")]), lines(&[(2, "bad"), (15, "good")]));
+    let commits = history(
+        dir.path(),
+        &[
+            &[("a.yaml", Some(&one)), ("gone.yaml", Some("was\n")), ("old/name.yaml", Some(&one))],
+            &[("a.yaml", Some(&two)), ("gone.yaml", None), ("new.yaml", Some("x\n")), ("old/name.yaml", Some(&two))],
+            &[("a.yaml", Some(&three)), ("old/name.yaml", None), ("new/name.yaml", Some(&three))],
+        ],
+    );
+    let repo = open(&Location::Path(dir.path().to_owned()), dir.path()).await;
+    let tip = commits.last().expect("there is one");
+    for bad in &commits[1..] {
+        let log = repo.log(bad, None, 1).await.expect("walks");
+        let made = repo.revert(bad, tip, git::revert_message(&log[0], Vec::new()), NOW).await.expect("reverts");
+        let git::Reverted::Made(made) = made else { panic!("{made:?}") };
+        assert_eq!(repo.resolve(MAIN).await.expect("resolves").as_ref(), Some(tip), "no reference moved");
+        assert!(git(dir.path(), &["revert", "--no-edit", &bad.0]).0);
+        let shown = |what: &str| git(dir.path(), &["rev-parse", what]).1;
+        assert_eq!(shown("HEAD^{tree}"), shown(&format!("{made}^{{tree}}")), "the same tree as git's");
+        let text = |what: &str| git(dir.path(), &["log", "-1", "--format=%B", what]).1;
+        assert_eq!(text("HEAD"), text(&made.0));
+        assert_eq!(shown(&format!("{made}^")), tip.0);
+        git(dir.path(), &["reset", "-q", "--hard", &tip.0]);
+    }
+}
+
+#[tokio::test]
+async fn a_merge_is_taken_back_against_its_first_parent() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let begin = history(dir.path(), &[&[("a.yaml", Some("1\n"))]]);
+    git(dir.path(), &["switch", "-q", "-c", "side"]);
+    history(dir.path(), &[&[("b.yaml", Some("2\n"))]]);
+    git(dir.path(), &["switch", "-q", "main"]);
+    history(dir.path(), &[&[("c.yaml", Some("3\n"))]]);
+    assert!(git(dir.path(), &["merge", "-q", "--no-edit", "side"]).0);
+    let repo = open(&Location::Path(dir.path().to_owned()), dir.path()).await;
+    let tip = repo.resolve(MAIN).await.expect("resolves").expect("there");
+    let log = repo.log(&tip, None, 1).await.expect("walks");
+    let made = repo.revert(&tip, &tip, git::revert_message(&log[0], Vec::new()), NOW).await.expect("reverts");
+    let git::Reverted::Made(made) = made else { panic!("{made:?}") };
+    assert!(git(dir.path(), &["revert", "--no-edit", "-m", "1", "HEAD"]).0);
+    let shown = |what: &str| git(dir.path(), &["rev-parse", what]).1;
+    assert_eq!(shown("HEAD^{tree}"), shown(&format!("{made}^{{tree}}")));
+    let text = |what: &str| git(dir.path(), &["log", "-1", "--format=%B", what]).1;
+    assert_eq!(text("HEAD"), text(&made.0));
+
+    // What is undone already is nothing to undo; where the folder stood before is found again.
+    git(dir.path(), &["reset", "-q", "--hard", &made.0]);
+    let again = repo.revert(&tip, &made, message("Again"), NOW).await.expect("reverts");
+    assert_eq!(again, git::Reverted::Nothing);
+    let before = repo.same_as(&made, &tip, "", 10).await.expect("walks").expect("it was so before");
+    assert_eq!(shown(&format!("{before}^")), begin[0].0);
+    assert_eq!(repo.same_as(&made, &tip, "", 1).await.expect("walks"), None, "only so far back");
+}
+
+#[tokio::test]
+async fn conflicts_of_a_revert_are_named() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let commits = history(
+        dir.path(),
+        &[
+            &[("a.yaml", Some("1\n")), ("b.yaml", Some("1\n"))],
+            &[("a.yaml", Some("2\n")), ("b.yaml", Some("2\n"))],
+            &[("a.yaml", Some("3\n"))],
+        ],
+    );
+    let repo = open(&Location::Path(dir.path().to_owned()), dir.path()).await;
+    let made = repo.revert(&commits[1], &commits[2], message("Revert"), NOW).await.expect("is answered");
+    assert_eq!(made, git::Reverted::Conflicts(vec!["a.yaml".into()]));
+}
+
+#[tokio::test]
+async fn what_was_made_is_published_by_compare_and_swap_and_never_backwards() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (a, b) = remote(dir.path()).await;
+    let one = a.commit(MAIN, None, changes(&[("a", Some("1")), ("b", Some("1"))]), message("One"), NOW).await.expect("pushes");
+    let two = a.commit(MAIN, Some(&one), changes(&[("a", Some("2")), ("b", None)]), message("Two"), NOW).await.expect("pushes");
+    let wanted = git::Restore { paths: ["b".into()].into(), changes: changes(&[("c", Some("new"))]) };
+    let three = a.restore(&two, &one, wanted.clone(), message("Three"), NOW).await.expect("commits").expect("it differs");
+    assert_eq!(a.restore(&three, &one, wanted, message("Again"), NOW).await.expect("commits"), None);
+    let files = a.snapshot(&three, "").await.expect("reads").files;
+    let text = |path: &str| String::from_utf8(files[path].bytes.to_vec()).expect("text");
+    assert_eq!((text("a"), text("b"), text("c")), ("2".into(), "1".into(), "new".into()));
+
+    let raced = a.publish(MAIN, Some(&one), &three, "late").await;
+    assert!(matches!(raced, Err(GitError::Raced { .. })), "{raced:?}");
+    let backwards = a.publish(MAIN, Some(&two), &one, "back").await;
+    assert!(matches!(backwards, Err(GitError::Raced { .. })), "{backwards:?}");
+    a.publish("refs/heads/revert/x", None, &three, "proposed").await.expect("pushes");
+    let twice = a.publish("refs/heads/revert/x", None, &three, "proposed").await;
+    assert!(matches!(twice, Err(GitError::Raced { .. })), "{twice:?}");
+    a.publish(MAIN, Some(&two), &three, "on").await.expect("pushes");
+    b.fetch().await.expect("fetches");
+    assert_eq!(b.resolve(MAIN).await.expect("resolves"), Some(three.clone()));
+    assert_eq!(b.resolve("refs/heads/revert/x").await.expect("resolves"), Some(three));
+}

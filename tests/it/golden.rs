@@ -15,7 +15,7 @@ fn golden() -> PathBuf {
 }
 
 /// Compares with a golden file, or writes it.
-fn compare(name: &str, got: &str) {
+pub(crate) fn compare(name: &str, got: &str) {
     let path = golden().join(name);
     if std::env::var("ESPALIER_GOLDEN").is_ok_and(|word| word == "write") {
         fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
@@ -25,7 +25,7 @@ fn compare(name: &str, got: &str) {
     assert_eq!(want, got, "{name} differs; ESPALIER_GOLDEN=write writes it anew");
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).expect("a folder").flatten() {
         let target = to.join(entry.file_name());
         if entry.path().is_dir() {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::super::reverts::Reverts;
 use crate::cluster::{Kinds, Signal};
 use crate::digest::DigestKey;
 use crate::finding::Findings;
@@ -56,6 +57,8 @@ pub struct Head {
     pub findings: Findings,
     /// The library compiled from the built-ins and its overlays; the previous one where an overlay is broken.
     pub library: Arc<Library>,
+    /// What it takes back of what came before, if anything.
+    pub reverts: Option<Reverts>,
 }
 
 /// Something to do.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::super::queue::Millis;
+use super::super::reverts::Reverts;
 use super::{Head, State};
 use crate::admission::Accepted;
 use crate::landscape::{Kind, Owner, Target};
@@ -25,7 +26,47 @@ impl State {
         self.counts.written_since_head.clear();
         self.intend(&written, &world, &head.library);
         self.report.head(&world, at);
+        self.report.reverts(head.reverts.as_ref());
+        let hurried = head.reverts.map(|reverts| self.taken_back(&reverts, before.as_ref(), &world, same_library, at));
         self.take_up(before, world, same_library, at);
+        for owner in hurried.into_iter().flatten() {
+            if self.world.as_ref().is_some_and(|world| world.owners().contains(&owner)) {
+                self.queue.hurry(&owner, at);
+            }
+        }
+    }
+
+    /// Ends what owners wait for on account of what is taken back; gives those that go ahead of all others for it.
+    fn taken_back(
+        &mut self,
+        reverts: &Reverts,
+        before: Option<&World>,
+        world: &World,
+        same_library: bool,
+        at: Millis,
+    ) -> BTreeSet<Owner> {
+        let gone = before.into_iter().flat_map(World::owners).filter(|owner| !world.owners().contains(*owner));
+        let concerned = |owner: &&Owner| {
+            let seed = self.shown.get(*owner).and_then(|s| s.seed.as_deref());
+            let untouched = same_library && before.is_some_and(|before| same_inputs(before, world, owner, seed));
+            !untouched && reverts.concerns(before, world, owner, seed)
+        };
+        let changed: BTreeSet<Owner> = world.owners().iter().chain(gone).filter(concerned).cloned().collect();
+        let mut cancelled = 0;
+        for owner in &changed {
+            let waited = self.queue.is_waiting(owner, at) || self.turns.is_waiting(owner) || self.moving.contains(owner);
+            cancelled += u64::from(waited);
+            if self.turns.is_waiting(owner) {
+                self.turns.leave(owner);
+            }
+            // What failed was what is not wanted any more.
+            self.failures.remove(owner);
+        }
+        self.counts.reverts += 1;
+        self.counts.waits_cancelled += cancelled;
+        let commits = reverts.commits.iter().map(|commit| commit.short()).collect::<Vec<_>>().join(", ");
+        tracing::info!(commits, owners = changed.len(), cancelled, "a change is taken back");
+        changed
     }
 
     /// Notes what a commit means to do, once, when it is known what was accepted before it.

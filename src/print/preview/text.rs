@@ -285,7 +285,7 @@ fn folded(objects: &BTreeMap<ObjectKey, Touch>) -> Vec<String> {
 }
 
 /// A value in a few characters.
-pub(super) fn shown(value: Option<&Value>) -> String {
+pub(in crate::print) fn shown(value: Option<&Value>) -> String {
     const MAX: usize = 48;
     let text = match value {
         None => "(absent)".to_owned(),
