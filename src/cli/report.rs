@@ -84,7 +84,7 @@ impl std::str::FromStr for Form {
             return Ok(form);
         }
         let known = Self::ALL.map(|(known, _)| known);
-        let near = nearest(word, known.into_iter()).map(|near| format!("did you mean {near}? ")).unwrap_or_default();
+        let near = nearest(word, known).map(|near| format!("did you mean {near}? ")).unwrap_or_default();
         Err(format!("{near}possible are {}", known.join(", ")))
     }
 }

@@ -17,7 +17,9 @@ pub fn checkstyle(checked: &[Checked]) -> String {
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<checkstyle version=\"4.3\">\n");
     for (file, findings) in files {
         out.push_str(&format!("  <file name=\"{}\">\n", escape(file)));
-        findings.into_iter().for_each(|finding| out.push_str(&error(finding)));
+        for finding in findings {
+            out.push_str(&error(finding));
+        }
         out.push_str("  </file>\n");
     }
     out + "</checkstyle>\n"

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use espalier::plan::impact::Mark;
 use serde_json::{Value, json};
 
 use super::cli::{Ran, run};
@@ -46,7 +47,7 @@ pub(crate) fn plan() -> &'static Value {
 pub(crate) fn plan_of(objects: Vec<Value>) -> Value {
     let mut plan = plan().clone();
     let n = |word: &str| objects.iter().filter(|object| object["action"] == word).count();
-    let marks = espalier::plan::impact::Mark::ALL.map(|mark| mark.word());
+    let marks = Mark::ALL.map(Mark::word);
     let weight = |object: &Value| marks.iter().position(|mark| object["worst"] == *mark).expect("a mark");
     let worst = objects.iter().map(weight).max().unwrap_or_default();
     let components = |object: &Value| object["components"].as_array().cloned().unwrap_or_default();
@@ -297,11 +298,13 @@ fn hostile_text_changes_no_layout_and_mentions_nobody() {
         everywhere(&mut plan, "", text);
         plan["findings"] = json!([{ "severity": "error", "code": text, "message": text, "places": [
             { "path": text, "span": null, "pointer": text } ] }]);
+        plan["guards"] = json!([{ "guard": text, "message": text, "help": text, "owners": [] }]);
         for (forge, most) in FORGES {
             let comment = comment(dir.path(), forge, &plan);
             assert!(comment.len() <= most, "{forge}: {} bytes", comment.len());
             is_markdown(&comment, forge != "bitbucket");
             assert_eq!(counts_of(&comment), [1, 3, 0, 1, 1], "{forge}");
+            assert_eq!(comment.lines().filter(|line| line.starts_with("- **")).count(), 2, "{forge}: {comment}");
         }
     }
 }

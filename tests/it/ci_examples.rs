@@ -283,7 +283,7 @@ fn mistakes_fail_the_job_on_github_and_are_shown() {
 #[test]
 fn every_line_on_gitlab_is_run() {
     let job = &yaml("gitlab-ci.yml")["espalier"];
-    let script: String = list(job, "/script").iter().map(|line| format!("{}\n", line.as_str().expect("a text"))).collect();
+    let script = list(job, "/script").iter().map(|line| line.as_str().expect("a text")).collect::<Vec<_>>().join("\n");
     let shell = ["bash", "-eo", "pipefail"];
     for (good, code, held) in [(true, 0, 0), (false, 3, 2)] {
         let stand_in = StandIn::start("gitlab");

@@ -38,15 +38,12 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         context.printer.error("what is wanted is not a report on what is given", Some(hint));
         return Ok(Exit::Usage);
     }
-    let text: Box<dyn Fn(Form) -> String> = match args.plan {
-        Some(file) => {
-            let plan = input::plan(&file)?;
-            Box::new(move |_| Form::of_plan(&plan))
-        }
-        None => {
-            let checked = input::findings(&args.findings.unwrap_or_else(|| STDIN.into()))?;
-            Box::new(move |form: Form| form.text(&checked))
-        }
+    let text: Box<dyn Fn(Form) -> String> = if let Some(file) = args.plan {
+        let plan = input::plan(&file)?;
+        Box::new(move |_| Form::of_plan(&plan))
+    } else {
+        let checked = input::findings(&args.findings.unwrap_or_else(|| STDIN.into()))?;
+        Box::new(move |form: Form| form.text(&checked))
     };
     for report in &args.reports {
         report.write(&text(report.form))?;

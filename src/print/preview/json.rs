@@ -26,5 +26,5 @@ pub fn jsonl(preview: &Preview) -> String {
         lines.extend(list.as_array().into_iter().flatten().map(|one| json!({ "type": word, word: one })));
     }
     lines.push(json!({ "type": "summary", "summary": summary }));
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    lines.iter().map(Value::to_string).collect::<Vec<_>>().join("\n") + "\n"
 }
