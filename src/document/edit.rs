@@ -289,7 +289,14 @@ fn splice(text: &str, range: &Range<usize>, root: &Value, step: &Step) -> Option
 impl Page<'_> {
     fn replace(&self, id: usize, value: &Value) -> Option<Vec<Splice>> {
         let node = self.index.node(id);
-        let here = node.start..node.end;
+        // The last line break of a block scalar that keeps its blank lines ends the line of what takes its place.
+        let whole = &self.text[..node.end];
+        let end = if node.style == Style::BlockScalar {
+            whole.strip_suffix('\n').map_or(whole, |w| w.trim_end_matches('\r')).len()
+        } else {
+            node.end
+        };
+        let here = node.start..end.max(node.start);
         if id == 0 {
             return Some(vec![(here, emit::inline(value))]);
         }
@@ -336,9 +343,9 @@ impl Page<'_> {
             return (colon <= old.start).then(|| vec![(colon..colon, head), (old, new)]);
         }
         let Some(lines) = lines else { return Some(vec![(here.clone(), self.padded(&here, head))]) };
-        let rest = self.line_end(node.end);
+        let rest = self.line_end(here.end);
         let mut first = here.clone();
-        let nothing_after = self.text[node.end..rest].trim().is_empty();
+        let nothing_after = self.text[here.end..rest].trim().is_empty();
         if head.is_empty() && nothing_after {
             let before = self.text[..here.start].trim_end_matches([' ', '\t']).len();
             first = before..rest;

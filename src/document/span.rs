@@ -289,7 +289,9 @@ impl Builder<'_> {
         };
         let header_end = self.text[start..].find(['\r', '\n', ' ', '\t']).map_or(self.text.len(), |n| start + n);
         if self.text[start..header_end].contains('+') {
-            return (start, content.end.max(header_end));
+            // The reader stops where the next line's text begins: its indent is not ours.
+            let whole = &self.text[..content.end];
+            return (start, whole.trim_end_matches(' ').len().max(header_end));
         }
         if content.end <= header_end {
             return (start, header_end);
