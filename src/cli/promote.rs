@@ -424,10 +424,9 @@ impl Work<'_> {
                 }
                 Some(match (any(&taken), any(&left), any(&pinned)) {
                     (true, in_part, _) => Verdict::Taken { in_part },
-                    (false, true, _) => Verdict::LeftOut,
                     (false, false, true) => Verdict::Pinned,
                     (false, false, false) if self.wish.is_everything() => Verdict::Settled,
-                    (false, false, false) => Verdict::LeftOut,
+                    (false, ..) => Verdict::LeftOut,
                 })
             }
         };
