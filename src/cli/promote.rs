@@ -17,6 +17,7 @@ use crate::admission::Accepted;
 use crate::document::{self, Budget};
 use crate::git::{self, Message, Repo};
 use crate::landscape::{self, FileMemo, Kind, Landscape, Owner};
+use crate::pipeline::freeze::FREEZE;
 use crate::print::json::envelope;
 use crate::print::preview::{Fate as ItemFate, Preview};
 use crate::promote::gates::{self, Gate, Health, State};
@@ -424,10 +425,9 @@ impl Work<'_> {
                 }
                 Some(match (any(&taken), any(&left), any(&pinned)) {
                     (true, in_part, _) => Verdict::Taken { in_part },
-                    (false, true, _) => Verdict::LeftOut,
                     (false, false, true) => Verdict::Pinned,
                     (false, false, false) if self.wish.is_everything() => Verdict::Settled,
-                    (false, false, false) => Verdict::LeftOut,
+                    (false, ..) => Verdict::LeftOut,
                 })
             }
         };
@@ -559,6 +559,8 @@ fn refused(preview: &Preview, before: &Reading, now: i64) -> anyhow::Result<Vec<
         preview.troubles.iter().filter(|f| !known.contains(&f.message)).map(|f| format!("{} [{}]", f.message, f.code)).collect();
     for item in &preview.items {
         match &item.fate {
+            // A freeze is a gate of its own.
+            ItemFate::Held(findings) if findings.iter().all(|finding| finding.code == FREEZE) => {}
             ItemFate::Held(findings) if !was.held.contains_key(&item.owner) => {
                 let why = findings.first().map(|f| format!("{} [{}]", f.message, f.code)).unwrap_or_default();
                 out.push(format!("{}: {why}", item.owner));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::landscape::config::LandscapeSpec;
+use crate::landscape::config::{LandscapeSpec, Promotion};
 use crate::plan::impact::Mark;
 
 /// How a gate stands.
@@ -89,7 +89,7 @@ pub fn gates(facts: &Facts<'_>) -> Result<Vec<Gate>, String> {
 
 /// No stage is skipped.
 fn order(facts: &Facts<'_>) -> Gate {
-    let stages = facts.settings.and_then(|spec| spec.promotion.as_ref()).map(|p| p.stages()).unwrap_or_default();
+    let stages = facts.settings.and_then(|spec| spec.promotion.as_ref()).map(Promotion::stages).unwrap_or_default();
     let allowed = stages.is_empty() || stages.iter().any(|stage| stage == facts.from);
     let text = if stages.is_empty() { "any".to_owned() } else { format!("from {}", stages.join(" or ")) };
     Gate { name: "order", state: if allowed { State::Passed } else { State::Failed }, text }

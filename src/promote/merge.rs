@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::owned::{Key, Rules};
 use crate::document::Edit;
@@ -198,10 +198,10 @@ impl Merger<'_> {
         match (from, to) {
             (Some(Value::Object(_)), Some(Value::Object(_))) => self.below(way, sides, out),
             (None, Some(map @ Value::Object(_))) if self.rules.owns_below(self.kind, &way.keys, map) => {
-                self.below(way, sides, out)
+                self.below(way, sides, out);
             }
             (Some(Value::Array(x)), Some(Value::Array(y))) if diff::named(x) && diff::named(y) => {
-                self.items(way, sides, x, y, out)
+                self.items(way, sides, x, y, out);
             }
             _ => self.leaf(way, sides, out),
         }
@@ -271,6 +271,6 @@ impl Merger<'_> {
             let way = way.field(key);
             (!self.rules.owns(self.kind, &way.keys)).then(|| (key.clone(), self.without_own(&way, inner)))
         });
-        Value::Object(Map::from_iter(kept))
+        Value::Object(kept.collect())
     }
 }

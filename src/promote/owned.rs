@@ -147,8 +147,7 @@ impl Pattern {
             && self.words.len() <= keys.len()
             && self.words.iter().zip(keys).all(|(word, key)| match (word, key) {
                 (Word::Any, _) => true,
-                (Word::Key(word), Key::Field(key)) => word == key,
-                (Word::Named(word), Key::Field(key) | Key::Item(key)) => word == key,
+                (Word::Key(word) | Word::Named(word), Key::Field(key)) | (Word::Named(word), Key::Item(key)) => word == key,
                 (Word::Key(_), Key::Item(_)) => false,
             })
     }

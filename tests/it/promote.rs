@@ -78,7 +78,7 @@ impl Case {
                 }
             }
         }
-        case.expected = lines.map(|line| format!("{line}\n")).collect();
+        case.expected = lines.flat_map(|line| [line, "\n"]).collect();
         case
     }
 

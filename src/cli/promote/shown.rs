@@ -62,7 +62,7 @@ pub(super) fn text(outcome: &Outcome) -> String {
     listed(&mut out, &deeds(outcome));
     match done {
         Done::Nothing => {
-            out.push_str(&format!("Nothing to promote: {} has all that it is to have from {}\n", to.name, from.name))
+            out.push_str(&format!("Nothing to promote: {} has all that it is to have from {}\n", to.name, from.name));
         }
         Done::Commit { preview, gates, refused, commit, branch, made } => {
             out.push_str(&effect(outcome, preview));
@@ -70,26 +70,27 @@ pub(super) fn text(outcome: &Outcome) -> String {
             out.push_str(&wrapped("Gates  ", &texts, "   "));
             listed(&mut out, &refused.iter().map(|why| format!("  ✗ {}", line(why, 400))).collect::<Vec<_>>());
             let own = to.reference.as_deref() == Some(&format!("refs/heads/{branch}"));
-            match made {
+            let short = commit.short();
+            let target = to.reference.as_deref().map(|name| name.trim_start_matches("refs/heads/"));
+            let last = match made {
                 Made::Refused => {
                     let open = gates.iter().filter(|gate| gate.state != State::Passed).map(|gate| gate.name);
                     let open: Vec<&str> = open.collect();
                     let verb = if open.len() == 1 { "does" } else { "do" };
-                    out.push_str(&format!("Nothing was done: {} {verb} not hold\n", open.join(", ")));
+                    format!("Nothing was done: {} {verb} not hold", open.join(", "))
                 }
-                Made::DryRun => {
-                    out.push_str(&format!(
-                        "Nothing was done: a dry run; {branch} would be this\n\n{}",
-                        preview::text(preview, false)
-                    ));
-                }
-                Made::Before => out.push_str(&format!("Nothing was done: {branch} is this already\n")),
-                Made::Branch if own => out.push_str(&format!("Committed {} to {branch}\n", commit.short())),
-                Made::Branch => {
-                    let target =
-                        to.reference.as_deref().map_or("the branch it began at", |name| name.trim_start_matches("refs/heads/"));
-                    out.push_str(&format!("Made branch {branch} at {}: merge it into {target}\n", commit.short()));
-                }
+                Made::DryRun => format!("Nothing was done: a dry run; {branch} would be this"),
+                Made::Before => format!("Nothing was done: {branch} is this already"),
+                Made::Branch if own => format!("Committed {short} to {branch}"),
+                Made::Branch => match target {
+                    Some(target) => format!("Made {branch} at {short}: merge it into {target}"),
+                    None => format!("Made {branch} at {short}: merge it to where it began"),
+                },
+            };
+            let words: Vec<String> = last.split(' ').map(str::to_owned).collect();
+            out.push_str(&wrapped_by("", 4, &words, " "));
+            if *made == Made::DryRun {
+                out.push_str(&format!("\n{}", preview::text(preview, false)));
             }
         }
     }
