@@ -87,14 +87,15 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     if args.dry_run {
         return Ok(Exit::Done);
     }
-    let next = match &repository {
-        Some(_) => {
+    let next = if repository.is_some() {
+        {
             write(&args.dir, &files)?;
             format!(
                 "Commit them to the branch {branch}:\n  git checkout -b {branch}\n  git add -A\n  git commit -m 'Describe the landscape {name}'"
             )
         }
-        None => {
+    } else {
+        {
             let bytes = files.iter().map(|(path, text)| (path.clone(), text.as_bytes().to_vec())).collect();
             let message = Message { subject: format!("Describe the landscape {name}"), ..Message::default() };
             let now = read::now(&context.settings, None, None)?.as_second();
