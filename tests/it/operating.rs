@@ -234,9 +234,7 @@ async fn what_is_frozen_waits_and_is_repaired() {
 
     // Once the end of the freeze is accepted, what waited is taken up by itself.
     let commit = fleet.edit("landscape.yaml", FREEZE, "  guards:\n").await;
-    running
-        .until("taken up", |v| v.revision.as_ref() == Some(&commit) && v.counts.written_since_head.contains(&mini()))
-        .await;
+    running.until("taken up", |v| v.revision.as_ref() == Some(&commit) && v.counts.written_since_head.contains(&mini())).await;
     running.ready_at(&commit).await;
     assert_eq!(version(&fleet).await, json!("1.35.3"));
     running.stop().await;
