@@ -192,7 +192,7 @@ fn collect(path: &Path, out: &mut Vec<PathBuf>) -> anyhow::Result<()> {
         for entry in std::fs::read_dir(path).with_context(failed)? {
             let entry = entry.with_context(failed)?.path();
             let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let yaml = name.ends_with(".yaml") || name.ends_with(".yml");
+            let yaml = entry.extension().is_some_and(|e| e == "yaml" || e == "yml");
             if !name.starts_with('.') && (yaml || entry.is_dir()) {
                 collect(&entry, out)?;
             }

@@ -87,24 +87,21 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     if args.dry_run {
         return Ok(Exit::Done);
     }
-    let next = match &repository {
-        Some(_) => {
-            write(&args.dir, &files)?;
-            format!(
-                "Commit them to the branch {branch}:\n  git checkout -b {branch}\n  git add -A\n  git commit -m 'Describe the landscape {name}'"
-            )
+    let next = if repository.is_some() {
+        write(&args.dir, &files)?;
+        format!(
+            "Commit them to the branch {branch}:\n  git checkout -b {branch}\n  git add -A\n  git commit -m 'Describe the landscape {name}'"
+        )
+    } else {
+        let bytes = files.iter().map(|(path, text)| (path.clone(), text.as_bytes().to_vec())).collect();
+        let message = Message { subject: format!("Describe the landscape {name}"), ..Message::default() };
+        let now = read::now(&context.settings, None, None)?.as_second();
+        if args.dir.exists() {
+            git::begin(&args.dir, &branch, bytes, message, now).await?;
+        } else {
+            git::create(&args.dir, &branch, bytes, message, now).await?;
         }
-        None => {
-            let bytes = files.iter().map(|(path, text)| (path.clone(), text.as_bytes().to_vec())).collect();
-            let message = Message { subject: format!("Describe the landscape {name}"), ..Message::default() };
-            let now = read::now(&context.settings, None, None)?.as_second();
-            if args.dir.exists() {
-                git::begin(&args.dir, &branch, bytes, message, now).await?;
-            } else {
-                git::create(&args.dir, &branch, bytes, message, now).await?;
-            }
-            format!("Committed to {branch} of a new repository.")
-        }
+        format!("Committed to {branch} of a new repository.")
     };
     let dir = args.dir.display();
     let there = if args.dir == Path::new(".") { String::new() } else { format!("  cd {dir}\n") };

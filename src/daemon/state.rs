@@ -263,10 +263,9 @@ impl State {
     #[must_use]
     pub fn is_settled(&self, at: Millis) -> bool {
         let Some(world) = &self.world else { return false };
-        let busy = self.queue.is_busy(at) || self.turns.anyone_waits();
+        let busy = self.queue.is_busy(at) || self.turns.anyone_waits() || self.is_operating();
         !busy
             && self.fetching.is_empty()
-            && !self.is_operating()
             && !(self.key_asked && self.digest_key.is_none())
             && self.report.is_quiet()
             && world.owners().iter().all(|owner| {

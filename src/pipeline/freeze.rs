@@ -7,7 +7,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::admission::{Accepted, Admitted, Gone, Held, Node};
+use crate::admission::{Accepted, Admitted, Gone, Node};
 use crate::finding::{Code, Finding, Findings};
 use crate::landscape::{Kind, Owner};
 
@@ -109,7 +109,7 @@ pub fn keep_back(admitted: &mut Admitted, accepted: &Accepted, freezes: &[Freeze
             admitted.gone.insert(owner.clone(), Gone::Unconfirmed);
         }
         admitted.fresh.remove(&owner);
-        admitted.held.entry(owner).or_insert_with(Held::default).findings.push(finding.clone());
+        admitted.held.entry(owner).or_default().findings.push(finding.clone());
         findings.push(finding);
     }
     findings
