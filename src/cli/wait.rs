@@ -176,7 +176,7 @@ fn answer(context: &Context, args: &Args, commit: &Revision, look: &Look, exit: 
     match exit {
         Exit::Done if args.what == What::Reconciled => context.printer.result(&format!("{} is reconciled\n", commit.short())),
         Exit::Done => {
-            context.printer.result(&format!("{} is reconciled, {} ready\n", commit.short(), table::count(all, "object")))
+            context.printer.result(&format!("{} is reconciled, {} ready\n", commit.short(), table::count(all, "object")));
         }
         _ => {
             let mut out = if exit == Exit::TimedOut {
@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn durations_are_read_and_held_objects_end_the_waiting() {
         assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
-        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5_400)));
+        assert_eq!(duration("1h30m"), Ok(Duration::from_mins(90)));
         assert!(duration("-5m").is_err() && duration("soon").is_err());
         let owner = Owner::cluster(crate::landscape::Kind::Seed, "a");
         let look = |reconciled, held: bool, others: bool| Look {

@@ -59,21 +59,6 @@ pub(super) fn commit(
     message: &Message,
     now: i64,
 ) -> Result<Revision, GitError> {
-    onto(worker, reference, expected, true, changes, message, now)
-}
-
-/// As `commit`, on a branch that is not there yet and begins at `base`.
-
-/// Commits on top of `expected`; the reference is there, or not there at all.
-fn onto(
-    worker: &Worker,
-    reference: &str,
-    expected: Option<&Revision>,
-    there: bool,
-    changes: &Changes,
-    message: &Message,
-    now: i64,
-) -> Result<Revision, GitError> {
     refuse_checked_out(&worker.repository, reference)?;
     let repository = &worker.repository;
     let parent = expected.map(|at| read::find_commit(worker, at)).transpose()?;
@@ -89,7 +74,7 @@ fn onto(
     }
     let parents: Vec<&git2::Commit<'_>> = parent.iter().collect();
     let id = write_commit(repository, &tree, &parents, message, now)?;
-    let expected = parent.as_ref().map(git2::Commit::id).filter(|_| there);
+    let expected = parent.as_ref().map(git2::Commit::id);
     if worker.origin.is_some() {
         remote::push(worker, reference, id, expected)?;
     } else {
