@@ -65,6 +65,10 @@ pub(super) fn compare(sides: &Sides<'_>, wanted: impl Fn(&Owner) -> bool) -> Com
     memory.settle();
     let accepted = Accepted(Arc::new(old.objects.clone()));
     let (mut new, findings) = after.admit_with(judge, &accepted, now, &mut memory);
+    if new.landscape.is_empty() {
+        // landscape.yaml cannot be read any more: it stays what it was.
+        new.landscape.clone_from(&old.landscape);
+    }
     // As for every guard, what the revision before says counts.
     let frozen = old.objects.get(&Owner::cluster(Kind::Landscape, old.landscape.clone()));
     freeze::keep_back(&mut new, &accepted, &freeze::in_force(frozen.map(Arc::as_ref), now).0);

@@ -1,7 +1,7 @@
 //! Writing: blobs, trees and commits, and the compare-and-swap that publishes them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use git2::build::{CheckoutBuilder, TreeUpdateBuilder};
@@ -115,6 +115,10 @@ pub(super) fn swap(repository: &Repository, reference: &str, id: Oid, expected: 
         Err(e) if matches!(e.code(), ErrorCode::Modified | ErrorCode::Exists | ErrorCode::NotFound) => {
             Err(GitError::Raced { reference: reference.to_owned() })
         }
+        // Somebody is moving it at this moment. A lock that stays is another matter.
+        Err(e) if e.code() == ErrorCode::Locked && age_of_lock(repository, reference).is_none_or(|age| age < STALE) => {
+            Err(GitError::Raced { reference: reference.to_owned() })
+        }
         Err(source) => Err(GitError::Write { what: format!("`{reference}`"), source }),
     }
 }
@@ -125,13 +129,20 @@ const STALE: Duration = Duration::from_secs(2);
 /// Removes the lock that a process which was killed left on a reference; only on those that nobody but us moves. Whoever still
 /// held it would fail to move the reference, and the compare-and-swap that follows would see it moved.
 fn unlock(repository: &Repository, reference: &str) -> bool {
-    let lock = repository.commondir().join(format!("{reference}.lock"));
-    let age = lock.metadata().and_then(|m| m.modified()).ok().and_then(|at| at.elapsed().ok());
-    if !reference.starts_with(super::OURS) || age.is_none_or(|age| age < STALE) {
+    if !reference.starts_with(super::OURS) || age_of_lock(repository, reference).is_none_or(|age| age < STALE) {
         return false;
     }
     tracing::warn!(reference, "removing the lock that a killed process left");
-    std::fs::remove_file(&lock).is_ok()
+    std::fs::remove_file(lock_of(repository, reference)).is_ok()
+}
+
+fn lock_of(repository: &Repository, reference: &str) -> PathBuf {
+    repository.commondir().join(format!("{reference}.lock"))
+}
+
+/// How long the lock of a reference has been there; `None` if it is not there.
+fn age_of_lock(repository: &Repository, reference: &str) -> Option<Duration> {
+    lock_of(repository, reference).metadata().and_then(|m| m.modified()).ok().and_then(|at| at.elapsed().ok())
 }
 
 pub(super) fn refuse_checked_out(repository: &Repository, reference: &str) -> Result<(), GitError> {

@@ -118,3 +118,13 @@ fn what_follows_for_others_is_told_with_its_cost() {
     assert!(ran.out.contains("as it was in Git; what it is rendered from changed"), "{}", ran.out);
     assert!(ran.out.contains("restarts-control-plane (likely): a deployment of the control plane rolls"), "{}", ran.out);
 }
+
+#[test]
+fn a_landscape_file_that_nobody_can_read_changes_nothing_else() {
+    let dir = repository();
+    let at = dir.path();
+    std::fs::write(at.join("landscape.yaml"), "a: [\n").expect("a file");
+    let ran = run(at, &["plan"]);
+    assert_eq!(ran.code, 3, "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains("Rendered anew: 0 owners, 0 manifests touched"), "{}", ran.out);
+}

@@ -2,6 +2,7 @@
 
 mod admission;
 mod adversarial;
+mod alike;
 mod apply;
 mod broken;
 mod ci;
@@ -59,3 +60,4 @@ mod v_rows;
 mod values;
 mod vap;
 mod walk;
+mod writers;
