@@ -212,3 +212,23 @@ fn kubeconfig(file: Option<PathBuf>) -> Connect {
 pub(super) fn unready(view: &View) -> usize {
     view.owners.iter().filter(|(o, row)| o.kind == Kind::Shoot && row.standing != Standing::Ready).count()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::daemon::view::Row;
+    use crate::landscape::Owner;
+
+    #[test]
+    fn the_worst_that_is_left_is_how_a_pass_ended() {
+        let view = |standings: &[Standing]| {
+            let row = |standing: &Standing| Row { standing: *standing, progress: 0, note: String::new(), seed: String::new() };
+            let owner = |n: usize| Owner::cluster(Kind::Seed, format!("seed-{n}"));
+            View { owners: standings.iter().enumerate().map(|(n, s)| (owner(n), row(s))).collect(), ..View::default() }
+        };
+        assert_eq!(verdict(&view(&[Standing::Ready])), Exit::Done);
+        assert_eq!(verdict(&view(&[Standing::Ready, Standing::Held])), Exit::Something);
+        assert_eq!(verdict(&view(&[Standing::Held, Standing::Failed, Standing::Ready])), Exit::Partly);
+        assert_eq!(verdict(&View { git_trouble: Some("gone".into()), ..view(&[Standing::Ready]) }), Exit::Failed);
+    }
+}
