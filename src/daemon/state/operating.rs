@@ -39,7 +39,8 @@ impl State {
         let mut owners = if is_supported(request) { world.selected(manifest, &self.view.observed) } else { BTreeSet::new() };
         if request == "retry" {
             let standings = self.standings();
-            owners.retain(|owner| standings.get(owner) == Some(&Standing::Failed) || self.failures.contains_key(owner));
+            // What failed a moment ago may be on its next try: whoever is not ready is looked at.
+            owners.retain(|owner| standings.get(owner) != Some(&Standing::Ready) || self.failures.contains_key(owner));
         }
         let id = operations::id(manifest).to_owned();
         tracing::info!(%operation, id, request, owners = owners.len(), "operation");
