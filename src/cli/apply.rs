@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 
 use super::plan::{self, Wish};
 use super::read;
 use super::reported::Reported;
-use super::{Context, Exit, run, saved};
+use super::{Context, Exit, input, run};
 use crate::print::preview::{self, Preview};
 use crate::snapshot::Revision;
 
@@ -37,7 +37,11 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
-    let (saved, pins) = saved::read(&args.plan)?;
+    let saved = input::plan(&args.plan, input::KEPT)?;
+    let Some(pins) = saved.pins else {
+        bail!("{} is a plan of files that are in no commit: commit them, and plan again with --out", args.plan.display());
+    };
+    let now = saved.now.parse().with_context(|| format!("{} was made at no time", args.plan.display()))?;
     let repo = read::repository(&context.settings).await?;
     let refuse = |why: String| {
         context.printer.error(&why, Some("plan again: `espalier plan --out FILE`"));
@@ -51,7 +55,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         }
         Some(_) => {}
     }
-    let (_, reported) = Reported::read(context, &saved.landscape).await?;
+    let reported = Reported::of(&repo, &saved.landscape).await?;
     match &reported.reconciled {
         Some(done) if done.0 == pins.to => {
             context.printer.note(&format!("{} is reconciled already; there is nothing to do", done.short()));
@@ -69,7 +73,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             ));
         }
     }
-    let wish = Wish { from: &pins.from, to: &pins.to, policies_from: None, now: Some(saved.now) };
+    let wish = Wish { from: &pins.from, to: &pins.to, policies_from: None, now: Some(now) };
     let again = plan::preview(context, &wish, |_| true).await?;
     if let Some(why) = differs(&again, &pins, saved.digest.as_deref()) {
         return refuse(why);

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
+use super::read::Source;
 use super::{Context, read};
 use crate::git::{GitError, Message, Repo};
 use crate::landscape::{self, FileMemo, Landscape};
-use crate::snapshot::{Changes, RepoPath, Revision};
+use crate::snapshot::{Changes, RepoPath, Revision, Snapshot};
 
 /// How a change is committed.
 #[derive(Debug, clap::Args)]
@@ -35,6 +36,8 @@ pub(super) struct Base {
     there: bool,
     /// The landscape's folder on the branch; empty, or ending in `/`.
     prefix: String,
+    /// Its files there.
+    snapshot: Snapshot,
     /// Where its files lie, if the branch is checked out around the working directory.
     work_tree: Option<PathBuf>,
     /// The landscape.
@@ -67,22 +70,15 @@ impl Base {
         };
         let tip = repo.resolve(&reference).await?.filter(|_| reference.starts_with("refs/heads/"));
         let (there, revision) = (tip.is_some(), tip.unwrap_or(start));
-        let said = settings.global.path.trim_matches('/').to_owned();
-        let folder = if said.is_empty() { read::folder_in_repository(settings).unwrap_or_default() } else { said };
-        let snapshot = match repo.snapshot(&revision, &folder).await {
-            Err(GitError::RootMissing { .. }) if settings.global.path.is_empty() => repo.snapshot(&revision, "").await?,
-            snapshot => snapshot?,
-        };
-        let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        let Source { snapshot, prefix, .. } = read::commit(context, &repo, &revision.0).await?;
         let work_tree = if settings.global.repo.is_none() { read::around(Path::new("."), &settings.global.path) } else { None };
         let (landscape, _) = landscape::load(&snapshot, &mut FileMemo::default());
-        Ok(Self { repo, reference, revision, there, prefix, work_tree, landscape, how })
+        Ok(Self { repo, reference, revision, there, prefix, snapshot, work_tree, landscape, how })
     }
 
     /// The text of a file of the landscape on the branch.
-    async fn text(&self, path: &str) -> anyhow::Result<Option<String>> {
-        let snapshot = self.repo.snapshot(&self.revision, self.prefix.trim_end_matches('/')).await?;
-        Ok(snapshot.files.get(path).and_then(|blob| String::from_utf8(blob.bytes.to_vec()).ok()))
+    fn text(&self, path: &str) -> Option<&str> {
+        std::str::from_utf8(&self.snapshot.files.get(path)?.bytes).ok()
     }
 
     /// Writes a file whose new text is made from the one that is there.
@@ -93,7 +89,7 @@ impl Base {
         subject: String,
         edit: &dyn Fn(Option<&str>) -> anyhow::Result<String>,
     ) -> anyhow::Result<Written> {
-        let text = edit(self.text(path).await?.as_deref())?;
+        let text = edit(self.text(path))?;
         if self.how.dry_run {
             return Ok(Written { text });
         }

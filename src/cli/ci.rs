@@ -8,7 +8,6 @@ use super::{Context, Exit};
 mod annotate;
 mod comment;
 mod forge;
-mod input;
 mod post;
 mod report;
 mod summary;

@@ -49,6 +49,8 @@ pub(super) struct Compared {
     pub(super) digest: Option<Digest>,
     /// How many of those that were looked at do not.
     pub(super) unchanged: usize,
+    /// What was said of what was.
+    pub(super) known: Findings,
     /// Objects that had errors before.
     pub(super) held: BTreeSet<Owner>,
 }
@@ -60,7 +62,7 @@ pub(super) fn compare(sides: &Sides<'_>, wanted: impl Fn(&Owner) -> bool) -> Com
     let took = |what: &str| tracing::debug!(ms = began.elapsed().as_millis(), "{what}");
     // An object that neither side changed, nor anything that its verdict looked at, is judged once.
     let mut memory = Memory::default();
-    let (old, _) = before.admit_with(&before.library, &Accepted::default(), now, &mut memory);
+    let (old, known) = before.admit_with(&before.library, &Accepted::default(), now, &mut memory);
     took("judged what was");
     memory.settle();
     let accepted = Accepted(Arc::new(old.objects.clone()));
@@ -123,7 +125,7 @@ pub(super) fn compare(sides: &Sides<'_>, wanted: impl Fn(&Owner) -> bool) -> Com
     let digest = intent(&old.objects, &new, &going, after.library.digest());
     let root = Owner::cluster(Kind::Landscape, new.landscape.clone());
     let settings = old.objects.get(&root).or_else(|| new.objects.get(&root)).cloned();
-    Compared { unchanged: all - items.len(), settings, digest, findings, items, held: old.held.keys().cloned().collect() }
+    Compared { unchanged: all - items.len(), settings, digest, findings, items, known, held: old.held.keys().cloned().collect() }
 }
 
 impl Compared {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use jiff::Timestamp;
 
 use super::compare::{Sides, compare};
@@ -10,9 +11,10 @@ use super::output::{self, Format, formats};
 use super::read::{self, WORKTREE};
 use super::reported::Reported;
 use super::selector::Selector;
-use super::{Context, Exit, saved};
+use super::{Context, Exit};
 use crate::landscape::{FileMemo, Owner};
 use crate::plan::impact::Mark;
+use crate::print::json;
 use crate::print::preview::{self, Pins, Preview};
 
 /// Show what a revision would change, and what follows from it, without a cluster.
@@ -79,7 +81,8 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
                 _ => output::answer(context, args.output, &preview::json(&preview)),
             }
             if let Some(path) = &args.out {
-                saved::save(path, &preview)?;
+                let text = json::json(&preview::json(&preview));
+                std::fs::write(path, text).with_context(|| format!("failed to write {}", path.display()))?;
                 context.printer.note(&format!("saved; carry it out with `espalier apply {}`", path.display()));
             }
             let refused = preview.is_refused() || args.fail_on.is_some_and(|mark| preview.worst() >= mark);

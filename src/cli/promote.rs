@@ -15,6 +15,7 @@ use super::{Context, Exit};
 use crate::document::{self, Budget};
 use crate::git::{self, Repo};
 use crate::landscape::{self, FileMemo, Kind, Landscape, Owner};
+use crate::pipeline::freeze;
 use crate::print::json::envelope;
 use crate::print::preview::Preview;
 use crate::promote::gates::{self, Gate, Health, State};
@@ -29,7 +30,7 @@ mod shown;
 mod stage;
 
 use apart::Apart;
-use making::{branch, message, preview, publish, refused};
+use making::{branch, message, preview, publish};
 use stage::Stage;
 
 /// Bring the changes of one landscape to another, as one commit on a branch of its own.
@@ -175,7 +176,7 @@ async fn outcome(context: &Context, args: &Args) -> anyhow::Result<Outcome> {
     };
     let verdicts = work.verdicts(&apart, &promotion, &source, &before);
     let Work { mut memo, .. } = work;
-    let health = health(context, &repo, &source, &from).await?;
+    let health = health(&repo, &source, &from).await?;
     let mut outcome = Outcome { from, to, apart, rules, health, promotion, verdicts, done: Done::Nothing, now };
     if outcome.promotion.changes.is_empty() {
         return Ok(outcome);
@@ -189,12 +190,14 @@ async fn outcome(context: &Context, args: &Args) -> anyhow::Result<Outcome> {
     let commit = repo.write(&outcome.to.tip, files, message, now).await?;
     let after = outcome.to.read(&repo, &commit, &mut memo).await?;
     let branch = branch(args, &outcome, declared.and_then(|promotion| promotion.branch_prefix.as_deref()))?;
-    let preview = preview(context, &before, &after, now, &branch).await?;
-    let refused = refused(&preview, &before, now)?;
+    let (preview, refused) = preview(&repo, &before, &after, now, &branch).await?;
     let projects = projects(&outcome.promotion);
+    let settings = before.landscape.landscape.as_ref().map(|config| config.value.as_ref());
+    let (freezes, _) = freeze::in_force(settings, Timestamp::from_second(now)?);
     let gates = gates::gates(&gates::Facts {
         from: &outcome.from.name,
         settings: spec.as_ref().map(|config| &config.spec),
+        freezes: &freezes,
         now,
         health: outcome.health.as_ref(),
         approvals: approvals(&outcome.verdicts),
@@ -439,8 +442,8 @@ fn pairs(owned: &[(Landscape, Landscape)]) -> Vec<(&Landscape, &Landscape)> {
 }
 
 /// How the source stands, from its status branch; `None` if it has none.
-async fn health(context: &Context, repo: &Repo, source: &Reading, from: &Stage) -> anyhow::Result<Option<Health>> {
-    let (_, reported) = Reported::read(context, &source.landscape.name).await?;
+async fn health(repo: &Repo, source: &Reading, from: &Stage) -> anyhow::Result<Option<Health>> {
+    let reported = Reported::of(repo, &source.landscape.name).await?;
     let Some(commit) = &reported.commit else { return Ok(None) };
     let mut health = Health { reconciled: reported.reconciled.as_ref() == Some(&from.tip), ..Health::default() };
     let unready = reported.files.keys().filter(|owner| reported.standing(owner) != "ready");

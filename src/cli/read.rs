@@ -225,7 +225,7 @@ pub(super) async fn commit(context: &Context, repo: &Repo, said: &str) -> anyhow
 }
 
 /// The landscape around the working directory as a folder of the repository around it; `None` if it is all of it.
-pub(super) fn folder_in_repository(settings: &Settings) -> Option<String> {
+fn folder_in_repository(settings: &Settings) -> Option<String> {
     if settings.global.repo.is_some() {
         return None;
     }

@@ -25,8 +25,14 @@ impl Reported {
     /// Reads the branch of a landscape. Without a repository there is nothing to read.
     pub(super) async fn read(context: &Context, landscape: &str) -> anyhow::Result<(Option<Repo>, Self)> {
         let Ok(repo) = read::repository(&context.settings).await else { return Ok((None, Self::default())) };
+        let reported = Self::of(&repo, landscape).await?;
+        Ok((Some(repo), reported))
+    }
+
+    /// Reads the branch of a landscape in a repository that is open, as it was fetched last.
+    pub(super) async fn of(repo: &Repo, landscape: &str) -> anyhow::Result<Self> {
         let reference = git::status_reference(landscape);
-        let Some(commit) = repo.resolve(&reference).await? else { return Ok((Some(repo), Self::default())) };
+        let Some(commit) = repo.resolve(&reference).await? else { return Ok(Self::default()) };
         let tip = repo.log(&commit, None, 1).await?;
         let reconciled = tip.first().and_then(|c| c.trailer(git::RECONCILED_TRAILER)).map(|r| Revision(r.to_owned()));
         let mut files = BTreeMap::new();
@@ -41,7 +47,7 @@ impl Reported {
                 }
             }
         }
-        Ok((Some(repo), Self { commit: Some(commit), reconciled, files }))
+        Ok(Self { commit: Some(commit), reconciled, files })
     }
 
     /// Where shoots are.

@@ -96,10 +96,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let until = Instant::now() + args.timeout;
     let mut told = None;
     loop {
-        if repo.location().is_remote() {
-            repo.fetch().await?;
-        }
-        let (_, reported) = Reported::read(context, &name).await?;
+        let reported = Reported::of(&repo, &name).await?;
         let look = look(&repo, &reported, &commit, &owners).await?;
         if let Some(exit) = verdict(args.what, &look) {
             answer(context, &args, &commit, &look, exit, &reported);
@@ -116,7 +113,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             }
         };
         tokio::select! {
-            () = changed => {}
+            () = changed => drop(repo.fetch().await?),
             () = tokio::time::sleep_until(until) => {
                 answer(context, &args, &commit, &look, Exit::TimedOut, &reported);
                 return Ok(Exit::TimedOut);

@@ -3,7 +3,7 @@
 use git2::DiffOptions;
 
 use super::error::GitError;
-use super::read::{find_commit, revision, root_tree};
+use super::read::{differences, find_commit, paths_of, revision};
 use super::thread::Worker;
 use crate::snapshot::{RepoPath, Revision};
 
@@ -22,26 +22,13 @@ pub(super) fn deltas(worker: &Worker, commits: &[Revision], root: &str) -> Resul
 
 fn delta(worker: &Worker, at: &Revision, root: &str) -> Result<Delta, GitError> {
     let failed = |source| GitError::Read { what: format!("the changes of {at}"), source };
-    let optional = |at: &Revision| match root_tree(worker, at, root) {
-        Ok(tree) => Ok(Some(tree)),
-        Err(GitError::RootMissing { .. }) => Ok(None),
-        Err(error) => Err(error),
-    };
     let commit = find_commit(worker, at)?;
-    let parent = commit.parent_id(0).ok().map(|id| optional(&revision(id))).transpose()?.flatten();
-    let tree = optional(at)?;
+    let parent = commit.parent_id(0).ok().map(revision);
     let mut options = DiffOptions::new();
     // What stands beside a change may differ between landscapes.
     options.context_lines(0);
-    let diff = worker.repository.diff_tree_to_tree(parent.as_ref(), tree.as_ref(), Some(&mut options)).map_err(failed)?;
-    let mut paths: Vec<RepoPath> = diff
-        .deltas()
-        .flat_map(|delta| [delta.old_file().path_bytes(), delta.new_file().path_bytes()])
-        .flatten()
-        .map(|path| RepoPath::from(String::from_utf8_lossy(path).into_owned()))
-        .collect();
-    paths.sort();
-    paths.dedup();
+    let diff = differences(worker, parent.as_ref(), at, root, &mut options)?;
+    let paths = paths_of(&diff);
     let alone = commit.parent_count() < 2 && !paths.is_empty();
     let patch = if alone { Some(diff.patchid(None).map_err(failed)?.to_string()) } else { None };
     Ok(Delta { patch, paths })

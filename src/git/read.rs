@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use git2::{Delta, ErrorCode, ObjectType, Oid, Sort};
+use git2::{Delta, Diff, DiffOptions, ErrorCode, ObjectType, Oid, Sort};
 
 use super::RECONCILED_TRAILER;
 use super::budget::Budget;
@@ -294,6 +294,18 @@ pub(super) fn changed_paths(
     to: &Revision,
     root: &str,
 ) -> Result<Vec<RepoPath>, GitError> {
+    let options = &mut DiffOptions::new();
+    differences(worker, from, to, root, options).map(|diff| paths_of(&diff))
+}
+
+/// What differs below `root` between two commits; a folder that is not there is empty.
+pub(super) fn differences<'w>(
+    worker: &'w Worker,
+    from: Option<&Revision>,
+    to: &Revision,
+    root: &str,
+    options: &mut DiffOptions,
+) -> Result<Diff<'w>, GitError> {
     let failed = |source| GitError::Read { what: format!("the changes up to {to}"), source };
     let optional = |at: &Revision| match root_tree(worker, at, root) {
         Ok(tree) => Ok(Some(tree)),
@@ -302,7 +314,11 @@ pub(super) fn changed_paths(
     };
     let old = from.map(optional).transpose()?.flatten();
     let new = optional(to)?;
-    let diff = worker.repository.diff_tree_to_tree(old.as_ref(), new.as_ref(), None).map_err(failed)?;
+    worker.repository.diff_tree_to_tree(old.as_ref(), new.as_ref(), Some(options)).map_err(failed)
+}
+
+/// The paths that differ, before and after.
+pub(super) fn paths_of(diff: &Diff<'_>) -> Vec<RepoPath> {
     let mut paths: Vec<RepoPath> = diff
         .deltas()
         .filter(|delta| delta.status() != Delta::Unmodified)
@@ -312,7 +328,7 @@ pub(super) fn changed_paths(
         .collect();
     paths.sort();
     paths.dedup();
-    Ok(paths)
+    paths
 }
 
 pub(super) fn read_tree(worker: &Worker, reference: &str) -> Result<BTreeMap<RepoPath, String>, GitError> {

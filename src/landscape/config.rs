@@ -270,16 +270,6 @@ impl LandscapeSpec {
     }
 }
 
-impl Freeze {
-    /// Whether it is on at a time, in seconds since the epoch. A time that cannot be read bounds nothing.
-    #[must_use]
-    pub fn is_on(&self, now: i64) -> bool {
-        let at =
-            |time: &Option<Time>| time.as_ref().and_then(|t| t.parse::<jiff::Timestamp>().ok()).map(jiff::Timestamp::as_second);
-        at(&self.from).is_none_or(|from| from <= now) && at(&self.until).is_none_or(|until| now < until)
-    }
-}
-
 impl LandscapeConfig {
     /// The branch that status is committed to.
     #[must_use]

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::landscape::config::{LandscapeSpec, Promotion};
+use crate::pipeline::freeze::Freeze;
 use crate::plan::impact::Mark;
 
 /// How a gate stands.
@@ -47,6 +48,8 @@ pub struct Facts<'a> {
     pub from: &'a str,
     /// The settings of the landscape that they go to.
     pub settings: Option<&'a LandscapeSpec>,
+    /// The freezes that are in force where changes go to.
+    pub freezes: &'a [Freeze],
     /// The time, in seconds since the epoch.
     pub now: i64,
     /// How the landscape that they come from stands; `None` if it has no status branch.
@@ -118,13 +121,12 @@ fn health(facts: &Facts<'_>, soak: SignedDuration, text: &str) -> Vec<Gate> {
 }
 
 fn freeze(facts: &Facts<'_>) -> Gate {
-    let freezes = facts.settings.and_then(|spec| spec.guards.as_ref()).map(|guards| guards.freeze.as_slice()).unwrap_or_default();
-    let touches = |projects: &[String]| projects.is_empty() || projects.iter().any(|project| facts.projects.contains(project));
-    let on = freezes.iter().find(|freeze| freeze.is_on(facts.now) && touches(&freeze.projects));
+    let touches = |freeze: &&Freeze| freeze.projects.is_empty() || !freeze.projects.is_disjoint(facts.projects);
+    let on = facts.freezes.iter().find(touches);
     let text = on.map_or_else(
         || "none".to_owned(),
         |freeze| {
-            let until = freeze.until.as_ref().map(|until| format!(" until {until}")).unwrap_or_default();
+            let until = freeze.until.map(|until| format!(" until {until}")).unwrap_or_default();
             format!("{}{until}", freeze.reason)
         },
     );

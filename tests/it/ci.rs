@@ -8,29 +8,10 @@ use std::sync::OnceLock;
 use espalier::plan::impact::Mark;
 use serde_json::{Value, json};
 
-use super::cli::{Ran, run};
+use super::cli::{run, run_in};
 use super::golden::{commit, is_sarif, is_well_formed, proposed};
 
 const HOSTILE: &str = "@org/team #12 GH-7 !3 <script>alert(1)</script> | ` ``` ```` ![a](http://b.c) **x** \u{202e}evil\n```\n</details>\n@all https://x.org www.x.org --> &#64;all";
-
-/// Runs the program with more environment and something on stdin.
-pub(crate) fn run_in(dir: &Path, environment: &[(&str, &str)], stdin: &str, args: &[&str]) -> Ran {
-    let output = assert_cmd::Command::new(env!("CARGO_BIN_EXE_espalier"))
-        .env_clear()
-        .env("HOME", dir)
-        .env("ESPALIER_NOW", "2026-11-21T09:00:00Z")
-        .envs(environment.iter().copied())
-        .current_dir(dir)
-        .args(args)
-        .write_stdin(stdin)
-        .output()
-        .expect("the program can be started");
-    Ran {
-        code: output.status.code().expect("it ends by itself"),
-        out: String::from_utf8(output.stdout).expect("results are UTF-8"),
-        err: String::from_utf8(output.stderr).expect("messages are UTF-8"),
-    }
-}
 
 /// The plan of the golden pull request, as `plan -o json` writes it.
 pub(crate) fn plan() -> &'static Value {

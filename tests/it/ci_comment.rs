@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use super::ci::{plan, plan_of, run_in};
-use super::cli::Ran;
+use super::ci::{plan, plan_of};
+use super::cli::{Ran, run_in};
 
 pub(crate) const TOKEN: &str = "t0k3n-canary";
 pub(crate) const HEAD: &str = "0123456789abcdef0123456789abcdef01234567";

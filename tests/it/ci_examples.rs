@@ -9,6 +9,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::ci_comment::{HEAD, StandIn, TOKEN};
+use super::cli::copy;
 
 const BASE: &str = "landscape/local";
 
@@ -114,18 +115,6 @@ impl Runner {
 
     fn json(&self, name: &str) -> Value {
         serde_json::from_str(&self.read(name)).expect("JSON")
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("a folder");
-    for entry in fs::read_dir(from).expect("a folder").flatten() {
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).expect("a file");
-        }
     }
 }
 

@@ -16,12 +16,19 @@ pub(crate) struct Ran {
 
 /// Runs the program in a folder with nothing of this machine's environment.
 pub(crate) fn run(dir: &Path, args: &[&str]) -> Ran {
+    run_in(dir, &[], "", args)
+}
+
+/// Runs the program with more environment and something on stdin.
+pub(crate) fn run_in(dir: &Path, environment: &[(&str, &str)], stdin: &str, args: &[&str]) -> Ran {
     let output = assert_cmd::Command::new(env!("CARGO_BIN_EXE_espalier"))
         .env_clear()
         .env("HOME", dir)
         .env("ESPALIER_NOW", "2026-11-21T09:00:00Z")
+        .envs(environment.iter().copied())
         .current_dir(dir)
         .args(args)
+        .write_stdin(stdin)
         .output()
         .expect("the program can be started");
     Ran {
@@ -41,7 +48,7 @@ fn local() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("landscapes/local")
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("a folder");
     for entry in std::fs::read_dir(from).expect("a folder").flatten() {
         let target = to.join(entry.file_name());

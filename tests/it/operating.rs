@@ -161,6 +161,7 @@ async fn what_failed_is_retried_at_once() {
     assert!(tree[TOLD].contains("- shop/mini") && tree[TOLD].contains("looked at again: 1 "), "{}", tree[TOLD]);
     seed.faults().clear();
     let commit = ask(&fleet, operation("two", "reconcile", "")).await;
+    running.reported(&fleet, "the second", |t| t[TOLD].contains("id: two") && t[TOLD].contains("Succeeded")).await;
     running.ready_at(&commit).await;
     // Now that nothing fails, there is nothing to retry.
     ask(&fleet, operation("three", "retry", "")).await;

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::cli::copy;
+
 /// The edit of which the README shows the plan.
 const SHOOT: &str = "projects/shop/shoots/store.yaml";
 
@@ -28,18 +30,6 @@ fn blocks(language: &str) -> Vec<String> {
         }
     }
     found
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("a folder");
-    for entry in fs::read_dir(from).expect("a folder").flatten() {
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).expect("a file");
-        }
-    }
 }
 
 fn git(dir: &Path, args: &[&str]) {

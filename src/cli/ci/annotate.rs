@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::input::{self, STDIN};
+use crate::cli::input::{self, STDIN};
 use crate::cli::report::{Form, Report};
 use crate::cli::{Context, Exit};
 use crate::config::Forge;

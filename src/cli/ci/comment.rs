@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use http::{Method, StatusCode};
 
 use super::forge::{self, Comment, Thread};
-use super::input::{self, STDIN};
 use super::post::Client;
+use crate::cli::input::{self, STDIN};
 use crate::cli::{Context, Exit};
 use crate::config::Forge;
 use crate::print::preview::{self, Plan};
@@ -59,7 +59,7 @@ fn commit(text: &str) -> Result<String, String> {
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
-    let plan = input::plan(&args.plan)?;
+    let plan = input::plan(&args.plan, input::ANYBODYS)?;
     let Some(forge) = args.forge.or(context.settings.runner.forge) else {
         context.printer.error("it is not known which forge this is for", Some("say --forge github|gitlab|gitea|bitbucket"));
         return Ok(Exit::Usage);

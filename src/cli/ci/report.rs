@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::input::{self, STDIN};
+use crate::cli::input::{self, STDIN};
 use crate::cli::report::{Form, Report};
 use crate::cli::{Context, Exit};
 
@@ -39,7 +39,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         return Ok(Exit::Usage);
     }
     let text: Box<dyn Fn(Form) -> String> = if let Some(file) = args.plan {
-        let plan = input::plan(&file)?;
+        let plan = input::plan(&file, input::ANYBODYS)?;
         Box::new(move |_| Form::of_plan(&plan))
     } else {
         let checked = input::findings(&args.findings.unwrap_or_else(|| STDIN.into()))?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 
-use super::input::{self, STDIN};
+use crate::cli::input::{self, STDIN};
 use crate::cli::{Context, Exit};
 use crate::print::preview::{self, Dialect};
 
@@ -37,7 +37,7 @@ fn at_least(text: &str) -> Result<usize, String> {
 
 #[expect(clippy::unused_async, reason = "every command has this form")]
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
-    let plan = input::plan(&args.plan)?;
+    let plan = input::plan(&args.plan, input::ANYBODYS)?;
     let Some(file) = &context.settings.runner.summary else {
         context.printer.result(&preview::comment(&plan, args.limit, Dialect::Html));
         return Ok(Exit::Done);

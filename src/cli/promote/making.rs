@@ -8,9 +8,7 @@ use jiff::Timestamp;
 use super::apart;
 use super::stage::Stage;
 use super::{Args, Made, Outcome, Verdict};
-use crate::admission::Accepted;
-use crate::cli::Context;
-use crate::cli::compare::{Sides, compare};
+use crate::cli::compare::{Compared, Sides, compare};
 use crate::cli::read::Reading;
 use crate::cli::reported::Reported;
 use crate::git::{Message, Repo};
@@ -72,19 +70,20 @@ pub(super) fn branch(args: &Args, outcome: &Outcome, prefix: Option<&str>) -> an
     Ok(name)
 }
 
-/// What the commit does to the target, as `plan` tells it.
+/// What the commit does to the target, as `plan` tells it; and what would be refused in the target, and was not before.
 pub(super) async fn preview(
-    context: &Context,
+    repo: &Repo,
     before: &Reading,
     after: &Reading,
     now: i64,
     branch: &str,
-) -> anyhow::Result<Preview> {
-    let (_, reported) = Reported::read(context, &before.landscape.name).await?;
+) -> anyhow::Result<(Preview, Vec<String>)> {
+    let reported = Reported::of(repo, &before.landscape.name).await?;
     let now = Timestamp::from_second(now)?;
     let sides = Sides { before, after, judge: &before.library, now, placed: reported.placed() };
     let compared = compare(&sides, |_| true);
-    Ok(Preview {
+    let refused = refused(&compared);
+    let preview = Preview {
         landscape: before.landscape.name.clone(),
         from: before.from.clone(),
         to: branch.to_owned(),
@@ -99,23 +98,20 @@ pub(super) async fn preview(
         now: now.to_string(),
         digest: compared.digest.map(|digest| digest.as_str().to_owned()),
         pins: None,
-    })
+    };
+    Ok((preview, refused))
 }
 
-/// What would be refused in the target, and was not before.
-pub(super) fn refused(preview: &Preview, before: &Reading, now: i64) -> anyhow::Result<Vec<String>> {
-    if !preview.is_refused() {
-        return Ok(Vec::new());
-    }
-    let (was, findings) = before.admit(&Accepted::default(), Timestamp::from_second(now)?);
-    let known: BTreeSet<String> = findings.iter().map(|finding| finding.message.clone()).collect();
-    let mut out: Vec<String> =
-        preview.troubles.iter().filter(|f| !known.contains(&f.message)).map(|f| format!("{} [{}]", f.message, f.code)).collect();
-    for item in &preview.items {
+fn refused(compared: &Compared) -> Vec<String> {
+    let known: BTreeSet<&str> = compared.known.iter().map(|finding| finding.message.as_str()).collect();
+    let troubles = compared.troubles();
+    let new = troubles.iter().filter(|finding| !known.contains(finding.message.as_str()));
+    let mut out: Vec<String> = new.map(|finding| format!("{} [{}]", finding.message, finding.code)).collect();
+    for item in &compared.items {
         match &item.fate {
             // A freeze is a gate of its own.
             ItemFate::Held(findings) if findings.iter().all(|finding| finding.code == FREEZE) => {}
-            ItemFate::Held(findings) if !was.held.contains_key(&item.owner) => {
+            ItemFate::Held(findings) if !compared.held.contains(&item.owner) => {
                 let why = findings.first().map(|f| format!("{} [{}]", f.message, f.code)).unwrap_or_default();
                 out.push(format!("{}: {why}", item.owner));
             }
@@ -123,7 +119,7 @@ pub(super) fn refused(preview: &Preview, before: &Reading, now: i64) -> anyhow::
             _ => {}
         }
     }
-    Ok(out)
+    out
 }
 
 /// Makes the branch, or moves the target's own: from where it was looked at, and from nowhere else.

@@ -40,7 +40,7 @@ impl State {
         if request == "retry" {
             let standings = self.standings();
             // What failed a moment ago may be on its next try: whoever is not ready is looked at.
-            owners.retain(|owner| standings.get(owner) != Some(&Standing::Ready) || self.failures.contains_key(owner));
+            owners.retain(|owner| standings.get(owner) != Some(&Standing::Ready));
         }
         let id = operations::id(manifest).to_owned();
         tracing::info!(%operation, id, request, owners = owners.len(), "operation");
