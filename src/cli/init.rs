@@ -2,19 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 
 use super::read::{self, Source};
 use super::{Context, Exit};
 use crate::admission::Accepted;
-use crate::digest;
 use crate::finding::Severity;
 use crate::git::{self, Message};
 use crate::library;
 use crate::print::snippet;
-use crate::snapshot::{Blob, BlobId, EntryKind, RepoPath, Revision, Snapshot, Verdict};
+use crate::snapshot::{RepoPath, Revision, Snapshot, Verdict};
 
 /// The word that stands for the landscape's name in the files that are brought along.
 const NAME: &str = "starter";
@@ -136,11 +134,6 @@ fn files(args: &Args, name: &str) -> BTreeMap<RepoPath, String> {
 
 /// A landscape that has errors because of its name or its domain is not written.
 fn check(context: &Context, files: &BTreeMap<RepoPath, String>, name: &str) -> anyhow::Result<()> {
-    let blob = |text: &String| Blob {
-        id: BlobId(Arc::from(digest::of_bytes(text.as_bytes()).as_str())),
-        kind: EntryKind::File,
-        bytes: Arc::from(text.as_bytes()),
-    };
     let now = read::now(&context.settings, None, None)?;
     let snapshot = Snapshot {
         revision: Revision(read::WORKTREE.to_owned()),
@@ -148,7 +141,7 @@ fn check(context: &Context, files: &BTreeMap<RepoPath, String>, name: &str) -> a
         author: String::new(),
         subject: String::new(),
         verdict: Verdict::Unchecked,
-        files: files.iter().map(|(path, text)| (path.clone(), blob(text))).collect(),
+        files: files.iter().map(|(path, text)| (path.clone(), read::file(text.as_bytes()))).collect(),
     };
     let reading = read::read(Source { snapshot, from: String::new(), prefix: String::new() });
     let (_, findings) = reading.admit(&Accepted::default(), now);

@@ -391,6 +391,11 @@ pub(super) fn work_tree(root: &Path) -> anyhow::Result<Source> {
     Ok(Source { snapshot, from: if prefix.is_empty() { ".".to_owned() } else { shown.to_owned() }, prefix })
 }
 
+/// A file with this content. Its id is what Git would say, so that a file which a commit has as well is read once.
+pub(super) fn file(bytes: &[u8]) -> Blob {
+    Blob { id: git::blob_id(bytes), kind: EntryKind::File, bytes: Arc::from(bytes) }
+}
+
 /// Takes a file, or everything below a folder; links are noted and not followed.
 fn collect(path: &Path, name: String, files: &mut BTreeMap<RepoPath, Blob>) -> anyhow::Result<()> {
     let failed = || format!("failed to read {}", path.display());
@@ -412,8 +417,6 @@ fn collect(path: &Path, name: String, files: &mut BTreeMap<RepoPath, Blob>) -> a
     } else {
         return Ok(());
     };
-    // As Git would say, so that a file which a commit has as well is read once.
-    let id = git::blob_id(&bytes);
-    files.insert(name.into(), Blob { id, kind, bytes: Arc::from(bytes) });
+    files.insert(name.into(), Blob { kind, ..file(&bytes) });
     Ok(())
 }

@@ -167,7 +167,7 @@ impl Making<'_> {
     /// Judges the way back and leaves what cannot be taken back, until the rest stands by itself; `None` if nothing is left of it.
     async fn check(&self, answer: &mut Rollback, all: Revision) -> anyhow::Result<Option<Revision>> {
         let Self { context, repo, args, tip, undo, .. } = *self;
-        let placed = Reported::read(context, &tip.landscape.name).await?.1.placed();
+        let placed = Reported::of(repo, &tip.landscape.name).await?.placed();
         let mut memo = FileMemo::default();
         let first = read::read_with(read::commit(context, repo, &all.0).await?, &mut memo);
         let mut kept: BTreeMap<Owner, Part> = BTreeMap::new();

@@ -1,16 +1,13 @@
 //! A landscape that changes come from or go to: its branch or folder, its files at any commit, its history.
 
-use std::sync::Arc;
-
 use anyhow::bail;
 
 use crate::cli::read::{self, Reading, Source};
 use crate::config::Settings;
-use crate::digest;
 use crate::git::Repo;
 use crate::landscape::{self, FileMemo, Landscape};
 use crate::promote::history::Change;
-use crate::snapshot::{Blob, BlobId, Changes, EntryKind, Revision, Snapshot};
+use crate::snapshot::{Changes, Revision, Snapshot};
 
 /// So many commits back is looked.
 const COMMITS: usize = 2_000;
@@ -122,11 +119,7 @@ pub(super) fn with(snapshot: &Snapshot, changes: &Changes) -> Snapshot {
     let mut snapshot = snapshot.clone();
     for (path, text) in changes {
         match text {
-            Some(text) => {
-                let id = BlobId(Arc::from(digest::of_bytes(text.as_bytes()).as_str()));
-                let bytes = Arc::from(text.as_bytes());
-                snapshot.files.insert(path.clone(), Blob { id, kind: EntryKind::File, bytes });
-            }
+            Some(text) => drop(snapshot.files.insert(path.clone(), read::file(text.as_bytes()))),
             None => drop(snapshot.files.remove(path)),
         }
     }
