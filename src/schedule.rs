@@ -112,8 +112,9 @@ pub fn place(admitted: &Admitted, usage: &Usage) -> Placements {
         }
     }
     let seeds = filter::seeds(admitted, usage);
+    let mut remembered = filter::Remembered::default();
     for (owner, shoot) in unplaced {
-        match filter::choose(admitted, owner, shoot, &seeds, &load) {
+        match filter::choose(admitted, owner, shoot, &seeds, &load, &mut remembered) {
             Ok(placement) => {
                 *load.entry(placement.seed.clone()).or_default() += 1;
                 out.decisions.insert(owner.clone(), placement);

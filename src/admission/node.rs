@@ -73,7 +73,9 @@ impl<'a> Node<'a> {
         let Some(mut value) = self.value() else { return self.missing(Step::Path(path)) };
         let mut rest = path;
         loop {
-            let (key, more) = rest.split_once('/').map_or((rest, None), |(key, more)| (key, Some(more)));
+            // The ways are short: a search for long texts costs more than it finds.
+            let slash = rest.bytes().position(|byte| byte == b'/');
+            let (key, more) = slash.map_or((rest, None), |at| (&rest[..at], Some(&rest[at + 1..])));
             let Some(next) = value.get(key).and_then(present) else {
                 return Self { root: self.root, near: Some(value), rest: Rest::One(Step::Path(rest)) };
             };

@@ -29,6 +29,7 @@ mod cel;
 mod evaluate;
 mod link;
 mod matching;
+mod patterns;
 mod read;
 mod rewrite;
 mod test;

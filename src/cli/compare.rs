@@ -23,6 +23,7 @@ use crate::plan::impact::{self, Mark};
 use crate::plan::intent::intent;
 use crate::plan::revert::{Done, Revert};
 use crate::print::preview::{Change, Consequence, Fate, Item};
+use crate::share;
 
 mod consequence;
 
@@ -83,7 +84,7 @@ pub(super) fn compare(sides: &Sides<'_>, wanted: impl Fn(&Owner) -> bool) -> Com
     } else {
         Admitted::default()
     };
-    drop(memory);
+    share::drop_later(memory);
     took("judged the change and the way back");
 
     // Shoots stay where they are; only the new ones are placed anew.
@@ -125,7 +126,10 @@ pub(super) fn compare(sides: &Sides<'_>, wanted: impl Fn(&Owner) -> bool) -> Com
     let digest = intent(&old.objects, &new, &going, after.library.digest());
     let root = Owner::cluster(Kind::Landscape, new.landscape.clone());
     let settings = old.objects.get(&root).or_else(|| new.objects.get(&root)).cloned();
-    Compared { unchanged: all - items.len(), settings, digest, findings, items, known, held: old.held.keys().cloned().collect() }
+    let held = old.held.keys().cloned().collect();
+    drop((owners, touched));
+    share::drop_later((old, new, back, offline_old, offline_new));
+    Compared { unchanged: all - items.len(), settings, digest, findings, items, known, held }
 }
 
 impl Compared {

@@ -16,6 +16,7 @@ use crate::landscape::{FileMemo, Owner};
 use crate::plan::impact::Mark;
 use crate::print::json;
 use crate::print::preview::{self, Pins, Preview};
+use crate::share;
 
 /// Show what a revision would change, and what follows from it, without a cluster.
 ///
@@ -122,9 +123,15 @@ pub(super) struct Wish<'a> {
 pub(super) async fn preview(context: &Context, wish: &Wish<'_>, wanted: impl Fn(&Owner) -> bool) -> anyhow::Result<Preview> {
     let to = wish.to;
     let mut memo = FileMemo::default();
-    let before = read::read_with(read::revision(context, wish.from).await?, &mut memo);
-    let after = read::read_with(read::revision(context, to).await?, &mut memo).not_empty()?;
-    drop(memo);
+    let before = read::revision(context, wish.from).await?;
+    tracing::debug!("got the revision before");
+    let before = read::read_with(before, &mut memo);
+    tracing::debug!("read it");
+    let after = read::revision(context, to).await?;
+    tracing::debug!("got the revision after");
+    let after = read::read_with(after, &mut memo).not_empty()?;
+    tracing::debug!("read it");
+    share::drop_later(memo);
     let committed = (to != WORKTREE).then_some(after.snapshot.committed);
     let now = read::now(&context.settings, wish.now, committed)?;
     // A policy of the branch under review never judges that branch.
@@ -148,7 +155,7 @@ pub(super) async fn preview(context: &Context, wish: &Wish<'_>, wanted: impl Fn(
         policies: judge.policies().digest().as_str().to_owned(),
         library: after.library.digest().as_str().to_owned(),
     });
-    Ok(Preview {
+    let preview = Preview {
         landscape: name.clone(),
         from: before.from.clone(),
         to: if to == WORKTREE { WORKTREE.to_owned() } else { after.from.clone() },
@@ -162,7 +169,9 @@ pub(super) async fn preview(context: &Context, wish: &Wish<'_>, wanted: impl Fn(
         now: now.to_string(),
         digest: compared.digest.map(|digest| digest.as_str().to_owned()),
         pins,
-    })
+    };
+    share::drop_later((before, after));
+    Ok(preview)
 }
 
 /// The revisions that are meant. `BASE...HEAD` compares with where HEAD left BASE, as Git's diff does: what BASE got since is not

@@ -1,6 +1,6 @@
 //! The filters, in Gardener's order: each takes seeds out and says why.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
@@ -75,22 +75,66 @@ struct Wish<'a> {
 
 type Filter = fn(&Wish<'_>, &Candidate<'_>) -> Result<(), String>;
 
-/// Those that look at one seed each, in order.
-const FILTERS: [Filter; 10] =
-    [usable, by_profile, by_shoot, by_provider, by_zones, by_restrictions, reconciled, by_networks, by_taints, by_capacity];
+/// Those that look at one seed each, in order. The first and the third ask for nothing but what is in a [`Want`]: shoots that want
+/// the same get the same answers.
+const FILTERS: ([Filter; 7], Filter, Filter, Filter) =
+    ([usable, by_profile, by_shoot, by_provider, by_zones, by_restrictions, reconciled], by_networks, by_taints, by_capacity);
+
+/// What the filters that are remembered ask of a shoot.
+#[derive(PartialEq, Eq, Hash)]
+struct Want<'a> {
+    profile: Option<Owner>,
+    fields: [Option<&'a Value>; 6],
+    /// The zones of each pool.
+    pools: Vec<Option<&'a Value>>,
+}
+
+impl<'a> Want<'a> {
+    fn of(shoot: &Node<'a>, profile: Option<Owner>) -> Self {
+        let fields = [
+            "spec/seedSelector",
+            "spec/provider/type",
+            "spec/controlPlane/highAvailability/failureTolerance/type",
+            "spec/controlPlane/zones",
+            "spec/accessRestrictions",
+            "spec/tolerations",
+        ];
+        let pools = shoot.at("spec/provider/workers").items();
+        Self {
+            profile,
+            fields: fields.map(|field| shoot.at(field).value()),
+            pools: pools.iter().map(|p| p.get("zones").value()).collect(),
+        }
+    }
+}
+
+/// What filters said of each seed: those before the networks are looked at, and the taints after that.
+type Answers = Vec<(Result<(), String>, Result<(), String>)>;
+
+/// What choosing remembers between shoots.
+#[derive(Default)]
+pub(super) struct Remembered<'a> {
+    answers: HashMap<Want<'a>, Answers>,
+    profiles: BTreeMap<Owner, Option<Arc<Value>>>,
+}
 
 /// The seed for a shoot, or why there is none.
-pub(super) fn choose(
+pub(super) fn choose<'a>(
     admitted: &Admitted,
     owner: &Owner,
-    shoot: &Arc<Value>,
+    shoot: &'a Arc<Value>,
     seeds: &[Candidate<'_>],
     load: &BTreeMap<String, usize>,
+    remembered: &mut Remembered<'a>,
 ) -> Result<Placement, Rejections> {
-    let profile = profile_of(&Node::root(shoot), &owner.project).and_then(|p| effective_profile(&admitted.objects, &p));
+    let Remembered { answers, profiles } = remembered;
+    let profile_owner = profile_of(&Node::root(shoot), &owner.project);
+    let profile = profile_owner
+        .as_ref()
+        .and_then(|p| profiles.entry(p.clone()).or_insert_with(|| effective_profile(&admitted.objects, p)).clone());
     let nothing = Value::Null;
     let landscape = admitted.of_kind(Kind::Landscape).next().map_or(&nothing, |(_, value)| value.as_ref());
-    let profile_name = profile_of(&Node::root(shoot), &owner.project).map(|p| p.name).unwrap_or_default();
+    let profile_name = profile_owner.as_ref().map(|p| p.name.clone()).unwrap_or_default();
     let wish = Wish {
         shoot: Node::root(shoot),
         profile: Node::root(profile.as_deref().unwrap_or(&nothing)),
@@ -98,10 +142,16 @@ pub(super) fn choose(
         load,
         ranges: ranges(&Node::root(shoot).at("spec/networking")),
     };
+    let (first, networks, taints, capacity) = FILTERS;
+    let answers = answers.entry(Want::of(&Node::root(shoot), profile_owner)).or_insert_with(|| {
+        let answers = |seed: &Candidate<'_>| (first.iter().try_for_each(|filter| filter(&wish, seed)), taints(&wish, seed));
+        seeds.iter().map(answers).collect()
+    });
     let mut rejections = Rejections::default();
     let mut left: Vec<&Candidate<'_>> = Vec::new();
-    for seed in seeds {
-        match FILTERS.iter().try_for_each(|filter| filter(&wish, seed)) {
+    for (seed, (before, after)) in seeds.iter().zip(&*answers) {
+        let suits = before.clone().and_then(|()| networks(&wish, seed)).and_then(|()| after.clone());
+        match suits.and_then(|()| capacity(&wish, seed)) {
             Ok(()) => left.push(seed),
             Err(why) => drop(rejections.0.insert(seed.name.to_owned(), why)),
         }

@@ -13,6 +13,7 @@ use kube_cel::cel::objects::{Key, Map};
 use kube_cel::cel::{Context, ExecutionError, FunctionContext, Program, Value as Cel};
 use serde_json::{Value, json};
 
+use super::patterns;
 use super::rewrite::{self, GROWN, HAS, Known, NULL, ROOTS, SEARCH, SPEND, STEP, WEIGH};
 use super::{GIT_USER, Request};
 use crate::observed::project_namespace;
@@ -30,6 +31,7 @@ static FUNCTIONS: LazyLock<Context<'static>> = LazyLock::new(|| {
     context.add_function(WEIGH, weigh);
     context.add_function(SEARCH, search);
     context.add_function(GROWN, grown);
+    context.add_function("matches", patterns::matches);
     context
 });
 
