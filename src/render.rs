@@ -32,7 +32,7 @@ pub use load::{CODES, Compiled, Components, compile};
 pub use object::object;
 pub use post::namespaced;
 pub use release::{Outcome, Parts, components};
-pub use stage::{Inputs, Prepared, Rendering, input, prepare, render, render_again, scope_of};
+pub use stage::{Inputs, Prepared, Rendering, input, prepare, render, render_again, render_differing, scope_of};
 
 /// What all owners want.
 #[derive(Debug, Clone, Default)]

@@ -91,6 +91,12 @@ impl Offline {
         self.with_inputs(prepared, render::render)
     }
 
+    /// Renders what comes out otherwise than it did.
+    pub(super) fn render_differing(&self, before: (&Self, &Prepared), prepared: &Prepared) -> (Rendering, Rendering) {
+        let (then, was) = before;
+        then.with_inputs(was, |before| self.with_inputs(prepared, |now| render::render_differing(before, now)))
+    }
+
     /// The digest of what it is rendered from.
     pub(super) fn input(&self, prepared: &Prepared) -> Digest {
         self.with_inputs(prepared, render::input)

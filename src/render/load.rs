@@ -80,6 +80,8 @@ pub struct Compiled {
     pub(crate) when: Option<When>,
     pub(crate) exports: Vec<CompiledExport>,
     pub(crate) roots: Vec<Root>,
+    pub(crate) whole: bool,
+    pub(crate) helpers: BTreeSet<String>,
     /// What it may write, as `(apiVersion, kind)`.
     pub(crate) kinds: BTreeSet<(String, String)>,
 }
@@ -327,6 +329,8 @@ fn component(path: &RepoPath, scope: Scope, stem: &str, text: &Arc<str>) -> Resu
         when,
         exports,
         roots: reads.roots,
+        whole: reads.whole,
+        helpers: reads.helpers,
         kinds,
     })
 }

@@ -90,7 +90,9 @@ pub(crate) fn wished(
     known: &Known<'_>,
     parts: &mut Parts,
 ) -> Outcome {
-    let wrapped = match Context::wraps(context) {
+    let nothing = Value::Null;
+    let needed = if wishes.contains(&Wish::Wanted) { context } else { &nothing };
+    let wrapped = match Context::wraps(needed) {
         Ok(wrapped) => wrapped,
         Err(error) => {
             let mut outcome = Outcome::default();

@@ -3,13 +3,15 @@
 //! In two steps, because what is wanted decides which secrets and facts to look for: [`prepare`] makes the context and says which
 //! secrets are wanted and where facts are found; [`render`] turns that, the secrets' names and the facts into releases.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::component::Scope;
 use super::context::{self, Identity, Missing, Objects, Sources};
 use super::engine::Known;
+use super::load::Compiled;
 use super::release::{self, Wish};
 use super::{Images, Parts, Release};
 use crate::digest::{self, Digest, DigestKey};
@@ -194,10 +196,59 @@ pub fn render(inputs: &Inputs<'_>) -> Rendering {
     render_again(inputs, &mut Parts::default())
 }
 
+/// Renders what two sets of inputs of the same owner make differently, and nothing that they make alike. Only for inputs that
+/// know nothing of clusters; others are rendered as a whole.
+#[must_use]
+pub fn render_differing(one: &Inputs<'_>, other: &Inputs<'_>) -> (Rendering, Rendering) {
+    let alike = alike(one, other);
+    let render = |inputs: &Inputs<'_>| {
+        let components = inputs.library.components().scope(inputs.prepared.scope);
+        let wish = |(compiled, wish): (&Arc<Compiled>, &Wish)| {
+            if alike.contains(&compiled.component.id.name) { Wish::Skipped("it comes out alike") } else { wish.clone() }
+        };
+        let wishes: Vec<Wish> = components.iter().zip(&inputs.prepared.wishes).map(wish).collect();
+        rendered(inputs, &wishes, &mut Parts::default())
+    };
+    (render(one), render(other))
+}
+
+/// The components that come out alike: their template is the same, and so is everything that it looks at.
+fn alike(one: &Inputs<'_>, other: &Inputs<'_>) -> BTreeSet<String> {
+    let (a, b) = (one.prepared, other.prepared);
+    let place = |p: &Prepared| (p.owner.clone(), p.scope, p.target.clone(), p.namespace.clone(), p.garden_namespace.clone());
+    let ignorant = |inputs: &Inputs<'_>| inputs.offline && inputs.ensured.is_none() && inputs.bodies.0.is_empty();
+    if place(a) != place(b) || !ignorant(one) || !ignorant(other) || a.context.get("hibernated") != b.context.get("hibernated") {
+        return BTreeSet::new();
+    }
+    let mut same_roots: BTreeMap<&str, bool> = BTreeMap::new();
+    let version = a.context.pointer("/kubernetes/version") == b.context.pointer("/kubernetes/version");
+    let (images, whole) = (a.images == b.images && version, a.context == b.context);
+    let before = one.library.components().scope(a.scope);
+    let before: BTreeMap<&str, _> =
+        before.iter().zip(&a.wishes).map(|(c, wish)| (c.component.id.name.as_str(), (c, wish))).collect();
+    let after = other.library.components().scope(b.scope).iter().zip(&b.wishes);
+    after
+        .filter(|(compiled, wish)| {
+            let Some((was, wished)) = before.get(compiled.component.id.name.as_str()) else { return false };
+            let mut roots = compiled.roots.iter().map(|root| root.name.as_str());
+            let mut is_same = |root| *same_roots.entry(root).or_insert_with(|| a.context.get(root) == b.context.get(root));
+            was.text == compiled.text
+                && wished == wish
+                && (whole || (!compiled.whole && roots.all(|root| is_same(root))))
+                && (images || !compiled.helpers.contains("image"))
+        })
+        .map(|(compiled, _)| compiled.component.id.name.clone())
+        .collect()
+}
+
 /// The same where some of its components were rendered before: only those are rendered that would come out otherwise. `parts`
 /// must belong to what was prepared; it is brought up to date.
 #[must_use]
 pub fn render_again(inputs: &Inputs<'_>, parts: &mut Parts) -> Rendering {
+    rendered(inputs, &inputs.prepared.wishes, parts)
+}
+
+fn rendered(inputs: &Inputs<'_>, wishes: &[Wish], parts: &mut Parts) -> Rendering {
     let prepared = inputs.prepared;
     let known = Known {
         owner: &prepared.owner,
@@ -211,8 +262,7 @@ pub fn render_again(inputs: &Inputs<'_>, parts: &mut Parts) -> Rendering {
         digest_key: inputs.digest_key,
         offline: inputs.offline,
     };
-    let outcome =
-        release::wished(inputs.library.components(), prepared.scope, &prepared.wishes, &prepared.context, &known, parts);
+    let outcome = release::wished(inputs.library.components(), prepared.scope, wishes, &prepared.context, &known, parts);
     let digest = input(inputs);
     let mut releases: Vec<Release> = release::by_target(outcome.components, &prepared.target)
         .into_iter()

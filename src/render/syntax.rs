@@ -33,6 +33,10 @@ pub(crate) struct Reads {
     pub(crate) facts: BTreeSet<String>,
     pub(crate) secrets: BTreeSet<String>,
     pub(crate) roots: Vec<Root>,
+    /// Whether it looks at the context as a whole, or in ways that do not begin at a root.
+    pub(crate) whole: bool,
+    /// Helpers that it calls.
+    pub(crate) helpers: BTreeSet<String>,
     pub(crate) problems: Vec<Problem>,
 }
 
@@ -105,6 +109,7 @@ impl Walk<'_> {
         if !is_helper(name) {
             self.problem(format!("`{name}` is not a helper"));
         }
+        self.reads.helpers.insert(name.to_owned());
         let literal = |index: usize| match helper.params.get(index) {
             Some(Parameter::Literal(Value::String(text))) => Some(text.clone()),
             _ => None,
@@ -140,6 +145,7 @@ impl Walk<'_> {
             None => (self.depth == 0, raw.trim_start_matches("./")),
         };
         let first = rest.split(['.', '/', '[']).next().unwrap_or_default();
+        self.reads.whole |= rest.contains("..") || (at_root && matches!(first, "" | "this"));
         if at_root && !first.is_empty() && !first.starts_with('@') && first != "this" && first != ".." {
             self.reads.roots.push(Root { name: first.to_owned(), line: self.line, column: self.column });
         }

@@ -27,12 +27,12 @@ fn objects(manifests: &[(Owner, Value)]) -> BTreeMap<Owner, Arc<Value>> {
     manifests.iter().map(|(owner, value)| (owner.clone(), Arc::new(value.clone()))).collect()
 }
 
-fn shoot() -> Owner {
+pub(crate) fn shoot() -> Owner {
     Owner::project(Kind::Shoot, "dev", "web")
 }
 
 /// A small landscape with one shoot.
-fn landscape() -> BTreeMap<Owner, Arc<Value>> {
+pub(crate) fn landscape() -> BTreeMap<Owner, Arc<Value>> {
     objects(&[
         (
             Owner::cluster(Kind::Landscape, "local"),
@@ -85,7 +85,7 @@ fn landscape() -> BTreeMap<Owner, Arc<Value>> {
     ])
 }
 
-fn identity() -> Identity {
+pub(crate) fn identity() -> Identity {
     Identity {
         uid: Some("11111111-2222-3333-4444-555555555555".into()),
         technical_id: Some("shoot--dev--web".into()),

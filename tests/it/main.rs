@@ -13,6 +13,7 @@ mod cli_files;
 mod cluster;
 mod corpus;
 mod daemon;
+mod differing;
 mod document;
 mod edges;
 mod edits;

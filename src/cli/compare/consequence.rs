@@ -28,8 +28,14 @@ pub(super) fn of(owner: &Owner, fate: &Fate, old: &Offline, new: &Offline) -> (C
         return (Consequence::None, 0);
     }
     let rendered = usize::from(before.is_some()) + usize::from(after.is_some());
-    let mut before = objects(before.as_ref().map(|prepared| old.render(prepared)));
-    let after = objects(after.as_ref().map(|prepared| new.render(prepared)));
+    let (before, after) = match (&before, &after) {
+        (Some(was), Some(is)) => {
+            let (was, is) = new.render_differing((old, was), is);
+            (Some(was), Some(is))
+        }
+        (was, is) => (was.as_ref().map(|prepared| old.render(prepared)), is.as_ref().map(|prepared| new.render(prepared))),
+    };
+    let (mut before, after) = (objects(before), objects(after));
     let mut touched: BTreeMap<(String, Target), BTreeMap<ObjectKey, Touch>> = BTreeMap::new();
     for ((component, target, key), digest) in after {
         let was = before.remove(&(component.clone(), target.clone(), key.clone()));
