@@ -14,12 +14,18 @@ use crate::landscape::{Kind, Owner};
 use crate::observed::project_namespace;
 
 mod apiserver;
+mod autoscaling;
+mod extension;
 mod garden;
+mod kube_proxy;
 mod kubelet;
 mod network;
+mod node_local_dns;
+mod policy;
 mod pool;
 mod profile;
 mod shoot;
+mod vpn;
 
 pub use garden::{Shipped, garden, project, seed};
 pub use profile::effective as effective_profile;

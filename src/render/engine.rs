@@ -64,6 +64,8 @@ pub(crate) const HELPERS: &[&str] = &[
     "dict",
     "list",
     "advertise-address",
+    "node-groups",
+    "priority-expander",
 ];
 
 /// Helpers that read what is known of clusters.

@@ -1,5 +1,7 @@
 //! The helpers of the template language, each a plain function.
 
+mod machines;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
@@ -31,6 +33,8 @@ pub(crate) const PURE: &[(&str, Function)] = &[
     ("dict", dict),
     ("list", list),
     ("advertise-address", advertise_address),
+    ("node-groups", machines::node_groups),
+    ("priority-expander", machines::priority_expander),
 ];
 
 fn arg<'v>(arguments: &[&'v Value], index: usize) -> Result<&'v Value, String> {

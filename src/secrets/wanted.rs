@@ -236,6 +236,7 @@ fn with_workers(shoot: &Shoot<'_>) -> Vec<Wanted> {
     let mut out = vec![
         client("kube-apiserver-kubelet", "ca-kubelet", "system:kube-apiserver:kubelet"),
         server("kube-scheduler-server", "ca", "kube-scheduler", shoot.service("kube-scheduler")),
+        server("vpa-admission-controller-server", "ca", "vpa-admission-controller", shoot.service("vpa-webhook")),
         server("metrics-server", "ca-metrics-server", "metrics-server", service("metrics-server", "kube-system")),
         client("kube-apiserver-http-proxy-client", "ca-vpn", "kube-apiserver-http-proxy"),
         server("kube-apiserver-http-proxy", "ca-vpn", "kube-apiserver-http-proxy", shoot.service("kube-apiserver-http-proxy")),

@@ -212,7 +212,11 @@ fn online(library: &Library, landscape: &BTreeMap<Owner, Arc<Value>>) -> Renderi
     let mut facts = Facts::default();
     for compiled in library.components().iter() {
         for fact in &compiled.component.reads {
-            facts.insert(fact.clone(), json!("10.0.0.0/16"));
+            let value = match fact.as_str() {
+                "worker.machineDeployments" => json!([{"name": "shoot--dev--web-a-z1", "minimum": 1, "maximum": 2}]),
+                _ => json!("10.0.0.0/16"),
+            };
+            facts.insert(fact.clone(), value);
         }
     }
     let names = prepared.wants.iter().map(|w| {
@@ -242,6 +246,8 @@ fn online(library: &Library, landscape: &BTreeMap<Owner, Arc<Value>>) -> Renderi
                 "bundle.crt",
                 "id_rsa.pub",
                 "tls.crt",
+                "tls.key",
+                "vpn.tlsauth",
                 "ca.crt",
                 "kubeconfig",
                 "static_tokens.csv",

@@ -33,6 +33,7 @@ mod landscapes;
 mod large;
 mod library;
 mod load;
+mod matrix;
 mod model;
 mod operating;
 mod places;

@@ -33,7 +33,7 @@ fn library() -> BTreeMap<RepoPath, Arc<str>> {
     out
 }
 
-fn compiled() -> (Components, Images) {
+pub(crate) fn compiled() -> (Components, Images) {
     let files = library();
     let (components, findings) = render::compile(&files);
     assert!(findings.is_empty(), "{findings:#?}");
@@ -52,7 +52,7 @@ fn worker(name: &str) -> Value {
 }
 
 /// A standard shoot; the shapes below change it.
-fn standard() -> Value {
+pub(crate) fn standard() -> Value {
     json!({
         "apiVersion": "core.gardener.cloud/v1beta1", "kind": "Shoot",
         "metadata": {"name": "web", "labels": {"team": "a"}},
@@ -86,7 +86,7 @@ fn standard() -> Value {
     })
 }
 
-fn shape(name: &str) -> Value {
+pub(crate) fn shape(name: &str) -> Value {
     let mut shoot = standard();
     let spec = &mut shoot["spec"];
     match name {
@@ -131,11 +131,11 @@ fn shape(name: &str) -> Value {
 
 const SHAPES: [&str; 7] = ["standard", "ha-zone", "workerless", "hibernated", "dual-stack", "ipv6", "many-pools"];
 
-fn owner() -> Owner {
+pub(crate) fn owner() -> Owner {
     Owner::project(Kind::Shoot, "shop", "web")
 }
 
-fn objects(shoot: Value) -> Objects {
+pub(crate) fn objects(shoot: Value) -> Objects {
     let dns = |domain: &str| json!({"type": "local-dns", "domain": domain, "credentialsRef": {"apiVersion": "v1", "kind": "Secret", "namespace": "garden", "name": "dns"}});
     let seed = json!({"apiVersion": "core.gardener.cloud/v1beta1", "kind": "Seed", "metadata": {"name": "eu1"}, "spec": {
         "provider": {"type": "local", "region": "eu", "zones": ["eu-a", "eu-b", "eu-c"]},
@@ -172,7 +172,7 @@ fn objects(shoot: Value) -> Objects {
     .collect()
 }
 
-fn identity() -> Identity {
+pub(crate) fn identity() -> Identity {
     Identity {
         uid: Some("6f2d1c9e-8a31-4d0e-9f57-0c2b7a4b9d11".into()),
         technical_id: Some("shoot--shop--web".into()),
@@ -210,7 +210,7 @@ fn render_shape(name: &str) -> Vec<Rendered> {
     offline(Scope::Shoot, &owner(), &shoot_context(shape(name)), "shoot--shop--web")
 }
 
-fn wanted(components: &[Rendered]) -> BTreeSet<String> {
+pub(crate) fn wanted(components: &[Rendered]) -> BTreeSet<String> {
     components.iter().filter(|c| c.state == RenderState::Wanted).map(|c| c.component.id.name.clone()).collect()
 }
 
@@ -219,7 +219,7 @@ fn all(components: &[Rendered]) -> impl Iterator<Item = &DesiredObject> {
 }
 
 /// Every name of a Secret or ConfigMap that a pod mounts.
-fn mounted(body: &Value) -> Vec<(&'static str, String)> {
+pub(crate) fn mounted(body: &Value) -> Vec<(&'static str, String)> {
     let mut found = Vec::new();
     let mut push = |kind, value: Option<&Value>| {
         if let Some(name) = value.and_then(Value::as_str) {
@@ -298,7 +298,7 @@ fn unknown(manifest: &Value, typed: &Value, path: &str) -> Option<String> {
 }
 
 /// Reads a manifest as its own API type and says what does not fit.
-fn misfit(manifest: &Value) -> Option<String> {
+pub(crate) fn misfit(manifest: &Value) -> Option<String> {
     use k8s_openapi::api::{admissionregistration, apps, autoscaling, core, networking, policy, rbac, scheduling};
     fn of<T: serde::de::DeserializeOwned + serde::Serialize>(manifest: &Value) -> Option<String> {
         match serde_json::from_value::<T>(manifest.clone()) {
@@ -319,10 +319,17 @@ fn misfit(manifest: &Value) -> Option<String> {
         ("v1", "ServiceAccount") => of::<core::v1::ServiceAccount>(manifest),
         ("v1", "ResourceQuota") => of::<core::v1::ResourceQuota>(manifest),
         ("apps/v1", "Deployment") => of::<apps::v1::Deployment>(manifest),
+        ("apps/v1", "StatefulSet") => of::<apps::v1::StatefulSet>(manifest),
         ("apps/v1", "DaemonSet") => of::<apps::v1::DaemonSet>(manifest),
         ("autoscaling/v2", "HorizontalPodAutoscaler") => of::<autoscaling::v2::HorizontalPodAutoscaler>(manifest),
         ("policy/v1", "PodDisruptionBudget") => of::<policy::v1::PodDisruptionBudget>(manifest),
         ("networking.k8s.io/v1", "NetworkPolicy") => of::<networking::v1::NetworkPolicy>(manifest),
+        ("networking.k8s.io/v1", "IngressClass") => of::<networking::v1::IngressClass>(manifest),
+        ("apiregistration.k8s.io/v1", "APIService") => {
+            let mut manifest = manifest.clone();
+            manifest["spec"].as_object_mut()?.remove("caBundle");
+            of::<k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService>(&manifest)
+        }
         ("scheduling.k8s.io/v1", "PriorityClass") => of::<scheduling::v1::PriorityClass>(manifest),
         ("rbac.authorization.k8s.io/v1", "Role") => of::<rbac::v1::Role>(manifest),
         ("rbac.authorization.k8s.io/v1", "RoleBinding") => of::<rbac::v1::RoleBinding>(manifest),
@@ -343,7 +350,7 @@ fn misfit(manifest: &Value) -> Option<String> {
 }
 
 /// An object and, if it is the Secret of a ManagedResource, everything in it.
-fn unpacked(object: &DesiredObject) -> Vec<Value> {
+pub(crate) fn unpacked(object: &DesiredObject) -> Vec<Value> {
     let mut out = vec![object.body.as_ref().clone()];
     if object.key.kind == "Secret" && object.key.name.starts_with("managedresource-") {
         let data = object.body["data"]["data.yaml"].as_str().expect("packed");
@@ -371,13 +378,17 @@ fn manifests_have_no_field_that_their_kind_does_not_know() {
 fn a_standard_shoot_has_the_whole_creation_procedure() {
     let components = render_shape("standard");
     let expected = [
+        "apiserver-proxy",
         "backup-entry",
         "backup-entry-garden",
+        "blackbox-exporter",
         "cluster",
+        "cluster-autoscaler",
         "control-plane",
         "control-plane-access",
         "coredns",
         "credentials",
+        "dependency-watchdog-access",
         "dns-external",
         "dns-internal",
         "etcd-events",
@@ -388,15 +399,24 @@ fn a_standard_shoot_has_the_whole_creation_procedure() {
         "infrastructure",
         "kube-apiserver",
         "kube-apiserver-service",
+        "kube-apiserver-sni",
         "kube-controller-manager",
         "kube-proxy",
         "kube-scheduler",
+        "kube-state-metrics",
         "machine-controller-manager",
+        "metrics-server",
         "namespace",
         "network",
+        "network-policies",
+        "node-exporter",
+        "node-problem-detector",
         "operating-system-config",
         "shoot-core-namespaces",
         "shoot-core-system",
+        "vpa",
+        "vpn-seed-server",
+        "vpn-shoot",
         "worker",
     ];
     assert_eq!(wanted(&components), expected.into_iter().map(str::to_owned).collect());
@@ -406,7 +426,7 @@ fn a_standard_shoot_has_the_whole_creation_procedure() {
     }
     assert_eq!(counts["OperatingSystemConfig"], 4);
     assert_eq!(counts["Etcd"], 2);
-    assert_eq!(counts["Deployment"], 5);
+    assert_eq!(counts["Deployment"], 10);
     assert_eq!(counts["DNSRecord"], 2);
     assert_eq!(all(&components).count(), counts.values().sum::<usize>());
 }
@@ -524,6 +544,9 @@ fn what_clusters_know_ends_up_in_manifests() {
                 ("ca.crt", "AUTHORITY"),
                 ("ca.key", "the key of an authority"),
                 ("id_rsa", "a private key"),
+                ("tls.crt", "a certificate"),
+                ("tls.key", "a private key"),
+                ("vpn.tlsauth", "a private key"),
                 ("id_rsa.pub", "ssh-ed25519 AAAA"),
                 ("static_tokens.csv", "t0k3n-of-the-probe,health-check,health-check,\n"),
             ]);
@@ -561,9 +584,18 @@ fn what_clusters_know_ends_up_in_manifests() {
     // Only what reads facts of other components waits for them.
     assert_eq!(
         waiting,
-        ["backup-entry", "backup-entry-garden", "dns-external", "dns-internal", "etcd-main", "kube-apiserver"]
-            .into_iter()
-            .collect()
+        [
+            "apiserver-proxy",
+            "backup-entry",
+            "backup-entry-garden",
+            "cluster-autoscaler",
+            "dns-external",
+            "dns-internal",
+            "etcd-main",
+            "kube-apiserver"
+        ]
+        .into_iter()
+        .collect()
     );
     for object in all(&outcome.components) {
         let text = object.body.to_string();

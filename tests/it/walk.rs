@@ -210,8 +210,12 @@ async fn what_somebody_changes_by_hand_is_restored() {
     let class = |dump: &Dump| dump[&plane].pointer("/spec/template/spec/priorityClassName").cloned();
     assert_eq!(class(&after), class(&before));
     assert!(class(&after).is_some(), "we do set a priority class");
-    let named: BTreeSet<&String> = after.keys().collect();
-    assert_eq!(named, before.keys().collect(), "the same objects");
+    // The Service got another address, which the proxy inside the shoot listens on: its packed manifests are named by content.
+    let packed = "Secret shoot--shop--mini/managedresource-shoot-core-apiserver-proxy-";
+    let named = |dump: &Dump| -> BTreeSet<String> {
+        dump.keys().map(|key| key.find(packed).map_or_else(|| key.clone(), |at| key[..at + packed.len()].to_owned())).collect()
+    };
+    assert_eq!(named(&after), named(&before), "the same objects");
 
     // Slices carry our labels as their Services do; they are their controller's.
     let slices =

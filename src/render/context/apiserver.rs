@@ -253,26 +253,3 @@ pub(super) fn scheduler(shoot: &Value) -> Value {
         "flags": if gates.is_empty() { Vec::new() } else { vec![format!("--feature-gates={gates}")] },
     })
 }
-
-/// `kubeProxy` of the context.
-pub(super) fn proxy(shoot: &Value, networks: &Value) -> Value {
-    let settings = at(shoot, "/spec/kubernetes/kubeProxy");
-    let mode = Some(text(settings, "/mode").to_lowercase()).filter(|m| !m.is_empty()).unwrap_or_else(|| "iptables".to_owned());
-    let mut config = json!({
-        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
-        "kind": "KubeProxyConfiguration",
-        "clientConnection": {"kubeconfig": "/var/lib/kube-proxy-kubeconfig/kubeconfig"},
-        "metricsBindAddress": "0.0.0.0:10249",
-        "mode": mode,
-        "conntrack": {"maxPerCore": 524_288},
-    });
-    if let Some(map) = config.as_object_mut() {
-        if mode != "ipvs" {
-            map.insert("clusterCIDR".into(), texts(networks, "/pods").join(",").into());
-        }
-        if at(settings, "/featureGates").is_object() {
-            map.insert("featureGates".into(), at(settings, "/featureGates").clone());
-        }
-    }
-    json!({"enabled": at(settings, "/enabled").as_bool() != Some(false), "mode": mode, "text": crate::document::to_yaml(&config), "config": config})
-}

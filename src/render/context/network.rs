@@ -82,9 +82,12 @@ pub(super) fn domains(shoot: &Value, seed: &Value, landscape: &Value, project: &
     };
     let usable = |provider: &Value| !matches!(text(provider, "/provider"), "" | "unmanaged");
     let external = (!external.is_empty()).then_some(external);
+    let hosts: Vec<String> =
+        [Some(internal.as_str()), external].into_iter().flatten().map(|domain| format!("api.{domain}")).collect();
     json!({
         "internal": internal,
         "external": external,
+        "apiHosts": hosts,
         "apiInternal": format!("api.{internal}"),
         "apiExternal": external.map(|domain| format!("api.{domain}")),
         "ingress": external.map(|domain| format!("*.ingress.{domain}")),

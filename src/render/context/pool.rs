@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::kubelet::{self, Pool};
-use super::{at, compact, entries, flag, list, plain, profile, text};
+use super::{at, compact, entries, flag, kube_proxy, list, plain, profile, text};
 
 /// What all pools of a shoot share.
 pub(super) struct Shared<'a> {
@@ -212,6 +212,7 @@ fn pool(shared: &Shared<'_>, worker: &Value) -> Value {
         "inPlace": in_place(worker),
         "version": version,
         "minor": minor(version),
+        "quietProxy": kube_proxy::quiet(version),
         "key": key,
         "labels": labels,
         "optional": optional,

@@ -5,8 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::extension::{self, On};
 use super::pool::{self, Shared, at_least, minor};
-use super::{Missing, Sources, apiserver, at, effective_profile, flag, list, manifest, network, plain, text, texts};
+use super::{
+    Missing, Sources, apiserver, at, autoscaling, effective_profile, flag, kube_proxy, list, manifest, network, node_local_dns,
+    plain, policy, text, texts, vpn,
+};
 use crate::landscape::{Kind, Owner};
 use crate::observed::{project_namespace, project_of};
 
@@ -61,7 +65,20 @@ pub fn shoot(sources: &Sources<'_>) -> Result<Value, Missing> {
     });
     let api = apiserver::api_server(shoot, &domain, &networks, workerless);
     let encrypted: Vec<&str> = texts(&api, "/encryptedResources");
-    Ok(json!({
+    let on = extension::on(shoot, sources);
+    let purpose = Some(text(shoot, "/spec/purpose")).filter(|p| !p.is_empty()).unwrap_or("evaluation");
+    let parts = json!({
+        "extensions": extension::phases(&on),
+        "containerRuntimes": extension::runtimes(shoot),
+        "nodeLocalDNS": node_local_dns::settings(shoot, &networks),
+        "vpaSettings": autoscaling::vertical(shoot),
+        "clusterAutoscaler": autoscaling::cluster(shoot, &profile, &networks),
+        "vpn": vpn::settings(shoot, &seed, &networks, ha.is_some(), &technical_id),
+        "networkPolicies": policy::ranges(&seed, &networks),
+        "watchdog": at(&seed, "/spec/settings/dependencyWatchdog/prober/enabled").as_bool() != Some(false),
+        "addons": addons(shoot),
+    });
+    let mut context = json!({
         "cluster": cluster(shoot, &seed, &profile, &id, sources),
         "id": id,
         "domain": domain,
@@ -69,7 +86,9 @@ pub fn shoot(sources: &Sources<'_>) -> Result<Value, Missing> {
         "hibernated": hibernated,
         "workerless": workerless,
         "sshAccess": !workerless && at(shoot, "/spec/provider/workersSettings/sshAccess/enabled").as_bool() != Some(false),
-        "purpose": Some(text(shoot, "/spec/purpose")).filter(|p| !p.is_empty()).unwrap_or("evaluation"),
+        "purpose": purpose,
+        // Clusters for tests are not watched.
+        "monitoring": purpose != "testing",
         "kubernetes": {"version": version, "minor": minor(version)},
         "region": text(shoot, "/spec/region"),
         "provider": {
@@ -77,12 +96,12 @@ pub fn shoot(sources: &Sources<'_>) -> Result<Value, Missing> {
             "infrastructureConfig": at(shoot, "/spec/provider/infrastructureConfig"),
             "controlPlaneConfig": at(shoot, "/spec/provider/controlPlaneConfig"),
         },
-        "namespace": namespace(shoot, &seed, ha, &uid, workerless, sources),
+        "namespace": namespace(shoot, &seed, ha, &uid, workerless, &on),
         "credentials": credentials(sources, shoot),
         "apiServer": api,
         "controllerManager": apiserver::controller_manager(shoot, &networks, workerless),
         "scheduler": apiserver::scheduler(shoot),
-        "kubeProxy": apiserver::proxy(shoot, &networks),
+        "kubeProxy": kube_proxy::proxy(shoot, &networks),
         "coreDNS": core_dns(shoot, &networks),
         "vpa": flag(shoot, "/spec/kubernetes/verticalPodAutoscaler/enabled"),
         "etcd": etcd(shoot, &seed, &uid),
@@ -104,6 +123,7 @@ pub fn shoot(sources: &Sources<'_>) -> Result<Value, Missing> {
             "zones": list(&seed, "/spec/provider/zones"),
             "minimumVolume": Some(text(&seed, "/spec/volume/minimumSize")).filter(|s| !s.is_empty()).unwrap_or("1Gi"),
             "ingressNamespace": "istio-ingress",
+            "ingressLabels": {"app": "istio-ingressgateway", "istio": "ingressgateway", "istio-role": "seed"},
             "ingressDomain": text(&seed, "/spec/ingress/domain"),
         },
         "pools": pools,
@@ -113,7 +133,11 @@ pub fn shoot(sources: &Sources<'_>) -> Result<Value, Missing> {
         "profile": profile,
         "project": project,
         "landscape": landscape,
-    }))
+    });
+    if let (Some(context), Value::Object(parts)) = (context.as_object_mut(), parts) {
+        context.extend(parts);
+    }
+    Ok(context)
 }
 
 /// The three complete objects that a Cluster carries.
@@ -144,7 +168,7 @@ fn draw(identity: &str, choice: &str) -> [u8; 32] {
 }
 
 /// Labels and annotations of the shoot's namespace.
-fn namespace(shoot: &Value, seed: &Value, ha: Option<&str>, uid: &str, workerless: bool, sources: &Sources<'_>) -> Value {
+fn namespace(shoot: &Value, seed: &Value, ha: Option<&str>, uid: &str, workerless: bool, on: &BTreeMap<String, On>) -> Value {
     let mut labels: BTreeMap<String, String> = BTreeMap::new();
     let mut set = |key: &str, value: &str| {
         if !value.is_empty() {
@@ -162,7 +186,7 @@ fn namespace(shoot: &Value, seed: &Value, ha: Option<&str>, uid: &str, workerles
     set("backup.gardener.cloud/provider", if backup.is_empty() { seed_type } else { backup });
     set("pod-security.kubernetes.io/enforce", "privileged");
     set("high-availability-config.resources.gardener.cloud/consider", "true");
-    for kind in extensions(shoot, sources) {
+    for kind in on.keys() {
         set(&format!("extensions.gardener.cloud/{kind}"), "true");
     }
     let mut zones = texts(seed, "/spec/provider/zones");
@@ -170,27 +194,6 @@ fn namespace(shoot: &Value, seed: &Value, ha: Option<&str>, uid: &str, workerles
     zones.truncate(if ha == Some("zone") { 3 } else { 1 });
     zones.sort_unstable();
     json!({"labels": labels, "zones": zones.join(","), "failureTolerance": ha.unwrap_or("")})
-}
-
-/// Extension types that are on for a shoot: asked for, or on by default, and not switched off.
-fn extensions(shoot: &Value, sources: &Sources<'_>) -> BTreeSet<String> {
-    let mut on: BTreeSet<String> = BTreeSet::new();
-    for registration in sources.of_kind(Kind::ControllerRegistration) {
-        for resource in list(registration, "/spec/resources").iter().filter(|r| text(r, "/kind") == "Extension") {
-            if texts(resource, "/autoEnable").contains(&"shoot") || flag(resource, "/globallyEnabled") {
-                on.insert(text(resource, "/type").to_owned());
-            }
-        }
-    }
-    for extension in list(shoot, "/spec/extensions") {
-        let kind = text(extension, "/type").to_owned();
-        if flag(extension, "/disabled") {
-            on.remove(&kind);
-        } else {
-            on.insert(kind);
-        }
-    }
-    on
 }
 
 /// Where the cloud credentials live: `{kind, namespace, name, provider}`, or `Null`.
@@ -285,6 +288,27 @@ fn backup(seed: &Value, technical_id: &str, uid: &str) -> Value {
         "providerConfig": at(backup, "/providerConfig"),
         "entry": format!("{technical_id}--{uid}"),
         "secret": {"namespace": text(reference, "/namespace"), "name": text(reference, "/name")},
+    })
+}
+
+/// Optional parts that run inside the cluster.
+fn addons(shoot: &Value) -> Value {
+    let (dashboard, nginx) = (at(shoot, "/spec/addons/kubernetesDashboard"), at(shoot, "/spec/addons/nginxIngress"));
+    let or = |value: &Value, pointer: &str, fallback: &str| {
+        Some(text(value, pointer)).filter(|t| !t.is_empty()).unwrap_or(fallback).to_owned()
+    };
+    let mut config = json!({"server-name-hash-bucket-size": "256", "use-proxy-protocol": "false", "worker-processes": "2"});
+    if let (Some(all), Some(own)) = (config.as_object_mut(), at(nginx, "/config").as_object()) {
+        all.extend(own.iter().map(|(key, value)| (key.clone(), plain(value).into())));
+    }
+    json!({
+        "dashboard": {"enabled": flag(dashboard, "/enabled"), "authenticationMode": or(dashboard, "/authenticationMode", "token")},
+        "nginx": {
+            "enabled": flag(nginx, "/enabled"),
+            "config": config,
+            "externalTrafficPolicy": or(nginx, "/externalTrafficPolicy", "Cluster"),
+            "sourceRanges": list(nginx, "/loadBalancerSourceRanges"),
+        },
     })
 }
 

@@ -222,6 +222,7 @@ pub fn engines() -> Vec<Value> {
             None,
         ),
     ];
+    all.extend(istio());
     for definition in &mut all {
         definition["metadata"]["annotations"]["render.espalier.dev/only-if-absent"] = "true".into();
         let group = definition["spec"]["group"].as_str().unwrap_or_default();
@@ -231,6 +232,19 @@ pub fn engines() -> Vec<Value> {
         }
     }
     all
+}
+
+/// What the gateways in front of control planes are told with.
+fn istio() -> Vec<Value> {
+    let kind = |kind, plural, short| {
+        let names = Names { group: "networking.istio.io", version: "v1", kind, plural, short, namespaced: true };
+        crd(&names, open(), &[AGE], Some(json!({})), None)
+    };
+    vec![
+        kind("DestinationRule", "destinationrules", &["dr"]),
+        kind("Gateway", "gateways", &["gw"]),
+        kind("VirtualService", "virtualservices", &["vs"]),
+    ]
 }
 
 #[cfg(test)]

@@ -1,0 +1,381 @@
+//! Shoots of every shape, and what each of them is made of: the lists in `tests/golden/matrix` are read by people.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::sync::{Arc, LazyLock};
+
+use espalier::facts::Facts;
+use espalier::landscape::{Kind, Owner, Target};
+use espalier::observed::ObjectKey;
+use espalier::render::context::{self, Objects, Sources};
+use espalier::render::{self, Components, Images, Known, RenderState, Rendered, Scope};
+use espalier::secrets::Bodies;
+use serde_json::{Value, json};
+
+use super::golden::compare;
+use super::templates::{self, misfit, mounted, unpacked};
+
+/// A shape: its name, and how it differs from the standard shoot.
+type Shape = (&'static str, fn(&mut Value));
+
+fn annotate(shoot: &mut Value, name: &str, value: &str) {
+    shoot["metadata"]["annotations"][name] = json!(value);
+}
+
+fn worker(shoot: &mut Value, n: usize) -> &mut Value {
+    &mut shoot["spec"]["provider"]["workers"][n]
+}
+
+fn ha(shoot: &mut Value, tolerance: &str) {
+    shoot["spec"]["controlPlane"] = json!({"highAvailability": {"failureTolerance": {"type": tolerance}}});
+}
+
+fn version(shoot: &mut Value, version: &str) {
+    shoot["spec"]["kubernetes"]["version"] = json!(version);
+}
+
+const MATRIX: &[Shape] = &[
+    ("standard", |_| {}),
+    ("ha-node", |s| ha(s, "node")),
+    ("ha-zone", |s| ha(s, "zone")),
+    ("ha-zone-one-tunnel", |s| {
+        ha(s, "zone");
+        annotate(s, "alpha.control-plane.shoot.gardener.cloud/high-availability-vpn", "false");
+    }),
+    ("two-tunnels", |s| annotate(s, "alpha.control-plane.shoot.gardener.cloud/high-availability-vpn", "true")),
+    ("workerless", |s| *s = templates::shape("workerless")),
+    ("workerless-ha", |s| {
+        *s = templates::shape("workerless");
+        ha(s, "node");
+    }),
+    ("hibernated", |s| s["spec"]["hibernation"] = json!({"enabled": true})),
+    ("hibernated-ha", |s| {
+        ha(s, "zone");
+        s["spec"]["hibernation"] = json!({"enabled": true});
+    }),
+    ("hibernated-workerless", |s| {
+        *s = templates::shape("workerless");
+        s["spec"]["hibernation"] = json!({"enabled": true});
+    }),
+    ("testing", |s| s["spec"]["purpose"] = json!("testing")),
+    ("infrastructure", |s| s["spec"]["purpose"] = json!("infrastructure")),
+    ("dual-stack", |s| *s = templates::shape("dual-stack")),
+    ("ipv6", |s| *s = templates::shape("ipv6")),
+    ("kubernetes-1.32", |s| version(s, "1.32.9")),
+    ("kubernetes-1.33", |s| version(s, "1.33.5")),
+    ("kubernetes-1.35", |s| version(s, "1.35.3")),
+    ("kubernetes-1.36", |s| version(s, "1.36.0")),
+    ("many-pools", |s| *s = templates::shape("many-pools")),
+    ("no-kube-proxy", |s| {
+        s["spec"]["networking"]["type"] = json!("cilium");
+        s["spec"]["kubernetes"]["kubeProxy"] = json!({"enabled": false});
+    }),
+    ("node-local-dns", |s| {
+        s["spec"]["systemComponents"]["nodeLocalDNS"] = json!({"enabled": true, "disableForwardToUpstreamDNS": true})
+    }),
+    ("addons", |s| {
+        s["spec"]["addons"] = json!({
+            "kubernetesDashboard": {"enabled": true},
+            "nginxIngress": {"enabled": true, "externalTrafficPolicy": "Local", "loadBalancerSourceRanges": ["10.0.0.0/8"], "config": {"use-gzip": "true"}},
+        });
+    }),
+    ("no-vpa", |s| s["spec"]["kubernetes"]["verticalPodAutoscaler"] = json!({"enabled": false})),
+    ("fixed-size", |s| {
+        for n in 0..2 {
+            worker(s, n)["minimum"] = json!(2);
+            worker(s, n)["maximum"] = json!(2);
+        }
+    }),
+    ("priorities", |s| {
+        worker(s, 0)["priority"] = json!(10);
+        s["spec"]["kubernetes"]["clusterAutoscaler"] =
+            json!({"expander": "random", "startupTaints": ["a"], "scaleDownUnneededTime": "90m"});
+    }),
+    ("coredns-by-cluster-size", |s| {
+        s["spec"]["systemComponents"]["coreDNS"]["autoscaling"]["mode"] = json!("cluster-proportional")
+    }),
+    ("unmanaged-domain", |s| s["spec"]["dns"] = json!({"domain": "web.elsewhere.net", "providers": [{"type": "unmanaged"}]})),
+    ("no-domain", |s| drop(s["spec"].as_object_mut().expect("a map").remove("dns"))),
+    ("extensions", |s| {
+        s["spec"]["extensions"] = json!([
+            {"type": "early", "providerConfig": {"a": 1}}, {"type": "plain"}, {"type": "late"}, {"type": "everywhere", "disabled": true},
+        ]);
+    }),
+    ("container-runtimes", |s| {
+        worker(s, 0)["cri"] = json!({"name": "containerd", "containerRuntimes": [{"type": "gvisor", "providerConfig": {"b": 2}}]})
+    }),
+    ("no-ssh", |s| s["spec"]["provider"]["workersSettings"]["sshAccess"]["enabled"] = json!(false)),
+];
+
+fn shoot(name: &str) -> Value {
+    let (_, change) = MATRIX.iter().find(|(n, _)| *n == name).expect("a shape");
+    let mut shoot = templates::standard();
+    change(&mut shoot);
+    shoot
+}
+
+/// Everything in the landscape of a shape.
+fn objects(shoot: Value) -> Objects {
+    let mut objects = templates::objects(shoot);
+    let registration = json!({"apiVersion": "core.gardener.cloud/v1beta1", "kind": "ControllerRegistration", "metadata": {"name": "all"}, "spec": {"resources": [
+        {"kind": "Extension", "type": "early", "lifecycle": {"reconcile": "BeforeKubeAPIServer"}},
+        {"kind": "Extension", "type": "plain"},
+        {"kind": "Extension", "type": "late", "lifecycle": {"reconcile": "AfterWorker"}},
+        {"kind": "Extension", "type": "everywhere", "autoEnable": ["shoot"]},
+    ]}});
+    objects.insert(Owner::cluster(Kind::ControllerRegistration, "all"), Arc::new(registration));
+    objects
+}
+
+fn render_with(shoot: Value, images: &Images) -> Vec<Rendered> {
+    let (objects, owner, identity) = (objects(shoot), templates::owner(), templates::identity());
+    let context =
+        context::shoot(&Sources { objects: &objects, owner: &owner, identity: &identity }).expect("everything is known");
+    let known = Known {
+        owner: &owner,
+        target: &Target::Seed("eu1".into()),
+        namespace: "shoot--shop--web",
+        garden_namespace: "garden-shop",
+        names: None,
+        facts: &Facts::default(),
+        bodies: &Bodies::default(),
+        images,
+        digest_key: None,
+        offline: true,
+    };
+    let outcome = render::components(&SHIPPED.0, Scope::Shoot, &context, &known);
+    assert!(outcome.findings.is_empty(), "{:#?}", outcome.findings);
+    outcome.components
+}
+
+/// What the program ships, compiled once.
+static SHIPPED: LazyLock<(Components, Images)> = LazyLock::new(templates::compiled);
+/// Every shape, rendered once.
+static RENDERED: LazyLock<BTreeMap<&str, Vec<Rendered>>> =
+    LazyLock::new(|| MATRIX.iter().map(|(name, _)| (*name, render_with(shoot(name), &SHIPPED.1))).collect());
+
+fn render(name: &str) -> &'static [Rendered] {
+    &RENDERED[name]
+}
+
+/// The names of a shape's wanted components.
+fn wanted(name: &str) -> BTreeSet<String> {
+    templates::wanted(render(name))
+}
+
+/// A name without the hash of what is in the object.
+fn masked(name: &str) -> String {
+    match name.rsplit_once('-') {
+        Some((front, hash)) if hash.len() == 8 && hash.chars().all(|c| c.is_ascii_hexdigit()) => format!("{front}-*"),
+        _ => name.to_owned(),
+    }
+}
+
+fn line(manifest: &Value) -> String {
+    let key = ObjectKey::of(manifest).expect("an object");
+    let namespace = if key.namespace.is_empty() { String::new() } else { format!("{}/", key.namespace) };
+    format!("{} {namespace}{}", key.kind, masked(&key.name))
+}
+
+/// The objects that a component writes, and those that are packed into its ManagedResources.
+fn content(rendered: &Rendered) -> Vec<(String, Vec<String>)> {
+    rendered
+        .objects
+        .iter()
+        .map(|object| {
+            let all = unpacked(object);
+            let mut inside: Vec<String> = all[1..].iter().map(line).collect();
+            inside.sort();
+            (line(&all[0]), inside)
+        })
+        .collect()
+}
+
+#[test]
+fn every_shape_is_made_of_what_people_read_here() {
+    let mut counts: BTreeMap<String, BTreeMap<&str, (usize, usize)>> = BTreeMap::new();
+    let mut totals = String::new();
+    for (name, _) in MATRIX {
+        let (mut list, mut sum) = (String::new(), (0, 0));
+        for rendered in render(name) {
+            let state = match &rendered.state {
+                RenderState::Wanted => String::new(),
+                RenderState::Skipped(why) => format!(": {why}"),
+                other => panic!("{name}/{}: {other:?}", rendered.component.id),
+            };
+            writeln!(list, "{}{state}", rendered.component.id).expect("a text");
+            let content = content(rendered);
+            let count = (content.len(), content.iter().map(|(_, inside)| inside.len()).sum::<usize>());
+            for (outer, inside) in content {
+                writeln!(list, "  {outer}").expect("a text");
+                for inner in inside {
+                    writeln!(list, "    {inner}").expect("a text");
+                }
+            }
+            sum = (sum.0 + count.0, sum.1 + count.1);
+            counts.entry(rendered.component.id.name.clone()).or_default().insert(name, count);
+        }
+        compare(&format!("matrix/{name}.txt"), &list);
+        writeln!(totals, "{name:<24}{:>5}{:>5}", sum.0, sum.1).expect("a text");
+    }
+    let columns = ["standard", "ha-zone", "workerless", "hibernated"];
+    let mut table = format!("{:<32}{}\n", "objects in the seed + shoot", columns.map(|c| format!("{c:>12}")).concat());
+    for (component, by_shape) in &counts {
+        let cells =
+            columns.map(|c| by_shape.get(c).filter(|n| n.0 > 0).map_or_else(|| "-".to_owned(), |n| format!("{} + {}", n.0, n.1)));
+        writeln!(table, "{component:<32}{}", cells.map(|c| format!("{c:>12}")).concat()).expect("a text");
+    }
+    compare("matrix/counts.txt", &format!("{table}\n{totals}"));
+}
+
+/// Complains about a file in a ConfigMap that is to be YAML and is not.
+fn unreadable(name: &str, manifest: &Value) {
+    let files = manifest["data"].as_object().filter(|_| manifest["kind"] == "ConfigMap").into_iter().flatten();
+    for (file, text) in files.filter(|(file, _)| file.ends_with(".yaml")) {
+        let parsed = serde_yaml::from_str::<Value>(text.as_str().expect("text"));
+        assert!(parsed.is_ok(), "{name}: {} in {}: {parsed:?}", file, manifest["metadata"]["name"]);
+    }
+}
+
+#[test]
+fn what_is_packed_fits_its_kind_and_refers_to_what_is_there() {
+    for (name, _) in MATRIX {
+        let (mut packed, mut outside): (Vec<Value>, BTreeSet<(String, String)>) = (Vec::new(), BTreeSet::new());
+        for rendered in render(name) {
+            for object in &rendered.objects {
+                let all = unpacked(object);
+                outside.insert((object.key.kind.clone(), object.key.name.clone()));
+                for manifest in &all {
+                    unreadable(name, manifest);
+                    assert_eq!(misfit(manifest), None, "{name}: {} in {}", manifest["metadata"]["name"], object.key);
+                }
+                packed.extend_from_slice(&all[1..]);
+            }
+        }
+        let mut here = outside;
+        here.extend(packed.iter().filter_map(ObjectKey::of).map(|key| (key.kind.clone(), key.name.clone())));
+        let has = |kind: &str, name: &str| here.contains(&(kind.to_owned(), name.to_owned()));
+        let pods: Vec<&Value> = packed.iter().filter_map(|m| m.pointer("/spec/template/metadata/labels")).collect();
+        for manifest in &packed {
+            let key = ObjectKey::of(manifest).expect("an object");
+            for (kind, mount) in mounted(manifest) {
+                // What people may leave out, and what is outside of our hands.
+                let known = mount.starts_with("<secret ") || ["kube-dns", "kube-root-ca.crt"].contains(&mount.as_str());
+                assert!(known || has(kind, &mount), "{name}: {key} mounts {kind} {mount}, which nobody writes");
+            }
+            if let Some(target) = manifest.pointer("/spec/targetRef").or_else(|| manifest.pointer("/spec/scaleTargetRef")) {
+                let (kind, target) = (target["kind"].as_str().unwrap_or_default(), target["name"].as_str().unwrap_or_default());
+                assert!(has(kind, target), "{name}: {key} is for {kind} {target}, which nobody writes");
+            }
+            let selector = match key.kind.as_str() {
+                "Service" => manifest.pointer("/spec/selector"),
+                "PodDisruptionBudget" => manifest.pointer("/spec/selector/matchLabels"),
+                _ => None,
+            };
+            if let Some(selector) = selector.and_then(Value::as_object) {
+                let selects = |labels: &&Value| selector.iter().all(|(k, v)| labels.get(k) == Some(v));
+                assert!(pods.iter().any(selects), "{name}: {key} selects no pod");
+            }
+        }
+    }
+}
+
+#[test]
+fn conditions_decide_which_components_there_are() {
+    let standard = wanted("standard");
+    let (gone, new) = (
+        |name: &str| -> Vec<String> { standard.difference(&wanted(name)).cloned().collect() },
+        |name: &str| -> Vec<String> { wanted(name).difference(&standard).cloned().collect() },
+    );
+    assert_eq!(gone("testing"), ["blackbox-exporter", "kube-state-metrics", "node-exporter"]);
+    assert_eq!(gone("no-kube-proxy"), ["kube-proxy"]);
+    assert_eq!(gone("no-vpa"), ["vpa"]);
+    assert_eq!(gone("fixed-size"), ["cluster-autoscaler"]);
+    assert_eq!(gone("unmanaged-domain"), ["apiserver-proxy", "dns-external"]);
+    assert_eq!(new("node-local-dns"), ["node-local-dns"]);
+    assert_eq!(new("addons"), ["kubernetes-dashboard", "nginx-ingress"]);
+    assert_eq!(new("extensions"), ["extensions-after-worker", "extensions-before-kube-apiserver"]);
+    assert_eq!(new("container-runtimes"), ["container-runtimes"]);
+    for name in ["ha-node", "ha-zone", "ha-zone-one-tunnel", "infrastructure", "kubernetes-1.32", "kubernetes-1.36", "no-ssh"] {
+        assert_eq!((gone(name), new(name)), (Vec::new(), Vec::new()), "{name}");
+    }
+}
+
+/// The one object of a kind and name that a shape has, packed or not.
+fn object(name: &str, kind: &str, object: &str) -> Option<Value> {
+    let all: Vec<Value> = render(name).iter().flat_map(|r| r.objects.iter().flat_map(unpacked)).collect();
+    all.into_iter().find(|m| m["kind"] == kind && m["metadata"]["name"] == object)
+}
+
+#[test]
+fn a_highly_available_control_plane_has_two_tunnels() {
+    let api = |name: &str| object(name, "Deployment", "kube-apiserver").expect("it is there").to_string();
+    for name in ["ha-zone", "ha-node", "two-tunnels"] {
+        assert_eq!(object(name, "StatefulSet", "vpn-seed-server").expect("it is there")["spec"]["replicas"], 2, "{name}");
+        assert_eq!(object(name, "StatefulSet", "vpn-shoot").expect("it is there")["spec"]["replicas"], 2, "{name}");
+        assert!(object(name, "Service", "vpn-seed-server-1").is_some() && object(name, "Service", "vpn-seed-server").is_none());
+        assert!(api(name).contains("vpn-client-1") && !api(name).contains("--egress-selector-config-file"), "{name}");
+    }
+    for name in ["standard", "ha-zone-one-tunnel"] {
+        assert!(object(name, "Deployment", "vpn-seed-server").is_some() && object(name, "StatefulSet", "vpn-shoot").is_none());
+        assert!(!api(name).contains("vpn-client") && api(name).contains("--egress-selector-config-file"), "{name}");
+    }
+    let asleep = object("hibernated-ha", "StatefulSet", "vpn-seed-server").expect("it is there");
+    assert_eq!(asleep["spec"]["replicas"], 0);
+}
+
+#[test]
+fn settings_of_autoscalers_reach_their_command_lines() {
+    let command = object("priorities", "Deployment", "cluster-autoscaler").expect("it is there").to_string();
+    for flag in ["--expander=priority,random", "--scale-down-unneeded-time=1h30m0s", "--startup-taint=a", "--max-nodes-total="] {
+        assert!(command.contains(flag), "{flag}: {command}");
+    }
+    assert!(object("priorities", "ConfigMap", "cluster-autoscaler-priority-expander").is_some());
+    assert!(object("standard", "ConfigMap", "cluster-autoscaler-priority-expander").is_none());
+    let recommender = object("standard", "Deployment", "vpa-recommender").expect("it is there").to_string();
+    assert!(recommender.contains("--target-cpu-percentile=0.900000") && recommender.contains("--recommender-interval=1m0s"));
+}
+
+#[test]
+fn versions_of_kubernetes_differ_where_they_must() {
+    let resources =
+        |name: &str| object(name, "ClusterRole", "gardener.cloud:target:cluster-autoscaler").expect("it is there").to_string();
+    assert!(resources("kubernetes-1.35").contains("resourceslices") && !resources("standard").contains("resourceslices"));
+    let image = |name: &str, kind: &str, workload: &str| {
+        let workload = object(name, kind, workload).expect("it is there");
+        workload.pointer("/spec/template/spec/containers/0/image").and_then(Value::as_str).expect("an image").to_owned()
+    };
+    let metrics = |name: &str| image(name, "Deployment", "metrics-server");
+    assert_ne!(metrics("kubernetes-1.33"), metrics("standard"));
+    let detectors: BTreeSet<String> = ["kubernetes-1.32", "standard", "kubernetes-1.35", "kubernetes-1.36"]
+        .map(|name| image(name, "DaemonSet", "node-problem-detector"))
+        .into();
+    assert_eq!(detectors.len(), 4, "{detectors:?}");
+    assert!(object("kubernetes-1.32", "NetworkPolicy", "gardener.cloud--deny-all").is_none());
+    assert!(object("kubernetes-1.33", "NetworkPolicy", "gardener.cloud--deny-all").is_some());
+    let proxy = object("kubernetes-1.33", "DaemonSet", "kube-proxy-small-v1.33.5").expect("it is there").to_string();
+    assert!(proxy.contains("\"--v=1\"") && !proxy.contains("\"--v=2\""));
+}
+
+#[test]
+fn images_of_ones_own_leave_no_registry_of_others() {
+    let builtin = &SHIPPED.1;
+    let own: BTreeMap<&str, String> = builtin.names().map(|name| (name, format!("own.example.org/{name}:1"))).collect();
+    let images = builtin.overridden(&json!(own)).expect("every name is known");
+    let registries = ["registry.k8s.io", "europe-docker.pkg.dev", "quay.io", "gcr.io", "docker.io", "ghcr.io"];
+    let mut seen = BTreeSet::new();
+    for (name, _) in MATRIX {
+        for rendered in render_with(shoot(name), &images) {
+            for manifest in rendered.objects.iter().flat_map(unpacked) {
+                let text = manifest.to_string();
+                for registry in registries {
+                    assert!(!text.contains(registry), "{name}: {} names {registry}", line(&manifest));
+                }
+                seen.extend(own.iter().filter(|(_, image)| text.contains(image.as_str())).map(|(name, _)| (*name).to_owned()));
+            }
+        }
+    }
+    // The gateway's is the seed's.
+    let unused: Vec<&&str> = own.keys().filter(|name| !seen.contains(**name) && **name != "istio-proxy").collect();
+    assert!(unused.is_empty(), "no shoot uses {unused:?}");
+}
