@@ -99,7 +99,9 @@ fn what_may_differ_is_rendered_and_nothing_else() {
 #[test]
 fn a_template_that_changed_is_rendered_and_the_others_are_not() {
     let template = |body: &str| {
-        format!("---\ncomponent: more\nneeds: [namespace]\nready: exists\n---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: more\ndata:\n{body}")
+        format!(
+            "---\ncomponent: more\nneeds: [namespace]\nready: exists\n---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: more\ndata:\n{body}"
+        )
     };
     let path = "templates/shoot/more.yaml";
     let (one, other) = (library(&[(path, &template("  a: one\n"))]), library(&[(path, &template("  a: other\n"))]));
