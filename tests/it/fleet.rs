@@ -1,9 +1,9 @@
 //! A repository and simulated clusters for tests of the whole way: commits in, objects and status commits out.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use espalier::cluster::Clusters;
 use espalier::daemon::state::Settings;
@@ -37,9 +37,30 @@ pub(crate) struct Fleet {
     pub(crate) dir: tempfile::TempDir,
     pub(crate) repo: Repo,
     pub(crate) sims: BTreeMap<Target, Sim>,
+    clock: Arc<Mutex<Wall>>,
+}
+
+/// The wall clock of the daemon: it stands, or goes on since a moment.
+#[derive(Clone, Copy)]
+struct Wall {
+    at: i64,
+    since: Option<Instant>,
+}
+
+impl Wall {
+    fn now(self) -> jiff::Timestamp {
+        let at = jiff::Timestamp::from_second(self.at).expect("a valid time");
+        at + self.since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
 }
 
 impl Fleet {
+    /// Sets the daemon's wall clock, and lets it stand there or go on.
+    pub(crate) fn set_clock(&self, time: &str, goes: bool) {
+        let at = time.parse::<jiff::Timestamp>().expect("a time").as_second();
+        *self.clock.lock().expect("no panic") = Wall { at, since: goes.then(Instant::now) };
+    }
+
     /// The shipped example, with the shoots whose names are given; all if none are.
     pub(crate) async fn local(shoots: &[&str]) -> Self {
         let mut files = example();
@@ -60,7 +81,8 @@ impl Fleet {
         // Nobody has the branch checked out, so tests may move it.
         git2::Repository::open(&path).expect("it opens").set_head("refs/heads/elsewhere").expect("a head");
         let repo = Repo::open(Location::Path(path), dir.path(), Credentials::default()).await.expect("it opens");
-        let mut fleet = Self { dir, repo, sims: BTreeMap::new() };
+        let clock = Arc::new(Mutex::new(Wall { at: NOW, since: None }));
+        let mut fleet = Self { dir, repo, sims: BTreeMap::new(), clock };
         fleet.open_clusters(false).await;
         fleet
     }
@@ -135,12 +157,13 @@ impl Fleet {
 
     pub(crate) fn options(&self, once: bool, view: watch::Sender<Arc<View>>) -> Options {
         let clients: BTreeMap<Target, kube::Client> = self.sims.iter().map(|(t, s)| (t.clone(), s.client())).collect();
+        let clock = Arc::clone(&self.clock);
         Options {
             repo: self.repo.clone(),
             branch: BRANCH.into(),
             root: String::new(),
             landscape: "local".into(),
-            clusters: Clusters::new(BTreeMap::new(), Arc::new(now)),
+            clusters: Clusters::new(BTreeMap::new(), Arc::new(move || clock.lock().expect("no panic").now())),
             connect: Box::new(move |target, _| {
                 let client = clients.get(&target).cloned().ok_or_else(|| format!("no cluster {target}"));
                 async move { client }.boxed()

@@ -18,7 +18,6 @@ rules! {
 const SHOOT: &[(&str, &str)] = &[
     ("spec/hibernation/schedules", "hibernation schedules"),
     ("spec/maintenance/autoRotation", "automatic rotation of credentials"),
-    ("spec/maintenance/confineSpecUpdateRollout", "confining updates to the maintenance window"),
     ("spec/addons", "addons"),
     ("spec/extensions", "extensions"),
     ("spec/resources", "referenced resources"),
