@@ -28,8 +28,8 @@ mod decided;
 pub mod freeze;
 pub mod operations;
 mod render_owner;
-pub mod rollout;
 mod rolled_out;
+pub mod rollout;
 mod world;
 
 pub use decided::technical_id;
@@ -306,7 +306,13 @@ impl World {
 
     /// The landscape object as it should stand in the garden. A held owner's object stays as it was accepted, with the revision
     /// that it was accepted from.
-    fn own_object(&self, owner: &Owner, value: &Arc<Value>, live: Option<&Object>, rolled_out_from: Option<&str>) -> DesiredObject {
+    fn own_object(
+        &self,
+        owner: &Owner,
+        value: &Arc<Value>,
+        live: Option<&Object>,
+        rolled_out_from: Option<&str>,
+    ) -> DesiredObject {
         // An unchanged manifest keeps the revision under which it was accepted: a new commit does not rewrite the fleet.
         let written = live.and_then(|l| l.annotations.get(ACCEPTED_ANNOTATION));
         let unchanged = written.is_some_and(|old| *old == crate::digest::canonical(value)) || self.waiting.contains_key(owner);

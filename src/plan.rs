@@ -83,7 +83,15 @@ impl OwnerPlan {
     fn of_manifest(owner: Owner, state: ComponentState, steps: Vec<Step>, progress: u8) -> Self {
         let id = ComponentId { scope: crate::render::Scope::Garden, name: MANIFEST.into() };
         let component = ComponentPlan { id, target: Target::Garden, state, steps, later: Vec::new() };
-        Self { owner, operation: Operation::Reconcile, components: vec![component], generate: Vec::new(), progress, again: None, waits: None }
+        Self {
+            owner,
+            operation: Operation::Reconcile,
+            components: vec![component],
+            generate: Vec::new(),
+            progress,
+            again: None,
+            waits: None,
+        }
     }
 }
 

@@ -121,7 +121,9 @@ pub(super) fn compare(sides: &Sides<'_>, wanted: impl Fn(&Owner) -> bool) -> Com
         if let Some(manifest) = manifest {
             let at = now.as_second();
             item.when = match item.fate {
-                Fate::Updated => When::of_change(owner, old.objects.get(*owner).map(Arc::as_ref), manifest, settings.as_deref(), at),
+                Fate::Updated => {
+                    When::of_change(owner, old.objects.get(*owner).map(Arc::as_ref), manifest, settings.as_deref(), at)
+                }
                 Fate::Unchanged => When::of_sources(owner, manifest, settings.as_deref(), at),
                 Fate::Created | Fate::Deleted | Fate::Held(_) | Fate::Blocked(_) => When::Now,
             };

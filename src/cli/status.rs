@@ -62,8 +62,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let attention: Vec<&Owner> = owners.iter().filter(|o| matches!(reported.standing(o), "held" | "failed")).collect();
 
     let now = read::now(&context.settings, None, None)?;
-    let waiting: Vec<(&Owner, String)> =
-        owners.iter().filter_map(|owner| Some((owner, reported.waits(owner, now)?))).collect();
+    let waiting: Vec<(&Owner, String)> = owners.iter().filter_map(|owner| Some((owner, reported.waits(owner, now)?))).collect();
     let settings = reading.landscape.landscape.as_ref().map(|l| l.value.clone());
     let (freezes, _) = freeze::in_force(settings.as_deref(), now);
 

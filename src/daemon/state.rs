@@ -279,11 +279,9 @@ impl State {
             && !(self.key_asked && self.digest_key.is_none())
             && self.report.is_quiet()
             && world.owners().iter().all(|owner| {
-                self.plans
-                    .get(owner)
-                    .is_some_and(|plan| {
-                        settled(plan) || self.gave_up(owner) || stuck(plan) || waits(plan) || !world.held(owner).is_empty()
-                    })
+                self.plans.get(owner).is_some_and(|plan| {
+                    settled(plan) || self.gave_up(owner) || stuck(plan) || waits(plan) || !world.held(owner).is_empty()
+                })
             })
     }
 

@@ -42,11 +42,7 @@ pub fn is_urgent(shoot: &Object) -> bool {
 /// Under a freeze, who was accepted stays as that was, who is new is not begun, who is gone is not deleted; the findings say whom it
 /// met. Shoots that wait for their maintenance window keep the spec that was accepted; their metadata, such as the confirmation of a
 /// deletion, is taken up at once.
-pub fn keep_back(
-    admitted: &mut Admitted,
-    accepted: &Accepted,
-    asked: &Asked<'_>,
-) -> (BTreeMap<Owner, Waiting>, Findings) {
+pub fn keep_back(admitted: &mut Admitted, accepted: &Accepted, asked: &Asked<'_>) -> (BTreeMap<Owner, Waiting>, Findings) {
     let findings = freeze(admitted, accepted, asked.freezes);
     let mut waiting = BTreeMap::new();
     if is_gardeners(asked.settings) {

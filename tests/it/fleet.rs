@@ -38,6 +38,8 @@ pub(crate) struct Fleet {
     pub(crate) repo: Repo,
     pub(crate) sims: BTreeMap<Target, Sim>,
     clock: Arc<Mutex<Wall>>,
+    /// When the clocks of the clusters begin.
+    start: jiff::Timestamp,
 }
 
 /// The wall clock of the daemon: it stands, or goes on since a moment.
@@ -74,6 +76,17 @@ impl Fleet {
     }
 
     pub(crate) async fn of(files: BTreeMap<RepoPath, Vec<u8>>) -> Self {
+        Self::starting(files, now()).await
+    }
+
+    /// The same with clusters whose clocks begin later: the daemon's may be set to a time before that.
+    pub(crate) async fn ahead(shoot: &str, start: &str) -> Self {
+        let mut files = example();
+        files.retain(|path, _| !path.as_str().contains("/shoots/") || path.as_str().ends_with(&format!("/shoots/{shoot}.yaml")));
+        Self::starting(files, start.parse().expect("a time")).await
+    }
+
+    async fn starting(files: BTreeMap<RepoPath, Vec<u8>>, start: jiff::Timestamp) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let path = dir.path().join("repo");
         let message = Message { subject: "Describe the landscape".into(), ..Message::default() };
@@ -82,7 +95,7 @@ impl Fleet {
         git2::Repository::open(&path).expect("it opens").set_head("refs/heads/elsewhere").expect("a head");
         let repo = Repo::open(Location::Path(path), dir.path(), Credentials::default()).await.expect("it opens");
         let clock = Arc::new(Mutex::new(Wall { at: NOW, since: None }));
-        let mut fleet = Self { dir, repo, sims: BTreeMap::new(), clock };
+        let mut fleet = Self { dir, repo, sims: BTreeMap::new(), clock, start };
         fleet.open_clusters(false).await;
         fleet
     }
@@ -104,7 +117,7 @@ impl Fleet {
                 actors: true,
                 garden: target == Target::Garden,
                 delays: Delays::None,
-                start: now(),
+                start: self.start,
             })
             .expect("a simulated cluster");
             self.sims.insert(target, sim);

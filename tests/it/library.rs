@@ -341,7 +341,9 @@ fn the_landscape_object_carries_what_was_accepted() {
     assert_eq!(metadata["finalizers"], json!(["espalier.dev/protect"]));
     assert!(object.body["spec"].get("seedName").is_none());
     let profile = Owner::cluster(Kind::CloudProfile, "aws");
-    assert!(render::object(&profile, &landscape[&profile], &Revision("c2".into()), None).body["metadata"].get("finalizers").is_none());
+    assert!(
+        render::object(&profile, &landscape[&profile], &Revision("c2".into()), None).body["metadata"].get("finalizers").is_none()
+    );
 }
 
 #[test]

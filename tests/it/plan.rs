@@ -209,7 +209,14 @@ fn what_waits_for_a_window_is_kept_and_repaired() {
     let etcd = live(&desired("etcd", "etcd", "1"), "etcd");
     let mut drifted = live(&desired("apiserver", "apiserver", "1"), "apiserver");
     drifted.fields = Some(Arc::new(json!({"f:metadata": {"f:labels": {format!("f:{OWNER_LABEL}"): {}}}})));
-    let apiserver = || rendered("apiserver", &["etcd"], vec![desired("apiserver", "apiserver", "1"), desired("apiserver", "service", "1")], RenderState::Wanted);
+    let apiserver = || {
+        rendered(
+            "apiserver",
+            &["etcd"],
+            vec![desired("apiserver", "apiserver", "1"), desired("apiserver", "service", "1")],
+            RenderState::Wanted,
+        )
+    };
     let case = |components, live| Case { components, live, waits: Some(span), ..Case::default() };
 
     // Other content waits, and so does a component that is new; what is restored or missing of another does not, whatever it needs.

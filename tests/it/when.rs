@@ -61,8 +61,18 @@ fn who_waits_for_a_window() {
     case("confined no longer", &confined, with(us.clone(), free.clone()), "@now");
     let unconfined = with(confined.clone(), free);
     case("not confined", &unconfined, us.clone(), "@now");
-    case("confined with the change", &unconfined, json!({"spec": {"region": "us", "maintenance": {"confineSpecUpdateRollout": true}}}), window);
-    case("another window with the change", &confined, json!({"spec": {"maintenance": {"timeWindow": {"begin": "180000+0000", "end": "190000+0000"}}}}), "@window 2026-08-24 18:00 +00:00");
+    case(
+        "confined with the change",
+        &unconfined,
+        json!({"spec": {"region": "us", "maintenance": {"confineSpecUpdateRollout": true}}}),
+        window,
+    );
+    case(
+        "another window with the change",
+        &confined,
+        json!({"spec": {"maintenance": {"timeWindow": {"begin": "180000+0000", "end": "190000+0000"}}}}),
+        "@window 2026-08-24 18:00 +00:00",
+    );
     case("a window that nobody can read", &shoot("late", "later"), us.clone(), "@now");
 
     let after = with(confined.clone(), us.clone());
@@ -81,7 +91,10 @@ fn what_nobody_wrote_waits_where_that_is_said() {
     let sources = |shoot: &Value, settings: Option<&Value>| When::of_sources(&owner(), shoot, settings, at(NOON)).to_string();
     assert_eq!(sources(&confined, None), "@window 2026-08-24 22:00 +02:00");
     assert_eq!(sources(&free, None), "@now");
-    assert_eq!(sources(&free, Some(&json!({"spec": {"rollout": {"maintenanceWindow": true}}}))), "@window 2026-08-24 22:00 +02:00");
+    assert_eq!(
+        sources(&free, Some(&json!({"spec": {"rollout": {"maintenanceWindow": true}}}))),
+        "@window 2026-08-24 22:00 +02:00"
+    );
     assert_eq!(When::of_sources(&Owner::cluster(Kind::Seed, "a"), &confined, None, at(NOON)), When::Now);
     // A Gardener that runs takes up at its next reconcile what raises no generation.
     let gardener = json!({"spec": {"engine": "gardener"}});
@@ -99,18 +112,68 @@ fn windows_are_told_in_their_own_time() {
         format!("{} {span}, {}", When::Window(span), span.relative(at(now)))
     };
     let cases = [
-        ("220000+0200", "230000+0200", NOON, "@window 2026-08-24 22:00 +02:00 maintenance window 2026-08-24 22:00–23:00 +02:00, in 3 h 12 min"),
-        ("220000+0200", "230000+0200", "2026-08-24T19:59:59Z", "@window 2026-08-24 22:00 +02:00 maintenance window 2026-08-24 22:00–23:00 +02:00, in 1 min"),
-        ("220000+0200", "230000+0200", "2026-08-24T20:00:00Z", "@window 2026-08-24 22:00 +02:00 maintenance window 2026-08-24 22:00–23:00 +02:00, open until 22:45"),
-        ("220000+0200", "230000+0200", "2026-08-24T20:45:00Z", "@window 2026-08-24 22:00 +02:00 maintenance window 2026-08-24 22:00–23:00 +02:00, open until 22:45"),
+        (
+            "220000+0200",
+            "230000+0200",
+            NOON,
+            "@window 2026-08-24 22:00 +02:00 maintenance window 2026-08-24 22:00–23:00 +02:00, in 3 h 12 min",
+        ),
+        (
+            "220000+0200",
+            "230000+0200",
+            "2026-08-24T19:59:59Z",
+            "@window 2026-08-24 22:00 +02:00 maintenance window 2026-08-24 22:00–23:00 +02:00, in 1 min",
+        ),
+        (
+            "220000+0200",
+            "230000+0200",
+            "2026-08-24T20:00:00Z",
+            "@window 2026-08-24 22:00 +02:00 maintenance window 2026-08-24 22:00–23:00 +02:00, open until 22:45",
+        ),
+        (
+            "220000+0200",
+            "230000+0200",
+            "2026-08-24T20:45:00Z",
+            "@window 2026-08-24 22:00 +02:00 maintenance window 2026-08-24 22:00–23:00 +02:00, open until 22:45",
+        ),
         // The last quarter of an hour is left out: nothing would be done in time.
-        ("220000+0200", "230000+0200", "2026-08-24T20:45:01Z", "@window 2026-08-25 22:00 +02:00 maintenance window 2026-08-25 22:00–23:00 +02:00, in 23 h 15 min"),
+        (
+            "220000+0200",
+            "230000+0200",
+            "2026-08-24T20:45:01Z",
+            "@window 2026-08-25 22:00 +02:00 maintenance window 2026-08-25 22:00–23:00 +02:00, in 23 h 15 min",
+        ),
         // Over midnight, of the window's place and of UTC.
-        ("233000+0000", "003000+0000", "2026-08-25T00:10:00Z", "@window 2026-08-24 23:30 +00:00 maintenance window 2026-08-24 23:30–00:30 +00:00, open until 00:15"),
-        ("233000+0000", "003000+0000", "2026-08-25T00:20:00Z", "@window 2026-08-25 23:30 +00:00 maintenance window 2026-08-25 23:30–00:30 +00:00, in 23 h 10 min"),
-        ("003000+0200", "013000+0200", "2026-08-24T22:00:00Z", "@window 2026-08-25 00:30 +02:00 maintenance window 2026-08-25 00:30–01:30 +02:00, in 30 min"),
-        ("200000-0930", "210000-0930", NOON, "@window 2026-08-24 20:00 -09:30 maintenance window 2026-08-24 20:00–21:00 -09:30, in 12 h 42 min"),
-        ("001500+1345", "011500+1345", NOON, "@window 2026-08-26 00:15 +13:45 maintenance window 2026-08-26 00:15–01:15 +13:45, in 17 h 42 min"),
+        (
+            "233000+0000",
+            "003000+0000",
+            "2026-08-25T00:10:00Z",
+            "@window 2026-08-24 23:30 +00:00 maintenance window 2026-08-24 23:30–00:30 +00:00, open until 00:15",
+        ),
+        (
+            "233000+0000",
+            "003000+0000",
+            "2026-08-25T00:20:00Z",
+            "@window 2026-08-25 23:30 +00:00 maintenance window 2026-08-25 23:30–00:30 +00:00, in 23 h 10 min",
+        ),
+        (
+            "003000+0200",
+            "013000+0200",
+            "2026-08-24T22:00:00Z",
+            "@window 2026-08-25 00:30 +02:00 maintenance window 2026-08-25 00:30–01:30 +02:00, in 30 min",
+        ),
+        (
+            "200000-0930",
+            "210000-0930",
+            NOON,
+            "@window 2026-08-24 20:00 -09:30 maintenance window 2026-08-24 20:00–21:00 -09:30, in 12 h 42 min",
+        ),
+        (
+            "001500+1345",
+            "011500+1345",
+            NOON,
+            "@window 2026-08-26 00:15 +13:45 maintenance window 2026-08-26 00:15–01:15 +13:45, in 17 h 42 min",
+        ),
     ];
     for (begin, end, now, expected) in cases {
         assert_eq!(told(begin, end, now), expected, "{begin} {end} at {now}");
@@ -121,11 +184,10 @@ fn windows_are_told_in_their_own_time() {
 }
 
 const STORE: &str = "projects/shop/shoots/store.yaml";
-const CONFINED: (&str, &str) = ("  maintenance:\n    timeWindow:", "  maintenance:\n    confineSpecUpdateRollout: true\n    timeWindow:");
-const IMAGE: (&str, &str) = (
-    "  guards:\n",
-    "  images:\n    kube-scheduler: registry.example.org/kube-scheduler:v1.34.2\n  guards:\n",
-);
+const CONFINED: (&str, &str) =
+    ("  maintenance:\n    timeWindow:", "  maintenance:\n    confineSpecUpdateRollout: true\n    timeWindow:");
+const IMAGE: (&str, &str) =
+    ("  guards:\n", "  images:\n    kube-scheduler: registry.example.org/kube-scheduler:v1.34.2\n  guards:\n");
 
 fn commit(dir: &Path, message: &str) {
     git(dir, &["commit", "-q", "-a", "-m", message]);
@@ -160,7 +222,12 @@ fn a_plan_says_which_window() {
     commit(at, "Keep the store to its nights");
     edit(at, STORE, "maximum: 6", "maximum: 7");
     // The small one has no window of its own: it has one that follows from its name.
-    edit(at, "projects/shop/shoots/mini.yaml", "  networking:\n", "  maintenance: {confineSpecUpdateRollout: true}\n  networking:\n");
+    edit(
+        at,
+        "projects/shop/shoots/mini.yaml",
+        "  networking:\n",
+        "  maintenance: {confineSpecUpdateRollout: true}\n  networking:\n",
+    );
     edit(at, "projects/shop/shoots/mini.yaml", "maximum: 1", "maximum: 2");
 
     let ran = run(at, &["plan"]);

@@ -6,6 +6,7 @@ use espalier::snapshot::{Changes, RepoPath, Revision};
 use espalier::status::Standing;
 use serde_json::Value;
 
+use super::cli::run_in;
 use super::fleet::{BRANCH, Fleet, Running, explain};
 
 const MINI: &str = "projects/shop/shoots/mini.yaml";
@@ -14,6 +15,8 @@ const PLANE: &str = "/apis/apps/v1/namespaces/shoot--shop--mini/deployments/kube
 const SCHEDULER: &str = "/apis/apps/v1/namespaces/shoot--shop--mini/deployments/kube-scheduler";
 /// It opens at 20:00 UTC; the daemon's clock stands at 11:06:40.
 const WINDOW: &str = "  maintenance:\n    confineSpecUpdateRollout: true\n    timeWindow:\n      begin: 220000+0200\n      end: 230000+0200\n  networking:\n";
+/// Clusters are never behind the daemon, whose clock the tests set.
+const LATER: &str = "2026-11-20T00:00:00Z";
 const SAID: &str = "maintenance window 2026-11-18 22:00–23:00 +02:00";
 
 fn mini() -> Owner {
@@ -46,7 +49,7 @@ async fn until(fleet: &Fleet, running: &mut Running, pointer: &str, wanted: &Val
 
 /// A landscape of one shoot that is ready and confined to its window.
 async fn confined() -> Fleet {
-    let fleet = Fleet::local(&["mini"]).await;
+    let fleet = Fleet::ahead("mini", LATER).await;
     fleet.edit(MINI, "1.35.3", "1.35.1").await;
     fleet.edit(MINI, "  networking:\n", WINDOW).await;
     fleet.credentials().await;
@@ -56,7 +59,8 @@ async fn confined() -> Fleet {
 }
 
 fn waits(view: &View, commit: &Revision) -> bool {
-    let told = |row: &espalier::daemon::view::Row| row.standing == Standing::Progressing && row.note == format!("Waiting for {SAID}");
+    let told =
+        |row: &espalier::daemon::view::Row| row.standing == Standing::Progressing && row.note == format!("Waiting for {SAID}");
     view.revision.as_ref() == Some(commit) && view.owners.get(&mini()).is_some_and(told)
 }
 
@@ -68,12 +72,13 @@ async fn a_confined_change_waits_and_goes_ahead_when_its_window_opens() {
     let commit = fleet.edit(MINI, "1.35.1", "1.35.3").await;
     running.until("waiting", |view| waits(view, &commit)).await;
     let said = [
-        format!("waits:\n  for: {SAID}\n  until: \"2026-11-18T22:00:00+02:00\"\n"),
+        format!("waits:\n  for: \"{SAID}\"\n  until: \"2026-11-18T22:00:00+02:00\"\n"),
         format!("manifest: \"waiting: {SAID}\""),
         "standing: progressing".to_owned(),
         "state: Succeeded".to_owned(),
     ];
-    let reported = running.reported(&fleet, "that it waits", |tree| tree.get(TOLD).is_some_and(|text| text.contains("waits:"))).await;
+    let reported =
+        running.reported(&fleet, "that it waits", |tree| tree.get(TOLD).is_some_and(|text| text.contains("waits:"))).await;
     for line in said {
         assert!(reported[TOLD].contains(&line), "{line} is missing in\n{}", reported[TOLD]);
     }
@@ -113,6 +118,18 @@ async fn a_pass_ends_while_something_waits_and_the_next_rolls_it_out() {
     let ended = fleet.pass().await;
     assert!(waits(&ended.view, &commit) && fleet.writes() - writes <= 3, "waiting writes nothing");
     assert_eq!((version(&fleet).await, fleet.get(&seed(), PLANE).await), ("1.35.1".into(), before));
+
+    // Who asks is told, for how long, and that the time is over.
+    let ask = |args: &[&str]| {
+        let repository = fleet.dir.path().join("repo");
+        run_in(&repository, &[("ESPALIER_NOW", "2026-11-18T11:06:40Z")], "", args)
+    };
+    let ran = ask(&["status", "--repo", ".", "--landscape", "local"]);
+    let line = format!("Shoot shop/mini   {SAID}, in 8 h 54 min");
+    assert!(ran.out.contains("WAITING\n") && ran.out.contains(&line), "{}{}", ran.out, ran.err);
+    let ran = ask(&["wait", "--repo", ".", "--landscape", "local", "--commit", "landscape/local", "--timeout", "0s"]);
+    assert_eq!(ran.code, 4, "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains(&format!("waiting on Shoot shop/mini: {SAID}, in 8 h 54 min")), "{}{}", ran.out, ran.err);
 
     // In the last quarter of an hour nothing is begun any more.
     fleet.set_clock("2026-11-18T20:50:00Z", false);
@@ -181,7 +198,7 @@ async fn sleeping_waking_operations_and_deletions_wait_for_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nobody_wrote_waits_where_the_landscape_says_so() {
-    let fleet = Fleet::local(&["mini"]).await;
+    let fleet = Fleet::ahead("mini", LATER).await;
     fleet.edit(MINI, "  networking:\n", &WINDOW.replace("    confineSpecUpdateRollout: true\n", "")).await;
     fleet.edit("landscape.yaml", "  guards:\n", "  rollout: {maintenanceWindow: true}\n  guards:\n").await;
     fleet.credentials().await;
@@ -189,7 +206,8 @@ async fn what_nobody_wrote_waits_where_the_landscape_says_so() {
     let before = fleet.get(&seed(), SCHEDULER).await.expect("it is there");
 
     let image = "registry.example.org/kube-scheduler:v1.35.9";
-    let commit = fleet.edit("landscape.yaml", "  guards:\n", &format!("  images:\n    kube-scheduler: {image}\n  guards:\n")).await;
+    let commit =
+        fleet.edit("landscape.yaml", "  guards:\n", &format!("  images:\n    kube-scheduler: {image}\n  guards:\n")).await;
     let ended = fleet.pass().await;
     assert!(waits(&ended.view, &commit), "{}", explain(&ended));
     assert_eq!(fleet.get(&seed(), SCHEDULER).await, Some(before));
@@ -216,7 +234,7 @@ async fn what_nobody_wrote_waits_where_the_landscape_says_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_freeze_kept_back_is_taken_up_when_it_ends() {
-    let fleet = Fleet::local(&["mini"]).await;
+    let fleet = Fleet::ahead("mini", LATER).await;
     fleet.edit(MINI, "1.35.3", "1.35.1").await;
     let freeze = "  guards:\n    freeze:\n      - reason: lunch\n        until: \"2026-11-18T12:00:00Z\"\n";
     fleet.credentials().await;

@@ -44,14 +44,8 @@ impl State {
         }
         let id = operations::id(manifest).to_owned();
         tracing::info!(%operation, id, request, owners = owners.len(), "operation");
-        let taken = Taken {
-            id,
-            request: request.clone(),
-            at: now,
-            left: owners.clone(),
-            owners: owners.clone(),
-            stood: BTreeMap::new(),
-        };
+        let taken =
+            Taken { id, request: request.clone(), at: now, left: owners.clone(), owners: owners.clone(), stood: BTreeMap::new() };
         self.operations.insert(operation.clone(), taken);
         for owner in &owners {
             self.memory.settle(owner);
