@@ -67,6 +67,9 @@ impl When {
     pub fn of_change(owner: &Owner, before: Option<&Value>, after: &Value, settings: Option<&Value>, now: i64) -> Self {
         let Some(before) = before.filter(|_| owner.kind == Kind::Shoot) else { return Self::Now };
         let by_gardener = is_gardeners(settings);
+        if !by_gardener && !is_confined(after) {
+            return Self::Now;
+        }
         if before.get("spec") == after.get("spec") {
             // Only a change of the spec raises the generation.
             return if by_gardener { Self::NextReconcile } else { Self::Now };

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use espalier::cluster::Clusters;
 use espalier::daemon::state::Settings;
@@ -23,6 +23,7 @@ use kube::runtime::{WatchStreamExt as _, watcher};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 pub(crate) const BRANCH: &str = "refs/heads/landscape/local";
 pub(crate) const STATUS: &str = "refs/heads/espalier/status/local";
