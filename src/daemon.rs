@@ -202,6 +202,8 @@ pub async fn run(options: Options, mut stop: watch::Receiver<bool>) -> Result<En
             () = moved(&mut git_watch) => shell.look_at_git().await,
             _ = poll.tick() => shell.look_at_git().await,
             () = sleep_until(wake) => shell.step(Event::Tick),
+            // What it had to say was heard before; a pass ends with the last of them.
+            Some(_) = shell.tasks.join_next() => {}
         }
         while shell.tasks.try_join_next().is_some() {}
         if shell.options.once && shell.tasks.is_empty() && incoming.is_empty() && shell.state.is_settled(at) {

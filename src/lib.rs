@@ -24,6 +24,9 @@
 //! planned, applied, reported and queued as one. Its object in the garden holds the spec that was last accepted, the decisions made
 //! for it and its status, written before they are acted upon. A file that is wrong holds its own owner and nothing else.
 //!
+//! When an accepted change is rolled out is one question ([`pipeline::rollout`], [`plan::when`]): a freeze holds it, a confined shoot
+//! waits for its maintenance window, and everybody else goes ahead; meanwhile what was rolled out last is kept and repaired.
+//!
 //! # Rings
 //!
 //! Arrows between modules point inward only; `tests/it/tidy.rs` reads the `use crate::` lines and fails on one that does not.

@@ -24,6 +24,9 @@ pub const DIGEST_ANNOTATION: &str = "espalier.dev/digest";
 pub const ACCEPTED_ANNOTATION: &str = "espalier.dev/accepted";
 /// The annotation with the commit that the accepted spec came from.
 pub const ACCEPTED_REVISION_ANNOTATION: &str = "espalier.dev/accepted-revision";
+/// The annotation of a Shoot in the garden that waits for its maintenance windows: the digest of the library and of the other manifests
+/// that it was last rolled out from.
+pub const ROLLED_OUT_ANNOTATION: &str = "espalier.dev/rolled-out-from";
 /// Field manager of everything rendered.
 pub const MANAGER: &str = "espalier";
 /// Field manager that sets `once` fields at creation and goes on co-owning the live value.

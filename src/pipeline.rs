@@ -28,11 +28,13 @@ mod decided;
 pub mod freeze;
 pub mod operations;
 mod render_owner;
+mod rolled_out;
+pub mod rollout;
 mod world;
 
 pub use decided::technical_id;
 pub use render_owner::digest_key_ref;
-pub use world::{BUDGET, World, accepted, budget, owner_of, sources, world};
+pub use world::{BUDGET, Before, World, accepted, budget, owner_of, sources, world};
 
 use decided::{identity, known, with_decisions};
 
@@ -48,6 +50,7 @@ pub struct Memory {
     rendered: Recent<Owner, Kept>,
     exports: BTreeMap<Owner, (Arc<Value>, Vec<Exported>)>,
     intents: BTreeMap<Owner, (Arc<Value>, Arc<Value>)>,
+    digests: BTreeMap<Owner, (Arc<Value>, Digest)>,
     /// How often an owner was rendered.
     pub renders: u64,
 }
@@ -79,6 +82,7 @@ impl Default for Memory {
             rendered: Recent::new(ROOM),
             exports: BTreeMap::new(),
             intents: BTreeMap::new(),
+            digests: BTreeMap::new(),
             renders: 0,
         }
     }
@@ -221,8 +225,14 @@ impl World {
             again = made.again;
         }
 
-        let own =
-            self.admitted.objects.get(owner).filter(|_| !going).map(|value| self.own_object(owner, value, live.map(Arc::as_ref)));
+        let (rolled_out_from, waits) =
+            if going { (None, None) } else { self.rolled_out_from(owner, live.map(Arc::as_ref), look, memory) };
+        let own = self
+            .admitted
+            .objects
+            .get(owner)
+            .filter(|_| !going)
+            .map(|value| self.own_object(owner, value, live.map(Arc::as_ref), rolled_out_from.as_deref()));
         let (decisions, unplaced) = if going || (held && owner.kind == Kind::Operation) {
             (Vec::new(), None)
         } else {
@@ -243,7 +253,11 @@ impl World {
             adopt: &self.adopt,
             contested: look.contested,
             again,
+            waits,
         });
+        if let Some(waiting) = self.waiting.get(owner) {
+            plan.waits = Some(waiting.span);
+        }
         if let Some(why) = missing {
             // Something that every component needs is not known yet.
             if let Some(first) = plan.components.first_mut()
@@ -279,19 +293,32 @@ impl World {
         {
             first.state = ComponentState::Failed(why);
         }
+        if let (Some(span), Some(first)) = (plan.waits, plan.components.first_mut())
+            && first.state == ComponentState::Ready
+            && self.waiting.contains_key(owner)
+        {
+            // It is accepted, and kept as it was rolled out last.
+            first.state = ComponentState::Waiting(span.to_string());
+        }
         let shown = self.shown(owner, &identity, unplaced, look);
         Evaluation { plan: Arc::new(plan), needs, findings, shown }
     }
 
     /// The landscape object as it should stand in the garden. A held owner's object stays as it was accepted, with the revision
     /// that it was accepted from.
-    fn own_object(&self, owner: &Owner, value: &Arc<Value>, live: Option<&Object>) -> DesiredObject {
+    fn own_object(
+        &self,
+        owner: &Owner,
+        value: &Arc<Value>,
+        live: Option<&Object>,
+        rolled_out_from: Option<&str>,
+    ) -> DesiredObject {
         // An unchanged manifest keeps the revision under which it was accepted: a new commit does not rewrite the fleet.
         let written = live.and_then(|l| l.annotations.get(ACCEPTED_ANNOTATION));
-        let unchanged = written.is_some_and(|old| *old == crate::digest::canonical(value));
+        let unchanged = written.is_some_and(|old| *old == crate::digest::canonical(value)) || self.waiting.contains_key(owner);
         let accepted_revision = live.and_then(|l| l.annotations.get(ACCEPTED_REVISION_ANNOTATION)).filter(|_| unchanged);
         let revision = accepted_revision.map_or_else(|| self.revision.clone(), |r| Revision(r.clone()));
-        render::object(owner, value, &revision)
+        render::object(owner, value, &revision, rolled_out_from)
     }
 
     fn shown(&self, owner: &Owner, identity: &Identity, unplaced: Option<String>, look: &Look<'_>) -> Shown {

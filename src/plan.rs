@@ -23,6 +23,7 @@ pub mod intent;
 pub mod outcome;
 pub mod owner;
 pub mod revert;
+pub mod when;
 
 pub use delete::{FINALIZER, gone};
 pub use outcome::{ErrorClass, Outcome, StepError, StepResult};
@@ -52,6 +53,8 @@ pub struct OwnerPlan {
     pub progress: u8,
     /// When to look again although nothing changed, as seconds since the epoch.
     pub again: Option<i64>,
+    /// The maintenance window that something new waits for while the owner is kept as it was rolled out last.
+    pub waits: Option<when::Span>,
 }
 
 impl OwnerPlan {
@@ -80,7 +83,15 @@ impl OwnerPlan {
     fn of_manifest(owner: Owner, state: ComponentState, steps: Vec<Step>, progress: u8) -> Self {
         let id = ComponentId { scope: crate::render::Scope::Garden, name: MANIFEST.into() };
         let component = ComponentPlan { id, target: Target::Garden, state, steps, later: Vec::new() };
-        Self { owner, operation: Operation::Reconcile, components: vec![component], generate: Vec::new(), progress, again: None }
+        Self {
+            owner,
+            operation: Operation::Reconcile,
+            components: vec![component],
+            generate: Vec::new(),
+            progress,
+            again: None,
+            waits: None,
+        }
     }
 }
 

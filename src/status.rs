@@ -14,7 +14,7 @@ use crate::document;
 use crate::finding::{Finding, Severity};
 use crate::landscape::{Kind, Owner};
 use crate::observed::Object;
-use crate::plan::{ComponentState, Operation, OwnerPlan, StepResult, settled};
+use crate::plan::{ComponentPlan, ComponentState, Operation, OwnerPlan, StepResult, settled};
 use crate::snapshot::{Changes, RepoPath, Revision};
 
 mod shoot;
@@ -200,7 +200,7 @@ fn last_operation(input: &Input<'_>, previous: &Value, what: &str) -> Value {
     };
     let (state, progress, description) = if let Some(why) = input.placement.failure {
         ("Pending", 0, format!("Failed to schedule {what}: {why}"))
-    } else if settled(plan) && standing != Standing::Failed {
+    } else if as_rolled_out(plan) && standing != Standing::Failed {
         // The operation keeps its type until the next one starts: a created cluster stays `Create Succeeded` until it changes.
         ("Succeeded", 100, format!("{what} has been successfully {done}."))
     } else if standing == Standing::Failed {
@@ -224,6 +224,16 @@ fn last_operation(input: &Input<'_>, previous: &Value, what: &str) -> Value {
     let mut operation = json!({ "type": kind, "state": state, "progress": progress, "description": description });
     stamp(&mut operation, previous.get("lastOperation"), "lastUpdateTime", input.now);
     operation
+}
+
+/// Whether everything is as it was rolled out last: as wanted, or nothing but a maintenance window is waited for.
+#[must_use]
+pub fn as_rolled_out(plan: &OwnerPlan) -> bool {
+    let idle = |c: &ComponentPlan| {
+        let kept = matches!(c.state, ComponentState::Waiting(_) | ComponentState::Blocked(_));
+        c.steps.is_empty() && (kept || matches!(c.state, ComponentState::Ready | ComponentState::Skipped(_)))
+    };
+    settled(plan) || (plan.waits.is_some() && plan.generate.is_empty() && plan.components.iter().all(idle))
 }
 
 /// Codes after which only a person can help (`shoot-flow.md` §1.2).
@@ -338,7 +348,9 @@ pub fn unsettled(plan: &OwnerPlan) -> Option<String> {
         return Some(format!("Making {} secrets", plan.generate.len()));
     }
     let mut line = String::new();
-    if doing.is_empty() {
+    if let (true, Some(span)) = (doing.is_empty(), plan.waits) {
+        line.push_str(&format!("Waiting for {span}"));
+    } else if doing.is_empty() {
         // What its own object waits for is what all the others wait for.
         if let Some(first) = plan.components.first().filter(|c| matches!(c.state, ComponentState::Waiting(_))) {
             line.push_str(&format!("{} waits for {}", first.id.name, describe(&first.state).unwrap_or_default()));
@@ -430,6 +442,9 @@ pub fn file(input: &Input<'_>) -> String {
     }
     if let Some(why) = input.placement.failure {
         body.insert("notScheduled".into(), json!(why));
+    }
+    if let Some(span) = input.plan.waits {
+        body.insert("waits".into(), json!({ "for": span.to_string(), "until": span.occurrence().begin }));
     }
     let findings: Vec<Value> = input.held.iter().chain(input.remarks).map(finding).collect();
     if !findings.is_empty() {

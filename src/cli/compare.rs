@@ -17,11 +17,13 @@ use crate::git::Commit;
 use crate::landscape::{Kind, Owner};
 use crate::library::Library;
 use crate::pipeline::freeze;
+use crate::pipeline::rollout::{self, Asked};
 use crate::plan::diff;
 use crate::plan::guard::{self, Acknowledged, Breach, Touched};
 use crate::plan::impact::{self, Mark};
 use crate::plan::intent::intent;
 use crate::plan::revert::{Done, Revert};
+use crate::plan::when::When;
 use crate::print::preview::{Change, Consequence, Fate, Item};
 use crate::share;
 
@@ -73,8 +75,13 @@ pub(super) fn compare(sides: &Sides<'_>, wanted: impl Fn(&Owner) -> bool) -> Com
         new.landscape.clone_from(&old.landscape);
     }
     // As for every guard, what the revision before says counts.
-    let frozen = old.objects.get(&Owner::cluster(Kind::Landscape, old.landscape.clone()));
-    freeze::keep_back(&mut new, &accepted, &freeze::in_force(frozen.map(Arc::as_ref), now).0);
+    let settings = old.objects.get(&Owner::cluster(Kind::Landscape, old.landscape.clone())).cloned();
+    let (freezes, urgent) = (freeze::in_force(settings.as_deref(), now).0, BTreeSet::new());
+    let asked = Asked { freezes: &freezes, settings: settings.as_deref(), urgent: &urgent, now };
+    for (owner, waiting) in rollout::keep_back(&mut new, &accepted, &asked).0 {
+        // What waits is shown as what it becomes then.
+        new.objects.insert(owner, waiting.wanted);
+    }
     let (going, _) = read::going(&new, &accepted);
     // The way back: what was, judged against what is to be. Only of what is updated does anybody ask.
     let updated = old.objects.iter().any(|(owner, was)| new.objects.get(owner).is_some_and(|is| is != was));
@@ -112,6 +119,16 @@ pub(super) fn compare(sides: &Sides<'_>, wanted: impl Fn(&Owner) -> bool) -> Com
             item.effects = impact::of_kinds(item.consequence.changed_kinds(), manifest);
         }
         let seed = offline_new.placements.decisions.get(*owner).map(|p| p.seed.as_str());
+        if let Some(manifest) = manifest {
+            let at = now.as_second();
+            item.when = match item.fate {
+                Fate::Updated => {
+                    When::of_change(owner, old.objects.get(*owner).map(Arc::as_ref), manifest, settings.as_deref(), at)
+                }
+                Fate::Unchanged => When::of_sources(owner, manifest, settings.as_deref(), at),
+                Fate::Created | Fate::Deleted | Fate::Held(_) | Fate::Blocked(_) => When::Now,
+            };
+        }
         if !item.is_quiet() {
             item.about = manifest.map(|m| about(owner, m, seed)).unwrap_or_default();
             item.revert = revert(&item, &old, &new, &back);
@@ -123,9 +140,9 @@ pub(super) fn compare(sides: &Sides<'_>, wanted: impl Fn(&Owner) -> bool) -> Com
     tracing::debug!(judged = old.evaluated, again = new.evaluated, back = back.evaluated, rendered, "counted");
     let all = looked_at.len();
     let items: Vec<Item> = looked_at.into_iter().map(|(item, _)| item).filter(|item| !item.is_quiet()).collect();
-    let digest = intent(&old.objects, &new, &going, after.library.digest());
+    let digest = intent(&old.objects, &new, &BTreeMap::new(), &going, after.library.digest());
     let root = Owner::cluster(Kind::Landscape, new.landscape.clone());
-    let settings = old.objects.get(&root).or_else(|| new.objects.get(&root)).cloned();
+    let settings = settings.or_else(|| new.objects.get(&root).cloned());
     let held = old.held.keys().cloned().collect();
     drop((owners, touched));
     share::drop_later((old, new, back, offline_old, offline_new));
@@ -163,7 +180,7 @@ fn item(owner: &Owner, old: &Admitted, new: &Admitted, going: &BTreeSet<Owner>, 
         path,
         changes: Vec::new(),
         effects: Vec::new(),
-        confined: false,
+        when: When::Now,
         revert: None,
         consequence: Consequence::None,
     };
@@ -193,8 +210,6 @@ fn item(owner: &Owner, old: &Admitted, new: &Admitted, going: &BTreeSet<Owner>, 
         (None, Some(_)) => item.fate = Fate::Created,
         (Some(before), Some(now)) if before != now => {
             item.fate = Fate::Updated;
-            let confined = now.pointer("/spec/maintenance/confineSpecUpdateRollout").and_then(Value::as_bool);
-            item.confined = owner.kind == Kind::Shoot && confined.unwrap_or_default();
             item.changes = diff::fields(before, now)
                 .into_iter()
                 .map(|field| {

@@ -13,6 +13,8 @@ use crate::landscape::{Kind, Landscape, Owner};
 
 /// Ask for something to be done once: reconcile, or retry what failed.
 ///
+/// A shoot that is reconciled is rolled out at once, also if it waits for its maintenance window with that.
+///
 /// Commits a file operations/ID.yaml to the landscape's branch. Whatever happens, an id is done at most once; what came of it is
 /// reported on the status branch.
 ///

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{Context, read};
 use crate::document::{self, Budget};
 use crate::git::{self, Repo};
 use crate::landscape::{Kind, Owner};
+use crate::plan::when;
 use crate::snapshot::Revision;
 
 /// The status branch at its tip; empty if there is none.
@@ -67,6 +69,17 @@ impl Reported {
         self.files.get(owner).and_then(|f| f.pointer(pointer)).and_then(Value::as_str).unwrap_or_default()
     }
 
+    /// The maintenance window that an owner waits for, and for how long yet: `maintenance window …, in 3 h 12 min`.
+    pub(super) fn waits(&self, owner: &Owner, now: Timestamp) -> Option<String> {
+        let window = self.text(owner, "/waits/for");
+        if window.is_empty() {
+            return None;
+        }
+        let until = self.text(owner, "/waits/until").parse::<Timestamp>().ok().filter(|until| *until > now);
+        let seconds = until.map(|until| until.as_second().saturating_sub(now.as_second()));
+        Some(seconds.map_or_else(|| window.to_owned(), |seconds| format!("{window}, in {}", when::wait(seconds))))
+    }
+
     /// Why an owner is not as wanted, in a line.
     pub(super) fn why(&self, owner: &Owner) -> String {
         let Some(file) = self.files.get(owner) else { return String::new() };
@@ -90,6 +103,9 @@ impl Reported {
             if let Some(state) = state.as_str().filter(|s| bad(s)) {
                 return format!("{name} {state}");
             }
+        }
+        if let Some(window) = file.pointer("/waits/for").and_then(Value::as_str) {
+            return format!("waits for {window}");
         }
         file.pointer("/status/lastOperation/description").and_then(Value::as_str).unwrap_or_default().to_owned()
     }

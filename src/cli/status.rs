@@ -61,8 +61,10 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     }
     let attention: Vec<&Owner> = owners.iter().filter(|o| matches!(reported.standing(o), "held" | "failed")).collect();
 
+    let now = read::now(&context.settings, None, None)?;
+    let waiting: Vec<(&Owner, String)> = owners.iter().filter_map(|owner| Some((owner, reported.waits(owner, now)?))).collect();
     let settings = reading.landscape.landscape.as_ref().map(|l| l.value.clone());
-    let (freezes, _) = freeze::in_force(settings.as_deref(), read::now(&context.settings, None, None)?);
+    let (freezes, _) = freeze::in_force(settings.as_deref(), now);
 
     if args.output == Format::Table {
         let mut out = format!("{name}   head {}", if head.0 == read::WORKTREE { head.0.as_str() } else { head.short() });
@@ -89,8 +91,20 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
                 .collect();
             out.push_str(&table::table(&["OBJECT", "STANDING", "WHY"], &rows, true));
         }
+        if !waiting.is_empty() {
+            out.push_str("\nWAITING\n");
+            let rows: Vec<Vec<String>> = waiting.iter().map(|(owner, why)| vec![owner.to_string(), why.clone()]).collect();
+            out.push_str(&table::table(&["OBJECT", "FOR"], &rows, true));
+        }
         context.printer.result(&out);
     } else {
+        let waiting: Vec<Value> = waiting
+            .iter()
+            .map(|(owner, _)| {
+                let text = |pointer: &str| reported.text(owner, pointer);
+                json!({ "owner": owner, "for": text("/waits/for"), "until": text("/waits/until") })
+            })
+            .collect();
         let counts: BTreeMap<&str, &BTreeMap<&str, usize>> = counts.iter().map(|(kind, n)| (kind.plural(), n)).collect();
         let attention: Vec<Value> = attention
             .iter()
@@ -104,6 +118,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             "statusCommit": commit,
             "counts": counts,
             "attention": attention,
+            "waiting": waiting,
             "frozen": freezes.iter().map(|f| json!({ "until": f.until, "projects": f.projects, "reason": f.reason })).collect::<Vec<_>>(),
         });
         output::answer(context, args.output, &json::envelope("Status", fields));

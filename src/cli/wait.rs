@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::str::FromStr;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Span};
+use jiff::{SignedDuration, Span, Timestamp};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -12,6 +12,7 @@ use super::output::{self, Format, formats};
 use super::reported::Reported;
 use super::selector::Selector;
 use super::{Context, Exit, read, stop_signal};
+use crate::config;
 use crate::git::Repo;
 use crate::landscape::Owner;
 use crate::print::{json, table};
@@ -20,7 +21,8 @@ use crate::snapshot::Revision;
 /// Wait until a commit was reconciled and what it describes is ready.
 ///
 /// Asks no cluster: reads the status branch, whenever it moves. Ends with 0 when everything is ready, with 1 when something is held,
-/// which only another commit mends, and with 4 when the time is over; nothing changes by that, and waiting again is safe.
+/// which only another commit mends, and with 4 when the time is over, as it is when something waits for a maintenance window that opens
+/// later; nothing changes by that, and waiting again is safe.
 ///
 /// Examples:
 ///   espalier wait --commit HEAD --timeout 45m
@@ -103,7 +105,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             return Ok(exit);
         }
         if told.as_ref() != Some(&look) {
-            context.printer.note(&line(&commit, &look, owners.len(), &reported));
+            context.printer.note(&line(&commit, &look, owners.len(), &reported, now(context)));
             told = Some(look.clone());
         }
         let changed = async {
@@ -147,14 +149,18 @@ fn verdict(what: What, look: &Look) -> Option<Exit> {
     }
 }
 
-fn line(commit: &Revision, look: &Look, all: usize, reported: &Reported) -> String {
+fn now(context: &Context) -> Timestamp {
+    read::now(&context.settings, None, None).unwrap_or_else(|_| config::now())
+}
+
+fn line(commit: &Revision, look: &Look, all: usize, reported: &Reported, now: Timestamp) -> String {
     if !look.reconciled {
         let done = reported.reconciled.as_ref().map_or_else(|| "nothing".to_owned(), |done| done.short().to_owned());
         return format!("{} is not reconciled yet; {done} is", commit.short());
     }
     let mut text = format!("{} of {all} ready", look.ready);
     if let Some(first) = look.others.first() {
-        let why = reported.why(first);
+        let why = reported.waits(first, now).unwrap_or_else(|| reported.why(first));
         text.push_str(&format!("; waiting on {first}{}", if why.is_empty() { why } else { format!(": {why}") }));
     }
     text
@@ -177,7 +183,7 @@ fn answer(context: &Context, args: &Args, commit: &Revision, look: &Look, exit: 
         }
         _ => {
             let mut out = if exit == Exit::TimedOut {
-                format!("Timed out: {}\n", line(commit, look, all, reported))
+                format!("Timed out: {}\n", line(commit, look, all, reported, now(context)))
             } else {
                 String::new()
             };

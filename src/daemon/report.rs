@@ -380,6 +380,7 @@ fn mark(input: &status::Input<'_>, live: &Object) -> Option<Step> {
     }
     let word = match status::standing(input.plan, &[], input.failures) {
         Standing::Ready => "healthy",
+        Standing::Progressing if status::as_rolled_out(input.plan) => "healthy",
         Standing::Progressing | Standing::Deleting => "progressing",
         Standing::Failed | Standing::Held => "unhealthy",
     };

@@ -39,6 +39,9 @@ pub use event::{Effect, Event, Head};
 /// So many uids of objects that are gone are remembered: more than are deleted while one answer to a write is on its way.
 const BURIED: usize = 4_096;
 
+/// A day in milliseconds.
+const DAY: i64 = 86_400_000;
+
 /// After so many tries in a row, `run --once` takes a passing failure for a lasting one.
 const PATIENCE: u32 = 5;
 
@@ -120,6 +123,10 @@ pub struct State {
     queue: Queue,
     turns: Turns,
     operations: BTreeMap<Owner, operating::Taken>,
+    /// Shoots that were asked to be reconciled, whatever window they wait for.
+    released: BTreeSet<Owner>,
+    /// The time of the last step, by both clocks.
+    clock: (Timestamp, Millis),
     lease: bool,
     pub(super) git_trouble: Option<String>,
     pub(super) report: Report,
@@ -163,6 +170,8 @@ impl State {
             queue: Queue::default(),
             turns,
             operations: BTreeMap::new(),
+            released: BTreeSet::new(),
+            clock: (Timestamp::UNIX_EPOCH, 0),
             lease: false,
             git_trouble: None,
             report,
@@ -173,6 +182,7 @@ impl State {
     /// Takes an event and says what to do.
     pub fn step(&mut self, event: Event, now: Timestamp, at: Millis) -> Vec<Effect> {
         let mut effects = Vec::new();
+        self.clock = (now, at);
         match event {
             Event::Head(head) => self.head(*head, now, at),
             Event::GitTrouble(why) => {
@@ -269,9 +279,9 @@ impl State {
             && !(self.key_asked && self.digest_key.is_none())
             && self.report.is_quiet()
             && world.owners().iter().all(|owner| {
-                self.plans
-                    .get(owner)
-                    .is_some_and(|plan| settled(plan) || self.gave_up(owner) || stuck(plan) || !world.held(owner).is_empty())
+                self.plans.get(owner).is_some_and(|plan| {
+                    settled(plan) || self.gave_up(owner) || stuck(plan) || waits(plan) || !world.held(owner).is_empty()
+                })
             })
     }
 
@@ -317,7 +327,16 @@ impl State {
     /// When to step again although nothing happens.
     #[must_use]
     pub fn wake_at(&self) -> Option<Millis> {
-        [self.queue.next(), self.report.due(), self.turns.wake_at()].into_iter().flatten().min()
+        [self.queue.next(), self.report.due(), self.turns.wake_at(), self.readmits_at()].into_iter().flatten().min()
+    }
+
+    /// When time moves a verdict: a version expires, a freeze ends, a maintenance window opens. At least once a day, since the two
+    /// clocks drift.
+    fn readmits_at(&self) -> Option<Millis> {
+        let (now, at) = self.clock;
+        let again = self.world.as_ref().and_then(|world| world.admitted.again)?;
+        let wait = again.saturating_mul(1_000).saturating_sub(now.as_millisecond()).clamp(1, DAY);
+        Some(at.saturating_add(u64::try_from(wait).unwrap_or(1)))
     }
 
     /// What is wrong with Git, on either branch, if anything.
@@ -460,6 +479,11 @@ fn stuck(plan: &OwnerPlan) -> bool {
     plan.components.iter().any(|c| matches!(c.state, ComponentState::Failed(_) | ComponentState::Held(_)))
         && plan.generate.is_empty()
         && rests(plan)
+}
+
+/// Kept as it was rolled out last until a maintenance window opens, and nothing under way.
+fn waits(plan: &OwnerPlan) -> bool {
+    plan.waits.is_some() && plan.generate.is_empty() && rests(plan)
 }
 
 /// Nothing to do and nothing under way: as wanted, or waiting for something outside.

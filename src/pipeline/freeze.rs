@@ -7,8 +7,8 @@ use std::fmt;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::admission::{Accepted, Admitted, Gone, Node};
-use crate::finding::{Code, Finding, Findings};
+use crate::admission::Node;
+use crate::finding::Code;
 use crate::landscape::{Kind, Owner};
 
 /// Code of the finding for intent that is kept back.
@@ -74,43 +74,4 @@ pub fn in_force(settings: Option<&Value>, now: Timestamp) -> (Vec<Freeze>, Optio
         }
     }
     (found, next)
-}
-
-/// Keeps back what freezes cover: who was accepted stays as that was, who is new is not begun, who is gone is not deleted. The
-/// findings say whom it met.
-pub fn keep_back(admitted: &mut Admitted, accepted: &Accepted, freezes: &[Freeze]) -> Findings {
-    let mut findings = Findings::default();
-    if freezes.is_empty() {
-        return findings;
-    }
-    let wanted = admitted.objects.keys().chain(admitted.gone.keys());
-    let covered: BTreeSet<Owner> = wanted.filter(|owner| freezes.iter().any(|f| f.covers(owner))).cloned().collect();
-    for owner in covered {
-        let Some(freeze) = freezes.iter().find(|f| f.covers(&owner)) else { continue };
-        let before = accepted.0.get(&owner);
-        let going = admitted.gone.get(&owner) == Some(&Gone::Confirmed);
-        let differs = admitted.fresh.contains(&owner) && admitted.objects.get(&owner) != before;
-        if !going && !differs {
-            continue;
-        }
-        let what = match (going, before) {
-            (true, _) => "its deletion",
-            (false, Some(_)) => "its change",
-            (false, None) => "its creation",
-        };
-        let finding = Finding::error(FREEZE, format!("{what} is kept back: {freeze}"))
-            .of(&owner)
-            .help("`espalier resume` ends a freeze; what was accepted before goes on being repaired");
-        match before {
-            Some(before) => drop(admitted.objects.insert(owner.clone(), before.clone())),
-            None => drop(admitted.objects.remove(&owner)),
-        }
-        if going {
-            admitted.gone.insert(owner.clone(), Gone::Unconfirmed);
-        }
-        admitted.fresh.remove(&owner);
-        admitted.held.entry(owner).or_default().findings.push(finding.clone());
-        findings.push(finding);
-    }
-    findings
 }

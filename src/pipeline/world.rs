@@ -9,11 +9,13 @@ use serde_json::Value;
 use super::Memory;
 use super::decided::{intend, with_decisions};
 use super::freeze::{self, Freeze};
+use super::rollout::{self, Asked, is_urgent};
 use crate::admission::{self, Accepted, Admitted, Gone};
 use crate::finding::{Code, Finding, Findings, Severity};
 use crate::landscape::{Kind, Landscape, Owner, Target};
 use crate::library::Library;
 use crate::observed::{ACCEPTED_ANNOTATION, Object, Observed, project_of};
+use crate::plan::when::Waiting;
 use crate::plan::{ComponentState, OwnerPlan, settled};
 use crate::schedule::{self, Placements, SeedState, Usage};
 use crate::snapshot::{RepoPath, Revision};
@@ -40,27 +42,47 @@ pub struct World {
     pub adopt: BTreeSet<String>,
     /// The freezes that are in force.
     pub freezes: Vec<Freeze>,
+    /// Shoots whose new spec waits for their maintenance window.
+    pub waiting: BTreeMap<Owner, Waiting>,
+    /// Shoots that wait for no window.
+    pub urgent: BTreeSet<Owner>,
+    /// The settings that guard.
+    pub settings: Option<Arc<Value>>,
     owners: BTreeSet<Owner>,
     remarks: BTreeMap<String, Vec<Finding>>,
 }
 
-/// The last accepted manifests, from the garden's objects: as written, and with the decisions that stand beside them.
+/// What the garden knows of what was accepted before.
+#[derive(Debug, Clone, Default)]
+pub struct Before {
+    /// The last accepted manifests as they are written.
+    pub written: Accepted,
+    /// The same with the decisions that stand beside them.
+    pub whole: Accepted,
+    /// Shoots that wait for no maintenance window.
+    pub urgent: BTreeSet<Owner>,
+}
+
+/// The last accepted manifests, from the garden's objects.
 #[must_use]
-pub fn accepted(observed: &Observed) -> (Accepted, Accepted) {
-    let (mut written, mut whole) = (BTreeMap::new(), BTreeMap::new());
+pub fn accepted(observed: &Observed) -> Before {
+    let (mut written, mut whole, mut urgent) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
     for object in observed.targets.get(&Target::Garden).into_iter().flat_map(|live| live.objects.values()) {
         if let Some(owner) = owner_of(object)
             && object.is_tracked()
             && let Some(text) = object.annotations.get(ACCEPTED_ANNOTATION)
             && let Ok(value) = serde_json::from_str::<Value>(text)
         {
+            if owner.kind == Kind::Shoot && is_urgent(object) {
+                urgent.insert(owner.clone());
+            }
             let value = Arc::new(value);
             let decided = if owner.kind == Kind::Shoot { Arc::new(with_decisions(&value, Some(object))) } else { value.clone() };
             written.insert(owner.clone(), value);
             whole.insert(owner, decided);
         }
     }
-    (Accepted(Arc::new(written)), Accepted(Arc::new(whole)))
+    Before { written: Accepted(Arc::new(written)), whole: Accepted(Arc::new(whole)), urgent }
 }
 
 /// The landscape object that a live object of the garden is, if it is one.
@@ -79,11 +101,12 @@ pub fn world(
     revision: Revision,
     landscape: Arc<Landscape>,
     loaded: Findings,
-    (written, accepted): (Accepted, Accepted),
+    before: Before,
     library: &Library,
     now: Timestamp,
     memory: &mut Memory,
 ) -> World {
+    let Before { written, whole: accepted, urgent } = before;
     let (mut admitted, mut findings) =
         admission::admit(&landscape, &accepted, library.policies(), now.as_second(), &mut memory.admission);
     intend(&mut admitted, &landscape, &written, memory);
@@ -92,8 +115,11 @@ pub fn world(
     // Settings that guard are read from the last accepted landscape.yaml where there is one (design §5: from the base).
     let settings = accepted.0.get(&root).or_else(|| admitted.objects.get(&root)).cloned();
     let (freezes, next) = freeze::in_force(settings.as_deref(), now);
-    admitted.again = [admitted.again, next].into_iter().flatten().min();
-    findings.extend(freeze::keep_back(&mut admitted, &written, &freezes));
+    let asked = Asked { freezes: &freezes, settings: settings.as_deref(), urgent: &urgent, now };
+    let (waiting, kept_back) = rollout::keep_back(&mut admitted, &written, &asked);
+    findings.extend(kept_back);
+    let opens = waiting.values().map(|waiting| waiting.span.begin).min();
+    admitted.again = [admitted.again, next, opens].into_iter().flatten().min();
     let (going, over) = budget(&admitted, settings.as_deref());
     hold_back(&mut admitted, &going, &over);
     findings.extend(over);
@@ -112,7 +138,23 @@ pub fn world(
     for finding in findings.iter().filter(|f| f.severity != Severity::Error) {
         remarks.entry(finding.owner.clone()).or_default().push(finding.clone());
     }
-    World { revision, landscape, admitted, accepted, loaded, findings, root, going, adopt, freezes, owners, remarks }
+    World {
+        revision,
+        landscape,
+        admitted,
+        accepted,
+        loaded,
+        findings,
+        root,
+        going,
+        adopt,
+        freezes,
+        waiting,
+        urgent,
+        settings,
+        owners,
+        remarks,
+    }
 }
 
 /// Says of every owner that is confirmed to go, and does not, why it stays and what to do.
@@ -173,6 +215,12 @@ impl World {
     #[must_use]
     pub fn remarks(&self, owner: &Owner) -> &[Finding] {
         self.remarks.get(&owner.to_string()).map_or(&[], Vec::as_slice)
+    }
+
+    /// What is meant for an owner: what waits for a maintenance window included.
+    #[must_use]
+    pub fn meant(&self, owner: &Owner) -> Option<&Arc<Value>> {
+        self.waiting.get(owner).map(|waiting| &waiting.wanted).or_else(|| self.admitted.objects.get(owner))
     }
 
     /// The path that an owner is written at.

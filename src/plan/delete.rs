@@ -155,6 +155,7 @@ pub(super) fn plan(request: &Request<'_>) -> OwnerPlan {
         generate: Vec::new(),
         progress: 0,
         again: request.again,
+        waits: None,
     };
     for ((target, name), objects) in &left {
         let mut blockers: Vec<String> = components

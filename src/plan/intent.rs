@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::when::Waiting;
 use crate::admission::Admitted;
 use crate::digest::{self, Digest};
 use crate::landscape::Owner;
@@ -13,16 +14,18 @@ use crate::landscape::Owner;
 /// The digest of the way from what was accepted to what is admitted: every object that is created, updated or deleted, with what it
 /// becomes, and the digest of the library that it is rendered by; `None` if there is no such object.
 ///
-/// Says the same offline, where `before` is what another revision means, and in the daemon, where it is what the garden keeps.
+/// What waits for a maintenance window counts as what it becomes then. Says the same offline, where `before` is what another revision means, and in the daemon, where it is what the garden keeps.
 #[must_use]
 pub fn intent(
     before: &BTreeMap<Owner, Arc<Value>>,
     after: &Admitted,
+    waiting: &BTreeMap<Owner, Waiting>,
     going: &BTreeSet<Owner>,
     library: &Digest,
 ) -> Option<Digest> {
     let mut lines = Vec::new();
     for (owner, manifest) in &after.objects {
+        let manifest = waiting.get(owner).map_or(manifest, |waiting| &waiting.wanted);
         let action = match before.get(owner) {
             Some(was) if Arc::ptr_eq(was, manifest) || was == manifest => continue,
             Some(_) => "update",

@@ -17,6 +17,8 @@ use crate::observed::{COMPONENT_LABEL, Object, ObjectKey, Observed};
 use crate::render::{Component, DeletePhase, DesiredObject, Release, RenderState, Rendered, Trigger};
 use crate::secrets::Generate;
 
+use super::when::Span;
+
 /// The name of the component that is the landscape object itself, written into the garden. Everything else of an owner needs it:
 /// a spec is accepted in the garden before it is acted upon.
 pub const MANIFEST: &str = "manifest";
@@ -67,6 +69,9 @@ pub struct Request<'a> {
     pub contested: &'a BTreeSet<(Target, ObjectKey)>,
     /// When to look again.
     pub again: Option<i64>,
+    /// The maintenance window before which nothing that is there gets other content, and nothing goes: what the owner is rendered
+    /// from has changed. What is missing is made all the same.
+    pub waits: Option<Span>,
 }
 
 /// Plans one owner.
@@ -82,6 +87,7 @@ pub fn plan(request: Request<'_>) -> OwnerPlan {
         generate: Vec::new(),
         progress: 0,
         again: request.again,
+        waits: None,
     };
     let accepted = match request.manifest {
         Some(manifest) if request.manifest_after.is_none() => {
@@ -103,12 +109,16 @@ pub fn plan(request: Request<'_>) -> OwnerPlan {
     }
 
     let mut settled: BTreeMap<&str, bool> = BTreeMap::new();
+    let mut waits = false;
     for (release, rendered) in in_graph_order(request.releases) {
         let unmet: Vec<String> =
             rendered.component.needs.iter().filter(|need| settled.get(need.as_str()) == Some(&false)).cloned().collect();
-        let component = component_plan(&request, release, rendered, open, accepted, unmet);
-        settled
-            .insert(&rendered.component.id.name, matches!(component.state, ComponentState::Ready | ComponentState::Skipped(_)));
+        let mut component = component_plan(&request, release, rendered, open, accepted, unmet);
+        // Kept as it was rolled out last, a component holds up nobody who needs it.
+        let kept = put_off(&request, rendered, &mut component);
+        waits |= kept;
+        let ready = kept || matches!(component.state, ComponentState::Ready | ComponentState::Skipped(_));
+        settled.insert(&rendered.component.id.name, ready);
         plan.components.push(component);
     }
     if let (Some(manifest), Some(after)) = (request.manifest, request.manifest_after) {
@@ -117,8 +127,48 @@ pub fn plan(request: Request<'_>) -> OwnerPlan {
         plan.components.push(component);
     }
     delete::prune(&request, &mut plan);
+    put_off_deletions(&request, &mut plan, waits);
     plan.progress = progress(&plan);
     plan
+}
+
+/// Puts off what a component is to wait with: other content, what goes with it, and a component of which nothing is there yet. What
+/// is missing of one that is otherwise as wanted is made. Says whether something waits.
+fn put_off(request: &Request<'_>, rendered: &Rendered, component: &mut ComponentPlan) -> bool {
+    let Some(span) = request.waits else { return false };
+    let there = |object: &DesiredObject| request.observed.get(&component.target, &object.key).is_some();
+    let repairs = |step: &Step| matches!(step.action, Action::Update { drift: true, .. } | Action::Trigger);
+    let makes = |step: &Step| matches!(step.action, Action::Create { .. });
+    let steps = || component.steps.iter().chain(&component.later);
+    let missing_only = steps().all(|step| repairs(step) || makes(step)) && rendered.objects.iter().any(there);
+    if missing_only || steps().all(repairs) {
+        return false;
+    }
+    let (now, later): (Vec<Step>, Vec<Step>) = std::mem::take(&mut component.steps).into_iter().partition(repairs);
+    component.steps = now;
+    component.later.extend(later);
+    component.state = ComponentState::Waiting(span.to_string());
+    true
+}
+
+/// Puts off what is to go, as [`put_off`] does with what is there; sets when to look again if anything waits.
+fn put_off_deletions(request: &Request<'_>, plan: &mut OwnerPlan, waits: bool) {
+    let Some(span) = request.waits else { return };
+    let mut waits = waits;
+    for component in &mut plan.components {
+        let goes = |step: &Step| matches!(step.action, Action::Delete { .. });
+        let (later, now): (Vec<Step>, Vec<Step>) = std::mem::take(&mut component.steps).into_iter().partition(goes);
+        component.steps = now;
+        if !later.is_empty() {
+            waits = true;
+            component.later.extend(later);
+            component.state = ComponentState::Waiting(span.to_string());
+        }
+    }
+    if waits {
+        plan.waits = Some(span);
+        plan.again = Some(plan.again.map_or(span.begin, |again| again.min(span.begin)));
+    }
 }
 
 fn operation(request: &Request<'_>) -> Operation {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -12,13 +13,14 @@ use crate::plan::diff::Field;
 use crate::plan::guard::Breach;
 use crate::plan::impact::{Impact, Mark, Pool};
 use crate::plan::revert::Revert;
+use crate::plan::when::When;
 
 mod document;
 mod json;
 mod markdown;
 mod text;
 
-pub use document::{Action, Component, FieldChange, Manifest, Object, Plan, Replaced, Summary, schema};
+pub use document::{Action, Component, FieldChange, Manifest, Moment, Object, Plan, Replaced, Summary, schema};
 pub use json::{json, jsonl};
 pub use markdown::{Dialect, LIMIT, comment, markdown, marker};
 pub use text::{brief, text};
@@ -87,8 +89,8 @@ pub struct Item {
     pub changes: Vec<Change>,
     /// What it costs that its manifests are rendered otherwise although it was not changed itself, worst first.
     pub effects: Vec<Impact>,
-    /// Whether it asks for its changes to wait for its maintenance window, which nobody does yet.
-    pub confined: bool,
+    /// When it is rolled out, once it is accepted.
+    pub when: When,
     /// What taking the change back would do; `None` where nothing is done.
     pub revert: Option<Revert>,
     /// What follows for clusters.
@@ -242,6 +244,18 @@ fn replaced<'a>(impact: impl Iterator<Item = &'a Impact>) -> Vec<&'a Pool> {
 }
 
 impl Preview {
+    /// How many of those that change wait for a maintenance window that is not open.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        let changes = |item: &&Item| matches!(item.fate, Fate::Updated | Fate::Unchanged);
+        self.items.iter().filter(changes).filter(|item| item.when.not_before(self.at()).is_some()).count()
+    }
+
+    /// The time that was judged at, in seconds.
+    fn at(&self) -> i64 {
+        self.now.parse::<Timestamp>().map_or(0, Timestamp::as_second)
+    }
+
     /// Whether nothing changes.
     #[must_use]
     pub fn is_empty(&self) -> bool {

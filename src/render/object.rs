@@ -9,8 +9,8 @@ use super::post::{set, tracking};
 use crate::digest;
 use crate::landscape::{Kind, Owner, controller_deployment};
 use crate::observed::{
-    ACCEPTED_ANNOTATION, ACCEPTED_REVISION_ANNOTATION, COMPONENT_LABEL, DIGEST_ANNOTATION, OWNER_LABEL, TRACKING_ANNOTATION,
-    garden_key,
+    ACCEPTED_ANNOTATION, ACCEPTED_REVISION_ANNOTATION, COMPONENT_LABEL, DIGEST_ANNOTATION, OWNER_LABEL, ROLLED_OUT_ANNOTATION,
+    TRACKING_ANNOTATION, garden_key,
 };
 use crate::plan::{FINALIZER, MANIFEST};
 use crate::snapshot::Revision;
@@ -18,9 +18,10 @@ use crate::snapshot::Revision;
 /// The landscape object of an owner, for the garden.
 ///
 /// `value` is the accepted manifest. It is applied as it is; what was decided beside it (`spec.seedName` of a shoot that does not
-/// pin one) belongs to another manager and must not be in it.
+/// pin one) belongs to another manager and must not be in it. `rolled_out_from` is remembered for shoots that wait for their
+/// maintenance windows with what they are rendered from.
 #[must_use]
-pub fn object(owner: &Owner, value: &Value, revision: &Revision) -> DesiredObject {
+pub fn object(owner: &Owner, value: &Value, revision: &Revision, rolled_out_from: Option<&str>) -> DesiredObject {
     let key = garden_key(owner);
     let mut body = value.clone();
     if !body.is_object() {
@@ -47,6 +48,9 @@ pub fn object(owner: &Owner, value: &Value, revision: &Revision) -> DesiredObjec
     }
     set(&mut body, "annotations", ACCEPTED_ANNOTATION, digest::canonical(value));
     set(&mut body, "annotations", ACCEPTED_REVISION_ANNOTATION, revision.0.clone());
+    if let Some(digest) = rolled_out_from {
+        set(&mut body, "annotations", ROLLED_OUT_ANNOTATION, digest.to_owned());
+    }
     let digest = digest::of_value(&body);
     set(&mut body, "labels", OWNER_LABEL, owner.label());
     set(&mut body, "labels", COMPONENT_LABEL, MANIFEST.to_owned());

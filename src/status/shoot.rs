@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Input, condition, condition_of, describe, gardener, last_errors, last_operation};
+use super::{Input, as_rolled_out, condition, condition_of, describe, gardener, last_errors, last_operation};
 use crate::plan::{ComponentPlan, ComponentState};
 
 pub(super) fn status(input: &Input<'_>, previous: &Value) -> Value {
@@ -80,7 +80,7 @@ fn conditions(input: &Input<'_>, previous: &Value, hibernated: bool) -> Value {
         out.push(if hibernated {
             condition(previous, kind, true, "ConditionNotChecked", "Shoot cluster has been hibernated.", now)
         } else {
-            group(previous, &each, &members, now)
+            group(previous, &each, &members, as_rolled_out(input.plan), now)
         });
     }
     json!(out)
@@ -94,8 +94,10 @@ struct Group {
     belongs: fn(&str) -> bool,
 }
 
-fn group(previous: &Value, group: &Group, members: &[&ComponentPlan], now: Timestamp) -> Value {
-    let Some(component) = members.iter().find(|c| c.state != ComponentState::Ready) else {
+fn group(previous: &Value, group: &Group, members: &[&ComponentPlan], waits: bool, now: Timestamp) -> Value {
+    // What waits for a maintenance window runs as it was rolled out last.
+    let kept = |c: &ComponentPlan| waits && matches!(c.state, ComponentState::Waiting(_) | ComponentState::Blocked(_));
+    let Some(component) = members.iter().find(|c| c.state != ComponentState::Ready && !kept(c)) else {
         return condition(previous, group.kind, true, group.reason, group.message, now);
     };
     let why = format!("{}: {}", component.id.name, describe(&component.state).unwrap_or_default());

@@ -35,6 +35,12 @@ impl DayTime {
         (self.local - self.offset * 60).rem_euclid(DAY)
     }
 
+    /// Minutes east of Greenwich, as written.
+    #[must_use]
+    pub const fn offset(self) -> i64 {
+        self.offset
+    }
+
     /// This time moved by a number of seconds, around midnight if need be.
     #[must_use]
     pub fn plus(self, seconds: i64) -> Self {

@@ -31,6 +31,7 @@ fn plan(components: Vec<Vec<Step>>, generate: Vec<Generate>) -> OwnerPlan {
         generate,
         progress: 0,
         again: None,
+        waits: None,
     }
 }
 

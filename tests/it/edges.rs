@@ -67,6 +67,7 @@ async fn run(clusters: &Clusters, steps: Vec<Step>, generate: Vec<Generate>) -> 
         generate,
         progress: 0,
         again: None,
+        waits: None,
     };
     execute(&plan, clusters, &Limits::default()).await
 }

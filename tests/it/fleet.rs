@@ -1,7 +1,7 @@
 //! A repository and simulated clusters for tests of the whole way: commits in, objects and status commits out.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use kube::runtime::{WatchStreamExt as _, watcher};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 pub(crate) const BRANCH: &str = "refs/heads/landscape/local";
 pub(crate) const STATUS: &str = "refs/heads/espalier/status/local";
@@ -37,9 +38,32 @@ pub(crate) struct Fleet {
     pub(crate) dir: tempfile::TempDir,
     pub(crate) repo: Repo,
     pub(crate) sims: BTreeMap<Target, Sim>,
+    clock: Arc<Mutex<Wall>>,
+    /// When the clocks of the clusters begin.
+    start: jiff::Timestamp,
+}
+
+/// The wall clock of the daemon: it stands, or goes on since a moment.
+#[derive(Clone, Copy)]
+struct Wall {
+    at: i64,
+    since: Option<Instant>,
+}
+
+impl Wall {
+    fn now(self) -> jiff::Timestamp {
+        let at = jiff::Timestamp::from_second(self.at).expect("a valid time");
+        at + self.since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
 }
 
 impl Fleet {
+    /// Sets the daemon's wall clock, and lets it stand there or go on.
+    pub(crate) fn set_clock(&self, time: &str, goes: bool) {
+        let at = time.parse::<jiff::Timestamp>().expect("a time").as_second();
+        *self.clock.lock().expect("no panic") = Wall { at, since: goes.then(Instant::now) };
+    }
+
     /// The shipped example, with the shoots whose names are given; all if none are.
     pub(crate) async fn local(shoots: &[&str]) -> Self {
         let mut files = example();
@@ -53,6 +77,17 @@ impl Fleet {
     }
 
     pub(crate) async fn of(files: BTreeMap<RepoPath, Vec<u8>>) -> Self {
+        Self::starting(files, now()).await
+    }
+
+    /// The same with clusters whose clocks begin later: the daemon's may be set to a time before that.
+    pub(crate) async fn ahead(shoot: &str, start: &str) -> Self {
+        let mut files = example();
+        files.retain(|path, _| !path.as_str().contains("/shoots/") || path.as_str().ends_with(&format!("/shoots/{shoot}.yaml")));
+        Self::starting(files, start.parse().expect("a time")).await
+    }
+
+    async fn starting(files: BTreeMap<RepoPath, Vec<u8>>, start: jiff::Timestamp) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let path = dir.path().join("repo");
         let message = Message { subject: "Describe the landscape".into(), ..Message::default() };
@@ -60,7 +95,8 @@ impl Fleet {
         // Nobody has the branch checked out, so tests may move it.
         git2::Repository::open(&path).expect("it opens").set_head("refs/heads/elsewhere").expect("a head");
         let repo = Repo::open(Location::Path(path), dir.path(), Credentials::default()).await.expect("it opens");
-        let mut fleet = Self { dir, repo, sims: BTreeMap::new() };
+        let clock = Arc::new(Mutex::new(Wall { at: NOW, since: None }));
+        let mut fleet = Self { dir, repo, sims: BTreeMap::new(), clock, start };
         fleet.open_clusters(false).await;
         fleet
     }
@@ -82,7 +118,7 @@ impl Fleet {
                 actors: true,
                 garden: target == Target::Garden,
                 delays: Delays::None,
-                start: now(),
+                start: self.start,
             })
             .expect("a simulated cluster");
             self.sims.insert(target, sim);
@@ -135,12 +171,13 @@ impl Fleet {
 
     pub(crate) fn options(&self, once: bool, view: watch::Sender<Arc<View>>) -> Options {
         let clients: BTreeMap<Target, kube::Client> = self.sims.iter().map(|(t, s)| (t.clone(), s.client())).collect();
+        let clock = Arc::clone(&self.clock);
         Options {
             repo: self.repo.clone(),
             branch: BRANCH.into(),
             root: String::new(),
             landscape: "local".into(),
-            clusters: Clusters::new(BTreeMap::new(), Arc::new(now)),
+            clusters: Clusters::new(BTreeMap::new(), Arc::new(move || clock.lock().expect("no panic").now())),
             connect: Box::new(move |target, _| {
                 let client = clients.get(&target).cloned().ok_or_else(|| format!("no cluster {target}"));
                 async move { client }.boxed()

@@ -336,7 +336,7 @@ fn images_of_a_landscape_replace_those_of_the_table() {
 #[test]
 fn the_landscape_object_carries_what_was_accepted() {
     let landscape = landscape();
-    let object = render::object(&shoot(), &landscape[&shoot()], &Revision("c2".into()));
+    let object = render::object(&shoot(), &landscape[&shoot()], &Revision("c2".into()), None);
     assert_eq!((object.key.namespace.as_str(), object.key.name.as_str()), ("garden-dev", "web"));
     let metadata = &object.body["metadata"];
     let accepted: Value =
@@ -347,7 +347,9 @@ fn the_landscape_object_carries_what_was_accepted() {
     assert_eq!(metadata["finalizers"], json!(["espalier.dev/protect"]));
     assert!(object.body["spec"].get("seedName").is_none());
     let profile = Owner::cluster(Kind::CloudProfile, "aws");
-    assert!(render::object(&profile, &landscape[&profile], &Revision("c2".into())).body["metadata"].get("finalizers").is_none());
+    assert!(
+        render::object(&profile, &landscape[&profile], &Revision("c2".into()), None).body["metadata"].get("finalizers").is_none()
+    );
 }
 
 #[test]

@@ -62,4 +62,6 @@ mod v_rows;
 mod values;
 mod vap;
 mod walk;
+mod when;
+mod windows;
 mod writers;

@@ -8,6 +8,7 @@ use espalier::landscape::{Kind, Owner, Target};
 use espalier::observed::{
     COMPONENT_LABEL, DIGEST_ANNOTATION, Live, OWNER_LABEL, Object, ObjectKey, Observed, TRACKING_ANNOTATION,
 };
+use espalier::plan::when::Span;
 use espalier::plan::{self, Action, ComponentState, OwnerPlan, Request};
 use espalier::render::{
     Component, ComponentId, DeletePhase, DesiredObject, Hibernate, Ready, Release, RenderState, Rendered, Scope, Trigger,
@@ -105,6 +106,7 @@ struct Case {
     deleting: bool,
     incomplete: bool,
     gates: Vec<(String, String)>,
+    waits: Option<Span>,
 }
 
 fn run(case: Case) -> OwnerPlan {
@@ -130,6 +132,7 @@ fn run(case: Case) -> OwnerPlan {
         adopt: &BTreeSet::new(),
         contested: &BTreeSet::new(),
         again: None,
+        waits: case.waits,
     })
 }
 
@@ -198,6 +201,42 @@ fn repair_is_not_gated() {
         Case { held: true, ..case() },
         &["etcd: progressing now[] later[]", "apiserver: progressing now[restore apiserver] later[]"],
     );
+}
+
+#[test]
+fn what_waits_for_a_window_is_kept_and_repaired() {
+    let span = Span { begin: 1_000, last: 3_700, end: 4_600, offset: 0 };
+    let etcd = live(&desired("etcd", "etcd", "1"), "etcd");
+    let mut drifted = live(&desired("apiserver", "apiserver", "1"), "apiserver");
+    drifted.fields = Some(Arc::new(json!({"f:metadata": {"f:labels": {format!("f:{OWNER_LABEL}"): {}}}})));
+    let apiserver = || {
+        rendered(
+            "apiserver",
+            &["etcd"],
+            vec![desired("apiserver", "apiserver", "1"), desired("apiserver", "service", "1")],
+            RenderState::Wanted,
+        )
+    };
+    let case = |components, live| Case { components, live, waits: Some(span), ..Case::default() };
+
+    // Other content waits, and so does a component that is new; what is restored or missing of another does not, whatever it needs.
+    let plan = run(case(vec![wanted("etcd", &[], "2"), apiserver(), wanted("new", &[], "1")], vec![etcd.clone(), drifted]));
+    assert_eq!(
+        lines(&plan),
+        [
+            "etcd: waiting now[] later[update etcd]",
+            "apiserver: progressing now[restore apiserver,create service] later[]",
+            "new: waiting now[] later[create new]",
+        ]
+    );
+    assert_eq!((plan.waits, plan.again), (Some(span), Some(1_000)));
+    // What is not wanted any more stays until then.
+    let other = live(&desired("gone", "gone", "1"), "gone");
+    let plan = run(case(vec![wanted("etcd", &[], "1")], vec![etcd.clone(), other]));
+    assert_eq!(lines(&plan), ["etcd: ready now[] later[]", "gone: waiting now[] later[delete gone]"]);
+    // Where nothing is otherwise, nothing waits.
+    let plan = run(case(vec![wanted("etcd", &[], "1")], vec![etcd]));
+    assert_eq!((lines(&plan), plan.waits, plan.again), (vec!["etcd: ready now[] later[]".to_owned()], None, None));
 }
 
 #[test]

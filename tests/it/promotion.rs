@@ -414,3 +414,23 @@ fn wrong_words_are_told_and_nothing_is_forced() {
     let checked_out = script.run(&["promote", "canary", "live", "--branch", "landscape/live"]);
     assert!(checked_out.code == 2 && checked_out.err.contains("checked out"), "{}", checked_out.err);
 }
+
+#[test]
+fn what_is_to_wait_for_a_maintenance_window_is_counted() {
+    let script = Script::new();
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("landscapes/local"), script.path());
+    script.edit("landscape.yaml", "name: local", "name: dev");
+    script.edit(STORE, "  maintenance:\n", "  maintenance:\n    confineSpecUpdateRollout: true\n");
+    script.git(&["checkout", "-q", "-b", "landscape/dev"]);
+    script.commit("Describe the landscape");
+    script.git(&["checkout", "-q", "-b", "landscape/canary"]);
+    script.edit("landscape.yaml", "name: dev", "name: canary");
+    script.edit("landscape.yaml", "  promotion:\n", "  promotion:\n    from: dev\n");
+    script.commit("Make it canary");
+    script.on("dev");
+    script.change(STORE, "version: 1.34.2", "version: 1.34.6", "Update the store");
+    script.change(MINI, "maximum: 1", "maximum: 2", "More room");
+    let ran = script.run(&["promote", "dev", "canary", "--dry-run"]);
+    assert!(ran.out.contains("2 updated") && ran.out.contains("1 to wait for a maintenance window"), "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains("Waiting for a maintenance window: 1 object\n"), "{}", ran.out);
+}

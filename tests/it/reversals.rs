@@ -136,8 +136,8 @@ proptest! {
         }
         let nothing = std::collections::BTreeSet::new();
         let library = espalier::digest::of_bytes(b"library");
-        let digest = intent(&was.objects, &is, &nothing, &library);
+        let digest = intent(&was.objects, &is, &BTreeMap::new(), &nothing, &library);
         prop_assert_eq!(digest.is_none(), was.objects == is.objects, "a plan has a digest if it changes something");
-        prop_assert_eq!(digest, intent(&was.objects, &is, &nothing, &library));
+        prop_assert_eq!(digest, intent(&was.objects, &is, &BTreeMap::new(), &nothing, &library));
     }
 }

@@ -18,7 +18,6 @@ rules! {
 const SHOOT: &[(&str, &str)] = &[
     ("spec/hibernation/schedules", "hibernation schedules"),
     ("spec/maintenance/autoRotation", "automatic rotation of credentials"),
-    ("spec/maintenance/confineSpecUpdateRollout", "confining updates to the maintenance window"),
     ("spec/resources", "referenced resources"),
     ("spec/monitoring/alerting", "alerting"),
     ("spec/kubernetes/kubeAPIServer/auditConfig", "audit policy"),

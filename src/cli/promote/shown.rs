@@ -184,9 +184,8 @@ fn effect(outcome: &Outcome, preview: &Preview) -> String {
         let more = if items.len() > names.len() { ", …" } else { "" };
         parts.push(format!("{} {} ({}{more})", items.len(), mark.word(), names.join(", ")));
     }
-    let confined = preview.items.iter().filter(|item| item.confined).count();
-    if confined > 0 {
-        parts.push(format!("{confined} to wait for a maintenance window"));
+    if preview.waiting() > 0 {
+        parts.push(format!("{} to wait for a maintenance window", preview.waiting()));
     }
     let lead = format!("  Effect on {} (not on {}): ", outcome.to.name, outcome.from.name);
     wrapped_by(&lead, 4, &parts, " · ")

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::super::queue::Millis;
-use super::{Effect, State, rests, stuck};
+use super::{Effect, State, rests, stuck, waits as waits_for_window};
 use crate::landscape::{Kind, Owner};
 use crate::pipeline::{Evaluation, Look};
 use crate::plan::{self, ComponentState, ErrorClass, Operation, OwnerPlan, settled};
@@ -90,8 +90,9 @@ impl State {
         if is {
             // Whatever failed on the way is done, or no longer wanted.
             self.failures.remove(owner);
+            self.released.remove(owner);
         }
-        if is || stuck(&plan) {
+        if is || stuck(&plan) || waits_for_window(&plan) {
             self.moving.remove(owner);
             self.queue.calm(owner);
         } else {
@@ -119,7 +120,7 @@ impl State {
             effects.push(Effect::Execute(plan));
             return;
         }
-        if is {
+        if is || waits_for_window(&plan) {
             self.memory.settle(owner);
         }
         if let Some(again) = plan.again {

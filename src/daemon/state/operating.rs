@@ -35,8 +35,8 @@ impl State {
         let Some(world) = self.world.as_ref().filter(|_| operation.kind == Kind::Operation) else { return };
         let ours = |r: &StepResult| r.key.kind == world.root.kind.name() && matches!(r.result, Ok(true));
         let Some(manifest) = world.manifest(operation).filter(|_| results.iter().any(ours)) else { return };
-        let request = manifest.pointer("/spec/request").and_then(Value::as_str).unwrap_or_default();
-        let mut owners = if is_supported(request) { world.selected(manifest, &self.view.observed) } else { BTreeSet::new() };
+        let request = manifest.pointer("/spec/request").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let mut owners = if is_supported(&request) { world.selected(manifest, &self.view.observed) } else { BTreeSet::new() };
         if request == "retry" {
             let standings = self.standings();
             // What failed a moment ago may be on its next try: whoever is not ready is looked at.
@@ -44,20 +44,21 @@ impl State {
         }
         let id = operations::id(manifest).to_owned();
         tracing::info!(%operation, id, request, owners = owners.len(), "operation");
-        let taken = Taken {
-            id,
-            request: request.to_owned(),
-            at: now,
-            left: owners.clone(),
-            owners: owners.clone(),
-            stood: BTreeMap::new(),
-        };
+        let taken =
+            Taken { id, request: request.clone(), at: now, left: owners.clone(), owners: owners.clone(), stood: BTreeMap::new() };
         self.operations.insert(operation.clone(), taken);
         for owner in &owners {
             self.memory.settle(owner);
             self.queue.at_once(owner, at);
         }
         self.report.touch(operation, at);
+        let waits = |owner: &Owner| self.plans.get(owner).is_some_and(|plan| plan.waits.is_some());
+        owners.retain(|owner| request == "reconcile" && waits(owner));
+        if !owners.is_empty() {
+            // Whoever is asked to be reconciled waits for no maintenance window.
+            self.released.extend(owners);
+            self.readmit(now, at);
+        }
     }
 
     /// An owner was looked at.

@@ -10,7 +10,7 @@ use super::{Head, State};
 use crate::admission::Accepted;
 use crate::landscape::{Kind, Owner, Target};
 use crate::library::Library;
-use crate::pipeline::{self, World};
+use crate::pipeline::{self, Before, World};
 use crate::plan::intent::intent;
 use crate::snapshot::Revision;
 
@@ -19,8 +19,8 @@ impl State {
         let same_library = self.library.as_ref().is_some_and(|old| old.digest() == head.library.digest());
         self.library = Some(head.library.clone());
         let before = self.world.take();
-        let accepted = pipeline::accepted(&self.view.observed);
-        let written = accepted.0.clone();
+        let accepted = self.accepted();
+        let written = accepted.written.clone();
         let world = pipeline::world(head.revision, head.landscape, head.findings, accepted, &head.library, now, &mut self.memory);
         self.counts.heads += 1;
         self.counts.evaluated_since_head.clear();
@@ -55,7 +55,9 @@ impl State {
         let changed: BTreeSet<Owner> = world.owners().iter().chain(gone).filter(concerned).cloned().collect();
         let mut cancelled = 0;
         for owner in &changed {
-            let waited = self.queue.is_waiting(owner, at) || self.turns.is_waiting(owner) || self.moving.contains(owner);
+            let until_window = self.plans.get(owner).is_some_and(|plan| plan.waits.is_some());
+            let in_line = self.queue.is_waiting(owner, at) || self.turns.is_waiting(owner);
+            let waited = until_window || in_line || self.moving.contains(owner);
             cancelled += u64::from(waited);
             if self.turns.is_waiting(owner) {
                 self.turns.leave(owner);
@@ -70,11 +72,18 @@ impl State {
         changed
     }
 
+    /// What was accepted before, with the shoots that wait for no window.
+    fn accepted(&self) -> Before {
+        let mut before = pipeline::accepted(&self.view.observed);
+        before.urgent.extend(self.released.iter().cloned());
+        before
+    }
+
     /// Notes what a commit means to do, once, when it is known what was accepted before it.
     fn intend(&mut self, written: &Accepted, world: &World, library: &Library) {
         let noted = self.intent.as_ref().is_some_and(|(revision, _)| *revision == world.revision);
         if !noted && self.view.observed.complete(&Target::Garden) {
-            let digest = intent(&written.0, &world.admitted, &world.going, library.digest());
+            let digest = intent(&written.0, &world.admitted, &world.waiting, &world.going, library.digest());
             self.intent = Some((world.revision.clone(), digest));
         }
     }
@@ -82,9 +91,9 @@ impl State {
     /// Admits the same commit again: what was accepted is known (again), or time has moved a verdict.
     pub(super) fn readmit(&mut self, now: Timestamp, at: Millis) {
         if let (Some(old), Some(library)) = (self.world.take(), self.library.clone()) {
-            let accepted = pipeline::accepted(&self.view.observed);
+            let accepted = self.accepted();
             let (revision, landscape, loaded) = (old.revision.clone(), old.landscape.clone(), old.loaded.clone());
-            let written = accepted.0.clone();
+            let written = accepted.written.clone();
             let world = pipeline::world(revision, landscape, loaded, accepted, &library, now, &mut self.memory);
             self.intend(&written, &world, &library);
             self.take_up(Some(old), world, true, at);
@@ -131,6 +140,7 @@ impl State {
         self.turns.leave(owner);
         self.operated(owner, 0);
         self.operations.remove(owner);
+        self.released.remove(owner);
         self.report.forget(owner);
     }
 
@@ -170,5 +180,6 @@ fn same_inputs(before: &World, after: &World, owner: &Owner, seed: Option<&str>)
         && before.going.contains(owner) == after.going.contains(owner)
         && before.admitted.gone.get(owner) == after.admitted.gone.get(owner)
         && before.remarks(owner) == after.remarks(owner)
+        && before.waiting.get(owner) == after.waiting.get(owner)
         && pipeline::sources(after, owner, seed).iter().all(|source| before.manifest(source) == after.manifest(source))
 }

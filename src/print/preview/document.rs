@@ -11,6 +11,7 @@ use crate::landscape::Owner;
 use crate::plan::guard::Breach;
 use crate::plan::impact::{Impact, Mark, Pool};
 use crate::plan::revert::Revert;
+use crate::plan::when::{Occurrence, When};
 use crate::print::json::{API_VERSION, published};
 
 /// What one revision of a landscape changes against another, and what follows from it.
@@ -65,8 +66,11 @@ pub struct Object {
     pub effects: Vec<Impact>,
     /// The worst that happens to it.
     pub worst: Mark,
-    /// When it happens: now.
-    pub when: String,
+    /// When it is rolled out, once it is accepted.
+    pub when: Moment,
+    /// The maintenance window that it is confined to: the one that is open, or the next; absent if it is to none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Occurrence>,
     /// What taking the change back would do; null where nothing is done.
     pub revert: Option<Revert>,
     /// What keeps it from being used, if it is held.
@@ -81,6 +85,18 @@ pub struct Object {
     /// What is rendered otherwise; absent if nothing is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub components: Option<Vec<Component>>,
+}
+
+/// When a change is rolled out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Moment {
+    /// At once.
+    Now,
+    /// In its maintenance window.
+    Window,
+    /// When Gardener next reconciles the shoot.
+    NextReconcile,
 }
 
 /// What becomes of an object.
@@ -347,6 +363,11 @@ fn object(item: &super::Item) -> Object {
         });
         all.collect()
     });
+    let (when, window) = match item.when {
+        When::Now => (Moment::Now, None),
+        When::Window(span) => (Moment::Window, Some(span.occurrence())),
+        When::NextReconcile => (Moment::NextReconcile, None),
+    };
     Object {
         owner: item.owner.clone(),
         action,
@@ -355,7 +376,8 @@ fn object(item: &super::Item) -> Object {
         changes: item.changes.iter().map(change).collect(),
         effects: item.effects.clone(),
         worst: item.worst(),
-        when: "now".to_owned(),
+        when,
+        window,
         revert: item.revert.clone(),
         findings,
         why,

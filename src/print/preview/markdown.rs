@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::Preview;
-use super::document::{Action, FieldChange, Object, Plan};
+use super::document::{Action, FieldChange, Moment, Object, Plan};
 use super::text::{nodes, range, shown};
 use crate::finding::Finding;
 use crate::landscape::Kind;
@@ -225,9 +225,22 @@ fn cells(item: &Object) -> [String; 4] {
         }
     };
     let revert = item.revert.as_ref().map_or("–", Revert::word).to_owned();
-    let when = if matches!(item.action, Action::Held | Action::Blocked) { "–" } else { "on merge" };
     let marks = marks.collect::<Vec<_>>().join(", ");
-    [cut(&change), if marks.is_empty() { "–".to_owned() } else { marks }, when.to_owned(), revert]
+    [cut(&change), if marks.is_empty() { "–".to_owned() } else { marks }, when(item), revert]
+}
+
+/// When it is rolled out: for a window its modifier, as in the tree.
+fn when(item: &Object) -> String {
+    match (item.action, item.when, &item.window) {
+        (Action::Held | Action::Blocked, ..) => "–".to_owned(),
+        (_, Moment::Window, Some(window)) => {
+            let begin = window.begin.as_str();
+            let parts = [begin.get(..10), begin.get(11..16), begin.get(19..)];
+            code(&format!("@window {}", parts.map(|part| part.unwrap_or("?")).join(" ")))
+        }
+        (_, Moment::NextReconcile, _) => "`@next-reconcile`".to_owned(),
+        _ => "on merge".to_owned(),
+    }
 }
 
 /// The names of what a folded row stands for.

@@ -9,6 +9,7 @@ use crate::landscape::Target;
 use crate::observed::ObjectKey;
 use crate::plan::impact::{Certainty, Impact, Mark, Pool};
 use crate::plan::revert::Revert;
+use crate::plan::when::When;
 use crate::print::{snippet, table::count};
 
 /// The tree; with every manifest that is rendered otherwise, or with the components and a few of them.
@@ -33,7 +34,7 @@ pub fn text(preview: &Preview, all_objects: bool) -> String {
         let items: Vec<&Item> = preview.items.iter().filter(|item| item.owner.project == project).collect();
         out.push_str(&format!("\n{}\n", if project.is_empty() { preview.landscape.as_str() } else { project }));
         for (i, item) in items.iter().enumerate() {
-            branch(&mut out, item, i + 1 == items.len(), all_objects);
+            branch(&mut out, item, i + 1 == items.len(), all_objects, preview.at());
         }
     }
     if preview.is_empty() {
@@ -61,6 +62,9 @@ pub fn text(preview: &Preview, all_objects: bool) -> String {
             out.push_str(&format!(" · nodes replaced: {} of {}", range(least, most), count(clusters, "cluster")));
         }
         out.push('\n');
+    }
+    if preview.waiting() > 0 {
+        out.push_str(&format!("Waiting for a maintenance window: {}\n", count(preview.waiting(), "object")));
     }
     reverts(&mut out, preview);
     out
@@ -144,7 +148,21 @@ pub(super) fn nodes(pool: &Pool) -> String {
     )
 }
 
-fn branch(out: &mut String, item: &Item, last: bool, all_objects: bool) {
+/// When it is rolled out, and why not at once.
+fn when(when: When, now: i64) -> Vec<String> {
+    let mut leaf = vec![format!("when: {when}")];
+    match when {
+        When::Now => {}
+        When::Window(span) => {
+            leaf.push(format!("its {span}, {}", span.relative(now)));
+            leaf.push("what is begun in it may go on after it".to_owned());
+        }
+        When::NextReconcile => leaf.push("Gardener takes it up when it next reconciles the shoot".to_owned()),
+    }
+    leaf
+}
+
+fn branch(out: &mut String, item: &Item, last: bool, all_objects: bool, now: i64) {
     let (knee, bar) = if last { ("└─", "   ") } else { ("├─", "│  ") };
     let name = format!("{} {} {}", item.fate.mark(), item.owner.kind, item.owner.name);
     out.push_str(&format!("{}\n", format!("{knee} {name:28}  {}", item.about).trim_end()));
@@ -190,12 +208,8 @@ fn branch(out: &mut String, item: &Item, last: bool, all_objects: bool) {
         leaf.extend(costs(change));
         leaves.push(leaf);
     }
-    if item.worst() > Mark::None && matches!(item.fate, Fate::Updated | Fate::Unchanged) {
-        let mut leaf = vec!["when: @now".to_owned()];
-        if item.confined {
-            leaf.push("it asks to wait for its maintenance window, which nobody does yet".to_owned());
-        }
-        leaves.push(leaf);
+    if (item.worst() > Mark::None || item.when != When::Now) && matches!(item.fate, Fate::Updated | Fate::Unchanged) {
+        leaves.push(when(item.when, now));
     }
     let revert = match &item.revert {
         Some(Revert::Refused { why }) => format!("refused: {}", why.first().map_or("", String::as_str)),
