@@ -23,6 +23,7 @@ pub mod intent;
 pub mod outcome;
 pub mod owner;
 pub mod revert;
+pub mod way;
 
 pub use delete::{FINALIZER, gone};
 pub use outcome::{ErrorClass, Outcome, StepError, StepResult};

@@ -12,6 +12,7 @@ use crate::plan::diff::Field;
 use crate::plan::guard::Breach;
 use crate::plan::impact::{Impact, Mark, Pool};
 use crate::plan::revert::Revert;
+use crate::print::origin::Origin;
 
 mod document;
 mod json;
@@ -106,6 +107,17 @@ pub struct Change {
     pub impact: Vec<Impact>,
     /// Whether nobody acts upon it yet, so that it costs nothing.
     pub idle: bool,
+    /// Who set both values, if that was asked for.
+    pub set: Option<SetBy>,
+}
+
+/// Who set the two values of a changed field last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SetBy {
+    /// The old one, or who removed it; null if it never was.
+    pub before: Option<Origin>,
+    /// The new one, or who removed it.
+    pub after: Option<Origin>,
 }
 
 /// What becomes of an object of the landscape.
