@@ -181,6 +181,12 @@ pub fn for_seed(shoot: &mut Value, owner: &Owner, seed: &Value, landscape: Optio
     default::placed::for_seed(shoot, owner, seed, landscape);
 }
 
+/// A manifest with the defaults of its own kind, so that two versions of it are compared alike: those that need no other object.
+#[must_use]
+pub fn filled_in(manifest: &Value, owner: &Owner) -> Value {
+    default::own(manifest, owner, Extent::Static)
+}
+
 /// A cloud profile as its shoots see it: a namespaced one merged over its parent.
 #[must_use]
 pub fn effective_profile(objects: &BTreeMap<Owner, Arc<Value>>, owner: &Owner) -> Option<Arc<Value>> {

@@ -20,11 +20,13 @@ mod explain;
 mod fmt;
 mod get;
 mod graph;
+mod history;
 mod init;
 mod input;
 mod offline;
 mod op;
 mod output;
+mod past;
 mod pause;
 mod plan;
 mod progress;
@@ -72,6 +74,8 @@ enum Command {
     Get(get::Args),
     Status(status::Args),
     Wait(wait::Args),
+    History(history::Args),
+    Blame(blame::Args),
     Explain(explain::Args),
     Schema(schema::Args),
     Graph(graph::Args),
@@ -85,7 +89,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Check and preview a change", &["validate", "fmt", "plan", "render", "apply", "ci"]),
     ("Bring a change on its way, or back", &["promote", "rollback"]),
     ("Steer a landscape, by commits", &["op", "pause", "resume"]),
-    ("Look at a landscape", &["get", "status", "wait"]),
+    ("Look at a landscape", &["get", "status", "wait", "history", "blame"]),
     ("Learn", &["explain", "schema", "graph"]),
     ("Other", &["completion", "version"]),
 ];
@@ -211,6 +215,8 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Get(args) => get::run(context, args).await,
         Command::Status(args) => status::run(context, args).await,
         Command::Wait(args) => wait::run(context, args).await,
+        Command::History(args) => history::run(context, args).await,
+        Command::Blame(args) => blame::run(context, args).await,
         Command::Explain(args) => explain::run(context, args).await,
         Command::Schema(args) => schema::run(context, args).await,
         Command::Graph(args) => graph::run(context, args).await,

@@ -26,7 +26,7 @@ mod watch;
 pub use budget::Budget;
 pub use commit::Message;
 pub use error::GitError;
-pub use history::Delta;
+pub use history::{Changed, Delta};
 pub use location::Location;
 pub use read::{Commit, Version};
 pub use remote::Credentials;
@@ -226,6 +226,18 @@ impl Repo {
     pub async fn deltas(&self, commits: &[Revision], root: &str) -> Result<Vec<Delta>, GitError> {
         let (commits, root) = (commits.to_vec(), root.to_owned());
         self.thread.call(LOCAL_LIMIT, move |worker| history::deltas(worker, &commits, &root)).await
+    }
+
+    /// The files below `root` that each of these commits changes, against each of its parents; against nothing if it has none.
+    pub async fn changes(&self, commits: &[Revision], root: &str) -> Result<Vec<Vec<Vec<Changed>>>, GitError> {
+        let (commits, root) = (commits.to_vec(), root.to_owned());
+        self.thread.call(LOCAL_LIMIT, move |worker| history::changes(worker, &commits, &root)).await
+    }
+
+    /// What blobs hold, in the order of their ids; `None` for one that is larger than any file of a landscape may be.
+    pub async fn blobs(&self, ids: &[BlobId]) -> Result<Vec<Option<Arc<[u8]>>>, GitError> {
+        let ids = ids.to_vec();
+        self.thread.call(LOCAL_LIMIT, move |worker| history::blobs(worker, &ids)).await
     }
 
     /// The references whose full names begin with `prefix`, with their commits.

@@ -44,6 +44,7 @@ pub mod shoot_kubernetes;
 pub mod shoot_status;
 pub mod shoot_worker;
 pub mod workload_identity;
+mod written;
 
 pub use bindings::{CredentialsBinding, SecretBinding};
 pub use cloud_profile::{CloudProfile, CloudProfileSpec};
@@ -63,6 +64,7 @@ pub use quota::Quota;
 pub use seed::Seed;
 pub use shoot::Shoot;
 pub use workload_identity::WorkloadIdentity;
+pub use written::written;
 
 /// A typed object together with what it was read from.
 #[derive(Debug)]

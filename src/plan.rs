@@ -23,6 +23,7 @@ pub mod intent;
 pub mod outcome;
 pub mod owner;
 pub mod revert;
+pub mod way;
 pub mod when;
 
 pub use delete::{FINALIZER, gone};

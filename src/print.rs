@@ -8,18 +8,23 @@ use crate::digest;
 use crate::finding::{Finding, Findings};
 use crate::landscape::{Kind, Owner};
 
+pub mod blame;
 pub mod checkstyle;
 pub mod defaults;
 pub mod forge;
+pub mod history;
 pub mod json;
 pub mod junit;
+pub mod origin;
 pub mod preview;
+pub mod promotion;
 pub mod rollback;
 pub mod sarif;
 pub mod snippet;
 pub mod table;
 pub mod tap;
 pub mod validation;
+pub mod wait;
 
 /// What was checked of one landscape, and what was found.
 #[derive(Debug, Clone)]

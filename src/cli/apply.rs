@@ -73,7 +73,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             ));
         }
     }
-    let wish = Wish { from: &pins.from, to: &pins.to, policies_from: None, now: Some(now) };
+    let wish = Wish { from: &pins.from, to: &pins.to, policies_from: None, now: Some(now), blame: false };
     let again = plan::preview(context, &wish, |_| true).await?;
     if let Some(why) = differs(&again, &pins, saved.digest.as_deref()) {
         return refuse(why);

@@ -222,7 +222,7 @@ fn item(owner: &Owner, old: &Admitted, new: &Admitted, going: &BTreeSet<Owner>, 
                     });
                     let shoot = owner.kind == Kind::Shoot;
                     let impact = if shoot { impact::of(&field, before, now) } else { Vec::new() };
-                    Change { idle: shoot && is_idle(&field.path), place, impact, field }
+                    Change { idle: shoot && is_idle(&field.path), place, impact, set: None, field }
                 })
                 .collect();
         }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use jiff::Timestamp;
 
+use self::setters::setters;
 use super::compare::{Sides, compare};
 use super::output::{self, Format, formats};
 use super::read::{self, WORKTREE};
@@ -18,6 +19,8 @@ use crate::print::json;
 use crate::print::preview::{self, Pins, Preview};
 use crate::share;
 
+mod setters;
+
 /// Show what a revision would change, and what follows from it, without a cluster.
 ///
 /// Compares two revisions of a landscape: its objects field by field, and the manifests that shoots, seeds, projects and the
@@ -28,6 +31,7 @@ use crate::share;
 ///   espalier plan --from landscape/live --to HEAD
 ///   espalier plan --from HEAD~1 --to HEAD 'shop/*' -o json
 ///   espalier plan --from origin/landscape/live...HEAD -o md > comment.md
+///   espalier plan --from HEAD~1 --to HEAD --blame
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
@@ -50,6 +54,9 @@ pub(super) struct Args {
     /// A line for each object: what becomes of it, and what that costs
     #[arg(long, conflicts_with = "objects")]
     impact_only: bool,
+    /// Say of each changed field who set the old and the new value last
+    #[arg(long, conflicts_with = "impact_only")]
+    blame: bool,
     /// End with 1 if there are changes
     #[arg(long)]
     exit_code: bool,
@@ -107,7 +114,7 @@ async fn made(context: &Context, args: &Args) -> anyhow::Result<Preview> {
     if args.out.is_some() && to == WORKTREE {
         anyhow::bail!("a plan of files that are in no commit cannot be kept: commit them, and say --to HEAD");
     }
-    let wish = Wish { from: &from, to: &to, policies_from: args.policies_from.as_deref(), now: args.now };
+    let wish = Wish { from: &from, to: &to, policies_from: args.policies_from.as_deref(), now: args.now, blame: args.blame };
     preview(context, &wish, |owner| args.selectors.is_empty() || args.selectors.iter().any(|s| s.matches(owner))).await
 }
 
@@ -117,6 +124,8 @@ pub(super) struct Wish<'a> {
     pub(super) to: &'a str,
     pub(super) policies_from: Option<&'a str>,
     pub(super) now: Option<Timestamp>,
+    /// Whether to look for who set the values.
+    pub(super) blame: bool,
 }
 
 /// Plans between two revisions; of the objects, only those that are wanted are looked at.
@@ -146,7 +155,10 @@ pub(super) async fn preview(context: &Context, wish: &Wish<'_>, wanted: impl Fn(
         _ => Vec::new(),
     };
     let sides = Sides { before: &before, after: &after, judge: &judge, now, placed: reported.placed() };
-    let compared = compare(&sides, wanted);
+    let mut compared = compare(&sides, wanted);
+    if wish.blame {
+        setters(context, &before, &after, &mut compared.items).await?;
+    }
     let authors: BTreeSet<&str> = commits.iter().map(|c| c.author.split(" <").next().unwrap_or_default()).collect();
     let pins = (to != WORKTREE && wish.from != WORKTREE).then(|| Pins {
         from: before.snapshot.revision.to_string(),

@@ -16,7 +16,6 @@ use crate::document::{self, Budget};
 use crate::git::{self, Repo};
 use crate::landscape::{self, FileMemo, Kind, Landscape, Owner};
 use crate::pipeline::freeze;
-use crate::print::json::envelope;
 use crate::print::preview::Preview;
 use crate::promote::gates::{self, Gate, Health, State};
 use crate::promote::history::{Change, Fate};
@@ -140,7 +139,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let outcome = outcome(context, &args).await?;
     match args.output {
         Format::Text => context.printer.result(&shown::text(&outcome)),
-        format => output::answer(context, format, &envelope("Promotion", shown::json(&outcome))),
+        format => output::answer(context, format, &shown::json(&outcome)),
     }
     let refused = matches!(&outcome.done, Done::Commit { gates, .. } if gates.iter().any(|gate| gate.state != State::Passed));
     Ok(match (refused, outcome.promotion.troubles.is_empty()) {

@@ -112,7 +112,7 @@ impl Reported {
 }
 
 /// `Shoot shop/prod` back to the owner that prints so.
-fn owner(text: &str) -> Option<Owner> {
+pub(super) fn owner(text: &str) -> Option<Owner> {
     let (kind, key) = text.split_once(' ')?;
     let kind = Kind::ALL.iter().copied().find(|k| k.name() == kind)?;
     Some(match key.split_once('/') {

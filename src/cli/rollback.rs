@@ -17,7 +17,6 @@ use super::{Context, Exit};
 use crate::finding::Finding;
 use crate::git::{GitError, Message, Repo};
 use crate::landscape::{FileMemo, Owner};
-use crate::print::json::envelope;
 use crate::print::rollback::{self as shown, Reversal, Rollback, named};
 use crate::snapshot::{RepoPath, Revision};
 
@@ -127,7 +126,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     };
     match args.output {
         Format::Text => context.printer.result(&shown::text(&answer)),
-        _ => output::answer(context, args.output, &envelope("Rollback", shown::json(&answer))),
+        _ => output::answer(context, args.output, &shown::json(&answer)),
     }
     Ok(exit)
 }

@@ -9,7 +9,8 @@ use super::explain::kind_of;
 use super::{Context, Exit};
 use crate::landscape::nearest::nearest;
 use crate::landscape::{Kind, schema};
-use crate::print::{json, preview, table, validation};
+use crate::print::json::published::ANSWERS;
+use crate::print::{json, table};
 
 /// Print or write JSON Schemas of the kinds of a landscape, for editors, and of what commands answer as JSON.
 ///
@@ -21,7 +22,7 @@ use crate::print::{json, preview, table, validation};
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
-    /// Kind, such as shoot; plan or validation for the answers of these commands
+    /// Kind, such as shoot; or an answer of a command, such as plan or history
     #[arg(value_name = "KIND")]
     kind: Option<String>,
     /// Write <kind>.json files into this folder, answers below cli/
@@ -35,28 +36,27 @@ struct Known {
     api_version: &'static str,
     /// Its path below `schemas/`.
     file: String,
-    schema: fn(&Self) -> Value,
+    schema: Box<dyn Fn() -> Value>,
     kind: Option<Kind>,
 }
 
 /// All of them: the kinds of a landscape, then the answers.
 fn known() -> Vec<Known> {
-    let of_kind = |known: &Known| known.kind.map(schema::json_schema).unwrap_or_default();
     let kinds = Kind::ALL.iter().map(|kind| Known {
         word: kind.name().to_lowercase(),
         api_version: kind.api_version(),
         file: schema::file_name(*kind),
-        schema: of_kind,
+        schema: Box::new(move || schema::json_schema(*kind)),
         kind: Some(*kind),
     });
-    let answer = |word: &str, schema| Known {
-        word: word.to_owned(),
+    let answers = ANSWERS.iter().map(|(word, schema)| Known {
+        word: (*word).to_owned(),
         api_version: json::API_VERSION,
         file: format!("cli/{word}.json"),
-        schema,
+        schema: Box::new(*schema),
         kind: None,
-    };
-    kinds.chain([answer("plan", |_| preview::schema()), answer("validation", |_| validation::schema())]).collect()
+    });
+    kinds.chain(answers).collect()
 }
 
 #[expect(clippy::unused_async, reason = "every command has this form")]
@@ -74,7 +74,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         };
         known = vec![known.swap_remove(found)];
     }
-    let text = |one: &Known| json::json(&(one.schema)(one));
+    let text = |one: &Known| json::json(&(one.schema)());
     match (&args.out, &args.kind) {
         (None, Some(_)) => known.iter().for_each(|one| context.printer.result(&text(one))),
         (None, None) => {

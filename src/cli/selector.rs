@@ -47,6 +47,11 @@ impl fmt::Display for Selector {
 }
 
 impl Selector {
+    /// The one name that objects must have; `None` if it is a pattern.
+    pub(super) fn exact_name(&self) -> Option<&str> {
+        Some(self.name.as_str()).filter(|name| !name.contains('*'))
+    }
+
     /// Whether an owner is meant.
     pub(super) fn matches(&self, owner: &Owner) -> bool {
         self.kind.is_none_or(|kind| kind == owner.kind)

@@ -94,7 +94,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
             findings = findings.sorted();
         }
         if let Some(base) = &base {
-            blame::blame(context, reading, base, &mut findings).await;
+            blame::noted(context, reading, base, &mut findings).await;
         }
         let mut one = reading.checked(findings);
         if let Some(within) = within {

@@ -15,6 +15,7 @@ use super::{Context, Exit, read, stop_signal};
 use crate::config;
 use crate::git::Repo;
 use crate::landscape::Owner;
+use crate::print::wait::Wait;
 use crate::print::{json, table};
 use crate::snapshot::Revision;
 
@@ -168,11 +169,17 @@ fn line(commit: &Revision, look: &Look, all: usize, reported: &Reported, now: Ti
 
 fn answer(context: &Context, args: &Args, commit: &Revision, look: &Look, exit: Exit, reported: &Reported) {
     if args.output != Format::Text {
-        let fields = json!({
-            "commit": commit, "reconciled": look.reconciled, "ready": look.ready, "held": look.held, "waiting": look.others,
-            "timedOut": exit == Exit::TimedOut,
-        });
-        output::answer(context, args.output, &json::envelope("Wait", fields));
+        let wait = Wait {
+            api_version: json::API_VERSION.to_owned(),
+            kind: Wait::KIND.to_owned(),
+            commit: commit.to_string(),
+            reconciled: look.reconciled,
+            ready: look.ready,
+            held: look.held.clone(),
+            waiting: look.others.clone(),
+            timed_out: exit == Exit::TimedOut,
+        };
+        output::answer(context, args.output, &json!(wait));
         return;
     }
     let all = look.ready + look.held.len() + look.others.len();

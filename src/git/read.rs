@@ -182,7 +182,7 @@ fn read_files(
 }
 
 /// The size of an object by its header.
-fn size(objects: &git2::Odb<'_>, id: Oid, path: &str) -> Result<usize, GitError> {
+pub(super) fn size(objects: &git2::Odb<'_>, id: Oid, path: &str) -> Result<usize, GitError> {
     objects.read_header(id).map(|(size, _)| size).map_err(GitError::read(format!("file `{path}`")))
 }
 

@@ -115,7 +115,7 @@ pub(super) fn read(path: &RepoPath, sorted: Path<'_>, bytes: &[u8]) -> File {
 }
 
 /// The owners that a document is about: by its folder, and by its namespace where that says otherwise.
-fn owners(identity: &Identity, path: Path<'_>) -> Vec<Owner> {
+pub(super) fn owners(identity: &Identity, path: Path<'_>) -> Vec<Owner> {
     let Some(kind) = Kind::of(&identity.api_version, &identity.kind) else { return Vec::new() };
     if !kind.namespaced() {
         return vec![Owner::cluster(kind, identity.name.clone())];

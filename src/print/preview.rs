@@ -14,6 +14,7 @@ use crate::plan::guard::Breach;
 use crate::plan::impact::{Impact, Mark, Pool};
 use crate::plan::revert::Revert;
 use crate::plan::when::When;
+use crate::print::origin::Origin;
 
 mod document;
 mod json;
@@ -108,6 +109,17 @@ pub struct Change {
     pub impact: Vec<Impact>,
     /// Whether nobody acts upon it yet, so that it costs nothing.
     pub idle: bool,
+    /// Who set both values, if that was asked for.
+    pub set: Option<SetBy>,
+}
+
+/// Who set the two values of a changed field last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SetBy {
+    /// The old one, or who removed it; null if it never was.
+    pub before: Option<Origin>,
+    /// The new one, or who removed it.
+    pub after: Option<Origin>,
 }
 
 /// What becomes of an object of the landscape.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::preview::shown;
 use super::snippet;
@@ -11,6 +11,10 @@ use crate::finding::Finding;
 use crate::landscape::{Kind, Owner};
 use crate::plan::revert::Revert;
 use crate::snapshot::{RepoPath, Revision};
+
+mod document;
+
+pub use document::{json, schema};
 
 /// One thing that a rollback would take back: a field of an object that was changed, or an object that came or went.
 #[derive(Debug, Clone)]
@@ -159,46 +163,6 @@ pub fn text(rollback: &Rollback) -> String {
         wrap(&mut out, "Next: ", line);
     }
     out
-}
-
-/// As JSON, without the envelope.
-#[must_use]
-pub fn json(rollback: &Rollback) -> Value {
-    let reversals: Vec<Value> = rollback
-        .reversals
-        .iter()
-        .map(|r| {
-            json!({
-                "owner": r.owner, "field": r.field, "before": r.before, "after": r.after, "revert": r.revert, "taken": r.taken,
-                "note": r.note.replace('\u{a0}', " "),
-            })
-        })
-        .collect();
-    let undone = match &rollback.undone {
-        Undone::Commit(revision, subject, merge) => json!({ "commit": revision, "subject": subject, "merge": merge }),
-        Undone::Since(revision) => json!({ "since": revision }),
-    };
-    let commits: Vec<Value> =
-        rollback.commits.iter().map(|(revision, subject)| json!({ "commit": revision, "subject": subject })).collect();
-    let counts = rollback.counts();
-    let n = |word: &str| counts.get(word).copied().unwrap_or(0);
-    json!({
-        "landscape": rollback.landscape,
-        "onto": { "branch": rollback.onto.0, "commit": rollback.onto.1 },
-        "undone": undone,
-        "only": rollback.only,
-        "reversals": reversals,
-        "outside": rollback.outside,
-        "findings": rollback.troubles,
-        "commits": commits,
-        "branch": rollback.branch,
-        "dryRun": rollback.dry_run,
-        "summary": {
-            "clean": n("clean"), "costs": n("costs"), "refused": n("refused"), "deletes": n("deletes"),
-            "notARestore": n("not-a-restore"), "taken": rollback.reversals.iter().filter(|r| r.taken).count(),
-        },
-        "next": rollback.next,
-    })
 }
 
 /// A shoot as people name it, anything else with its kind.

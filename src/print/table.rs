@@ -24,6 +24,13 @@ pub fn table(head: &[&str], rows: &[Vec<String>], headers: bool) -> String {
     out
 }
 
+/// A text that somebody else wrote as a line of at most so many characters, harmless to a terminal.
+#[must_use]
+pub fn line(text: &str, most: usize) -> String {
+    let text = text.escape_debug().to_string().replace("\\'", "'").replace("\\\"", "\"");
+    if text.chars().count() <= most { text } else { text.chars().take(most.saturating_sub(1)).chain(['…']).collect() }
+}
+
 /// `1 problem`, `2 problems`.
 #[must_use]
 pub fn count(n: usize, one: &str) -> String {

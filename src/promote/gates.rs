@@ -9,7 +9,7 @@ use crate::pipeline::freeze::Freeze;
 use crate::plan::impact::Mark;
 
 /// How a gate stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// It holds.
@@ -21,7 +21,7 @@ pub enum State {
 }
 
 /// One gate.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Gate {
     /// Its name.
     pub name: &'static str,

@@ -4,7 +4,8 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use crate::cli::{edit, git, report, repository, run};
+use crate::cli::{edit, git, json, report, repository, run};
+use crate::schemas::conforms;
 
 fn code(dir: &Path, args: &[&str]) -> i32 {
     run(dir, args).code
@@ -37,6 +38,9 @@ fn waiting_times_out_and_ends_with_what_was_reported() {
     let ready = status("ready");
     report(at, [("projects/shop/shoots/store.status.yaml", ready.as_str())].into());
     assert_eq!(code(at, &["wait", "shop/store"]), 0);
+    for args in [&["wait", "shop/store", "-o", "json"][..], &["wait", "--timeout", "0s", "-o", "json"]] {
+        conforms("wait", &json(&run(at, args)));
+    }
     assert_eq!(code(at, &["wait", "--for", "reconciled"]), 0);
     assert_eq!(code(at, &["wait", "shop/*", "--timeout", "0s"]), 4, "the others are not ready");
     let held = status("held");

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::cli::{Ran, run};
 use super::golden::{compare, copy};
+use super::schemas::conforms;
 
 /// A repository whose commits are the same wherever it is made.
 struct Script {
@@ -93,7 +94,13 @@ impl Script {
         let args: Vec<&str> = args.iter().copied().chain(["-o", "json"]).collect();
         let ran = self.run(&args);
         assert_eq!(ran.code, code, "{args:?}: {}{}", ran.out, ran.err);
-        serde_json::from_str(&ran.out).expect("JSON")
+        let answer: Value = serde_json::from_str(&ran.out).expect("JSON");
+        match answer["kind"].as_str() {
+            Some("Promotion") => conforms("promotion", &answer),
+            Some("PromotionStatus") => conforms("promotion-status", &answer),
+            _ => {}
+        }
+        answer
     }
 
     fn file(&self, at: &str, path: &str) -> String {

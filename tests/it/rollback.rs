@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::cli::{edit, git, json, repository, run};
+use super::schemas::conforms;
 
 const STORE: &str = "projects/shop/shoots/store.yaml";
 const MINI: &str = "projects/shop/shoots/mini.yaml";
@@ -49,6 +50,7 @@ fn what_can_be_taken_back_is_and_the_rest_is_told() {
 
     let look = run(dir.path(), &["rollback", &bad, "--dry-run", "-o", "json"]);
     assert_eq!(look.code, 5, "{}{}", look.out, look.err);
+    conforms("rollback", &json(&look));
     assert_eq!(said(dir.path(), &["for-each-ref", "--format=%(refname)"]), format!("refs/heads/{BRANCH}"), "nothing moved");
 
     let ran = run(dir.path(), &["rollback", &bad, "--reason", "INC-4711 node churn"]);

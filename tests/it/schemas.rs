@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use espalier::landscape::{Kind, schema};
-use espalier::print::{preview, validation};
+use espalier::print::json::published::ANSWERS;
 use serde_json::{Value, json};
 
 fn folder() -> std::path::PathBuf {
@@ -12,15 +12,25 @@ fn folder() -> std::path::PathBuf {
 }
 
 /// The answers of commands whose shape is published.
-fn answers() -> [(&'static str, Value); 2] {
-    [("plan", preview::schema()), ("validation", validation::schema())]
+fn answers() -> Vec<(&'static str, Value)> {
+    ANSWERS.iter().map(|(name, schema)| (*name, schema())).collect()
+}
+
+/// Checks what a command wrote against its published schema.
+pub(crate) fn conforms(name: &str, answer: &Value) {
+    let (_, schema) = ANSWERS.iter().find(|(known, _)| *known == name).expect("its schema is published");
+    let schema = schema();
+    let validator = jsonschema::draft202012::new(&schema).expect("the schema is valid");
+    let wrong: Vec<String> = validator.iter_errors(answer).map(|e| format!("{}: {e}", e.instance_path())).collect();
+    assert!(wrong.is_empty(), "{name}: {wrong:#?}\n{answer:#}");
 }
 
 #[test]
 fn committed_schemas_are_those_of_the_types() {
     let update = std::env::var_os("UPDATE").is_some();
     let mut stale = Vec::new();
-    let mut all: Vec<(String, Value)> = answers().map(|(name, schema)| (format!("cli/{name}.json"), schema)).into();
+    let mut all: Vec<(String, Value)> =
+        answers().into_iter().map(|(name, schema)| (format!("cli/{name}.json"), schema)).collect();
     for kind in Kind::ALL {
         all.push((schema::file_name(*kind), schema::json_schema(*kind)));
     }

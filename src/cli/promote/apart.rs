@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::anyhow;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::stage::Stage;
@@ -13,8 +12,9 @@ use crate::git::Repo;
 use crate::graph::Dag;
 use crate::landscape::FileMemo;
 use crate::landscape::config::Promotion;
-use crate::print::json::envelope;
-use crate::print::table::count;
+use crate::print::json::API_VERSION;
+use crate::print::promotion::{self, PromotionStatus};
+use crate::print::table::{count, line};
 use crate::promote::history::{self, Begin, Change, Fate};
 use crate::promote::owned::Rules;
 use crate::snapshot::Revision;
@@ -127,15 +127,9 @@ pub(super) async fn run(context: &Context, format: Format) -> anyhow::Result<Exi
     }
     match format {
         Format::Text => context.printer.result(&text(&stages, &pairs, &unknown)),
-        _ => output::answer(context, format, &envelope("PromotionStatus", json_of(&pairs, &unknown))),
+        _ => output::answer(context, format, &json_of(&pairs, &unknown)),
     }
     Ok(Exit::Done)
-}
-
-/// A line of a message, harmless and short.
-pub(super) fn line(text: &str, most: usize) -> String {
-    let text = text.escape_debug().to_string().replace("\\'", "'").replace("\\\"", "\"");
-    if text.chars().count() <= most { text } else { text.chars().take(most - 1).chain(['…']).collect() }
 }
 
 fn text(stages: &[Stage], pairs: &[Pair], unknown: &[(String, String)]) -> String {
@@ -183,53 +177,40 @@ fn row(sign: char, change: &Change, note: &str) -> String {
     format!("{}\n", format!("  {sign} {}  {subject:38}  {}", change.short(), line(note, 27)).trim_end())
 }
 
-/// A change for machines.
-pub(super) fn change_json(change: &Change, fate: Option<&Fate>) -> Value {
-    let at = Timestamp::from_second(change.at).map(|at| at.to_string()).unwrap_or_default();
-    let mut out = json!({ "commit": change.id, "subject": change.subject, "author": change.author, "at": at });
-    let (word, by) = match fate {
-        None => return out,
-        Some(Fate::Ahead) => ("ahead", None),
-        Some(Fate::Held(why)) => {
-            out["why"] = json!(why);
-            ("held", None)
-        }
-        Some(Fate::Promoted(by, false)) => ("promoted", Some(by)),
-        Some(Fate::Promoted(by, true)) => ("promoted-in-part", Some(by)),
-        Some(Fate::Picked(by)) => ("picked", Some(by)),
-        Some(Fate::TakenBack(by)) => ("taken-back", Some(by)),
-        Some(Fate::Undone(by)) => ("undone", Some(by)),
+fn fate(change: &Change, fate: &Fate, own: bool) -> promotion::Fate {
+    let (word, why, by) = match fate {
+        Fate::Ahead => ("ahead", None, None),
+        Fate::Held(why) => ("held", Some(why), None),
+        Fate::Promoted(by, false) => ("promoted", None, Some(by)),
+        Fate::Promoted(by, true) => ("promoted-in-part", None, Some(by)),
+        Fate::Picked(by) => ("picked", None, Some(by)),
+        Fate::TakenBack(by) => ("taken-back", None, Some(by)),
+        Fate::Undone(by) => ("undone", None, Some(by)),
     };
-    out["state"] = json!(word);
-    if let Some(by) = by {
-        out["by"] = json!(by);
-    }
-    out
+    let state = if own { "own" } else { word };
+    promotion::Fate { change: change.into(), state: state.to_owned(), why: why.cloned(), by: by.cloned() }
+}
+
+pub(super) fn stage(stage: &Stage) -> promotion::Stage {
+    promotion::Stage { name: stage.name.clone(), commit: stage.tip.to_string() }
 }
 
 fn json_of(pairs: &[Pair], unknown: &[(String, String)]) -> Value {
-    let pairs: Vec<Value> = pairs
-        .iter()
-        .map(|Pair { from, to, rules, apart }| {
-            let ahead: Vec<Value> = apart
-                .ahead
-                .iter()
-                .map(|(change, fate)| {
-                    let mut out = change_json(change, Some(fate));
-                    if is_own(change, rules) {
-                        out["state"] = json!("own");
-                    }
-                    out
-                })
-                .collect();
-            let behind: Vec<Value> = apart.behind.iter().map(|change| change_json(change, None)).collect();
-            json!({
-                "from": { "name": from.name, "commit": from.tip }, "to": { "name": to.name, "commit": to.tip },
-                "base": apart.base, "changes": ahead, "behind": behind,
-                "summary": { "ahead": apart.count(rules), "behind": apart.behind.len() },
-            })
-        })
-        .collect();
-    let unknown: Vec<Value> = unknown.iter().map(|(stage, name)| json!({ "landscape": stage, "from": name })).collect();
-    json!({ "pairs": pairs, "unknown": unknown })
+    let pair = |Pair { from, to, rules, apart }: &Pair| promotion::Pair {
+        from: stage(from),
+        to: stage(to),
+        base: apart.base.as_ref().map(ToString::to_string),
+        changes: apart.ahead.iter().map(|(change, became)| fate(change, became, is_own(change, rules))).collect(),
+        behind: apart.behind.iter().map(promotion::Change::from).collect(),
+        summary: promotion::Apart { ahead: apart.count(rules), behind: apart.behind.len() },
+    };
+    json!(PromotionStatus {
+        api_version: API_VERSION.to_owned(),
+        kind: PromotionStatus::KIND.to_owned(),
+        pairs: pairs.iter().map(pair).collect(),
+        unknown: unknown
+            .iter()
+            .map(|(landscape, from)| promotion::Unknown { landscape: landscape.clone(), from: from.clone() })
+            .collect(),
+    })
 }

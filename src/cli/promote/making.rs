@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use anyhow::bail;
 use jiff::Timestamp;
 
-use super::apart;
 use super::stage::Stage;
 use super::{Args, Made, Outcome, Verdict};
 use crate::cli::compare::{Compared, Sides, compare};
@@ -14,6 +13,7 @@ use crate::cli::reported::Reported;
 use crate::git::{Message, Repo};
 use crate::pipeline::freeze::FREEZE;
 use crate::print::preview::{Fate as ItemFate, Preview};
+use crate::print::table::line;
 use crate::promote::gates;
 use crate::promote::history::{self, Change};
 use crate::snapshot::Revision;
@@ -33,7 +33,7 @@ pub(super) fn message(args: &Args, outcome: &Outcome) -> Message {
         _ => format!("Promote {} commits from {} to {}", taken.len(), from.name, to.name),
     });
     let lines = |sign: char, changes: Vec<&Change>| {
-        let line = |change: &Change| format!("{sign} {} {}\n", change.short(), apart::line(&change.subject, 66));
+        let line = |change: &Change| format!("{sign} {} {}\n", change.short(), line(&change.subject, 66));
         changes.into_iter().map(line).collect::<String>()
     };
     let others = verdicts.iter().filter(|(_, v)| matches!(v, Verdict::Held(_) | Verdict::LeftOut | Verdict::Pinned));

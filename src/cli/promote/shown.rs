@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::apart::{self, line};
+use super::apart;
 use super::{Done, Made, Outcome, Verdict, word};
 use crate::plan::impact::Mark;
+use crate::print::json::API_VERSION;
 use crate::print::preview::{self, Fate, Item, Preview};
-use crate::print::table::count;
+use crate::print::promotion as document;
+use crate::print::table::{count, line};
 use crate::promote::gates::{Gate, State, hours};
 use crate::promote::history::Change;
 use crate::promote::{Deed, Subject};
@@ -228,83 +230,74 @@ fn wrapped_by(lead: &str, indent: usize, texts: &[String], between: &str) -> Str
     out
 }
 
-/// The whole answer for machines, without the envelope.
+/// The whole answer for machines.
 pub(super) fn json(outcome: &Outcome) -> Value {
     let Outcome { from, to, apart, rules, promotion, verdicts, done, health, .. } = outcome;
-    let subject = |subject: &Subject| match subject {
-        Subject::Object(owner) => json!({ "owner": owner }),
-        Subject::File(path) => json!({ "path": path }),
+    let commit = |(change, verdict): &(Change, Verdict)| {
+        let (word, why) = match verdict {
+            Verdict::Taken { in_part: false } => ("taken", None),
+            Verdict::Taken { in_part: true } => ("taken-in-part", None),
+            Verdict::Held(why) => ("held", Some(why)),
+            Verdict::Own(pattern) => ("own", Some(pattern)),
+            Verdict::LeftOut => ("left-out", None),
+            Verdict::Pinned => ("pinned", None),
+            Verdict::Settled => ("settled", None),
+        };
+        document::Taken { change: change.into(), verdict: word.to_owned(), why: why.cloned() }
     };
-    let with = |who: &Subject, more: Value| {
-        let mut out = subject(who);
-        if let (Value::Object(out), Value::Object(more)) = (&mut out, more) {
-            out.extend(more);
-        }
-        out
+    let deed = |(who, deed): &(Subject, Deed)| {
+        let fields = match deed {
+            Deed::Changed(steps) => steps.iter().map(|step| step.field.clone()).collect(),
+            _ => Vec::new(),
+        };
+        document::Deed { subject: who.into(), action: word(deed).to_owned(), fields }
     };
-    let commits: Vec<Value> = verdicts
-        .iter()
-        .map(|(change, verdict)| {
-            let mut out = apart::change_json(change, None);
-            let (word, why) = match verdict {
-                Verdict::Taken { in_part: false } => ("taken", None),
-                Verdict::Taken { in_part: true } => ("taken-in-part", None),
-                Verdict::Held(why) => ("held", Some(why)),
-                Verdict::Own(pattern) => ("own", Some(pattern)),
-                Verdict::LeftOut => ("left-out", None),
-                Verdict::Pinned => ("pinned", None),
-                Verdict::Settled => ("settled", None),
-            };
-            out["verdict"] = json!(word);
-            if let Some(why) = why {
-                out["why"] = json!(why);
-            }
-            out
-        })
-        .collect();
-    let taken: Vec<Value> = promotion
-        .taken
-        .iter()
-        .map(|(who, deed)| {
-            let fields: Vec<&str> = match deed {
-                Deed::Changed(steps) => steps.iter().map(|step| step.field.as_str()).collect(),
-                _ => Vec::new(),
-            };
-            with(who, json!({ "action": word(deed), "fields": fields }))
-        })
-        .collect();
-    // Values stand in the plan, which knows what may be shown.
-    let pinned: Vec<Value> = promotion.pinned.iter().map(|(who, step)| with(who, json!({ "field": step.field }))).collect();
-    let held: Vec<Value> = promotion.held.iter().map(|(who, field)| with(who, json!({ "field": field }))).collect();
-    let labelled: Vec<Value> = promotion.labelled.iter().map(|(who, why)| with(who, json!({ "why": why }))).collect();
-    let troubles: Vec<Value> = promotion.troubles.iter().map(|(who, why)| with(who, json!({ "why": why }))).collect();
-    let mut out = json!({
-        "from": { "name": from.name, "commit": from.tip }, "to": { "name": to.name, "commit": to.tip },
-        "base": apart.base, "inPart": promotion.is_in_part(),
-        "health": health.as_ref().map(|h| json!({ "reconciled": h.reconciled, "since": h.since.and_then(|s| jiff::Timestamp::from_second(s).ok()), "unready": h.unready })),
-        "summary": { "ahead": apart.count(rules), "behind": apart.behind.len() },
-        "commits": commits, "taken": taken, "pinned": pinned, "held": held, "labelled": labelled, "troubles": troubles,
-        "own": promotion.owned.iter().map(subject).collect::<Vec<_>>(),
-        "leftOut": promotion.unwanted.iter().map(subject).collect::<Vec<_>>(),
-        "unconfirmed": promotion.unconfirmed.iter().map(subject).collect::<Vec<_>>(),
+    let at = |who: &Subject, field: &str| document::AtField { subject: who.into(), field: field.to_owned() };
+    let because = |(who, why): &(Subject, String)| document::Because { subject: who.into(), why: why.clone() };
+    let health = health.as_ref().map(|health| document::Health {
+        reconciled: health.reconciled,
+        since: health.since.and_then(|since| jiff::Timestamp::from_second(since).ok()).map(|since| since.to_string()),
+        unready: health.unready.clone(),
     });
-    match done {
-        Done::Nothing => out["result"] = json!("nothing"),
-        Done::Commit { preview, gates, refused, commit, branch, made } => {
-            out["result"] = json!(match made {
-                Made::DryRun => "dry-run",
-                Made::Refused => "refused",
-                Made::Branch => "made",
-                Made::Before => "there",
-            });
-            out["branch"] = json!(branch);
-            if matches!(made, Made::Branch) {
-                out["commit"] = json!(commit);
-            }
-            out["gates"] = json!(gates);
-            out["refused"] = json!(refused);
-            out["plan"] = preview::json(preview);
-        }
+    let mut out = document::Promotion {
+        api_version: API_VERSION.to_owned(),
+        kind: document::Promotion::KIND.to_owned(),
+        from: apart::stage(from),
+        to: apart::stage(to),
+        base: apart.base.as_ref().map(ToString::to_string),
+        in_part: promotion.is_in_part(),
+        health,
+        summary: document::Apart { ahead: apart.count(rules), behind: apart.behind.len() },
+        commits: verdicts.iter().map(commit).collect(),
+        taken: promotion.taken.iter().map(deed).collect(),
+        // Values stand in the plan, which knows what may be shown.
+        pinned: promotion.pinned.iter().map(|(who, step)| at(who, &step.field)).collect(),
+        held: promotion.held.iter().map(|(who, field)| at(who, field)).collect(),
+        labelled: promotion.labelled.iter().map(because).collect(),
+        troubles: promotion.troubles.iter().map(because).collect(),
+        own: promotion.owned.iter().map(document::Subject::from).collect(),
+        left_out: promotion.unwanted.iter().map(document::Subject::from).collect(),
+        unconfirmed: promotion.unconfirmed.iter().map(document::Subject::from).collect(),
+        result: "nothing".to_owned(),
+        branch: None,
+        commit: None,
+        gates: None,
+        refused: None,
+        plan: None,
+    };
+    if let Done::Commit { preview, gates, refused, commit, branch, made } = done {
+        let result = match made {
+            Made::DryRun => "dry-run",
+            Made::Refused => "refused",
+            Made::Branch => "made",
+            Made::Before => "there",
+        };
+        result.clone_into(&mut out.result);
+        out.branch = Some(branch.clone());
+        out.commit = (*made == Made::Branch).then(|| commit.to_string());
+        out.gates = Some(gates.clone());
+        out.refused = Some(refused.clone());
+        out.plan = Some(preview::Plan::from(preview.as_ref()));
     }
-    out
+    json!(out)
 }

@@ -7,6 +7,19 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::API_VERSION;
+use crate::print::{blame, history, preview, promotion, rollback, validation, wait};
+
+/// The answers of commands whose shape is published, by the name of their file below `schemas/cli/`.
+pub const ANSWERS: &[(&str, fn() -> Value)] = &[
+    ("blame", blame::schema),
+    ("history", history::schema),
+    ("plan", preview::schema),
+    ("promotion", promotion::schema),
+    ("promotion-status", promotion::status_schema),
+    ("rollback", rollback::schema),
+    ("validation", validation::schema),
+    ("wait", wait::schema),
+];
 
 /// The schema (draft 2020-12) of a document of this kind; fields that it does not have are refused.
 #[must_use]

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Pins;
+use super::{Pins, SetBy};
 use crate::finding::{Finding, Pointer};
 use crate::landscape::Owner;
 use crate::plan::guard::Breach;
@@ -134,6 +134,9 @@ pub struct FieldChange {
     pub impact: Vec<Impact>,
     /// Whether nobody acts upon it yet, so that it costs nothing.
     pub idle: bool,
+    /// Who set both values last; absent if that was not asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<SetBy>,
 }
 
 /// The manifests of one component in one cluster that are rendered otherwise.
@@ -328,7 +331,7 @@ fn object(item: &super::Item) -> Object {
         Fate::Blocked(why) => (Action::Blocked, Vec::new(), Some(why.clone())),
         Fate::Unchanged => (Action::Unchanged, Vec::new(), None),
     };
-    let change = |Change { field, place, impact, idle }: &Change| FieldChange {
+    let change = |Change { field, place, impact, idle, set }: &Change| FieldChange {
         field: field.name.clone(),
         pointer: field.pointer.clone(),
         before: field.before.clone(),
@@ -336,6 +339,7 @@ fn object(item: &super::Item) -> Object {
         at: place.clone(),
         impact: impact.clone(),
         idle: *idle,
+        set: set.clone(),
     };
     let (unknown, components) = match &item.consequence {
         Consequence::None => (None, None),

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Change, Consequence, Fate, Item, Preview, Touch};
+use super::{Change, Consequence, Fate, Item, Preview, SetBy, Touch};
 use crate::landscape::Target;
 use crate::observed::ObjectKey;
 use crate::plan::impact::{Certainty, Impact, Mark, Pool};
 use crate::plan::revert::Revert;
 use crate::plan::when::When;
+use crate::print::origin::Origin;
 use crate::print::{snippet, table::count};
 
 /// The tree; with every manifest that is rendered otherwise, or with the components and a few of them.
@@ -115,6 +116,12 @@ pub fn brief(preview: &Preview) -> String {
     out
 }
 
+/// Who set both values, a line for each.
+fn setters(set: &SetBy) -> Vec<String> {
+    let line = |what: &str, origin: &Option<Origin>| origin.as_ref().map(|origin| format!("{what}: {}", origin.text()));
+    [line("old", &set.before), line("new", &set.after)].into_iter().flatten().collect()
+}
+
 /// What a change costs, a line for each mark, with the pools below.
 fn costs(change: &Change) -> Vec<String> {
     if change.idle {
@@ -205,6 +212,7 @@ fn branch(out: &mut String, item: &Item, last: bool, all_objects: bool, now: i64
         };
         let mut leaf = vec![format!("{mark} {:36} {values}", field.name)];
         leaf.extend(place.clone());
+        leaf.extend(change.set.iter().flat_map(setters));
         leaf.extend(costs(change));
         leaves.push(leaf);
     }
