@@ -16,12 +16,15 @@ mod ci;
 mod compare;
 mod completion;
 mod demo;
+mod describe;
+mod drift;
 mod explain;
 mod fmt;
 mod get;
 mod graph;
 mod init;
 mod input;
+mod live;
 mod offline;
 mod op;
 mod output;
@@ -29,6 +32,7 @@ mod pause;
 mod plan;
 mod progress;
 mod promote;
+mod reach;
 mod read;
 mod render;
 mod report;
@@ -70,8 +74,10 @@ enum Command {
     Pause(pause::PauseArgs),
     Resume(pause::ResumeArgs),
     Get(get::Args),
+    Describe(describe::Args),
     Status(status::Args),
     Wait(wait::Args),
+    Drift(drift::Args),
     Explain(explain::Args),
     Schema(schema::Args),
     Graph(graph::Args),
@@ -85,7 +91,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Check and preview a change", &["validate", "fmt", "plan", "render", "apply", "ci"]),
     ("Bring a change on its way, or back", &["promote", "rollback"]),
     ("Steer a landscape, by commits", &["op", "pause", "resume"]),
-    ("Look at a landscape", &["get", "status", "wait"]),
+    ("Look at a landscape", &["get", "describe", "status", "drift", "wait"]),
     ("Learn", &["explain", "schema", "graph"]),
     ("Other", &["completion", "version"]),
 ];
@@ -211,6 +217,8 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Get(args) => get::run(context, args).await,
         Command::Status(args) => status::run(context, args).await,
         Command::Wait(args) => wait::run(context, args).await,
+        Command::Describe(args) => describe::run(context, args).await,
+        Command::Drift(args) => drift::run(context, args).await,
         Command::Explain(args) => explain::run(context, args).await,
         Command::Schema(args) => schema::run(context, args).await,
         Command::Graph(args) => graph::run(context, args).await,

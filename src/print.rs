@@ -10,6 +10,8 @@ use crate::landscape::{Kind, Owner};
 
 pub mod checkstyle;
 pub mod defaults;
+pub mod describe;
+pub mod drift;
 pub mod forge;
 pub mod json;
 pub mod junit;

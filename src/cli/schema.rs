@@ -9,7 +9,7 @@ use super::explain::kind_of;
 use super::{Context, Exit};
 use crate::landscape::nearest::nearest;
 use crate::landscape::{Kind, schema};
-use crate::print::{json, preview, table, validation};
+use crate::print::{drift, json, preview, table, validation};
 
 /// Print or write JSON Schemas of the kinds of a landscape, for editors, and of what commands answer as JSON.
 ///
@@ -21,7 +21,7 @@ use crate::print::{json, preview, table, validation};
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
-    /// Kind, such as shoot; plan or validation for the answers of these commands
+    /// Kind, such as shoot; plan, drift or validation for the answers of these commands
     #[arg(value_name = "KIND")]
     kind: Option<String>,
     /// Write <kind>.json files into this folder, answers below cli/
@@ -56,7 +56,12 @@ fn known() -> Vec<Known> {
         schema,
         kind: None,
     };
-    kinds.chain([answer("plan", |_| preview::schema()), answer("validation", |_| validation::schema())]).collect()
+    let answers = [
+        answer("drift", |_| drift::schema()),
+        answer("plan", |_| preview::schema()),
+        answer("validation", |_| validation::schema()),
+    ];
+    kinds.chain(answers).collect()
 }
 
 #[expect(clippy::unused_async, reason = "every command has this form")]

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use espalier::landscape::{Kind, schema};
-use espalier::print::{preview, validation};
+use espalier::print::{drift, preview, validation};
 use serde_json::{Value, json};
 
 fn folder() -> std::path::PathBuf {
@@ -12,8 +12,8 @@ fn folder() -> std::path::PathBuf {
 }
 
 /// The answers of commands whose shape is published.
-fn answers() -> [(&'static str, Value); 2] {
-    [("plan", preview::schema()), ("validation", validation::schema())]
+fn answers() -> [(&'static str, Value); 3] {
+    [("drift", drift::schema()), ("plan", preview::schema()), ("validation", validation::schema())]
 }
 
 #[test]
