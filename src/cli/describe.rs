@@ -12,6 +12,7 @@ use super::read::{self, Reading};
 use super::reported::Reported;
 use super::selector::Selector;
 use super::{Context, Exit};
+use crate::admission::Accepted;
 use crate::cluster::{self, KindRef};
 use crate::finding::{Finding, On, Pointer};
 use crate::git::Repo;
@@ -71,9 +72,13 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     if !args.offline {
         live = Some(Live::look(context, &args.reach, reading, &reported, wanted).await?);
     }
+    let (_, findings) = written.admit(&Accepted::default(), read::now(&context.settings, None, None)?);
     let mut pages = Vec::new();
     for owner in &owners {
-        pages.push(page(context, owner, &written, &reported, repo.as_ref(), live.as_mut()).await?);
+        let mut page = page(context, owner, &written, &reported, repo.as_ref(), live.as_mut()).await?;
+        let name = owner.to_string();
+        page.findings = findings.iter().filter(|finding| finding.owner == name).map(|finding| told(finding, &written)).collect();
+        pages.push(page);
     }
     if let Some(live) = live {
         let notes: BTreeSet<String> = live.notes.iter().cloned().collect();
@@ -156,8 +161,6 @@ async fn page(
     if let Some(live) = live {
         look(owner, live, &mut page).await;
     }
-    let (_, findings) = written.admit(&crate::admission::Accepted::default(), now);
-    page.findings = findings.iter().filter(|finding| finding.owner == owner.to_string()).map(|f| told(f, written)).collect();
     page.waits = page
         .components
         .iter()

@@ -189,6 +189,8 @@ impl Live {
                         let kind = KindRef::new(step.api_version.clone(), step.key.kind.clone());
                         changed.entry(step.target.clone()).or_default().push((kind, step.key.clone(), body.clone()));
                     }
+                    // Nobody knows what is missing in a cluster that could not be listed.
+                    Action::Create { .. } if !self.observed.complete(&step.target) => {}
                     Action::Create { .. } if ready => found.drift.push(ObjectDrift::missing(owner, &step.target, &step.key)),
                     Action::Create { .. } | Action::Update { .. } | Action::Recreate { .. } => found.pending += 1,
                     _ => {}

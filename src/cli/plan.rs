@@ -83,6 +83,10 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
+    if args.reach.sim && !args.live {
+        context.printer.error("no cluster is looked at without --live", Some("--sim belongs to --live"));
+        return Ok(Exit::Usage);
+    }
     match made(context, &args).await {
         Ok(preview) => {
             match args.output {

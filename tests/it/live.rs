@@ -7,7 +7,7 @@ use espalier::landscape::Target;
 use espalier::sim::{Serving, serve};
 use serde_json::{Value, json};
 
-use crate::cli::{Ran, run};
+use crate::cli::{Ran, edit, git, repository, run};
 use crate::fleet::{CANARY, Fleet, explain};
 
 pub(crate) const SHOOT: &str = "/apis/core.gardener.cloud/v1beta1/namespaces/garden-shop/shoots/mini";
@@ -155,6 +155,53 @@ async fn a_kept_live_plan_is_refused_when_an_object_moved() {
     assert_eq!(again.code, 0, "{}", again.err);
     let fine = served.run(&["apply", "plan.json"]);
     assert!(fine.err.contains("say --yes"), "planned again: {}", fine.err);
+}
+
+/// Simulated clusters that `run` left in a folder are looked at as they are, and given back for the pass that carries the plan out.
+#[test]
+fn a_live_plan_of_kept_simulated_clusters_is_carried_out() {
+    let dir = repository();
+    let at = dir.path();
+    for gone in
+        ["lab/shoots/api", "lab/shoots/dual", "lab/shoots/farm", "lab/shoots/winter", "shop/shoots/pay", "shop/shoots/store"]
+    {
+        std::fs::remove_file(at.join(format!("projects/{gone}.yaml"))).expect("a file");
+    }
+    git(at, &["commit", "-q", "-am", "One shoot"]);
+    let state = tempfile::tempdir().expect("a folder");
+    let state = state.path().to_str().expect("UTF-8");
+    let none = run(at, &["drift", "--sim", "--state-dir", state]);
+    assert!(none.code == 2 && none.err.contains("there is no simulated cluster garden"), "{}{}", none.out, none.err);
+    let once = run(at, &["run", "--landscape", "local", "--sim", "--once", "--state-dir", state]);
+    assert_eq!(once.code, 0, "{}{}", once.out, once.err);
+    let none = run(at, &["drift", "--exit-code", "--state-dir", state]);
+    assert!(none.code == 0 && none.out.starts_with("No drift: "), "{}{}", none.out, none.err);
+    edit(at, MINI, "maximum: 1", "maximum: 3");
+    git(at, &["commit", "-q", "-am", "Room to grow"]);
+    let plan = ["plan", "--from", "HEAD~1", "--to", "HEAD", "--live", "--state-dir", state, "--out", "plan.json"];
+    let ran = run(at, &plan);
+    assert!(ran.code == 0 && ran.out.contains("live: Create Succeeded · 1 node\n"), "{}{}", ran.out, ran.err);
+    let ran = run(at, &["apply", "plan.json", "--sim", "--state-dir", state, "--yes"]);
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    assert_eq!(run(at, &["plan", "--sim", "--state-dir", state]).code, 64, "no cluster is looked at without --live");
+}
+
+/// A seed that cannot be reached is a line, and nothing in it is called gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_looked_at_is_not_called_drift() {
+    let served = Served::ready(&["mini"]).await;
+    let text = std::fs::read_to_string(&served.kubeconfig).expect("a file");
+    std::fs::write(&served.kubeconfig, text.replace("seed-aws-eu1", "elsewhere")).expect("a file");
+    let ran = served.run(&["drift", "--exit-code"]);
+    assert_eq!(ran.code, 2, "{}{}", ran.out, ran.err);
+    assert!(
+        ran.err.contains("seed-aws-eu1 cannot be looked at: ") && ran.out.starts_with("No drift seen"),
+        "{}{}",
+        ran.out,
+        ran.err
+    );
+    let page = served.run(&["describe", "shop/mini"]);
+    assert!(page.code == 0 && page.out.contains("Operation:    Create Succeeded"), "{}{}", page.out, page.err);
 }
 
 fn version(object: &Value) -> &str {

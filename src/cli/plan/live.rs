@@ -121,6 +121,9 @@ pub(in crate::cli) async fn still_holds(context: &Context, reach: &Reach, pins: 
 async fn moved(reached: &super::super::reach::Reached, observed: &[Pinned]) -> anyhow::Result<Option<String>> {
     for pin in observed {
         let target: Target = pin.cluster.parse().map_err(|why: String| anyhow::anyhow!("the plan cannot be used: {why}"))?;
+        if Kind::of(&pin.api_version, &pin.kind).is_none() {
+            bail!("the plan cannot be used: it was made from an object that is of no kind of a landscape");
+        }
         let kind = KindRef::new(pin.api_version.clone(), pin.kind.clone());
         let key = ObjectKey::new(kind.group(), &pin.kind, &pin.namespace, &pin.name);
         if let Err(why) = reached.cluster(&target).await {
