@@ -16,6 +16,8 @@ mod ci;
 mod compare;
 mod completion;
 mod demo;
+mod describe;
+mod drift;
 mod explain;
 mod fmt;
 mod get;
@@ -23,6 +25,7 @@ mod graph;
 mod history;
 mod init;
 mod input;
+mod live;
 mod offline;
 mod op;
 mod output;
@@ -31,6 +34,7 @@ mod pause;
 mod plan;
 mod progress;
 mod promote;
+mod reach;
 mod read;
 mod render;
 mod report;
@@ -72,10 +76,12 @@ enum Command {
     Pause(pause::PauseArgs),
     Resume(pause::ResumeArgs),
     Get(get::Args),
+    Describe(describe::Args),
     Status(status::Args),
     Wait(wait::Args),
     History(history::Args),
     Blame(blame::Args),
+    Drift(drift::Args),
     Explain(explain::Args),
     Schema(schema::Args),
     Graph(graph::Args),
@@ -89,7 +95,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Check and preview a change", &["validate", "fmt", "plan", "render", "apply", "ci"]),
     ("Bring a change on its way, or back", &["promote", "rollback"]),
     ("Steer a landscape, by commits", &["op", "pause", "resume"]),
-    ("Look at a landscape", &["get", "status", "wait", "history", "blame"]),
+    ("Look at a landscape", &["get", "describe", "status", "drift", "wait", "history", "blame"]),
     ("Learn", &["explain", "schema", "graph"]),
     ("Other", &["completion", "version"]),
 ];
@@ -217,6 +223,8 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Wait(args) => wait::run(context, args).await,
         Command::History(args) => history::run(context, args).await,
         Command::Blame(args) => blame::run(context, args).await,
+        Command::Describe(args) => describe::run(context, args).await,
+        Command::Drift(args) => drift::run(context, args).await,
         Command::Explain(args) => explain::run(context, args).await,
         Command::Schema(args) => schema::run(context, args).await,
         Command::Graph(args) => graph::run(context, args).await,

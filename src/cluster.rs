@@ -23,6 +23,7 @@ mod observe;
 mod reduce;
 mod request;
 pub mod watch;
+mod whole;
 
 pub use connect::{Access, connect};
 pub use error::ClusterError;
@@ -34,6 +35,7 @@ pub use reduce::{Interner, reduce};
 pub use request::Counters;
 pub(crate) use request::Write;
 pub use watch::{Signal, View, Watching, watch};
+pub use whole::{whole, whole_in};
 
 /// The kinds to observe, per cluster.
 pub type Kinds = BTreeMap<Target, BTreeSet<KindRef>>;

@@ -462,13 +462,7 @@ impl Shell {
     fn follow(&mut self, library: &Library) {
         let mut kinds = Kinds::default();
         for target in self.options.clusters.targets() {
-            let wanted: BTreeSet<KindRef> = match target {
-                Target::Garden => {
-                    let own = Kind::ALL.iter().map(|k| KindRef::new(k.api_version(), k.name()));
-                    own.chain(library.kinds(true).into_iter().map(|(api, kind)| KindRef::new(api, kind))).collect()
-                }
-                Target::Seed(_) => library.kinds(false).into_iter().map(|(api, kind)| KindRef::new(api, kind)).collect(),
-            };
+            let wanted = kinds_of(library, &target);
             let remembered = self.remembered.iter().filter(|(in_garden, ..)| *in_garden == (target == Target::Garden));
             let remembered: Vec<KindRef> = remembered.map(|(_, api, kind)| KindRef::new(api, kind)).collect();
             kinds.insert(target, wanted.into_iter().chain(remembered).collect());
@@ -544,8 +538,19 @@ async fn reverts(repo: &Repo, from: &Revision, to: &Revision, root: &str) -> Res
     Ok(Reverts::of(&news, back_to))
 }
 
+/// The kinds that a library may write into a cluster.
+#[must_use]
+pub fn kinds_of(library: &Library, target: &Target) -> BTreeSet<KindRef> {
+    let written = library.kinds(*target == Target::Garden).into_iter().map(|(api, kind)| KindRef::new(api, kind));
+    match target {
+        Target::Garden => Kind::ALL.iter().map(|k| KindRef::new(k.api_version(), k.name())).chain(written).collect(),
+        Target::Seed(_) => written.collect(),
+    }
+}
+
 /// What of objects' bodies is kept: what templates export and plans compare.
-fn keep(library: &Library) -> Keep {
+#[must_use]
+pub fn keep(library: &Library) -> Keep {
     let mut keep = library.keep();
     for (group, kind, pointers) in crate::plan::owner::compared() {
         keep.pointers

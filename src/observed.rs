@@ -244,6 +244,23 @@ pub fn kept_whole(group: &str, kind: &str) -> bool {
     Kind::ALL.iter().any(|k| k.group() == group && k.name() == kind)
 }
 
+/// Whether objects of this group and kind hold secrets, so that of their content nothing is ever shown but whether it changed.
+#[must_use]
+pub fn is_secret(group: &str, kind: &str) -> bool {
+    matches!(
+        (group, kind),
+        ("", "Secret")
+            | ("core.gardener.cloud", "InternalSecret" | "ShootState")
+            | ("extensions.gardener.cloud", "OperatingSystemConfig")
+    )
+}
+
+/// Whether a field manager is one of ours.
+#[must_use]
+pub fn is_ours(manager: &str) -> bool {
+    matches!(manager, MANAGER | MANAGER_ONCE | MANAGER_DECISIONS | MANAGER_STATUS)
+}
+
 /// A change in one cluster.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Delta {

@@ -17,6 +17,7 @@ use crate::snapshot::Revision;
 pub mod covers;
 mod delete;
 pub mod diff;
+pub mod drift;
 pub mod guard;
 pub mod impact;
 pub mod intent;

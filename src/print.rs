@@ -11,6 +11,8 @@ use crate::landscape::{Kind, Owner};
 pub mod blame;
 pub mod checkstyle;
 pub mod defaults;
+pub mod describe;
+pub mod drift;
 pub mod forge;
 pub mod history;
 pub mod json;

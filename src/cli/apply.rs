@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 
 use super::plan::{self, Wish};
+use super::reach::Reach;
 use super::read;
 use super::reported::Reported;
 use super::{Context, Exit, input, run};
@@ -14,7 +15,8 @@ use crate::snapshot::Revision;
 /// Carry out a saved plan; normally the daemon's job.
 ///
 /// Refuses, with 3, if the landscape's branch is not at the plan's commit any more, if something else than the plan's base was
-/// reconciled, or if this program, or its policies, would do something else than what was planned.
+/// reconciled, or if this program, or its policies, would do something else than what was planned; and, of a plan made with --live,
+/// if an object that it was made from has another resourceVersion than it had.
 ///
 /// Examples:
 ///   espalier plan --from origin/landscape/live --to HEAD --out plan.json
@@ -77,6 +79,10 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let again = plan::preview(context, &wish, |_| true).await?;
     if let Some(why) = differs(&again, &pins, saved.digest.as_deref()) {
         return refuse(why);
+    }
+    let reach = Reach { sim: args.sim, state_dir: args.state_dir.clone() };
+    if let Some(exit) = plan::live::still_holds(context, &reach, &pins).await? {
+        return Ok(exit);
     }
     if again.is_empty() {
         context.printer.note("the plan changes nothing");

@@ -25,6 +25,13 @@ pub(super) struct How {
     dry_run: bool,
 }
 
+impl How {
+    /// Whether anything is said of how to commit.
+    pub(super) const fn is_said(&self) -> bool {
+        self.branch.is_some() || self.message.is_some() || self.dry_run
+    }
+}
+
 /// Where a change goes.
 pub(super) struct Base {
     repo: Repo,
@@ -45,6 +52,9 @@ pub(super) struct Base {
     /// How.
     how: How,
 }
+
+/// Makes the new text of a file from the one that is there.
+pub(super) type NewText<'a> = dyn Fn(Option<&str>) -> anyhow::Result<String> + 'a;
 
 /// What was written where.
 pub(super) struct Written {
@@ -81,21 +91,57 @@ impl Base {
         std::str::from_utf8(&self.snapshot.files.get(path)?.bytes).ok()
     }
 
+    /// The landscape with some files as they would be.
+    pub(super) fn with(&self, files: &[(&str, &NewText<'_>)]) -> anyhow::Result<Source> {
+        let mut snapshot = self.snapshot.clone();
+        for (path, edit) in files {
+            let text = edit(self.text(path))?;
+            snapshot.files.insert((*path).into(), read::file(text.as_bytes()));
+        }
+        Ok(Source { snapshot, from: self.branch().to_owned(), prefix: self.prefix.clone() })
+    }
+
+    /// The landscape as it is on the branch.
+    pub(super) fn source(&self) -> Source {
+        Source { snapshot: self.snapshot.clone(), from: self.branch().to_owned(), prefix: self.prefix.clone() }
+    }
+
+    /// The branch's name as people say it.
+    fn branch(&self) -> &str {
+        self.reference.strip_prefix("refs/heads/").unwrap_or(&self.reference)
+    }
+
     /// Writes a file whose new text is made from the one that is there.
     pub(super) async fn write(
         &self,
         context: &Context,
         path: &str,
         subject: String,
-        edit: &dyn Fn(Option<&str>) -> anyhow::Result<String>,
+        edit: &NewText<'_>,
     ) -> anyhow::Result<Written> {
-        let text = edit(self.text(path))?;
+        self.write_all(context, &[(path, edit)], Message { subject, ..Message::default() }).await
+    }
+
+    /// Writes files whose new texts are made from those that are there, all in one commit.
+    pub(super) async fn write_all(
+        &self,
+        context: &Context,
+        files: &[(&str, &NewText<'_>)],
+        mut message: Message,
+    ) -> anyhow::Result<Written> {
+        let texts: Vec<(&str, String)> =
+            files.iter().map(|(path, edit)| Ok((*path, edit(self.text(path))?))).collect::<anyhow::Result<_>>()?;
+        let shown: String = texts.iter().map(|(_, text)| text.as_str()).collect();
         if self.how.dry_run {
-            return Ok(Written { text });
+            return Ok(Written { text: shown });
         }
-        let branch = self.reference.strip_prefix("refs/heads/").unwrap_or(&self.reference).to_owned();
-        let changes = Changes::from([(RepoPath::from(format!("{}{path}", self.prefix)), Some(text.clone()))]);
-        let message = Message { subject: self.how.message.clone().unwrap_or(subject), ..Message::default() };
+        let branch = self.branch().to_owned();
+        let changes: Changes =
+            texts.into_iter().map(|(path, text)| (RepoPath::from(format!("{}{path}", self.prefix)), Some(text))).collect();
+        if let Some(said) = &self.how.message {
+            message.subject.clone_from(said);
+        }
+        let names = files.iter().map(|(path, _)| *path).collect::<Vec<_>>().join(", ");
         let now = read::now(&context.settings, None, None)?.as_second();
         let moved = if self.there {
             self.repo.commit(&self.reference, Some(&self.revision), changes, message, now).await
@@ -103,9 +149,11 @@ impl Base {
             self.repo.propose(&self.reference, &self.revision, changes, message, now).await
         };
         match moved {
-            Ok(commit) if commit == self.revision => Ok(Written { text: format!("{path} is so already on {branch}\n") }),
-            Ok(commit) => Ok(Written { text: format!("Committed {path} to {branch}: {}\n{text}", commit.short()) }),
-            Err(GitError::CheckedOut { .. }) => self.beside(path, &branch, edit),
+            Ok(commit) if commit == self.revision => {
+                Ok(Written { text: format!("{names} {} so already on {branch}\n", if files.len() == 1 { "is" } else { "are" }) })
+            }
+            Ok(commit) => Ok(Written { text: format!("Committed {names} to {branch}: {}\n{shown}", commit.short()) }),
+            Err(GitError::CheckedOut { .. }) => self.beside(files, &branch),
             Err(error) => {
                 let raced = matches!(error, GitError::Raced { .. });
                 let error = anyhow::Error::from(error);
@@ -119,22 +167,39 @@ impl Base {
     }
 
     /// Writes into the work tree that has the branch checked out: a commit behind its back would look like an edit there.
-    fn beside(&self, path: &str, branch: &str, edit: &dyn Fn(Option<&str>) -> anyhow::Result<String>) -> anyhow::Result<Written> {
+    fn beside(&self, files: &[(&str, &NewText<'_>)], branch: &str) -> anyhow::Result<Written> {
         let Some(root) = &self.work_tree else {
             bail!("{branch} is checked out in its repository: go into that folder, or say --branch NAME for a proposal");
         };
-        let file = root.join(path);
-        let text = edit(std::fs::read_to_string(&file).ok().as_deref())?;
-        let shown = file.display().to_string();
-        let shown = shown.trim_start_matches("./");
-        let failed = || format!("failed to write {shown}");
-        if let Some(folder) = file.parent() {
-            std::fs::create_dir_all(folder).with_context(failed)?;
+        let mut texts = Vec::new();
+        for (path, edit) in files {
+            let file = root.join(path);
+            let before = std::fs::read_to_string(&file).ok();
+            let text = edit(before.as_deref())?;
+            if before.as_ref() != Some(&text) {
+                texts.push((file, text));
+            }
         }
-        std::fs::write(&file, &text).with_context(failed)?;
+        if texts.is_empty() {
+            let names = files.iter().map(|(path, _)| *path).collect::<Vec<_>>().join(", ");
+            let are = if files.len() == 1 { "is" } else { "are" };
+            return Ok(Written { text: format!("{names} {are} so already; {branch} is checked out here\n") });
+        }
+        let mut names = Vec::new();
+        for (file, text) in texts {
+            let shown = file.display().to_string();
+            let shown = shown.trim_start_matches("./").to_owned();
+            let failed = || format!("failed to write {shown}");
+            if let Some(folder) = file.parent() {
+                std::fs::create_dir_all(folder).with_context(failed)?;
+            }
+            std::fs::write(&file, &text).with_context(failed)?;
+            names.push(shown);
+        }
+        let names = names.join(" ");
         Ok(Written {
             text: format!(
-                "Wrote {shown}: {branch} is checked out here. It takes effect with its commit:\n  git add {shown}\n  git commit\n"
+                "Wrote {names}: {branch} is checked out here. It takes effect with its commit:\n  git add {names}\n  git commit\n"
             ),
         })
     }

@@ -1,4 +1,5 @@
-//! `plan`: what one revision would change against another, and what follows from it. Pure and offline: no cluster is asked.
+//! `plan`: what one revision would change against another, and what follows from it. Pure and offline: no cluster is asked, unless
+//! `--live` says so, and then only for what is told beside the plan.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use jiff::Timestamp;
 use self::setters::setters;
 use super::compare::{Sides, compare};
 use super::output::{self, Format, formats};
+use super::reach::Reach;
 use super::read::{self, WORKTREE};
 use super::reported::Reported;
 use super::selector::Selector;
@@ -21,10 +23,14 @@ use crate::share;
 
 mod setters;
 
+pub(super) mod live;
+
 /// Show what a revision would change, and what follows from it, without a cluster.
 ///
 /// Compares two revisions of a landscape: its objects field by field, and the manifests that shoots, seeds, projects and the
 /// garden want because of it. Ends with 3 if something would be refused or stays because its deletion is not confirmed.
+/// With --live it reads, and never writes, the garden and the seeds of what changes or is named: nodes are counted, drift and the
+/// last operation are told, and a plan kept with --out holds only while the objects that it was made from are as they were.
 ///
 /// Examples:
 ///   espalier plan
@@ -32,6 +38,7 @@ mod setters;
 ///   espalier plan --from HEAD~1 --to HEAD 'shop/*' -o json
 ///   espalier plan --from origin/landscape/live...HEAD -o md > comment.md
 ///   espalier plan --from HEAD~1 --to HEAD --blame
+///   espalier plan --from landscape/live --to HEAD --live --out plan.json
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
@@ -69,6 +76,11 @@ pub(super) struct Args {
     /// Keep the plan in a file, for `apply`
     #[arg(long, value_name = "FILE", conflicts_with = "selectors")]
     out: Option<PathBuf>,
+    /// Look at the clusters of what changes or is named, without writing anything: nodes as counted, drift, last operations
+    #[arg(long)]
+    live: bool,
+    #[command(flatten)]
+    reach: Reach,
     /// The time to judge at [default: when --to was committed]
     #[arg(long, value_name = "TIME")]
     now: Option<Timestamp>,
@@ -79,6 +91,10 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
+    if args.reach.sim && !args.live {
+        context.printer.error("no cluster is looked at without --live", Some("--sim belongs to --live"));
+        return Ok(Exit::Usage);
+    }
     match made(context, &args).await {
         Ok(preview) => {
             match args.output {
@@ -115,7 +131,15 @@ async fn made(context: &Context, args: &Args) -> anyhow::Result<Preview> {
         anyhow::bail!("a plan of files that are in no commit cannot be kept: commit them, and say --to HEAD");
     }
     let wish = Wish { from: &from, to: &to, policies_from: args.policies_from.as_deref(), now: args.now, blame: args.blame };
-    preview(context, &wish, |owner| args.selectors.is_empty() || args.selectors.iter().any(|s| s.matches(owner))).await
+    let named = |owner: &Owner| args.selectors.iter().any(|s| s.matches(owner));
+    let mut preview = preview(context, &wish, |owner| args.selectors.is_empty() || named(owner)).await?;
+    if args.live {
+        live::look(context, &args.reach, &mut preview, named).await?;
+        for note in preview.live.iter().flat_map(|live| &live.notes).filter(|_| args.output != Format::Text) {
+            context.printer.note(note);
+        }
+    }
+    Ok(preview)
 }
 
 /// What a plan is wanted of.
@@ -166,6 +190,7 @@ pub(super) async fn preview(context: &Context, wish: &Wish<'_>, wanted: impl Fn(
         path: after.prefix.trim_end_matches('/').to_owned(),
         policies: judge.policies().digest().as_str().to_owned(),
         library: after.library.digest().as_str().to_owned(),
+        observed: Vec::new(),
     });
     let preview = Preview {
         landscape: name.clone(),
@@ -181,6 +206,7 @@ pub(super) async fn preview(context: &Context, wish: &Wish<'_>, wanted: impl Fn(
         now: now.to_string(),
         digest: compared.digest.map(|digest| digest.as_str().to_owned()),
         pins,
+        live: None,
     };
     share::drop_later((before, after));
     Ok(preview)

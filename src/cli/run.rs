@@ -160,9 +160,12 @@ async fn reach(context: &Context, args: &Args, repo: &Repo, landscape: &str) -> 
         tasks.spawn(hand_in_credentials(garden, loaded));
         return Ok((park.connect(), Some(Simulated { _park: park, _tasks: tasks })));
     }
-    let file =
-        context.settings.global.kubeconfig.clone().or_else(|| context.settings.home.as_ref().map(|h| h.join(".kube/config")));
-    Ok((kubeconfig(file), None))
+    Ok((kubeconfig(kubeconfig_file(&context.settings)), None))
+}
+
+/// The kubeconfig that is meant.
+pub(super) fn kubeconfig_file(settings: &Settings) -> Option<PathBuf> {
+    settings.global.kubeconfig.clone().or_else(|| settings.home.as_ref().map(|home| home.join(".kube/config")))
 }
 
 /// Simulated clusters and the people who use them; all end when this is dropped.
@@ -180,7 +183,7 @@ async fn load(context: &Context, args: &Args, repo: &Repo, landscape: &str) -> a
 }
 
 /// Clients from a kubeconfig file, by the contexts of `landscape.yaml`; or from inside a cluster.
-fn kubeconfig(file: Option<PathBuf>) -> Connect {
+pub(super) fn kubeconfig(file: Option<PathBuf>) -> Connect {
     Box::new(move |target, settings| {
         let file = file.clone();
         async move {

@@ -22,7 +22,7 @@ use crate::print::{json, table};
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
-    /// Kind, such as shoot; or an answer of a command, such as plan or history
+    /// Kind, such as shoot; or an answer of a command, such as plan, drift or history
     #[arg(value_name = "KIND")]
     kind: Option<String>,
     /// Write <kind>.json files into this folder, answers below cli/

@@ -24,12 +24,31 @@ pub(crate) struct Park {
     state: Option<PathBuf>,
     seed: u64,
     delays: Delays,
+    /// Whether simulated controllers run.
+    actors: bool,
     sims: Arc<Mutex<BTreeMap<Target, Sim>>>,
 }
 
 impl Park {
     pub(crate) fn new(state: Option<PathBuf>, seed: u64, delays: Delays) -> Self {
-        Self { state, seed, delays, sims: Arc::default() }
+        Self { state, seed, delays, actors: true, sims: Arc::default() }
+    }
+
+    /// Clusters that were left below a folder, to look at: no simulated controller runs. None is made that is not there.
+    pub(crate) fn still(state: PathBuf) -> Self {
+        Self { state: Some(state), seed: 1, delays: Delays::None, actors: false, sims: Arc::default() }
+    }
+
+    /// Lets go of all clusters, so that another process may have them.
+    pub(crate) async fn close(self) {
+        for (_, sim) in self.sims() {
+            sim.close().await;
+        }
+    }
+
+    /// The file that keeps a cluster, if they are kept.
+    fn file(&self, target: &Target) -> Option<PathBuf> {
+        self.state.as_ref().map(|dir| dir.join(format!("{target}.redb")))
     }
 
     /// The simulated cluster of a target, made if there is none yet.
@@ -39,13 +58,18 @@ impl Park {
             return Ok(sim.client());
         }
         if let Some(dir) = &self.state {
+            anyhow::ensure!(
+                self.actors || self.file(target).is_some_and(|file| file.is_file()),
+                "there is no simulated cluster {target} in {}",
+                dir.display()
+            );
             make_dir(dir)?;
         }
         let sim = Sim::open(Options {
             name: target.to_string(),
-            state: self.state.as_ref().map(|dir| dir.join(format!("{target}.redb"))),
+            state: self.file(target),
             seed: self.seed,
-            actors: true,
+            actors: self.actors,
             garden: *target == Target::Garden,
             delays: self.delays,
             start: config::now(),

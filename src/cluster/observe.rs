@@ -30,19 +30,19 @@ const ATTEMPTS: u32 = 3;
 const LIST_ABOVE: usize = 8;
 
 #[derive(Deserialize)]
-struct Page<T> {
+pub(super) struct Page<T> {
     #[serde(default)]
-    metadata: PageMeta,
+    pub(super) metadata: PageMeta,
     #[serde(default = "Vec::new")]
-    items: Vec<T>,
+    pub(super) items: Vec<T>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct PageMeta {
+pub(super) struct PageMeta {
     resource_version: String,
     #[serde(rename = "continue")]
-    next: String,
+    pub(super) next: String,
     remaining_item_count: i64,
 }
 
@@ -233,7 +233,7 @@ pub(super) fn named(mut object: Value, resource: &Resource) -> Value {
     object
 }
 
-fn page_path(path: &str, next: &str) -> String {
+pub(super) fn page_path(path: &str, next: &str) -> String {
     if next.is_empty() {
         return format!("{path}?limit={PAGE}");
     }

@@ -18,11 +18,13 @@ use crate::print::origin::Origin;
 
 mod document;
 mod json;
+mod live;
 mod markdown;
 mod text;
 
 pub use document::{Action, Component, FieldChange, Manifest, Moment, Object, Plan, Replaced, Summary, schema};
 pub use json::{json, jsonl};
+pub use live::{LastOperation, Live, OwnerLive, Pinned};
 pub use markdown::{Dialect, LIMIT, comment, markdown, marker};
 pub use text::{brief, text};
 
@@ -57,6 +59,8 @@ pub struct Preview {
     pub digest: Option<String>,
     /// What the plan holds for; `None` if that is in no commit.
     pub pins: Option<Pins>,
+    /// What clusters had; `None` if nobody looked.
+    pub live: Option<Live>,
 }
 
 /// What a plan was made from: it holds for nothing else.
@@ -73,6 +77,9 @@ pub struct Pins {
     pub policies: String,
     /// The digest of the templates, images and policies that were rendered with.
     pub library: String,
+    /// The objects of clusters that it was made from, as they were; none if it was made offline.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub observed: Vec<Pinned>,
 }
 
 /// One object of the landscape.
@@ -288,12 +295,13 @@ impl Preview {
         self.items.iter().map(Item::worst).max().unwrap_or(Mark::None)
     }
 
-    /// How many nodes are replaced at least and at most, and of how many clusters.
+    /// How many nodes are replaced at least and at most, and of how many clusters; both are the same where nodes were counted.
     fn replaced(&self) -> (i64, i64, usize) {
         let clusters = self.items.iter().map(Item::replaced).filter(|pools| !pools.is_empty());
         let sum = |pools: &[&Pool], of: fn(&Pool) -> i64| pools.iter().map(|pool| of(pool)).sum::<i64>();
         clusters.fold((0, 0, 0), |(least, most, n), pools| {
-            (least + sum(&pools, |p| p.minimum), most + sum(&pools, |p| p.maximum), n + 1)
+            let (low, high) = (sum(&pools, |p| p.nodes.unwrap_or(p.minimum)), sum(&pools, |p| p.nodes.unwrap_or(p.maximum)));
+            (least + low, most + high, n + 1)
         })
     }
 

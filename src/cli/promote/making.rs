@@ -98,6 +98,7 @@ pub(super) async fn preview(
         now: now.to_string(),
         digest: compared.digest.map(|digest| digest.as_str().to_owned()),
         pins: None,
+        live: None,
     };
     Ok((preview, refused))
 }

@@ -37,6 +37,9 @@ pub struct Pool {
     pub max_unavailable: String,
     /// Whether its nodes are updated and kept.
     pub in_place: bool,
+    /// How many nodes it has right now; absent where no cluster was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nodes: Option<i64>,
 }
 
 impl Pool {
@@ -54,6 +57,7 @@ impl Pool {
             max_surge: text("maxSurge"),
             max_unavailable: text("maxUnavailable"),
             in_place: worker.get("updateStrategy").and_then(Value::as_str).is_some_and(|s| s.ends_with("InPlaceUpdate")),
+            nodes: None,
         }
     }
 }

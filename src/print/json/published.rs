@@ -7,11 +7,12 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::API_VERSION;
-use crate::print::{blame, history, preview, promotion, rollback, validation, wait};
+use crate::print::{blame, drift, history, preview, promotion, rollback, validation, wait};
 
 /// The answers of commands whose shape is published, by the name of their file below `schemas/cli/`.
 pub const ANSWERS: &[(&str, fn() -> Value)] = &[
     ("blame", blame::schema),
+    ("drift", drift::schema),
     ("history", history::schema),
     ("plan", preview::schema),
     ("promotion", promotion::schema),

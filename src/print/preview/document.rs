@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Pins, SetBy};
+use super::{Live, Pins, SetBy};
 use crate::finding::{Finding, Pointer};
 use crate::landscape::Owner;
 use crate::plan::guard::Breach;
@@ -38,6 +38,9 @@ pub struct Plan {
     pub digest: Option<String>,
     /// What the plan holds for; null if that is in no commit.
     pub pins: Option<Pins>,
+    /// What clusters had when the plan was made; absent if it was made offline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<Live>,
     /// What changes, in the order of owners.
     pub objects: Vec<Object>,
     /// Errors that belong to no object.
@@ -190,7 +193,7 @@ pub struct Summary {
     pub replaced: Replaced,
 }
 
-/// Nodes that are replaced, by what the pools allow: how many there are needs a cluster.
+/// Nodes that are replaced, by what the pools allow; as counted, where clusters were looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Replaced {
     /// At least.
@@ -302,6 +305,7 @@ impl From<&super::Preview> for Plan {
             placements: preview.placements.clone(),
             digest: preview.digest.clone(),
             pins: preview.pins.clone(),
+            live: preview.live.clone(),
             objects: preview.items.iter().map(object).collect(),
             findings: preview.troubles.clone(),
             guards: preview.breaches.clone(),

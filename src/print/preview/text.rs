@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Change, Consequence, Fate, Item, Preview, SetBy, Touch};
+use super::{Change, Consequence, Fate, Item, Preview, SetBy, Touch, live};
 use crate::landscape::Target;
 use crate::observed::ObjectKey;
 use crate::plan::impact::{Certainty, Impact, Mark, Pool};
@@ -20,7 +20,10 @@ pub fn text(preview: &Preview, all_objects: bool) -> String {
     if preview.commits > 0 {
         out.push_str(&format!("  ({}: {})", count(preview.commits, "commit"), preview.authors.join(", ")));
     }
-    out.push_str("  offline\n");
+    match &preview.live {
+        Some(live) => out.push_str(&format!("  live data of {}\n", live.at)),
+        None => out.push_str("  offline\n"),
+    }
     if let Some(commit) = &preview.placements {
         out.push_str(&format!("Placements as of status commit {commit}\n"));
     }
@@ -35,11 +38,12 @@ pub fn text(preview: &Preview, all_objects: bool) -> String {
         let items: Vec<&Item> = preview.items.iter().filter(|item| item.owner.project == project).collect();
         out.push_str(&format!("\n{}\n", if project.is_empty() { preview.landscape.as_str() } else { project }));
         for (i, item) in items.iter().enumerate() {
-            branch(&mut out, item, i + 1 == items.len(), all_objects, preview.at());
+            branch(&mut out, item, i + 1 == items.len(), all_objects, preview.at(), live::leaf(preview, item));
         }
     }
     if preview.is_empty() {
         out.push_str(&format!("\nNo changes: {} as they were.\n", count(preview.unchanged, "object")));
+        live::tail(&mut out, preview);
         return out;
     }
     let n = |word| preview.counted(word);
@@ -68,6 +72,7 @@ pub fn text(preview: &Preview, all_objects: bool) -> String {
         out.push_str(&format!("Waiting for a maintenance window: {}\n", count(preview.waiting(), "object")));
     }
     reverts(&mut out, preview);
+    live::tail(&mut out, preview);
     out
 }
 
@@ -143,16 +148,15 @@ fn told(impact: &[Impact]) -> Vec<String> {
     lines
 }
 
-/// `cpu: 3–10 nodes, surge 1, unavailable 0`.
+/// `cpu: 3–10 nodes, surge 1, unavailable 0`; as counted: `cpu: 9 nodes now, of 3–10, …`.
 pub(super) fn nodes(pool: &Pool) -> String {
-    let unit = if pool.maximum == 1 { "node" } else { "nodes" };
-    format!(
-        "{}: {} {unit}, surge {}, unavailable {}",
-        pool.name,
-        range(pool.minimum, pool.maximum),
-        pool.max_surge,
-        pool.max_unavailable
-    )
+    let bounds = range(pool.minimum, pool.maximum);
+    let unit = |n: i64| if n == 1 { "node" } else { "nodes" };
+    let nodes = match pool.nodes {
+        Some(n) => format!("{n} {} now, of {bounds}", unit(n)),
+        None => format!("{bounds} {}", unit(pool.maximum)),
+    };
+    format!("{}: {nodes}, surge {}, unavailable {}", pool.name, pool.max_surge, pool.max_unavailable)
 }
 
 /// When it is rolled out, and why not at once.
@@ -169,11 +173,11 @@ fn when(when: When, now: i64) -> Vec<String> {
     leaf
 }
 
-fn branch(out: &mut String, item: &Item, last: bool, all_objects: bool, now: i64) {
+fn branch(out: &mut String, item: &Item, last: bool, all_objects: bool, now: i64, live: Option<String>) {
     let (knee, bar) = if last { ("└─", "   ") } else { ("├─", "│  ") };
     let name = format!("{} {} {}", item.fate.mark(), item.owner.kind, item.owner.name);
     out.push_str(&format!("{}\n", format!("{knee} {name:28}  {}", item.about).trim_end()));
-    let mut leaves: Vec<Vec<String>> = Vec::new();
+    let mut leaves: Vec<Vec<String>> = live.into_iter().map(|line| vec![line]).collect();
     match &item.fate {
         Fate::Held(findings) => {
             for finding in findings {
