@@ -12,6 +12,7 @@ use crate::document::Document;
 use crate::finding::{Finding, Findings, On, Place, Pointer};
 use crate::snapshot::RepoPath;
 
+pub mod acknowledgement;
 pub mod bindings;
 pub mod cloud_profile;
 mod codes;
@@ -46,6 +47,7 @@ pub mod shoot_worker;
 pub mod workload_identity;
 mod written;
 
+pub use acknowledgement::Acknowledgement;
 pub use bindings::{CredentialsBinding, SecretBinding};
 pub use cloud_profile::{CloudProfile, CloudProfileSpec};
 pub use codes::CODES;
@@ -119,6 +121,8 @@ macro_rules! kinds {
             pub unknown: Vec<Place>,
             /// Files of `policies/`, `templates/` and `schemas/`, to be laid over those built into the program.
             pub overlays: BTreeMap<RepoPath, Arc<str>>,
+            /// What changes cost, accepted in words, in the order of their files.
+            pub acknowledgements: Vec<Sourced<Acknowledgement>>,
             /// Encrypted Secrets by project and name.
             pub credentials: BTreeMap<(String, String), Place>,
             /// Region distances by the name of the cloud profile that they are for.

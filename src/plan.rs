@@ -14,6 +14,7 @@ use crate::render::ComponentId;
 use crate::secrets::Generate;
 use crate::snapshot::Revision;
 
+pub mod acknowledged;
 pub mod covers;
 mod delete;
 pub mod diff;

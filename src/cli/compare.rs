@@ -151,7 +151,9 @@ pub(super) fn compare(sides: &Sides<'_>, wanted: impl Fn(&Owner) -> bool) -> Com
 
 impl Compared {
     /// The guards that refuse the change as a whole, after what its commits acknowledge.
-    pub(super) fn breaches(&self, commits: &[Commit]) -> Vec<Breach> {
+    ///
+    /// `said` is what files acknowledge.
+    pub(super) fn breaches(&self, commits: &[Commit], said: Vec<Acknowledged>) -> Vec<Breach> {
         let touched: Vec<Touched<'_>> = self
             .items
             .iter()
@@ -159,8 +161,8 @@ impl Compared {
             .map(|item| Touched { owner: &item.owner, marks: item.marks() })
             .collect();
         let trailers = commits.iter().flat_map(|commit| &commit.trailers).filter(|(key, _)| key == guard::TRAILER);
-        let acknowledged: Vec<Acknowledged> = trailers.filter_map(|(_, value)| Acknowledged::read(value)).collect();
-        guard::breaches(self.settings.as_deref(), &touched, &acknowledged)
+        let acknowledged: Vec<Acknowledged> = trailers.filter_map(|(_, value)| Acknowledged::read(value)).chain(said).collect();
+        guard::breaches(self.settings.as_deref(), &touched, &acknowledged, self.digest.as_ref())
     }
 
     /// Errors that belong to no object.

@@ -141,7 +141,7 @@ impl Walk<'_> {
         let Args { selectors, field, .. } = self.args;
         step.objects.retain(|owner, _| selectors.is_empty() || selectors.iter().any(|selector| selector.matches(owner)));
         if let Some(field) = field {
-            step.objects.retain(|_, touched| fields(touched).iter().any(|changed| concerns(&changed.name, field)));
+            step.objects.retain(|_, touched| touched.fields().iter().any(|changed| concerns(&changed.name, field)));
         }
         if !selectors.is_empty() || field.is_some() {
             step.overlays.clear();
@@ -156,19 +156,6 @@ fn concerns(name: &str, field: &str) -> bool {
         inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || outer.is_empty() || rest.starts_with(['.', '[']))
     };
     within(name, field) || within(field, name)
-}
-
-/// The fields in which an object differs from what it was in every parent; of one that is new or gone, those of its spec.
-fn fields(touched: &Touched) -> Vec<diff::Field> {
-    let nothing = serde_json::json!({});
-    let value = |written: Option<&super::past::Written>| written.map_or(nothing.clone(), |w| w.document.value().clone());
-    let after = value(touched.after.as_ref());
-    let mut all = touched.before.iter().map(|before| diff::fields(&value(before.as_ref()), &after));
-    let mut fields = all.next().unwrap_or_default();
-    for others in all {
-        fields.retain(|field| others.iter().any(|other| other.name == field.name));
-    }
-    fields
 }
 
 /// Commits and reports, newest first.
@@ -188,7 +175,7 @@ fn entries(args: &Args, steps: &[Step], commits: &[Commit], reports: &Reports, b
             touching.entry(owner).or_default().push(step.commit.revision.0.as_str());
         }
     }
-    let mut told: Vec<(i64, Entry)> = Vec::new();
+    let mut told: Vec<(&Commit, Entry)> = Vec::new();
     for step in steps {
         let Step { commit, objects, overlays } = step;
         let done = |(owner, touched): (&Owner, &Touched)| {
@@ -206,28 +193,31 @@ fn entries(args: &Args, steps: &[Step], commits: &[Commit], reports: &Reports, b
             overlays: overlays.iter().map(ToString::to_string).collect(),
             objects: objects.iter().map(done).collect(),
         };
-        told.push((commit.committed, entry));
+        told.push((commit, entry));
     }
     let wanted = |owner: &Owner| args.selectors.is_empty() || args.selectors.iter().any(|selector| selector.matches(owner));
     // Nothing is told of times of which not all is told.
-    let from = told.last().map(|(at, _)| *at).filter(|_| bounded);
+    let from = told.last().map(|(commit, _)| commit.committed).filter(|_| bounded);
     let from = from.max(args.since.map(|since| since.as_second()));
     let mut reported = reports.entries(wanted, commits);
-    reported.retain(|(at, _)| from.is_none_or(|from| *at >= from));
-    merged(told, reported)
+    reported.retain(|(at, ..)| from.is_none_or(|from| *at >= from));
+    merged(told, reported, reports)
 }
 
-/// Two lists, each newest first, as one; of two at one time, the report follows the commit that it is about.
-fn merged(commits: Vec<(i64, Entry)>, reports: Vec<(i64, Entry)>) -> Vec<Entry> {
-    let mut out = Vec::with_capacity(commits.len() + reports.len());
-    let mut reports = reports.into_iter().peekable();
-    for (at, commit) in commits {
-        while let Some((_, report)) = reports.next_if(|(reported, _)| *reported >= at) {
+/// Two lists, each newest first, as one. Of two at one time, a report follows the commits that it knows of, and comes before others.
+fn merged(commits: Vec<(&Commit, Entry)>, reported: Vec<(i64, usize, Entry)>, reports: &Reports) -> Vec<Entry> {
+    let mut out = Vec::with_capacity(commits.len() + reported.len());
+    let mut reported = reported.into_iter().peekable();
+    for (commit, entry) in commits {
+        let follows = |(at, n, _): &(i64, usize, Entry)| {
+            *at > commit.committed || *at == commit.committed && reports.knows(*n, &commit.revision.0)
+        };
+        while let Some((.., report)) = reported.next_if(follows) {
             out.push(report);
         }
-        out.push(commit);
+        out.push(entry);
     }
-    out.extend(reports.map(|(_, report)| report));
+    out.extend(reported.map(|(.., report)| report));
     out
 }
 
@@ -240,7 +230,7 @@ fn done(args: &Args, owner: &Owner, touched: &Touched, became: reports::Became) 
         _ => None,
     };
     let fields = match (was, is) {
-        (Some(_), Some(_)) => fields(touched),
+        (Some(_), Some(_)) => touched.fields(),
         _ => Vec::new(),
     };
     let action = match (was, is) {

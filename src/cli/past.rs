@@ -4,9 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
+
 use crate::document::Document;
 use crate::git::{Changed, Commit, Repo};
 use crate::landscape::{self, Owner};
+use crate::plan::diff::{self, Field};
 use crate::print::origin::{Bound, Bounded};
 use crate::share;
 use crate::snapshot::{BlobId, RepoPath, Revision};
@@ -65,10 +68,33 @@ impl Written {
 }
 
 impl Touched {
+    /// The fields in which it differs from what it was in every parent; of one that is new or gone, its keys.
+    pub(super) fn fields(&self) -> Vec<Field> {
+        let nothing = Value::Object(Map::new());
+        let after = value(self.after.as_ref(), &nothing);
+        let mut all = self.before.iter().map(|before| diff::fields(value(before.as_ref(), &nothing), after));
+        let mut fields = all.next().unwrap_or_default();
+        for others in all {
+            fields.retain(|field| others.iter().any(|other| other.name == field.name));
+        }
+        fields
+    }
+
+    /// Whether all that it is comes from one parent or another.
+    fn is_brought_together(&self) -> bool {
+        let path = |written: Option<&Written>| written.map(|written| written.path().clone());
+        let is = path(self.after.as_ref());
+        self.before.len() > 1 && self.before.iter().any(|was| path(was.as_ref()) == is) && self.fields().is_empty()
+    }
+
     /// What it was in the first parent.
     pub(super) fn was(&self) -> Option<&Written> {
         self.before.first().and_then(Option::as_ref)
     }
+}
+
+fn value<'v>(written: Option<&'v Written>, nothing: &'v Value) -> &'v Value {
+    written.map_or(nothing, |written| written.document.value())
 }
 
 /// What a file said of whom.
@@ -173,7 +199,10 @@ impl<'r> Past<'r> {
             if sides.iter().all(differs) {
                 let before = sides.iter().map(|[before, _]| before.get(owner).cloned()).collect();
                 let after = sides.iter().find_map(|[_, after]| after.get(owner).cloned());
-                objects.insert(owner.clone(), Touched { before, after });
+                let touched = Touched { before, after };
+                if !touched.is_brought_together() {
+                    objects.insert(owner.clone(), touched);
+                }
             }
         }
         let overlays = match against {

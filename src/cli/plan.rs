@@ -16,6 +16,7 @@ use super::reported::Reported;
 use super::selector::Selector;
 use super::{Context, Exit};
 use crate::landscape::{FileMemo, Owner};
+use crate::plan::acknowledged;
 use crate::plan::impact::Mark;
 use crate::print::json;
 use crate::print::preview::{self, Pins, Preview};
@@ -183,6 +184,11 @@ pub(super) async fn preview(context: &Context, wish: &Wish<'_>, wanted: impl Fn(
     if wish.blame {
         setters(context, &before, &after, &mut compared.items).await?;
     }
+    let (said, mut notes) = acknowledged::of(&after.landscape, compared.digest.as_ref(), now);
+    notes.extend(compared.findings.iter().filter(|finding| finding.code.as_str() == "ACK-EXPIRED").cloned());
+    for place in notes.iter_mut().flat_map(|note| &mut note.places) {
+        place.path = after.shown(&place.path);
+    }
     let authors: BTreeSet<&str> = commits.iter().map(|c| c.author.split(" <").next().unwrap_or_default()).collect();
     let pins = (to != WORKTREE && wish.from != WORKTREE).then(|| Pins {
         from: before.snapshot.revision.to_string(),
@@ -199,7 +205,8 @@ pub(super) async fn preview(context: &Context, wish: &Wish<'_>, wanted: impl Fn(
         commits: commits.len(),
         authors: authors.into_iter().map(str::to_owned).collect(),
         placements: reported.commit.as_ref().map(|commit| commit.short().to_owned()),
-        breaches: compared.breaches(&commits),
+        breaches: compared.breaches(&commits, said),
+        notes,
         troubles: compared.troubles(),
         items: compared.items,
         unchanged: compared.unchanged,

@@ -18,6 +18,7 @@ use crate::git::{self, Credentials, GitError, Location, Repo};
 use crate::landscape::{self, FileMemo, Kind, Landscape, Owner};
 use crate::library::Library;
 use crate::pipeline;
+use crate::plan::acknowledged;
 use crate::print::Checked;
 use crate::snapshot::{Blob, EntryKind, MAX_FILE_BYTES, RepoPath, Revision, Snapshot, Verdict};
 
@@ -27,7 +28,8 @@ pub(super) const WORKTREE: &str = "WORKTREE";
 /// The file that makes a folder a landscape.
 const MARK: &str = "landscape.yaml";
 /// Folders of a landscape that are read; nothing else in a work tree is looked at.
-const CLAIMED: &[&str] = &["cloudprofiles", "extensions", "operations", "policies", "projects", "schemas", "seeds", "templates"];
+const CLAIMED: &[&str] =
+    &["acknowledgements", "cloudprofiles", "extensions", "operations", "policies", "projects", "schemas", "seeds", "templates"];
 
 /// The files of a landscape and how to speak of them.
 pub(super) struct Source {
@@ -89,6 +91,7 @@ impl Reading {
         let (admitted, mut findings) = admission::admit(&self.landscape, accepted, judge.policies(), now.as_second(), memory);
         findings.extend(self.findings.clone());
         findings.extend(going(&admitted, accepted).1);
+        findings.extend(acknowledged::check(&self.landscape, now));
         (admitted, findings.sorted())
     }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::explain::kind_of;
 use super::{Context, Exit};
 use crate::landscape::nearest::nearest;
-use crate::landscape::{Kind, schema};
+use crate::landscape::{Kind, acknowledgement, schema};
 use crate::print::json::published::ANSWERS;
 use crate::print::{json, table};
 
@@ -56,7 +56,14 @@ fn known() -> Vec<Known> {
         schema: Box::new(*schema),
         kind: None,
     });
-    kinds.chain(answers).collect()
+    let acknowledgement = Known {
+        word: "acknowledgement".to_owned(),
+        api_version: Kind::Landscape.api_version(),
+        file: "acknowledgement.json".to_owned(),
+        schema: Box::new(acknowledgement::json_schema),
+        kind: None,
+    };
+    kinds.chain([acknowledgement]).chain(answers).collect()
 }
 
 #[expect(clippy::unused_async, reason = "every command has this form")]

@@ -99,4 +99,34 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "It makes a controller act once, or stands for something that was decided elsewhere; left in Git it would be repeated or forged.",
     ),
     ("REF-MISSING", "a reference leads nowhere", "The object that is named does not exist in the repository."),
+    (
+        "ACK-MARK",
+        "an acknowledgement names no mark",
+        "An Acknowledgement accepts one mark, such as one-way or deletes. What a server refuses cannot be acknowledged.",
+    ),
+    (
+        "ACK-CHANGE",
+        "an acknowledgement is bound to no change",
+        "An Acknowledgement holds for one change only: `spec.change` is the digest that `espalier plan` shows when it refuses that change.",
+    ),
+    (
+        "ACK-OBJECTS",
+        "an acknowledgement is about nobody",
+        "An Acknowledgement names whom it is about: shoots as project/name, all of a project as project/*, other objects by their names.",
+    ),
+    (
+        "ACK-REASON",
+        "an acknowledgement gives no reason",
+        "Whoever reads the history later wants to know why the cost of a change was accepted.",
+    ),
+    (
+        "ACK-EXPIRED",
+        "an acknowledgement is over",
+        "After `spec.until` an Acknowledgement acknowledges nothing any more. Remove the file.",
+    ),
+    (
+        "ACK-UNUSED",
+        "an acknowledgement is about another change",
+        "Its digest is not that of the change that is planned: the change was merged long ago, or it is another one since. Remove the file, or look at the plan again and set the digest that it shows.",
+    ),
 ];

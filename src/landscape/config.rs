@@ -112,7 +112,7 @@ shapes! {
     struct Promotion {
         /// The landscape that changes are promoted from, or several.
         from: Option<Stages>,
-        /// Paths that are never promoted, besides `landscape.yaml`, `seeds/**` and `operations/**`: glob patterns.
+        /// Paths that are never promoted, besides `landscape.yaml`, `seeds/**`, `operations/**` and `acknowledgements/**`: glob patterns.
         exclude: Vec<String>,
         /// Fields that are this landscape's own, besides seeds and domains, such as `shoot.spec.provider.workers[*].maximum`.
         owned: Vec<String>,

@@ -25,6 +25,13 @@ pub(super) fn check(kind: Kind, owner: &Owner, value: &mut Value, document: &Doc
     walk.findings
 }
 
+/// The same for a shape that is of no kind of object.
+pub(super) fn check_shape(shape: &Shape, value: &mut Value, document: &Document) -> Findings {
+    let mut walk = Walk { document, owner: String::new(), foreign: &[], findings: Findings::default() };
+    walk.visit(shape, value, &Pointer::root());
+    walk.findings
+}
+
 /// The typed form of a value that passed [`check`].
 pub(super) fn typed<T: DeserializeOwned>(owner: &Owner, value: &Value, document: &Document) -> Result<T, Box<Finding>> {
     serde_path_to_error::deserialize(value).map_err(|error| {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::nearest::nearest;
 use super::paths::{self, Folder, Path};
-use super::{Distances, Kind, Object, Owner, decode, paste, secret};
+use super::{Acknowledgement, Distances, Kind, Object, Owner, Sourced, acknowledgement, decode, paste, secret};
 use crate::document::{self, Budget, Document, Identity};
 use crate::finding::{Code, ErrorType, Finding, Findings, On, Place, Pointer, Severity};
 use crate::observed::{project_namespace, project_of};
@@ -65,6 +65,8 @@ pub(super) enum Content {
     Credential { project: String, name: String },
     /// Region distances by cloud profile.
     Distances(BTreeMap<String, Distances>),
+    /// What a change costs, accepted in words.
+    Acknowledgement(Sourced<Acknowledgement>),
     /// Refused, and nothing that a landscape could contain.
     Refused,
 }
@@ -143,6 +145,9 @@ fn entry(document: &Arc<Document>, path: Path<'_>) -> Entry {
     let text = |key: &str| value.get(key).and_then(Value::as_str);
     if text("kind") == Some("Secret") {
         return secret_entry(document, path, spot);
+    }
+    if text("kind") == Some(acknowledgement::KIND) {
+        return acknowledgement::entry(document, path, spot);
     }
     if text("apiVersion") == Some("v1") && text("kind") == Some("ConfigMap") && path == Path::Folder(Folder::Seeds) {
         return distances_entry(document, spot);

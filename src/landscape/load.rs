@@ -112,6 +112,7 @@ fn take<'a>(file: &'a File, landscape: &mut Landscape, findings: &mut Findings, 
                 landscape.credentials.insert((project.clone(), name.clone()), entry.spot.place());
             }
             Content::Distances(distances) => landscape.distances.extend(distances.clone()),
+            Content::Acknowledgement(one) => landscape.acknowledgements.push(one.clone()),
             Content::Refused => {}
         }
     }

@@ -33,6 +33,8 @@ pub(super) enum Folder {
     Extensions,
     /// `operations/`
     Operations,
+    /// `acknowledgements/`
+    Acknowledgements,
 }
 
 /// Sorts a path.
@@ -52,6 +54,7 @@ pub(super) fn sort(path: &str) -> Path<'_> {
         "seeds" => Path::Folder(Folder::Seeds),
         "extensions" => Path::Folder(Folder::Extensions),
         "operations" => Path::Folder(Folder::Operations),
+        "acknowledgements" => Path::Folder(Folder::Acknowledgements),
         "projects" => match rest.split_once('/') {
             Some((project, below)) => {
                 let part = below.split_once('/').map_or(below, |(part, _)| part);
@@ -65,8 +68,17 @@ pub(super) fn sort(path: &str) -> Path<'_> {
 
 /// Whether a link of this name would stand for a claimed file or for a folder of them.
 pub(super) fn claims(path: &str) -> bool {
-    const FOLDERS: &[&str] =
-        &["cloudprofiles", "seeds", "extensions", "operations", "projects", "policies", "templates", "schemas"];
+    const FOLDERS: &[&str] = &[
+        "acknowledgements",
+        "cloudprofiles",
+        "seeds",
+        "extensions",
+        "operations",
+        "projects",
+        "policies",
+        "templates",
+        "schemas",
+    ];
     if FOLDERS.contains(&path) || sort(path) != Path::Other {
         return true;
     }

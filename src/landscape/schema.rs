@@ -34,14 +34,19 @@ pub fn json_schema(kind: Kind) -> Value {
         Kind::ManagedSeed => generator.into_root_schema_for::<ManagedSeed>(),
         Kind::Operation => generator.into_root_schema_for::<Operation>(),
     };
+    finished(schema, kind.name(), kind.api_version())
+}
+
+/// The schema of a kind as it is published.
+pub(super) fn finished(schema: schemars::Schema, kind: &str, api_version: &str) -> Value {
     let mut value = Value::from(schema);
     tidy(&mut value);
     let root = value.as_object_mut().expect("the schema of a struct is an object");
-    root.insert("title".into(), kind.name().into());
+    root.insert("title".into(), kind.into());
     root.insert("required".into(), json!(["apiVersion", "kind", "metadata"]));
     if let Some(properties) = root.get_mut("properties").and_then(Value::as_object_mut) {
-        properties.insert("apiVersion".into(), json!({ "type": "string", "const": kind.api_version() }));
-        properties.insert("kind".into(), json!({ "type": "string", "const": kind.name() }));
+        properties.insert("apiVersion".into(), json!({ "type": "string", "const": api_version }));
+        properties.insert("kind".into(), json!({ "type": "string", "const": kind }));
     }
     value
 }
@@ -133,16 +138,13 @@ pub(crate) enum Scalar {
 /// The shape of a kind.
 pub(crate) fn shape(kind: Kind) -> &'static Shape {
     static SHAPES: OnceLock<BTreeMap<Kind, Shape>> = OnceLock::new();
-    &SHAPES.get_or_init(|| {
-        Kind::ALL
-            .iter()
-            .map(|kind| {
-                let schema = json_schema(*kind);
-                let definitions = schema.get("$defs").and_then(Value::as_object).cloned().unwrap_or_default();
-                (*kind, reduce(&schema, &definitions))
-            })
-            .collect()
-    })[&kind]
+    &SHAPES.get_or_init(|| Kind::ALL.iter().map(|kind| (*kind, reduced(&json_schema(*kind)))).collect())[&kind]
+}
+
+/// The shape that a schema means.
+pub(super) fn reduced(schema: &Value) -> Shape {
+    let definitions = schema.get("$defs").and_then(Value::as_object).cloned().unwrap_or_default();
+    reduce(schema, &definitions)
 }
 
 fn reduce(schema: &Value, definitions: &Map<String, Value>) -> Shape {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::impact::Mark;
+use crate::digest::Digest;
 use crate::landscape::{Kind, Owner};
 
 /// The trailer by which a commit acknowledges what it costs: `Acknowledged: one-way shop/store, shop/pay`.
@@ -42,6 +43,12 @@ impl Acknowledged {
         Some(Self { mark: mark.parse().ok()?, whose })
     }
 
+    /// The same from elsewhere; `whose` is not empty.
+    #[must_use]
+    pub(super) fn of(mark: Mark, whose: Vec<String>) -> Self {
+        Self { mark, whose }
+    }
+
     fn covers(&self, mark: Mark, owner: &Owner) -> bool {
         let named =
             |word: &String| word == &owner.key() || word.strip_suffix("/*").is_some_and(|project| project == owner.project);
@@ -57,9 +64,15 @@ pub struct Touched<'a> {
     pub marks: Vec<Mark>,
 }
 
-/// The guards that refuse a change. `settings` is the accepted `landscape.yaml`; without one, nothing is guarded.
+/// The guards that refuse a change. `settings` is the accepted `landscape.yaml`; without one, nothing is guarded. `change` is the digest of
+/// what is meant to be done, by which a file acknowledges it.
 #[must_use]
-pub fn breaches(settings: Option<&Value>, touched: &[Touched<'_>], acknowledged: &[Acknowledged]) -> Vec<Breach> {
+pub fn breaches(
+    settings: Option<&Value>,
+    touched: &[Touched<'_>],
+    acknowledged: &[Acknowledged],
+    change: Option<&Digest>,
+) -> Vec<Breach> {
     let guards = settings.and_then(|settings| settings.pointer("/spec/guards"));
     let mut out = Vec::new();
     let marks = guards.and_then(|guards| guards.get("acknowledge")).and_then(Value::as_array).into_iter().flatten();
@@ -71,7 +84,16 @@ pub fn breaches(settings: Option<&Value>, touched: &[Touched<'_>], acknowledged:
             out.push(Breach {
                 guard: Cow::Borrowed("guards.acknowledge"),
                 message: format!("{} is not acknowledged for {names}", mark.word()),
-                help: format!("say `{TRAILER}: {} {}` in the message of a commit of this change", mark.word(), first.key()),
+                help: {
+                    let trailer =
+                        format!("say `{TRAILER}: {} {}` in the message of a commit of this change", mark.word(), first.key());
+                    match change {
+                        Some(digest) => {
+                            format!("{trailer}, or add an Acknowledgement of change {} to acknowledgements/", digest.as_str())
+                        }
+                        None => trailer,
+                    }
+                },
                 owners,
             });
         }
@@ -114,7 +136,7 @@ mod tests {
         ];
         let said = |trailers: &[&str]| {
             let read: Vec<Acknowledged> = trailers.iter().filter_map(|t| Acknowledged::read(t)).collect();
-            breaches(Some(&settings), &touched, &read).into_iter().map(|b| b.message).collect::<Vec<_>>()
+            breaches(Some(&settings), &touched, &read, None).into_iter().map(|b| b.message).collect::<Vec<_>>()
         };
         let many = "2 shoots change at once, 1 may: shop/store, lab/api";
         assert_eq!(said(&[]), ["one-way is not acknowledged for shop/store, lab/api", many]);
@@ -122,7 +144,7 @@ mod tests {
         assert_eq!(said(&["one-way shop/store, lab/*"]), [many]);
         assert_eq!(said(&["one-way"]), [many]);
         assert_eq!(said(&["deletes", "rubbish"]).len(), 2);
-        assert!(breaches(Some(&json!({"spec": {}})), &touched, &[]).is_empty());
-        assert!(breaches(None, &touched, &[]).is_empty());
+        assert!(breaches(Some(&json!({"spec": {}})), &touched, &[], None).is_empty());
+        assert!(breaches(None, &touched, &[], None).is_empty());
     }
 }

@@ -72,12 +72,20 @@ pub fn json(blame: &Blame) -> Value {
 pub fn text(blame: &Blame, again: &str) -> String {
     let revision = if blame.revision.len() == 40 { short(&blame.revision) } else { &blame.revision };
     let mut out = format!("{}  {} at {revision}\n\n", blame.owner, blame.path);
+    // The field comes last: what is long may stand over.
     let row = |one: &Blamed| {
-        let place = one.at.as_deref().and_then(|at| at.strip_prefix(blame.path.as_str())).unwrap_or(":-");
-        vec![line(&one.field, 120), shown(Some(&one.value)), place.trim_start_matches(':').to_owned(), one.set.text()]
+        let place = one.at.as_deref().and_then(|at| at.strip_prefix(blame.path.as_str())).unwrap_or_default();
+        let (commit, author, day) = match &one.set {
+            Origin::Commit { commit, author, at, .. } => (short(commit), line(author, 20), at.get(..10).unwrap_or(at)),
+            Origin::Default => ("default", String::new(), ""),
+            Origin::Uncommitted => ("not committed", String::new(), ""),
+            Origin::Older => ("older", String::new(), ""),
+        };
+        let field = format!("{}: {}", line(&one.field, 120), shown(Some(&one.value)));
+        vec![commit.to_owned(), author, day.to_owned(), place.trim_start_matches(':').to_owned(), field]
     };
     let rows: Vec<Vec<String>> = blame.fields.iter().map(row).collect();
-    out.push_str(&table(&["FIELD", "VALUE", "LINE", "SET BY"], &rows, true));
+    out.push_str(&table(&["SET BY", "AUTHOR", "DATE", "LINE", "FIELD"], &rows, true));
     if let Some(bounded) = &blame.bounded {
         out.push_str(&format!("\n{}", bounded.text(again)));
     }

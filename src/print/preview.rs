@@ -53,6 +53,8 @@ pub struct Preview {
     pub breaches: Vec<Breach>,
     /// Errors that belong to no object.
     pub troubles: Vec<Finding>,
+    /// Acknowledgements that are of no use.
+    pub notes: Vec<Finding>,
     /// The time that was judged at.
     pub now: String,
     /// The digest of what is meant to be done (`plan::intent`); `None` if it is nothing.

@@ -6,7 +6,7 @@ use crate::landscape::Kind;
 use crate::landscape::config::Promotion;
 
 /// Paths that are a landscape's own, whatever it says: who it is, where it runs, what was asked of it once.
-pub const PATHS: &[&str] = &["landscape.yaml", "seeds/**", "operations/**"];
+pub const PATHS: &[&str] = &["landscape.yaml", "seeds/**", "operations/**", "acknowledgements/**"];
 
 /// Fields that are a landscape's own, whatever it says. A new object comes without them.
 pub const FIELDS: &[&str] = &["shoot.spec.seedName", "shoot.spec.dns.domain"];

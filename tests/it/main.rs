@@ -1,5 +1,6 @@
 //! Integration tests: one binary, one module per topic.
 
+mod acknowledgements;
 mod admission;
 mod adversarial;
 mod alike;

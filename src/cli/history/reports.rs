@@ -177,9 +177,14 @@ impl Reports {
         }
     }
 
-    /// The reports that say something new of the objects that are wanted, newest first, each with its place in time: no report is
+    /// Whether a report came after a commit was taken up.
+    pub(super) fn knows(&self, report: usize, commit: &str) -> bool {
+        self.taken.get(commit).is_some_and(|first| first.is_none_or(|first| first <= report))
+    }
+
+    /// The reports that say something new of the objects that are wanted, newest first, each with its time and number: no report is
     /// older than the commit that it is about, whatever the clocks say.
-    pub(super) fn entries(&self, wanted: impl Fn(&Owner) -> bool, commits: &[Commit]) -> Vec<(i64, Entry)> {
+    pub(super) fn entries(&self, wanted: impl Fn(&Owner) -> bool, commits: &[Commit]) -> Vec<(i64, usize, Entry)> {
         let mut objects: BTreeMap<usize, Vec<Stood>> = BTreeMap::new();
         for (owner, (before, changes)) in self.states.iter().filter(|(owner, _)| wanted(owner)) {
             let mut was = before.as_ref();
@@ -210,7 +215,7 @@ impl Reports {
                 plan: report.trailer(PLAN).map(str::to_owned),
                 objects,
             };
-            entries.push((time, entry));
+            entries.push((time, n, entry));
         }
         entries.reverse();
         entries

@@ -91,7 +91,8 @@ pub(super) async fn preview(
         authors: Vec::new(),
         placements: reported.commit.as_ref().map(|commit| commit.short().to_owned()),
         // Whoever reviews the branch acknowledges what it costs.
-        breaches: compared.breaches(&[]),
+        breaches: compared.breaches(&[], Vec::new()),
+        notes: Vec::new(),
         troubles: compared.troubles(),
         items: compared.items,
         unchanged: compared.unchanged,

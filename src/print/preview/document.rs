@@ -47,6 +47,9 @@ pub struct Plan {
     pub findings: Vec<Finding>,
     /// Guards that refuse the change as a whole.
     pub guards: Vec<Breach>,
+    /// Acknowledgements that are about another change or over; absent if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Finding>,
     /// How much of what.
     pub summary: Summary,
 }
@@ -309,6 +312,7 @@ impl From<&super::Preview> for Plan {
             objects: preview.items.iter().map(object).collect(),
             findings: preview.troubles.clone(),
             guards: preview.breaches.clone(),
+            notes: preview.notes.clone(),
             summary: Summary {
                 create: n(Action::Create),
                 update: n(Action::Update),

@@ -33,6 +33,9 @@ pub fn text(preview: &Preview, all_objects: bool) -> String {
     for breach in &preview.breaches {
         out.push_str(&format!("\n✗ {}: {}\n    {}\n", breach.guard, breach.message, breach.help));
     }
+    for note in &preview.notes {
+        out.push_str(&format!("\n{}\n", snippet::headline(note)));
+    }
     let projects: BTreeSet<&str> = preview.items.iter().map(|item| item.owner.project.as_str()).collect();
     for project in projects {
         let items: Vec<&Item> = preview.items.iter().filter(|item| item.owner.project == project).collect();
