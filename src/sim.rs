@@ -26,7 +26,9 @@ pub(crate) mod cluster;
 mod consequences;
 mod counters;
 mod crd;
+mod decode;
 mod defaults;
+mod definition;
 mod discovery;
 mod error;
 mod fault;
@@ -47,6 +49,8 @@ mod shape;
 mod store;
 mod structure;
 mod table;
+mod typed;
+mod validate;
 mod verbs;
 mod watch;
 

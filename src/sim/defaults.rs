@@ -279,37 +279,54 @@ pub(crate) fn check(kind: &Kind, object: &Value) -> Vec<Cause> {
     match (kind.group.as_str(), kind.kind.as_str()) {
         ("", "Secret" | "ConfigMap") => {
             for field in ["data", "binaryData"] {
-                for (key, value) in object.get(field).and_then(Value::as_object).into_iter().flatten() {
-                    let fine = !key.is_empty()
-                        && key.len() <= 253
-                        && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
-                    if !fine {
+                for key in object.get(field).and_then(Value::as_object).into_iter().flatten().map(|(key, _)| key) {
+                    let at = format!("{field}[{key}]");
+                    let letters = key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+                    if key.is_empty() || key.len() > 253 || !letters {
                         let why = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
-                        causes.push(Cause::invalid(&format!("{field}[{key}]"), &json!(key), why));
+                        causes.push(Cause::invalid(&at, &json!(key), why));
                     }
-                    if !value.is_string() && !value.is_null() {
-                        causes.push(Cause::invalid(&format!("{field}[{key}]"), value, "must be a string"));
+                    if matches!(key.as_str(), "." | "..") {
+                        causes.push(Cause::invalid(&at, &json!(key), &format!("must not be '{key}'")));
+                    }
+                    if field == "data" && object.get("binaryData").is_some_and(|other| other.get(key).is_some()) {
+                        causes.push(Cause::invalid(&at, &json!(key), "duplicate of key present in binaryData"));
                     }
                 }
+            }
+            let needed: &[&str] = match object.get("type").and_then(Value::as_str).unwrap_or_default() {
+                "kubernetes.io/tls" => &["tls.crt", "tls.key"],
+                "kubernetes.io/dockerconfigjson" => &[".dockerconfigjson"],
+                "kubernetes.io/dockercfg" => &[".dockercfg"],
+                "kubernetes.io/ssh-auth" => &["ssh-privatekey"],
+                _ => &[],
+            };
+            for key in needed.iter().filter(|key| object.get("data").is_none_or(|data| data.get(**key).is_none())) {
+                causes.push(Cause::required(&format!("data[{key}]"), ""));
             }
         }
+        ("", "Service") => {
+            let text = |field: &str| object.pointer(&format!("/spec/{field}")).and_then(Value::as_str).unwrap_or_default();
+            let ports = object.pointer("/spec/ports").and_then(Value::as_array).is_some_and(|ports| !ports.is_empty());
+            if !ports && text("clusterIP") != "None" && text("type") != "ExternalName" {
+                causes.push(Cause::required("spec.ports", ""));
+            }
+        }
+        ("", "Pod") => containers(object.get("spec"), "spec", &mut causes),
+        ("batch", "Job") => containers(object.pointer("/spec/template/spec"), "spec.template.spec", &mut causes),
         ("apps", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet") => {
             let labels = object.pointer("/spec/template/metadata/labels");
-            match object.pointer("/spec/selector") {
-                None => causes.push(Cause::required("spec.selector", "")),
-                Some(selector) => {
-                    let wanted = selector.get("matchLabels").and_then(Value::as_object);
-                    let matches = wanted.into_iter().flatten().all(|(k, v)| labels.and_then(|l| l.get(k)) == Some(v));
-                    if !matches {
-                        let why = "`selector` does not match template `labels`";
-                        causes.push(Cause::invalid("spec.template.metadata.labels", labels.unwrap_or(&Value::Null), why));
-                    }
-                }
+            let selector = object.pointer("/spec/selector");
+            if selector.is_none() {
+                causes.push(Cause::required("spec.selector", ""));
             }
-            let containers = object.pointer("/spec/template/spec/containers").and_then(Value::as_array);
-            if containers.is_none_or(Vec::is_empty) {
-                causes.push(Cause::required("spec.template.spec.containers", ""));
+            let wanted = selector.and_then(|selector| selector.get("matchLabels")).and_then(Value::as_object);
+            let matches = wanted.into_iter().flatten().all(|(k, v)| labels.and_then(|l| l.get(k)) == Some(v));
+            if !matches || selector.is_none() {
+                let why = "`selector` does not match template `labels`";
+                causes.push(Cause::invalid("spec.template.metadata.labels", labels.unwrap_or(&Value::Null), why));
             }
+            containers(object.pointer("/spec/template/spec"), "spec.template.spec", &mut causes);
         }
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding")
             if object.pointer("/roleRef/name").and_then(Value::as_str).is_none_or(str::is_empty) =>
@@ -319,4 +336,28 @@ pub(crate) fn check(kind: &Kind, object: &Value) -> Vec<Cause> {
         _ => {}
     }
     causes
+}
+
+/// What a pod needs at the very least, and volumes that are one thing only.
+fn containers(spec: Option<&Value>, path: &str, causes: &mut Vec<Cause>) {
+    let list = |field: &str| spec.and_then(|spec| spec.get(field)).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    for (index, volume) in list("volumes").iter().enumerate() {
+        let sources = volume.as_object().into_iter().flatten().map(|(name, _)| name).filter(|name| *name != "name");
+        for source in sources.filter(|source| *source != "emptyDir").skip(usize::from(volume.get("emptyDir").is_none())) {
+            let why = "may not specify more than 1 volume type";
+            causes.push(Cause::forbidden(&format!("{path}.volumes[{index}].{source}"), why));
+        }
+    }
+    if list("containers").is_empty() {
+        causes.push(Cause::required(&format!("{path}.containers"), ""));
+    }
+    for field in ["containers", "initContainers"] {
+        for (index, container) in list(field).iter().enumerate() {
+            for needed in ["name", "image"] {
+                if container.get(needed).and_then(Value::as_str).is_none_or(str::is_empty) {
+                    causes.push(Cause::required(&format!("{path}.{field}[{index}].{needed}"), ""));
+                }
+            }
+        }
+    }
 }

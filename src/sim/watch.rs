@@ -203,7 +203,7 @@ impl Watcher {
         let mut object = json!({
             "kind": self.scope.kind.kind,
             "apiVersion": self.scope.kind.api_version(&self.scope.version.name),
-            "metadata": {"resourceVersion": self.cursor.to_string(), "creationTimestamp": null},
+            "metadata": {"resourceVersion": self.cursor.to_string()},
         });
         if matches!(self.scope.form, Form::Partial) {
             object["kind"] = "PartialObjectMetadata".into();
@@ -216,7 +216,8 @@ impl Watcher {
     }
 }
 
-fn line(what: &str, object: &[u8]) -> Bytes {
+/// An event as it goes out.
+pub(crate) fn line(what: &str, object: &[u8]) -> Bytes {
     let mut line = BytesMut::with_capacity(object.len() + 40);
     line.put(&b"{\"type\":\""[..]);
     line.put(what.as_bytes());
