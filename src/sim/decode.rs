@@ -47,11 +47,13 @@ impl<'de> Visitor<'de> for Seed<'_> {
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
+        #[allow(clippy::cast_precision_loss, reason = "Kubernetes reads what does not fit 64 bits with a sign as a float, too")]
+        let float = value as f64;
+        Ok(if i64::try_from(value).is_ok() { value.into() } else { number(float) })
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(value.into())
+        Ok(number(value))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
@@ -87,72 +89,114 @@ impl<'de> Visitor<'de> for Seed<'_> {
     }
 }
 
+/// A float as Kubernetes writes it: without a fraction if there is none.
+fn number(value: f64) -> Value {
+    let text = value.to_string();
+    if value.fract() == 0.0 && value.abs() < 1e21 {
+        if let Ok(whole) = text.parse::<i64>() {
+            return whole.into();
+        }
+        if let Ok(whole) = text.parse::<u64>() {
+            return whole.into();
+        }
+    }
+    value.into()
+}
+
 /// Makes a value what its type wants: fields that nobody knows are dropped and their paths added to `unknown`; empty fields and
 /// nulls go as they do in a typed object. The error is what the real server's decoder says of a value of another type.
 pub(crate) fn typed(structure: &Structure, value: &mut Value, unknown: &mut Vec<String>) -> Result<(), String> {
-    let name = structure.name.to_string();
-    decode(structure, value, &At { owner: &name, path: "", place: "" }, unknown)
+    decode(structure, value, &At { owner: &structure.name, step: Step::Root, up: None }, unknown)
 }
 
-/// Where a value is: the type that has the field, the path of fields, the path with indices.
+/// Where a value is: in which type, under which name, below what.
 struct At<'a> {
     owner: &'a str,
-    path: &'a str,
-    place: &'a str,
+    step: Step<'a>,
+    up: Option<&'a At<'a>>,
+}
+
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Root,
+    /// A field of a type.
+    Field(&'a str),
+    /// A key of a map.
+    Key(&'a str),
+    /// An item of a list.
+    Index(usize),
+}
+
+impl At<'_> {
+    /// The fields that lead here; keys of maps and indices are none.
+    fn path(&self) -> String {
+        let above = self.up.map_or_else(String::new, At::path);
+        match self.step {
+            Step::Field(name) if above.is_empty() => name.to_owned(),
+            Step::Field(name) => format!("{above}.{name}"),
+            Step::Root | Step::Key(_) | Step::Index(_) => above,
+        }
+    }
+
+    /// The whole way.
+    fn place(&self) -> String {
+        let above = self.up.map_or_else(String::new, At::place);
+        match self.step {
+            Step::Root => above,
+            Step::Field(name) | Step::Key(name) if above.is_empty() => name.to_owned(),
+            Step::Field(name) | Step::Key(name) => format!("{above}.{name}"),
+            Step::Index(index) => format!("{above}[{index}]"),
+        }
+    }
 }
 
 fn decode(structure: &Structure, value: &mut Value, at: &At<'_>, unknown: &mut Vec<String>) -> Result<(), String> {
     let wrong = |value: &Value| {
-        let of = go_type(structure);
-        let field = if at.path.is_empty() { String::new() } else { format!("struct field {}.{} ", at.owner, at.path) };
-        Err(format!("json: cannot unmarshal {} into Go {field}of type {of}", go_value(value, structure)))
+        let path = at.path();
+        let field = if path.is_empty() { String::new() } else { format!("struct field {}.{path} ", at.owner) };
+        Err(format!("json: cannot unmarshal {} into Go {field}of type {}", go_value(value, structure), go_type(structure)))
     };
     match (structure.of, &mut *value) {
         (Type::Any, _) | (_, Value::Null) => Ok(()),
         (Type::Object, Value::Object(map)) => {
-            let names: Vec<String> = map.keys().cloned().collect();
-            for name in names {
-                let place = if at.place.is_empty() { name.clone() } else { format!("{}.{name}", at.place) };
-                let own = structure.properties.get(&name);
+            let mut result = Ok(());
+            map.retain(|name, value| {
+                if result.is_err() {
+                    return true;
+                }
+                let own = structure.properties.get(name);
                 let Some(below) = own.or(structure.additional.as_deref()) else {
                     if !structure.preserve {
-                        map.remove(&name);
-                        unknown.push(place);
+                        unknown.push(At { owner: "", step: Step::Field(name), up: Some(at) }.place());
                     }
-                    continue;
+                    return structure.preserve;
                 };
-                let Some(value) = map.get_mut(&name) else { continue };
-                // Keys of a map are no fields.
-                let path = match (own, at.path) {
-                    (None, path) => path.to_owned(),
-                    (Some(_), "") => name.clone(),
-                    (Some(_), path) => format!("{path}.{name}"),
+                let inner = match own {
+                    Some(_) => At { owner: &structure.name, step: Step::Field(name), up: Some(at) },
+                    None => At { owner: at.owner, step: Step::Key(name), up: Some(at) },
                 };
-                let owner = if own.is_some() { &structure.name } else { at.owner };
-                decode(below, value, &At { owner, path: &path, place: &place }, unknown)?;
-                let empty = match value {
+                result = decode(below, value, &inner, unknown);
+                match value {
                     Value::Null if own.is_none() && below.of == Type::String => {
                         *value = "".into();
-                        false
+                        true
                     }
-                    Value::Null => true,
-                    Value::Array(list) => list.is_empty() && own.is_some() && !below.required,
+                    Value::Null => false,
+                    Value::Array(list) => !list.is_empty() || own.is_none() || below.required || name == "managedFields",
                     Value::Object(fields) => {
-                        fields.is_empty() && below.additional.is_some() && own.is_some() && !below.required && !below.preserve
+                        !fields.is_empty() || below.additional.is_none() || own.is_none() || below.required || below.preserve
                     }
-                    Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
-                };
-                if empty {
-                    map.remove(&name);
+                    Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
                 }
-            }
+            });
+            result?;
+            complete(structure, map);
             Ok(())
         }
         (Type::Array, Value::Array(list)) => {
             let Some(items) = &structure.items else { return Ok(()) };
             for (index, item) in list.iter_mut().enumerate() {
-                let place = format!("{}[{index}]", at.place);
-                decode(items, item, &At { place: &place, ..*at }, unknown)?;
+                decode(items, item, &At { owner: at.owner, step: Step::Index(index), up: Some(at) }, unknown)?;
             }
             Ok(())
         }
@@ -171,11 +215,74 @@ fn decode(structure: &Structure, value: &mut Value, at: &At<'_>, unknown: &mut V
             Some(whole) if &*structure.format != "int32" || i32::try_from(whole).is_ok() => Ok(()),
             _ => wrong(value),
         },
-        (Type::Number | Type::Quantity, Value::Number(_))
-        | (Type::Boolean, Value::Bool(_))
-        | (Type::Quantity | Type::IntOrString, Value::String(_)) => Ok(()),
+        (Type::Quantity, Value::Number(_) | Value::String(_)) => {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            *value = super::quantity::canonical(&text).ok_or(super::quantity::WRONG)?.into();
+            Ok(())
+        }
+        (Type::Number, Value::Number(_)) | (Type::Boolean, Value::Bool(_)) | (Type::IntOrString, Value::String(_)) => Ok(()),
         (Type::IntOrString, Value::Number(number)) if number.as_i64().is_some() => Ok(()),
         _ => wrong(value),
+    }
+}
+
+/// What a typed object has even if nobody wrote it.
+fn complete(structure: &Structure, map: &mut Map<String, Value>) {
+    for (name, below) in structure.properties.iter().filter(|(_, below)| below.always || below.zero) {
+        if map.contains_key(name) {
+            continue;
+        }
+        let value = match below.of {
+            Type::Object => {
+                let mut fields = Map::new();
+                complete(below, &mut fields);
+                Value::Object(fields)
+            }
+            Type::Boolean => Value::Bool(false),
+            _ => 0.into(),
+        };
+        map.insert(name.clone(), value);
+    }
+}
+
+/// Writes quantities in the one way in which they are stored, so that equal ones are the same.
+pub(crate) fn quantities(structure: &Structure, value: &mut Value) {
+    match (structure.of, &mut *value) {
+        (Type::Quantity, Value::Number(_) | Value::String(_)) => {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            if let Some(text) = super::quantity::canonical(&text) {
+                *value = text.into();
+            }
+        }
+        (_, Value::Object(map)) => {
+            for (name, value) in map {
+                if let Some(below) = structure.field(name) {
+                    quantities(below, value);
+                }
+            }
+        }
+        (_, Value::Array(list)) => {
+            if let Some(items) = &structure.items {
+                for item in list {
+                    quantities(items, item);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Lists that must be there and are empty are stored as null.
+pub(crate) fn nulls(structure: &Structure, value: &mut Value) {
+    let Some(map) = value.as_object_mut() else { return };
+    for (name, below) in structure.properties.iter().filter(|(_, below)| below.required && below.of == Type::Array) {
+        match map.get(name) {
+            Some(Value::Array(list)) if !list.is_empty() => {}
+            _ if below.items.is_some() => {
+                map.insert(name.clone(), Value::Null);
+            }
+            _ => {}
+        }
     }
 }
 
@@ -255,7 +362,8 @@ fn elements(structure: &Structure, list: &[Value], path: &str) -> Option<String>
             ListKind::Set => format!("[={item}]"),
             ListKind::Keys(keys) => {
                 let default = |key: &str| items.properties.get(key).and_then(|field| field.default.clone());
-                if keys.iter().all(|key| item.get(key).is_none() && default(key).is_none()) {
+                // What a typed item leaves out is empty.
+                if items.name.is_empty() && keys.iter().all(|key| item.get(key).is_none() && default(key).is_none()) {
                     let keys = serde_json::to_string(keys).unwrap_or_default().replace(',', " ");
                     return Some(format!(
                         "{path}: element {index}: associative list with keys has an element that omits all key fields {keys} (and doesn't have default values for any key fields)"

@@ -37,7 +37,11 @@ pub(crate) fn check(new: &Value, name: &str, group: &str, plural: &str, versions
                 causes.push(Cause::required(&format!("spec.versions[{index}].schema.openAPIV3Schema"), ""));
             }
             Some(schema) => {
-                let path = if one { "spec.validation.openAPIV3Schema".to_owned() } else { format!("spec.versions[{index}].schema.openAPIV3Schema") };
+                let path = if one {
+                    "spec.validation.openAPIV3Schema".to_owned()
+                } else {
+                    format!("spec.versions[{index}].schema.openAPIV3Schema")
+                };
                 structural(schema, &path, &mut causes);
             }
         }
@@ -87,16 +91,20 @@ fn as_in_go(version: &Value) -> String {
 /// Whether a schema says of every field what it is.
 fn structural(schema: &Value, path: &str, causes: &mut Vec<Cause>) {
     let flag = |schema: &Value, name: &str| schema.get(name) == Some(&Value::Bool(true));
-    let open = |schema: &Value| flag(schema, "x-kubernetes-int-or-string") || flag(schema, "x-kubernetes-preserve-unknown-fields");
+    let open =
+        |schema: &Value| flag(schema, "x-kubernetes-int-or-string") || flag(schema, "x-kubernetes-preserve-unknown-fields");
     if text(schema, "/type").is_empty() && !open(schema) {
         let of = if path.ends_with(".items") { "array items" } else { "object fields" };
         causes.push(Cause::required(&format!("{path}.type"), &format!("must not be empty for specified {of}")));
     }
     if let Some(default) = schema.get("default") {
-        causes.extend(validate::value(schema, default, &format!("{path}.default")));
+        // What a default leaves out, the defaults below it may say.
+        let found = validate::value(schema, default, &format!("{path}.default"));
+        causes.extend(found.into_iter().filter(|cause| cause.reason != "FieldValueRequired"));
     }
     let items = schema.get("items");
-    for key in schema.get("x-kubernetes-list-map-keys").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+    for key in schema.get("x-kubernetes-list-map-keys").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+    {
         let field = items.and_then(|items| items.pointer(&format!("/properties/{key}")));
         let required = items.and_then(|items| items.get("required")).and_then(Value::as_array);
         let given = required.into_iter().flatten().any(|name| name.as_str() == Some(key));

@@ -128,9 +128,27 @@ impl ApiError {
             .about(kind, name)
     }
 
+    /// A patch whose result cannot be read.
+    pub(crate) fn invalid_patch(result: &Value, why: &str) -> Self {
+        let message = format!("Invalid value: {:?}: {why}", result.to_string());
+        let cause = Cause { reason: "FieldValueInvalid", field: "patch".into(), message };
+        let mut error = Self::new(422, "Invalid", format!(" \"\" is invalid: patch: {}", cause.message));
+        error.details = Some(json!({"causes": Self::causes(&[cause])}));
+        error
+    }
+
+    /// A scale that cannot be.
+    pub(crate) fn invalid_scale(name: &str, cause: Cause) -> Self {
+        let text = format!("Scale.autoscaling {name:?} is invalid: {}: {}", cause.field, cause.message);
+        let mut error = Self::new(422, "Invalid", text);
+        error.details = Some(json!({"group": "autoscaling", "kind": "Scale", "name": name, "causes": Self::causes(&[cause])}));
+        error
+    }
+
     /// A precondition of a deletion that does not hold; it names the kind where other conflicts name the resource.
     pub(crate) fn precondition(kind: &Kind, name: &str, why: &str) -> Self {
-        let mut error = Self::new(409, "Conflict", format!("Operation cannot be fulfilled on {} {name:?}: {why}", qualified(kind)));
+        let mut error =
+            Self::new(409, "Conflict", format!("Operation cannot be fulfilled on {} {name:?}: {why}", qualified(kind)));
         error.details = Some(details(kind, name, &kind.kind));
         error
     }
@@ -188,8 +206,9 @@ impl ApiError {
         error
     }
 
-    pub(crate) fn not_implemented(what: &str) -> Self {
-        Self::new(501, "NotImplemented", format!("the simulated API server does not implement {what}"))
+    pub(crate) fn not_implemented(plural: &str, subresource: &str, why: &str) -> Self {
+        let what = if subresource.is_empty() { plural.to_owned() } else { format!("{plural}/{subresource}") };
+        Self::new(501, "NotImplemented", format!("the simulated API server does not implement {what}: {why}"))
     }
 
     /// The `Status` object.

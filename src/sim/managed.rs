@@ -181,6 +181,8 @@ pub(crate) fn after_update(kind: &Kind, at: &Version, old: Option<&Value>, new: 
     }
     let api_version = kind.api_version(&at.name);
     let mine = entries.iter().position(|e| e.is(&caller.manager, false, &api_version, subresource));
+    // Who scales is noted without a time.
+    let time = if subresource == "scale" { String::new() } else { caller.now.clone() };
     for (index, entry) in entries.iter_mut().enumerate() {
         if Some(index) != mine {
             entry.fields.subtract(&gained);
@@ -189,14 +191,14 @@ pub(crate) fn after_update(kind: &Kind, at: &Version, old: Option<&Value>, new: 
     }
     if let Some(entry) = mine.and_then(|index| entries.get_mut(index)) {
         entry.fields.union(&gained);
-        entry.time.clone_from(&caller.now);
+        entry.time.clone_from(&time);
     } else {
         entries.push(Entry {
             manager: caller.manager.clone(),
             apply: false,
             api_version,
             subresource: subresource.to_owned(),
-            time: caller.now.clone(),
+            time,
             fields: gained,
         });
     }
@@ -227,6 +229,9 @@ pub(crate) fn apply(
         return Err(ApiError::new(500, "", format!("failed to create typed patch object ({what}): {why}")));
     }
     let mut config = config.clone();
+    if let Some(structure) = structure.filter(|_| !kind.custom) {
+        decode::quantities(structure, &mut config);
+    }
     if let Some(map) = config.as_object_mut() {
         match subresource {
             "status" => map.retain(|key, _| matches!(key.as_str(), "apiVersion" | "kind" | "metadata" | "status")),
@@ -301,15 +306,7 @@ pub(crate) fn apply(
     if !causes.is_empty() && !force && !taken_over(live, caller, &blocks, shape) {
         return Err(conflict(&causes, blocks));
     }
-    let changed = !gained.is_empty() || !changes.removed.is_empty();
-    if !changed {
-        // Nothing but, at most, the order of items differs: the live object stands.
-        let version = merged.pointer("/metadata/resourceVersion").cloned();
-        merged = base.clone();
-        if let Some(version) = version {
-            merged["metadata"]["resourceVersion"] = version;
-        }
-    }
+    let changed = ownable(base) != ownable(&merged);
     match mine.and_then(|index| entries.get_mut(index)) {
         Some(entry) => {
             entry.fields = set;
@@ -371,6 +368,33 @@ fn restore_system(base: &Value, merged: &mut Value) {
             }
         }
     }
+}
+
+/// What stands in the way of applying a number of replicas through the scale subresource: the managers that own it.
+pub(crate) fn scaled(object: &Value, path: &str, caller: &Caller) -> Result<(), ApiError> {
+    let wanted: Vec<String> = path.split('.').filter(|part| !part.is_empty()).map(|part| format!("f:{part}")).collect();
+    let owns = |entry: &Entry| {
+        let below = wanted.iter().try_fold(&entry.fields, |set, element| set.children.get(element.as_str()));
+        below.is_some_and(|set| set.member)
+    };
+    let owners: Vec<Entry> = parse(object).into_iter().filter(owns).collect();
+    let blocks: Vec<(String, Vec<String>)> = if owners.is_empty() {
+        let who = format!("{FIRST:?} with subresource \"scale\" using autoscaling/v1");
+        vec![(who, vec![".spec.replicas".to_owned()])]
+    } else {
+        let others = owners.iter().filter(|entry| !(entry.manager == caller.manager && entry.subresource == "scale"));
+        others.map(|entry| (entry.describe(), vec![".spec.replicas".to_owned()])).collect()
+    };
+    if blocks.is_empty() {
+        return Ok(());
+    }
+    let cause = |(who, _): &(String, Vec<String>)| Cause {
+        reason: "FieldManagerConflict",
+        field: ".spec.replicas".into(),
+        message: format!("conflict with {who}"),
+    };
+    let causes: Vec<Cause> = blocks.iter().map(cause).collect();
+    Err(conflict(&causes, blocks))
 }
 
 fn conflict(causes: &[Cause], mut blocks: Vec<(String, Vec<String>)>) -> ApiError {

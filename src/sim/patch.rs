@@ -126,7 +126,8 @@ fn list(before: &[Value], items: &[Value], order: Option<&[Value]>, shape: Shape
     }) {
         return items.iter().filter(|item| item.get("$patch").is_none()).map(clean).collect();
     }
-    let merged = match shape.merge_key() {
+    let key = shape.merge_key();
+    let merged = match key {
         Some("") => {
             let mut merged = items.to_vec();
             merged.extend(before.iter().filter(|item| !items.contains(item)).cloned());
@@ -153,9 +154,29 @@ fn list(before: &[Value], items: &[Value], order: Option<&[Value]>, shape: Shape
         }
         None => items.iter().map(clean).collect(),
     };
-    match order {
-        Some(order) => Value::Array(reorder(merged, order, shape.merge_key())),
-        None => Value::Array(merged),
+    match (order, key) {
+        (Some(order), _) => Value::Array(reorder(merged, order, key)),
+        (None, Some(key)) => Value::Array(arrange(merged, before, items, key)),
+        (None, None) => Value::Array(merged),
+    }
+}
+
+/// Items in the order of the patch; those that it does not name stay before whatever came after them.
+fn arrange(merged: Vec<Value>, before: &[Value], items: &[Value], key: &str) -> Vec<Value> {
+    let same = |a: &Value, b: &Value| if key.is_empty() { a == b } else { a.get(key).is_some() && a.get(key) == b.get(key) };
+    let place = |item: &Value, list: &[Value]| list.iter().position(|other| same(item, other));
+    let (mut named, rest): (Vec<Value>, Vec<Value>) = merged.into_iter().partition(|item| place(item, items).is_some());
+    named.sort_by_key(|item| place(item, items));
+    let (mut named, mut rest) = (named.into_iter().peekable(), rest.into_iter().peekable());
+    let mut arranged = Vec::new();
+    loop {
+        let first = match (named.peek(), rest.peek()) {
+            (None, None) => return arranged,
+            (Some(_), None) => true,
+            (None, Some(_)) => false,
+            (Some(left), Some(right)) => place(left, before).is_none_or(|left| Some(left) < place(right, before)),
+        };
+        arranged.extend(if first { named.next() } else { rest.next() });
     }
 }
 

@@ -13,10 +13,11 @@ use serde_json::{Value, json};
 use super::clock::stamp;
 use super::cluster::Shared;
 use super::counters;
-use super::discovery;
 use super::decode;
+use super::discovery;
 use super::error::{ApiError, Cause};
 use super::kind::{Kind, Version};
+use super::left_out;
 use super::openapi;
 use super::path::{Query, Route, Target, route};
 use super::review;
@@ -93,6 +94,13 @@ fn full(status: StatusCode, kind: &'static str, body: Bytes) -> Response<Body> {
 
 fn value(status: StatusCode, value: &Value) -> Response<Body> {
     full(status, "application/json", Bytes::from(serde_json::to_vec(value).unwrap_or_default()))
+}
+
+fn warn(response: &mut Response<Body>, warning: &str) {
+    let text = format!("299 - \"{}\"", warning.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', " "));
+    if let Ok(text) = HeaderValue::from_str(&text) {
+        response.headers_mut().append(header::WARNING, text);
+    }
 }
 
 /// The answer that carries an error.
@@ -203,6 +211,9 @@ impl Ask {
         if let Some(answer) = self.review(&target)? {
             return Ok(answer);
         }
+        if let Some(why) = left_out::why(&target.group, &target.plural, &target.subresource) {
+            return Err(ApiError::not_implemented(&target.plural, &target.subresource, why));
+        }
         // `namespaces/<name>/<plural>` of a cluster-scoped kind is nothing.
         let kind = self.shared.server().store.kinds.plural(&target.group, &target.plural).cloned();
         let kind = kind.ok_or_else(|| self.nothing(&target))?;
@@ -231,9 +242,7 @@ impl Ask {
             "scale" => version.scale.is_some(),
             "finalize" => kind.group.is_empty() && kind.kind == "Namespace",
             "token" => kind.group.is_empty() && kind.kind == "ServiceAccount",
-            "eviction" | "binding" | "log" | "exec" | "portforward" | "attach" | "proxy" => {
-                kind.group.is_empty() && kind.kind == "Pod"
-            }
+            "eviction" => kind.group.is_empty() && kind.kind == "Pod",
             "approval" => kind.kind == "CertificateSigningRequest",
             _ => false,
         };
@@ -243,18 +252,26 @@ impl Ask {
         if !known {
             return Err(ApiError::no_such_resource());
         }
+        let deprecated = version.deprecated.clone();
+        let answer = self.object_answer(kind, version, &target, verb);
+        let Some(warning) = deprecated else { return answer };
+        let mut answer = answer.unwrap_or_else(|error| refuse(&error));
+        warn(&mut answer, &warning);
+        Ok(answer)
+    }
+
+    fn object_answer(&self, kind: Arc<Kind>, version: Version, target: &Target, verb: &str) -> Result<Response<Body>, ApiError> {
         match (verb, target.subresource.as_str()) {
-            (_, sub @ ("binding" | "log" | "exec" | "portforward" | "attach" | "proxy")) => Err(ApiError::not_implemented(sub)),
-            ("create", "token") => self.token(&kind, &target),
-            (_, "scale") => self.scale(&kind, &version, &target, verb),
-            ("get", _) => self.get(&kind, &version, &target),
-            ("list", "") => self.list(&kind, &version, &target),
-            ("watch", "") => self.watch(kind, version, &target),
-            ("create", "") => self.create(&kind, &version, &target),
-            ("update", _) => self.update(&kind, &version, &target),
-            ("patch" | "apply", _) => self.patch(&kind, &version, &target),
-            ("delete", "") | ("create", "eviction") => self.delete(&kind, &version, &target),
-            ("deletecollection", "") => self.delete_all(&kind, &version, &target),
+            ("create", "token") => self.token(&kind, target),
+            (_, "scale") => self.scale(&kind, &version, target, verb),
+            ("get", _) => self.get(&kind, &version, target),
+            ("list", "") => self.list(&kind, &version, target),
+            ("watch", "") => self.watch(kind, version, target),
+            ("create", "") => self.create(&kind, &version, target),
+            ("update", _) => self.update(&kind, &version, target),
+            ("patch" | "apply", _) => self.patch(&kind, &version, target),
+            ("delete", "") | ("create", "eviction") => self.delete(&kind, &version, target),
+            ("deletecollection", "") => self.delete_all(&kind, &version, target),
             _ => Err(ApiError::method_not_allowed()),
         }
     }
@@ -356,7 +373,9 @@ impl Ask {
         }
         if !value.is_object() {
             let why = format!("json: cannot unmarshal {} into Go value of type map[string]interface {{}}", go(&value));
-            return Err(ApiError::bad_request(format!("error decoding YAML: error unmarshaling JSON: while decoding JSON: {why}")));
+            return Err(ApiError::bad_request(format!(
+                "error decoding YAML: error unmarshaling JSON: while decoding JSON: {why}"
+            )));
         }
         Ok(value)
     }
@@ -369,7 +388,9 @@ impl Ask {
     fn parsed(&self, twice: &mut Vec<String>) -> Result<Value, String> {
         match decode::json(&self.body, twice) {
             Ok(value) => Ok(value),
-            Err(_) if self.content_type().contains("yaml") => serde_yaml::from_slice(&self.body).map_err(|error| error.to_string()),
+            Err(_) if self.content_type().contains("yaml") => {
+                serde_yaml::from_slice(&self.body).map_err(|error| error.to_string())
+            }
             Err(error) => Err(json_error(&self.body, &error)),
         }
     }
@@ -378,7 +399,11 @@ impl Ask {
     fn object(&self, kind: &Kind, version: &Version, caller: &mut Caller) -> Result<Value, ApiError> {
         let content = self.content_type().split(';').next().unwrap_or_default().trim();
         if !matches!(content, "" | "application/json" | "application/yaml" | "*/*") {
-            let known = if kind.custom { "application/json, application/yaml" } else { "application/json, application/yaml, application/vnd.kubernetes.protobuf" };
+            let known = if kind.custom {
+                "application/json, application/yaml"
+            } else {
+                "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+            };
             let why = format!("the body of the request was in an unknown format - accepted media types include: {known}");
             return Err(ApiError::new(415, "UnsupportedMediaType", why));
         }
@@ -396,11 +421,14 @@ impl Ask {
         let mut object = self.parsed(&mut caller.twice).map_err(unrecognized)?;
         let given = go(&object);
         let Some(map) = object.as_object_mut() else {
-            let into = "struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }";
+            let into =
+                "struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }";
             return Err(unrecognized(format!("json: cannot unmarshal {given} into Go value of type {into}")));
         };
         let api_version = kind.api_version(&version.name);
-        let named = |map: &serde_json::Map<String, Value>, field: &str| map.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let named = |map: &serde_json::Map<String, Value>, field: &str| {
+            map.get(field).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
         let (kind_given, version_given) = (named(map, "kind"), named(map, "apiVersion"));
         let wrong = |why: String| {
             let version = version_given.rsplit('/').next().unwrap_or_default();
@@ -424,11 +452,8 @@ impl Ask {
         let status = if written.created { StatusCode::CREATED } else { StatusCode::OK };
         let body = render(kind, version, &written.stored, &self.form(), self.shared.clock.now());
         let mut response = full(status, "application/json", body);
-        for warning in version.deprecated.iter().chain(&written.warnings) {
-            let text = format!("299 - \"{}\"", warning.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', " "));
-            if let Ok(text) = HeaderValue::from_str(&text) {
-                response.headers_mut().append(header::WARNING, text);
-            }
+        for warning in &written.warnings {
+            warn(&mut response, warning);
         }
         response
     }

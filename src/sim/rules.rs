@@ -116,7 +116,8 @@ pub(crate) fn check_metadata(kind: &Kind, object: &Value, name: &str) -> Result<
     owners(object, &mut causes);
     for (index, finalizer) in finalizers(object).iter().enumerate() {
         let why = qualified(finalizer);
-        let standard = matches!(finalizer.as_str(), "kubernetes" | "orphan" | "foregroundDeletion");
+        // Custom kinds may have finalizers without a prefix.
+        let standard = kind.custom || matches!(finalizer.as_str(), "kubernetes" | "orphan" | "foregroundDeletion");
         causes.extend(why.iter().map(|why| Cause::invalid("metadata.finalizers", &json!(finalizer), why)));
         if why.is_empty() && !finalizer.contains('/') && !standard {
             let why = "name is neither a standard finalizer name nor is it fully qualified";
@@ -228,9 +229,8 @@ fn owners(object: &Value, causes: &mut Vec<Cause>) {
         }
     }
     if let [first, second, ..] = controllers.as_slice() {
-        let why = format!(
-            "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {second}"
-        );
+        let why =
+            format!("Only one reference can have Controller set to true. Found \"true\" in references for {first} and {second}");
         causes.push(Cause::invalid("metadata.ownerReferences", &Value::Array(list.to_vec()), &why));
     }
 }
@@ -277,7 +277,13 @@ pub(crate) fn check_immutable(kind: &Kind, old: &Value, new: &Value, name: &str)
             }
         }
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
-            fixed("/roleRef", "roleRef", "cannot change roleRef");
+            if old.get("roleRef") != new.get("roleRef") {
+                let text = |field: &str| new.pointer(&format!("/roleRef/{field}")).cloned().unwrap_or_default();
+                let (group, kind, name) = (text("apiGroup"), text("kind"), text("name"));
+                let shown = format!("{{\"APIGroup\":{group},\"Kind\":{kind},\"Name\":{name}}}");
+                let message = format!("Invalid value: {shown}: cannot change roleRef");
+                causes.push(Cause { reason: "FieldValueInvalid", field: "roleRef".into(), message });
+            }
         }
         ("batch", "Job") => {
             fixed("/spec/template", "spec.template", "field is immutable");
@@ -305,7 +311,10 @@ pub(crate) fn refuse_new_finalizers(kind: &Kind, old: &Value, new: &Value, name:
         return Ok(());
     }
     let quoted: Vec<String> = added.iter().map(|finalizer| format!("{finalizer:?}")).collect();
-    let why = format!("no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}", quoted.join(", "));
+    let why = format!(
+        "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
+        quoted.join(", ")
+    );
     let cause = Cause::forbidden("metadata.finalizers", &why);
     // Two rules find it.
     let causes = if kind.custom { vec![cause] } else { vec![cause.clone(), cause] };

@@ -146,7 +146,9 @@ fn special(kind: &Kind) -> &'static [&'static str] {
             "source",
             "type",
         ],
-        ("events.k8s.io", "Event") => &["regarding.kind", "regarding.namespace", "regarding.name", "regarding.uid", "reason", "type"],
+        ("events.k8s.io", "Event") => {
+            &["regarding.kind", "regarding.namespace", "regarding.name", "regarding.uid", "reason", "type"]
+        }
         _ => &[],
     }
 }
@@ -228,7 +230,10 @@ fn requirements(text: &str) -> Result<Vec<Requirement>, ApiError> {
                             Some(",") => {}
                             Some(value) if is_name(value) => values.push(value.to_owned()),
                             other => {
-                                return Err(wrong(format!("found '{}', expected: ',', or identifier", other.unwrap_or_default())));
+                                return Err(wrong(format!(
+                                    "found '{}', expected: ',', or identifier",
+                                    other.unwrap_or_default()
+                                )));
                             }
                         }
                     }

@@ -64,7 +64,7 @@ impl<'a> Shape<'a> {
 
     /// Whether a container that came into being is itself a field that somebody owns. Structs of built-in kinds are always there.
     pub(crate) fn is_counted(self) -> bool {
-        !matches!(self, Self::Known(structure) if structure.always)
+        !matches!(self, Self::Known(structure) if structure.always || structure.required)
     }
 
     /// How a list merges.

@@ -56,6 +56,8 @@ pub(crate) struct Structure {
     pub(crate) nullable: bool,
     /// An object that is there even if nobody writes it, of built-in kinds.
     pub(crate) always: bool,
+    /// A number or a truth value that is written even if nobody gave it, of built-in kinds.
+    pub(crate) zero: bool,
     /// A field that is written even if it is empty, of built-in kinds.
     pub(crate) required: bool,
     /// The field by which strategic merge patches tell items apart; empty: by the items themselves; `None`: they do not merge.
@@ -149,14 +151,14 @@ impl Structure {
     }
 
     /// Drops the fields that the schema does not know; their paths are added to `dropped`.
-    pub(crate) fn prune_root(&self, object: &mut Value, dropped: &mut Vec<String>) {
-        let Some(map) = object.as_object_mut() else { return };
+    pub(crate) fn prune_root(&self, object: &mut Value, dropped: &mut Vec<String>) -> Result<(), String> {
+        let Some(map) = object.as_object_mut() else { return Ok(()) };
         let names: Vec<String> = map.keys().filter(|k| !is_identity(k)).cloned().collect();
         for name in names {
             match self.field(&name) {
                 Some(below) => {
                     if let Some(value) = map.get_mut(&name) {
-                        below.prune(value, &name, dropped);
+                        below.prune(value, &name, dropped)?;
                     }
                 }
                 None if self.preserve => {}
@@ -166,20 +168,28 @@ impl Structure {
                 }
             }
         }
+        Ok(())
     }
 
-    fn prune(&self, value: &mut Value, path: &str, dropped: &mut Vec<String>) {
+    fn prune(&self, value: &mut Value, path: &str, dropped: &mut Vec<String>) -> Result<(), String> {
         match value {
             Value::Object(map) => {
                 let names: Vec<String> = map.keys().cloned().collect();
                 for name in names {
                     if self.embedded && is_identity(&name) {
+                        if let Some(metadata) = map.get_mut("metadata").filter(|_| name == "metadata") {
+                            let (place, mut unknown) = (format!("{path}.metadata"), Vec::new());
+                            let given = metadata.to_string();
+                            super::decode::typed(super::typed::metadata(), metadata, &mut unknown)
+                                .map_err(|why| format!("{place}: Invalid value: {given}: {why}"))?;
+                            dropped.extend(unknown.into_iter().map(|field| format!("{place}.{field}")));
+                        }
                         continue;
                     }
                     match self.field(&name) {
                         Some(below) => {
                             if let Some(value) = map.get_mut(&name) {
-                                below.prune(value, &format!("{path}.{name}"), dropped);
+                                below.prune(value, &format!("{path}.{name}"), dropped)?;
                             }
                         }
                         None if self.preserve || (self.of != Type::Object && self.properties.is_empty()) => {}
@@ -193,12 +203,13 @@ impl Structure {
             Value::Array(list) => {
                 if let Some(items) = &self.items {
                     for (index, item) in list.iter_mut().enumerate() {
-                        items.prune(item, &format!("{path}[{index}]"), dropped);
+                        items.prune(item, &format!("{path}[{index}]"), dropped)?;
                     }
                 }
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
+        Ok(())
     }
 
     /// Fills in defaults. A null that may not be is dropped, unless an apply asked for it.

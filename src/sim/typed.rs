@@ -2,7 +2,8 @@
 //!
 //! `types.txt` is what a real API server publishes of them, without descriptions, one type after another; the test
 //! `real::types` writes it anew. A type's name begins a line, then ` kind=GROUP/VERSION/KIND` if objects are of it; its fields
-//! follow, indented: name (`!`: required), type (`[T]` a list, `{T}` a map), and how it merges.
+//! follow, indented: name (`!`: required), type (`[T]` a list, `{T}` a map), how it merges, `always` for an object and `zero` for a
+//! number or a truth value that is written even if nobody gave it.
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, OnceLock};
@@ -58,7 +59,7 @@ pub(crate) fn of(api_version: &str, kind: &str) -> Option<&'static Structure> {
 
 /// The structure of metadata.
 pub(crate) fn metadata() -> &'static Structure {
-    TYPES.metadata.get_or_init(|| object("apis.meta.v1.ObjectMeta", &mut Vec::new()))
+    TYPES.metadata.get_or_init(|| Structure { always: true, ..object("apis.meta.v1.ObjectMeta", &mut Vec::new()) })
 }
 
 fn object(name: &'static str, above: &mut Vec<&'static str>) -> Structure {
@@ -84,6 +85,7 @@ fn object(name: &'static str, above: &mut Vec<&'static str>) -> Structure {
                 None if word == "set" => below.list = ListKind::Set,
                 None if word == "atomic" => below.atomic_map = true,
                 None if word == "always" => below.always = true,
+                None if word == "zero" => below.zero = true,
                 _ => {}
             }
         }

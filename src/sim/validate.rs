@@ -33,13 +33,7 @@ fn has_rules(schema: &Value) -> bool {
 }
 
 /// All findings about an object: of the schema, of lists, of embedded objects, of the scale subresource, then of the rules.
-pub(crate) fn object(
-    structure: &Structure,
-    scale: Option<&Scale>,
-    new: &Value,
-    old: Option<&Value>,
-    status: bool,
-) -> Vec<Cause> {
+pub(crate) fn object(structure: &Structure, scale: Option<&Scale>, new: &Value, old: Option<&Value>, status: bool) -> Vec<Cause> {
     let schema = structure.source();
     let mut causes = Vec::new();
     let state = |value: &Value| value.get("status").cloned().unwrap_or_default();
@@ -426,7 +420,8 @@ fn rules(structure: &Structure, new: &Value, old: Option<&Value>, status: bool, 
         if status != path.starts_with("status") && !path.is_empty() {
             continue;
         }
-        let at = |object: &Value| object.pointer(&format!("/{}", path.replace('.', "/").replace('[', "/").replace(']', ""))).cloned();
+        let at =
+            |object: &Value| object.pointer(&format!("/{}", path.replace('.', "/").replace('[', "/").replace(']', ""))).cloned();
         // A rule about the present is not asked again where nothing has changed.
         if !path.is_empty() && old.is_some_and(|old| at(old) == at(new)) && !error.rule.contains("oldSelf") {
             continue;

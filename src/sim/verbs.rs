@@ -166,6 +166,7 @@ impl Server {
         if matches!(how, How::Update) {
             managed::after_update(kind, at, None, &mut body, caller, "");
         }
+        self.store_form(kind, at, None, &mut body);
         body["apiVersion"] = kind.storage_api_version().into();
         if caller.dry_run {
             let stored = Arc::new(Stored::of(&body, 0));
@@ -237,6 +238,7 @@ impl Server {
         if matches!(how, How::Update) {
             managed::after_update(kind, at, Some(&old), &mut new, caller, subresource);
         }
+        self.store_form(kind, at, Some(&old), &mut new);
         if new == old {
             return Ok(Written { stored: current, created: false, removed: false, warnings });
         }
@@ -246,8 +248,9 @@ impl Server {
             return Ok(Written { stored, created: false, removed: false, warnings });
         }
         if current.deleting && is_released(kind, &new) {
-            let stored = self.store.commit(kind, new);
-            let last = self.erase(kind, &stored);
+            // It goes as it was; the answer is what it would have become.
+            let last = Arc::new(Stored::of(&new, current.version));
+            self.erase(kind, &current);
             self.settle(caller);
             return Ok(Written { stored: last, created: false, removed: true, warnings });
         }
@@ -336,8 +339,13 @@ impl Server {
             );
             return Err(ApiError::precondition(kind, name, &why));
         }
+        if kind.group.is_empty() && kind.plural == "namespaces" && matches!(name, "default" | "kube-system" | "kube-public") {
+            return Err(ApiError::forbidden(kind, name, "this namespace may not be deleted"));
+        }
         let mut object = current.value();
         let mut finalizers = finalizers(&object);
+        // Its controller takes it away as soon as nothing uses the claim; nothing does here.
+        finalizers.retain(|f| f != defaults::CLAIM);
         match options.propagation {
             Some(Propagation::Orphan) => add(&mut finalizers, ORPHAN),
             Some(Propagation::Foreground) => add(&mut finalizers, FOREGROUND),
@@ -462,7 +470,11 @@ impl Server {
         let mut warnings = Vec::new();
         new["kind"] = kind.kind.clone().into();
         new["apiVersion"] = kind.api_version(&at.name).into();
+        let patched = caller.patch.then(|| new.clone());
         let handled = |why: String| {
+            if let Some(patched) = &patched {
+                return ApiError::invalid_patch(patched, &why);
+            }
             let text = format!("{} in version {:?} cannot be handled as a {}: {why}", kind.kind, at.name, kind.kind);
             ApiError::bad_request(text)
         };
@@ -476,24 +488,19 @@ impl Server {
             Some(structure) => {
                 if let Some(metadata) = new.get_mut("metadata") {
                     decode::typed(super::typed::metadata(), metadata, &mut unknown).map_err(handled)?;
-                    unknown.iter_mut().for_each(|path| path.insert_str(0, "metadata."));
+                    for path in &mut unknown {
+                        path.insert_str(0, "metadata.");
+                    }
                 }
                 let mut dropped = Vec::new();
-                structure.prune_root(new, &mut dropped);
-                dropped.sort();
+                structure.prune_root(new, &mut dropped).map_err(handled)?;
                 unknown.extend(dropped);
+                unknown.sort();
             }
         }
         let list: Vec<String> = unknown.iter().map(|path| format!("unknown field {path:?}")).collect();
         let list: Vec<String> = caller.twice.iter().map(|path| format!("duplicate field {path:?}")).chain(list).collect();
         match caller.unknown {
-            Unknown::Refuse if !list.is_empty() && caller.patch => {
-                let why = format!("Invalid value: {:?}: strict decoding error: {}", new.to_string(), list.join(", "));
-                let cause = Cause { reason: "FieldValueInvalid", field: "patch".into(), message: why };
-                let mut error = ApiError::new(422, "Invalid", format!(" \"\" is invalid: patch: {}", cause.message));
-                error.details = Some(json!({"causes": ApiError::causes(&[cause])}));
-                return Err(error);
-            }
             Unknown::Refuse if !list.is_empty() => {
                 return Err(handled(format!("strict decoding error: {}", list.join(", "))));
             }
@@ -508,8 +515,13 @@ impl Server {
             if !causes.is_empty() {
                 return Err(ApiError::invalid(kind, name, &causes));
             }
+            // What is stored is what the version wants that it is stored in.
+            if let Some(stored) = kind.stored().structure.as_ref().filter(|_| kind.stored().name != at.name) {
+                stored.prune_root(new, &mut Vec::new()).map_err(handled)?;
+                stored.default_root(new, false);
+            }
         } else {
-            defaults::fill(self, kind, old, new);
+            defaults::fill(kind, old, new);
             check_metadata(kind, new, name)?;
             let causes = defaults::check(kind, new);
             if !causes.is_empty() {
@@ -520,6 +532,17 @@ impl Server {
             super::crd::prepare(self, kind, old, new, &caller.now)?;
         }
         Ok(warnings)
+    }
+
+    /// What comes last: addresses that the server gives, and empty lists as they are stored.
+    fn store_form(&self, kind: &Kind, at: &Version, old: Option<&Value>, new: &mut Value) {
+        if kind.custom {
+            return;
+        }
+        defaults::allocate(self, kind, old, new);
+        if let Some(structure) = kind.structure(at) {
+            decode::nulls(structure, new);
+        }
     }
 
     /// A uid that depends on nothing but the cluster, the object and the moment in the order of writes.

@@ -174,7 +174,15 @@ impl Watcher {
                 (false, false) => {}
                 (false, true) => self.push("ADDED", &event.now),
                 (true, true) => self.push("MODIFIED", &event.now),
-                (true, false) => self.push("DELETED", &event.now),
+                (true, false) => match &event.before {
+                    // It goes as those who watch know it, at the time of the change.
+                    Some(before) if event.what != What::Deleted => {
+                        let mut object = before.value();
+                        object["metadata"]["resourceVersion"] = event.now.version.to_string().into();
+                        self.push("DELETED", &Stored::of(&object, event.now.version));
+                    }
+                    _ => self.push("DELETED", &event.now),
+                },
             }
         }
     }

@@ -79,7 +79,7 @@ fn recorded() -> BTreeMap<String, BTreeMap<String, Vec<(String, String)>>> {
     for group in groups().into_keys() {
         let text = std::fs::read_to_string(folder().join("recorded").join(format!("{group}.txt"))).unwrap_or_default();
         let mut cases = BTreeMap::new();
-        for block in text.split("== ").skip(1) {
+        for block in format!("\n{text}").split("\n== ").skip(1) {
             let (title, rest) = block.split_once('\n').unwrap_or((block, ""));
             let steps = rest.split("\n> ").map(|step| step.trim_start_matches("> ").trim_end_matches('\n'));
             let steps = steps.filter(|step| !step.is_empty());
@@ -147,6 +147,21 @@ async fn conformance_of_the_real_server() {
     assert!(different.is_empty(), "{}", explain(&different));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_simulated_server_leaves_out_says_so() {
+    let client = simulated("left-out").client();
+    for (group, resource, why) in espalier::sim::LEFT_OUT {
+        let prefix = if group.is_empty() { "/api/v1".to_owned() } else { format!("/apis/{group}/v1") };
+        let path = match resource.split_once('/') {
+            Some((plural, sub)) => format!("{prefix}/namespaces/default/{plural}/x/{sub}"),
+            None => format!("{prefix}/{resource}"),
+        };
+        let (status, message) = run::get(&client, &path).await;
+        assert_eq!(status, 501, "{path}: {message}");
+        assert!(message.contains(why), "{path}: {message}");
+    }
+}
+
 /// A simulated cluster without simulated controllers.
 pub(crate) fn simulated(name: &str) -> Sim {
     Sim::open(Options {
@@ -171,7 +186,12 @@ async fn conformance_of_the_simulated_server() {
     if let Some(path) = variable("DIFFERENCES") {
         std::fs::write(path, explain(&different)).expect("written");
     }
-    println!("{} cases on the simulated server, {} answered otherwise, {} of them known", count(&found), different.len(), open.len());
+    println!(
+        "{} cases on the simulated server, {} answered otherwise, {} of them known",
+        count(&found),
+        different.len(),
+        open.len()
+    );
     if variable("CASES").is_some() {
         open.clear();
     }

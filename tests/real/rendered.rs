@@ -6,8 +6,8 @@ use espalier::observed::TRACKING_ANNOTATION;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
-use super::conformance::answer::{Names, compare};
 use super::conformance;
+use super::conformance::answer::{Names, compare};
 use super::fleet::{Fleet, explain, name_of, objects};
 use super::server::{Server, assets};
 
@@ -67,17 +67,20 @@ fn owned(value: &Value, fields: &Value) -> Value {
             let below = |(name, value): (&String, &Value)| Some((name.clone(), owned(value, fields.get(&format!("f:{name}"))?)));
             Value::Object(map.iter().filter_map(below).collect())
         }
-        Value::Array(items) => items.iter().filter_map(|item| {
-            fields.iter().find_map(|(element, below)| match element.split_once(':') {
-                Some(("v", wanted)) => (item.to_string() == wanted).then(|| item.clone()),
-                Some(("k", keys)) => {
-                    let keys: Value = serde_json::from_str(keys).expect("keys");
-                    let same = |(key, value): (&String, &Value)| item.get(key).is_none_or(|given| given == value);
-                    keys.as_object().expect("keys").iter().all(same).then(|| owned(item, below))
-                }
-                _ => None,
+        Value::Array(items) => items
+            .iter()
+            .filter_map(|item| {
+                fields.iter().find_map(|(element, below)| match element.split_once(':') {
+                    Some(("v", wanted)) => (item.to_string() == wanted).then(|| item.clone()),
+                    Some(("k", keys)) => {
+                        let keys: Value = serde_json::from_str(keys).expect("keys");
+                        let same = |(key, value): (&String, &Value)| item.get(key).is_none_or(|given| given == value);
+                        keys.as_object().expect("keys").iter().all(same).then(|| owned(item, below))
+                    }
+                    _ => None,
+                })
             })
-        }).collect(),
+            .collect(),
         other => other.clone(),
     }
 }
@@ -90,7 +93,8 @@ async fn apply(client: &kube::Client, path: &str, object: &Value) -> String {
         .expect("a request");
     let response = client.send(request).await.expect("an answer");
     let status = response.status().as_u16();
-    let warnings = response.headers().get_all("warning").iter().map(|w| w.to_str().unwrap_or_default().to_owned()).collect::<Vec<_>>();
+    let warnings =
+        response.headers().get_all("warning").iter().map(|w| w.to_str().unwrap_or_default().to_owned()).collect::<Vec<_>>();
     let bytes = response.into_body().collect().await.expect("a body").to_bytes();
     let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned().into());
     Names::new("no namespace of its own").print(status, &warnings, body)

@@ -117,8 +117,9 @@ impl Types {
         }
         match schema.get("default") {
             Some(Value::Object(map)) if map.is_empty() => line.push_str(" always"),
-            None | Some(Value::Null | Value::Bool(false)) => {}
-            Some(value) if *value == "" || *value == 0 => {}
+            None | Some(Value::Null) => {}
+            Some(value) if *value == "" => {}
+            Some(value) if *value == 0 || *value == false => line.push_str(" zero"),
             Some(value) => line.push_str(&format!(" default={value}")),
         }
         line

@@ -43,7 +43,8 @@ impl Ask {
         match self.query.get("resourceVersion") {
             "" => Ok(None),
             text => text.parse().map(Some).map_err(|_| {
-                let why = format!("resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax");
+                let why =
+                    format!("resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax");
                 if list { ApiError::bad_request(format!("invalid resource version: {why}")) } else { ApiError::new(500, "", why) }
             }),
         }
@@ -91,9 +92,9 @@ impl Ask {
     pub(super) fn list(&self, kind: &Kind, version: &Version, target: &Target) -> Result<Response<Body>, ApiError> {
         let limit = match self.query.get("limit") {
             "" => 0,
-            text => text.parse::<i64>().map_err(|_| {
-                ApiError::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))
-            })?,
+            text => text
+                .parse::<i64>()
+                .map_err(|_| ApiError::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax")))?,
         };
         let limit = usize::try_from(limit).ok().filter(|limit| *limit > 0).unwrap_or(usize::MAX);
         self.check_options(false)?;

@@ -9,6 +9,7 @@ use super::{Ask, Body, at_version, go, json_error, value};
 use crate::sim::decode;
 use crate::sim::error::{ApiError, Cause, details};
 use crate::sim::kind::{Kind, Version};
+use crate::sim::managed;
 use crate::sim::patch;
 use crate::sim::path::Target;
 use crate::sim::review;
@@ -95,6 +96,21 @@ impl Ask {
         } else {
             patch::merge(&mut object, &body);
         }
+        if !kind.custom {
+            let given = |field: &str| object.get(field).and_then(Value::as_str).unwrap_or_default();
+            let (wanted, version) = (kind.api_version(&version.name), &version.name);
+            let why = if given("apiVersion") != wanted {
+                let scheme = "in scheme \"pkg/runtime/scheme.go:111\"";
+                Some(format!("no kind {:?} is registered for version {:?} {scheme}", given("kind"), given("apiVersion")))
+            } else if given("kind") != kind.kind {
+                Some(format!("converting ({version}.{}) to (core.{}): unknown conversion", given("kind"), kind.kind))
+            } else {
+                None
+            };
+            if let Some(why) = why {
+                return Err(ApiError::invalid_patch(&object, &why));
+            }
+        }
         let written = server.update(&caller, spot(kind, version, target, sub), object, How::Update)?;
         drop(server);
         Ok(self.written(kind, version, &written))
@@ -120,7 +136,8 @@ impl Ask {
             ApiError::options("DeleteOptions", Cause { reason, field: "propagationPolicy".into(), message })
         };
         let policy = text("/propagationPolicy").unwrap_or_else(|| self.query.get("propagationPolicy").to_owned());
-        let orphan = body.get("orphanDependents").is_some_and(|value| !value.is_null()) || !self.query.get("orphanDependents").is_empty();
+        let orphan =
+            body.get("orphanDependents").is_some_and(|value| !value.is_null()) || !self.query.get("orphanDependents").is_empty();
         if orphan && !policy.is_empty() {
             let why = format!("Invalid value: {policy:?}: orphanDependents and deletionPropagation cannot be both set");
             return Err(refuse("FieldValueInvalid", why));
@@ -173,7 +190,10 @@ impl Ask {
                 Err(error) => return Err(error),
             }
         }
-        let meta = json!({"resourceVersion": server.store.version.to_string()});
+        let mut meta = json!({"resourceVersion": server.store.version.to_string()});
+        if kind.custom {
+            meta["continue"] = "".into();
+        }
         drop(server);
         Ok(self.page(kind, version, &meta, &found))
     }
@@ -196,19 +216,44 @@ impl Ask {
         let mut server = self.shared.server();
         let stored = Arc::clone(server.get(kind, &target.namespace, &target.name)?);
         let mut object = at_version(kind, version, &stored);
+        if kind.custom && table::select(&object, &paths.spec).is_empty() {
+            let why = format!("the spec replicas field {:?} does not exist", paths.spec);
+            let mut error = ApiError::new(500, "InternalError", format!("Internal error occurred: {why}"));
+            error.details = Some(json!({"causes": [{"message": why}]}));
+            return Err(error);
+        }
         let mut scale = scale_of(kind, version, &object);
         match verb {
             "get" => {}
             "update" => scale = self.parse()?,
             "patch" if self.content_type().contains("json-patch+json") => patch::json(&mut scale, &self.parse()?)?,
             "patch" => patch::merge(&mut scale, &self.parse()?),
-            "apply" => return Err(ApiError::not_implemented("apply of the scale subresource")),
+            "apply" => {
+                let caller = self.caller("PatchOptions")?;
+                let given = self.configuration(&caller)?;
+                let same = given.pointer("/spec/replicas") == scale.pointer("/spec/replicas");
+                if !self.query.is("force") && !same {
+                    managed::scaled(&object, &paths.spec, &caller)?;
+                }
+                if kind.custom {
+                    let what = format!("/{}; autoscaling/v1, Kind=Scale", target.name);
+                    let why = "request to convert CR to an invalid group/version: autoscaling/v1";
+                    let text = format!("failed to convert new object ({what}) to proper version: {why}");
+                    return Err(ApiError::new(500, "", text));
+                }
+                patch::merge(&mut scale, &given);
+            }
             _ => return Err(ApiError::method_not_allowed()),
         }
         if verb == "get" {
             return Ok(value(StatusCode::OK, &scale));
         }
         let replicas = scale.pointer("/spec/replicas").cloned().unwrap_or_else(|| 0.into());
+        if !kind.custom && replicas.as_i64().is_some_and(|count| count < 0) {
+            let message = format!("Invalid value: {replicas}: must be greater than or equal to 0");
+            let cause = Cause { reason: "FieldValueInvalid", field: "spec.replicas".into(), message };
+            return Err(ApiError::invalid_scale(&target.name, cause));
+        }
         table::assign(&mut object, &paths.spec, replicas);
         if let Some(given) = scale.pointer("/metadata/resourceVersion") {
             object["metadata"]["resourceVersion"] = given.clone();
@@ -244,12 +289,16 @@ fn scale_of(kind: &Kind, version: &Version, object: &Value) -> Value {
             .unwrap_or_default(),
     };
     let meta = |field: &str| object.pointer(&format!("/metadata/{field}")).cloned().unwrap_or_default();
-    json!({
+    let mut scale = json!({
         "kind": "Scale", "apiVersion": "autoscaling/v1",
         "metadata": {
             "name": meta("name"), "namespace": meta("namespace"), "uid": meta("uid"),
             "resourceVersion": meta("resourceVersion"), "creationTimestamp": meta("creationTimestamp"),
         },
-        "spec": {"replicas": spec}, "status": {"replicas": status, "selector": selector},
-    })
+        "spec": {"replicas": spec}, "status": {"replicas": status},
+    });
+    if !selector.is_empty() {
+        scale["status"]["selector"] = selector.into();
+    }
+    scale
 }

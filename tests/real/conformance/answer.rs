@@ -78,6 +78,7 @@ impl Names {
                     "resourceVersion" if !text.is_empty() => *text = self.name("rv", text),
                     "continue" if !text.is_empty() => *text = "token".into(),
                     "clusterIP" | "clusterIPs" if text.parse::<std::net::IpAddr>().is_ok() => *text = self.name("ip", text),
+                    "serverAddress" => *text = "address".into(),
                     "cells" if is_age(text) => *text = "age".into(),
                     "token" => *text = "token".into(),
                     _ => {}
@@ -91,6 +92,10 @@ impl Names {
     fn object(&mut self, map: &mut Map<String, Value>) {
         if map.contains_key("reason") && map.contains_key("message") {
             status(map);
+        }
+        map.remove("storageVersionHash");
+        if let Some(verbs) = map.get_mut("verbs").and_then(Value::as_array_mut) {
+            verbs.sort_by_key(Value::to_string);
         }
         // What a column means is prose; what it is called is not.
         for column in map.get_mut("columnDefinitions").and_then(Value::as_array_mut).into_iter().flatten() {
@@ -108,7 +113,7 @@ impl Names {
             && let Some(name) = map.get("name").and_then(Value::as_str).map(str::to_owned)
             && name.len() == prefix.len() + 5
         {
-            self.name("random", &name);
+            map["name"] = self.name("random", &name).into();
         }
         let fields: Vec<String> = map.keys().cloned().collect();
         for field in fields {
@@ -179,7 +184,10 @@ fn sorted(value: &Value) -> Value {
 }
 
 fn is_time(text: &str) -> bool {
-    text.len() >= 20 && text.as_bytes().get(4) == Some(&b'-') && text.parse::<jiff::Timestamp>().is_ok() && !text.starts_with("20200101")
+    text.len() >= 20
+        && text.as_bytes().get(4) == Some(&b'-')
+        && text.parse::<jiff::Timestamp>().is_ok()
+        && !text.starts_with("20200101")
         && !text.starts_with("2001-")
 }
 
@@ -191,7 +199,8 @@ fn is_age(text: &str) -> bool {
 pub(crate) fn compare(wanted: &str, given: &str) -> Vec<String> {
     let split = |text: &str| {
         let mut lines = text.lines();
-        let (status, body) = lines.next().unwrap_or_default().split_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap_or_default();
+        let (status, body) =
+            lines.next().unwrap_or_default().split_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap_or_default();
         (status, serde_json::from_str::<Value>(&body).unwrap_or(body.into()), lines.map(str::to_owned).collect::<Vec<_>>())
     };
     let (real, sim) = (split(wanted), split(given));

@@ -64,11 +64,18 @@ fn request(method: Method, path: &str, content: &str, accept: &str, body: Vec<u8
         "aggregated" => "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList".to_owned(),
         other => other.to_owned(),
     };
-    let mut request = http::Request::builder().method(method).uri(path).header("accept", accept).header("user-agent", "tester/1.0");
+    let mut request =
+        http::Request::builder().method(method).uri(path).header("accept", accept).header("user-agent", "tester/1.0");
     if !content.is_empty() {
         request = request.header("content-type", content);
     }
     request.body(Body::from(body)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Status code and message of an answer.
+pub(crate) async fn get(client: &kube::Client, path: &str) -> (u16, String) {
+    let (status, _, body) = send(client, request(Method::GET, path, "", "", Vec::new())).await;
+    (status, body["message"].as_str().unwrap_or_default().to_owned())
 }
 
 fn warnings(headers: &http::HeaderMap) -> Vec<String> {
@@ -157,12 +164,7 @@ fn encode(text: &str) -> String {
         .collect()
 }
 
-async fn one(
-    client: &kube::Client,
-    namespace: &str,
-    step: &Step,
-    seen: &BTreeMap<String, String>,
-) -> (u16, Vec<String>, Value) {
+async fn one(client: &kube::Client, namespace: &str, step: &Step, seen: &BTreeMap<String, String>) -> (u16, Vec<String>, Value) {
     let fill = |text: &str| {
         let mut text = text.replace("{ns}", namespace);
         for (from, to) in seen {
@@ -215,7 +217,7 @@ async fn one(
     }
     let body = match (&step.body, raw) {
         (None, _) => Vec::new(),
-        (Some(text), true) => fill(text.trim()).into_bytes(),
+        (Some(text), true) => fill(text.trim_start_matches('\n').trim_end()).into_bytes(),
         (Some(text), false) => {
             let mut body: Value = serde_yaml::from_str(&fill(text)).unwrap_or_else(|error| panic!("{}: {error}", step.text));
             if let (Some(target), "create" | "update" | "apply") = (&target, step.verb.as_str()) {
