@@ -123,6 +123,8 @@ pub(crate) fn registry() -> Registry {
             scale,
             columns: super::table::builtin_columns(group, kind),
             structure: None,
+            deprecated: None,
+            selectable: Vec::new(),
         };
         registry.insert(Arc::new(Kind {
             group: group.into(),

@@ -133,7 +133,14 @@ impl Cluster {
     }
 
     fn caller(&self) -> Caller {
-        Caller { manager: self.manager.clone(), dry_run: false, unknown: Unknown::Ignore, now: stamp(self.now()) }
+        Caller {
+            manager: self.manager.clone(),
+            dry_run: false,
+            unknown: Unknown::Ignore,
+            twice: Vec::new(),
+            patch: false,
+            now: stamp(self.now()),
+        }
     }
 }
 

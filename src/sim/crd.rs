@@ -21,32 +21,9 @@ fn words(value: &Value, pointer: &str) -> Vec<String> {
 /// Completes and checks a definition, and writes the conditions that say that it is in effect.
 pub(crate) fn prepare(server: &Server, kind: &Kind, old: Option<&Value>, new: &mut Value, now: &str) -> Result<(), ApiError> {
     let name = text(new, "/metadata/name").to_owned();
-    let mut causes = Vec::new();
-    for (pointer, field) in [
-        ("/spec/group", "spec.group"),
-        ("/spec/names/plural", "spec.names.plural"),
-        ("/spec/names/kind", "spec.names.kind"),
-        ("/spec/scope", "spec.scope"),
-    ] {
-        if text(new, pointer).is_empty() {
-            causes.push(Cause::required(field, ""));
-        }
-    }
     let (group, plural) = (text(new, "/spec/group").to_owned(), text(new, "/spec/names/plural").to_owned());
-    if causes.is_empty() && name != format!("{plural}.{group}") {
-        causes.push(Cause::invalid("metadata.name", &json!(name), "must be spec.names.plural+\".\"+spec.group"));
-    }
     let versions = new.pointer("/spec/versions").and_then(Value::as_array).cloned().unwrap_or_default();
-    let storage = versions.iter().filter(|v| v.get("storage") == Some(&Value::Bool(true))).count();
-    if storage != 1 {
-        let why = "must have exactly one version marked as storage version";
-        causes.push(Cause::invalid("spec.versions", &Value::Array(versions.clone()), why));
-    }
-    for (index, version) in versions.iter().enumerate() {
-        if version.pointer("/schema/openAPIV3Schema").is_none() {
-            causes.push(Cause::required(&format!("spec.versions[{index}].schema.openAPIV3Schema"), "schemas are required"));
-        }
-    }
+    let mut causes = super::definition::check(new, &name, &group, &plural, &versions);
     if let Some(old) = old {
         for (pointer, field) in
             [("/spec/group", "spec.group"), ("/spec/scope", "spec.scope"), ("/spec/names/plural", "spec.names.plural")]
@@ -141,8 +118,9 @@ pub(crate) fn establish(server: &mut Server, definition: &Value) {
 fn kind(definition: &Value) -> Option<Kind> {
     let preserve = definition.pointer("/spec/preserveUnknownFields") == Some(&Value::Bool(true));
     let declared = definition.pointer("/spec/versions")?.as_array()?;
+    let (group, kind) = (text(definition, "/spec/group"), text(definition, "/spec/names/kind"));
     let mut versions: Vec<(Version, bool)> =
-        declared.iter().map(|v| (version(v, preserve), v["storage"] == Value::Bool(true))).collect();
+        declared.iter().map(|v| (version(v, preserve, group, kind), v["storage"] == Value::Bool(true))).collect();
     versions.sort_by_key(|(version, _)| std::cmp::Reverse(priority(&version.name)));
     let storage = versions.iter().position(|(_, storage)| *storage)?;
     Some(Kind {
@@ -161,7 +139,7 @@ fn kind(definition: &Value) -> Option<Kind> {
     })
 }
 
-fn version(value: &Value, preserve: bool) -> Version {
+fn version(value: &Value, preserve: bool, group: &str, kind: &str) -> Version {
     let scale = value.pointer("/subresources/scale").map(|scale| Scale {
         spec: text(scale, "/specReplicasPath").into(),
         status: text(scale, "/statusReplicasPath").into(),
@@ -181,6 +159,12 @@ fn version(value: &Value, preserve: bool) -> Version {
             description: text(column, "/description").into(),
         })
         .collect();
+    let deprecated = (value.get("deprecated") == Some(&Value::Bool(true))).then(|| match text(value, "/deprecationWarning") {
+        "" => format!("{}/{} {} is deprecated", group, text(value, "/name"), kind),
+        warning => warning.to_owned(),
+    });
+    let selectable = value.pointer("/selectableFields").and_then(Value::as_array).into_iter().flatten();
+    let selectable = selectable.map(|field| text(field, "/jsonPath").trim_start_matches('.').to_owned()).collect();
     let schema = value.pointer("/schema/openAPIV3Schema").cloned().unwrap_or_else(|| json!({}));
     Version {
         name: text(value, "/name").into(),
@@ -189,6 +173,8 @@ fn version(value: &Value, preserve: bool) -> Version {
         scale,
         columns,
         structure: Some(Arc::new(Structure::compile(&schema, preserve))),
+        deprecated,
+        selectable,
     }
 }
 

@@ -6,6 +6,9 @@ use super::error::Cause;
 use super::kind::Kind;
 use super::verbs::Server;
 
+/// The finalizer that keeps a claim while something uses it.
+pub(crate) const CLAIM: &str = "kubernetes.io/pvc-protection";
+
 fn set(map: &mut Map<String, Value>, field: &str, value: impl FnOnce() -> Value) {
     if map.get(field).is_none_or(Value::is_null) {
         map.insert(field.into(), value());
@@ -17,14 +20,17 @@ fn object<'a>(value: &'a mut Value, field: &str) -> Option<&'a mut Map<String, V
 }
 
 /// Fills in defaults.
-pub(crate) fn fill(server: &Server, kind: &Kind, old: Option<&Value>, new: &mut Value) {
+pub(crate) fn fill(kind: &Kind, old: Option<&Value>, new: &mut Value) {
     match (kind.group.as_str(), kind.kind.as_str()) {
         ("", "Namespace") => namespace(old, new),
         ("", "Secret") => secret(new),
-        ("", "Service") => service(server, old, new),
+        ("", "Service") => service(old, new),
         ("", "Pod") => {
             if let Some(spec) = new.get_mut("spec") {
                 pod(spec);
+            }
+            if let Some(spec) = object(new, "spec").filter(|_| old.is_none()) {
+                admitted(spec);
             }
             if old.is_none() {
                 new["status"] = json!({"phase": "Pending", "qosClass": "BestEffort"});
@@ -35,6 +41,9 @@ pub(crate) fn fill(server: &Server, kind: &Kind, old: Option<&Value>, new: &mut 
                 set(spec, "volumeMode", || "Filesystem".into());
             }
             if old.is_none() {
+                let mut list = super::rules::finalizers(new);
+                super::rules::add(&mut list, CLAIM);
+                super::rules::set_finalizers(new, &list);
                 new["status"] = json!({"phase": "Pending"});
             }
         }
@@ -61,24 +70,60 @@ pub(crate) fn fill(server: &Server, kind: &Kind, old: Option<&Value>, new: &mut 
             set(spec, "podManagementPolicy", || "OrderedReady".into());
             set(spec, "revisionHistoryLimit", || 10.into());
             set(spec, "persistentVolumeClaimRetentionPolicy", || json!({"whenDeleted": "Retain", "whenScaled": "Retain"}));
-            set(spec, "updateStrategy", || json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}));
+            strategy(spec, &json!({"partition": 0}));
+            for claim in spec.get_mut("volumeClaimTemplates").and_then(Value::as_array_mut).into_iter().flatten() {
+                claim["apiVersion"] = "v1".into();
+                claim["kind"] = "PersistentVolumeClaim".into();
+                claim["status"]["phase"] = "Pending".into();
+                if let Some(spec) = claim.get_mut("spec").and_then(Value::as_object_mut) {
+                    set(spec, "volumeMode", || "Filesystem".into());
+                }
+            }
         }),
-        ("apps", "DaemonSet") => workload(new, |spec| {
-            set(spec, "revisionHistoryLimit", || 10.into());
-            set(
-                spec,
-                "updateStrategy",
-                || json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}),
-            );
-        }),
+        ("apps", "DaemonSet") => {
+            workload(new, |spec| {
+                set(spec, "revisionHistoryLimit", || 10.into());
+                strategy(spec, &json!({"maxSurge": 0, "maxUnavailable": 1}));
+            });
+            let before =
+                old.and_then(|old| old.pointer(TEMPLATE_GENERATION)).and_then(Value::as_str).and_then(|n| n.parse().ok());
+            let mut generation: u64 = before.unwrap_or(0);
+            if old.is_none_or(|old| old.pointer("/spec/template") != new.pointer("/spec/template")) {
+                generation += 1;
+            }
+            if !new.get("metadata").is_some_and(|m| m.get("annotations").is_some_and(Value::is_object)) {
+                new["metadata"]["annotations"] = json!({});
+            }
+            new["metadata"]["annotations"]["deprecated.daemonset.template.generation"] = generation.to_string().into();
+        }
         ("apps", "ReplicaSet") => workload(new, |spec| set(spec, "replicas", || 1.into())),
-        ("batch", "Job") => workload(new, |spec| {
-            set(spec, "backoffLimit", || 6.into());
-            set(spec, "completions", || 1.into());
-            set(spec, "parallelism", || 1.into());
-            set(spec, "completionMode", || "NonIndexed".into());
-            set(spec, "suspend", || false.into());
-        }),
+        ("batch", "Job") => {
+            workload(new, |spec| {
+                set(spec, "backoffLimit", || 6.into());
+                set(spec, "completions", || 1.into());
+                set(spec, "parallelism", || 1.into());
+                set(spec, "completionMode", || "NonIndexed".into());
+                set(spec, "suspend", || false.into());
+                set(spec, "manualSelector", || false.into());
+                set(spec, "podReplacementPolicy", || "TerminatingOrFailed".into());
+            });
+        }
+        ("batch", "CronJob") => {
+            if let Some(spec) = object(new, "spec") {
+                set(spec, "concurrencyPolicy", || "Allow".into());
+                set(spec, "suspend", || false.into());
+                set(spec, "successfulJobsHistoryLimit", || 3.into());
+                set(spec, "failedJobsHistoryLimit", || 1.into());
+                if let Some(pods) = spec.get_mut("jobTemplate").and_then(|t| t.pointer_mut("/spec/template/spec")) {
+                    pod(pods);
+                }
+            }
+        }
+        ("autoscaling", "HorizontalPodAutoscaler") => {
+            if let Some(spec) = object(new, "spec") {
+                set(spec, "minReplicas", || 1.into());
+            }
+        }
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => binding(new),
         ("scheduling.k8s.io", "PriorityClass") => {
             if let Some(map) = new.as_object_mut() {
@@ -95,6 +140,13 @@ pub(crate) fn fill(server: &Server, kind: &Kind, old: Option<&Value>, new: &mut 
             if let Some(spec) = object(new, "spec") {
                 let egress = spec.contains_key("egress");
                 set(spec, "policyTypes", || if egress { json!(["Ingress", "Egress"]) } else { json!(["Ingress"]) });
+                for rules in ["ingress", "egress"] {
+                    let rules = spec.get_mut(rules).and_then(Value::as_array_mut).into_iter().flatten();
+                    let ports = rules.filter_map(|rule| rule.get_mut("ports").and_then(Value::as_array_mut)).flatten();
+                    for port in ports.filter_map(Value::as_object_mut) {
+                        set(port, "protocol", || "TCP".into());
+                    }
+                }
             }
         }
         ("admissionregistration.k8s.io", "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration") => webhooks(new),
@@ -132,35 +184,113 @@ fn secret(new: &mut Value) {
     }
 }
 
-fn service(server: &Server, old: Option<&Value>, new: &mut Value) {
+/// Where a daemon set counts the states of its template.
+const TEMPLATE_GENERATION: &str = "/metadata/annotations/deprecated.daemonset.template.generation";
+
+/// An update strategy, rolling if nothing else is said.
+fn strategy(spec: &mut Map<String, Value>, rolling: &Value) {
+    set(spec, "updateStrategy", || json!({}));
+    let Some(strategy) = spec.get_mut("updateStrategy").and_then(Value::as_object_mut) else { return };
+    set(strategy, "type", || "RollingUpdate".into());
+    if strategy.get("type").and_then(Value::as_str) == Some("RollingUpdate") {
+        set(strategy, "rollingUpdate", || json!({}));
+        let Some(own) = strategy.get_mut("rollingUpdate").and_then(Value::as_object_mut) else { return };
+        for (field, value) in rolling.as_object().into_iter().flatten() {
+            set(own, field, || value.clone());
+        }
+    }
+}
+
+/// What the admission of a pod adds.
+fn admitted(spec: &mut Map<String, Value>) {
+    set(spec, "enableServiceLinks", || true.into());
+    set(spec, "priority", || 0.into());
+    set(spec, "preemptionPolicy", || "PreemptLowerPriority".into());
+    set(spec, "tolerations", || json!([]));
+    let Some(list) = spec.get_mut("tolerations").and_then(Value::as_array_mut) else { return };
+    for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
+        let covers = |toleration: &Value| {
+            let text = |field: &str| toleration.get(field).and_then(Value::as_str).unwrap_or_default();
+            (text("key") == key || text("key").is_empty()) && matches!(text("effect"), "" | "NoExecute")
+        };
+        if !list.iter().any(covers) {
+            list.push(json!({"effect": "NoExecute", "key": key, "operator": "Exists", "tolerationSeconds": 300}));
+        }
+    }
+}
+
+/// What the server gives out when an object is stored: addresses of a service, the identity of a job.
+pub(crate) fn allocate(server: &Server, kind: &Kind, old: Option<&Value>, new: &mut Value) {
+    match (kind.group.as_str(), kind.kind.as_str()) {
+        ("", "Service") => addresses(server, old, new),
+        ("batch", "Job") if old.is_none() && new.pointer("/spec/manualSelector") != Some(&Value::Bool(true)) => {
+            let uid = new.pointer("/metadata/uid").cloned().unwrap_or_default();
+            let name = new.pointer("/metadata/name").cloned().unwrap_or_default();
+            new["spec"]["selector"] = json!({"matchLabels": {"batch.kubernetes.io/controller-uid": uid}});
+            let marks = [
+                ("batch.kubernetes.io/controller-uid", &uid),
+                ("batch.kubernetes.io/job-name", &name),
+                ("controller-uid", &uid),
+                ("job-name", &name),
+            ];
+            for (label, value) in marks {
+                new["spec"]["template"]["metadata"]["labels"][label] = value.clone();
+            }
+            if !new.pointer("/metadata/labels").is_some_and(Value::is_object) {
+                new["metadata"]["labels"] = json!({});
+                for (label, value) in marks {
+                    new["metadata"]["labels"][label] = value.clone();
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn addresses(server: &Server, old: Option<&Value>, new: &mut Value) {
     let address = || -> Value {
         // Stable across restarts: derived from the order of writes.
         let n = server.store.version % 65_000 + 10;
         format!("10.96.{}.{}", n / 254, n % 254 + 1).into()
     };
-    if new.get("spec").is_none() {
-        new["spec"] = json!({});
-    }
     let previous = old.and_then(|old| old.pointer("/spec/clusterIP")).cloned();
     let families = old.and_then(|old| old.get("spec")).cloned().unwrap_or_default();
     let Some(spec) = object(new, "spec") else { return };
-    set(spec, "type", || "ClusterIP".into());
-    set(spec, "sessionAffinity", || "None".into());
-    let kind = spec.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
-    if kind != "ExternalName" {
+    if spec.get("type").and_then(Value::as_str) != Some("ExternalName") {
         if spec.get("clusterIP").and_then(Value::as_str).is_none_or(str::is_empty) {
             spec.insert("clusterIP".into(), previous.unwrap_or_else(address));
         }
         let ip = spec.get("clusterIP").cloned().unwrap_or_default();
         set(spec, "clusterIPs", || json!([ip]));
-        for field in ["ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"] {
+        for field in ["ipFamilies", "ipFamilyPolicy"] {
             if let Some(value) = families.get(field).filter(|_| !spec.contains_key(field)) {
                 spec.insert(field.into(), value.clone());
             }
         }
         set(spec, "ipFamilies", || json!(["IPv4"]));
         set(spec, "ipFamilyPolicy", || "SingleStack".into());
+    }
+}
+
+fn service(old: Option<&Value>, new: &mut Value) {
+    if new.get("spec").is_none() {
+        new["spec"] = json!({});
+    }
+    let Some(spec) = object(new, "spec") else { return };
+    set(spec, "type", || "ClusterIP".into());
+    set(spec, "sessionAffinity", || "None".into());
+    let kind = spec.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
+    if kind != "ExternalName" {
         set(spec, "internalTrafficPolicy", || "Cluster".into());
+    }
+    // An address stays when an update leaves it out.
+    for field in ["clusterIP", "clusterIPs"] {
+        let given = spec.get(field).is_some_and(|value| value.as_str() != Some(""));
+        if let Some(before) =
+            old.and_then(|old| old.pointer(&format!("/spec/{field}"))).filter(|_| !given && kind != "ExternalName")
+        {
+            spec.insert(field.into(), before.clone());
+        }
     }
     if matches!(kind.as_str(), "LoadBalancer" | "NodePort") {
         set(spec, "externalTrafficPolicy", || "Cluster".into());
@@ -279,37 +409,54 @@ pub(crate) fn check(kind: &Kind, object: &Value) -> Vec<Cause> {
     match (kind.group.as_str(), kind.kind.as_str()) {
         ("", "Secret" | "ConfigMap") => {
             for field in ["data", "binaryData"] {
-                for (key, value) in object.get(field).and_then(Value::as_object).into_iter().flatten() {
-                    let fine = !key.is_empty()
-                        && key.len() <= 253
-                        && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
-                    if !fine {
+                for key in object.get(field).and_then(Value::as_object).into_iter().flatten().map(|(key, _)| key) {
+                    let at = format!("{field}[{key}]");
+                    let letters = key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+                    if key.is_empty() || key.len() > 253 || !letters {
                         let why = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
-                        causes.push(Cause::invalid(&format!("{field}[{key}]"), &json!(key), why));
+                        causes.push(Cause::invalid(&at, &json!(key), why));
                     }
-                    if !value.is_string() && !value.is_null() {
-                        causes.push(Cause::invalid(&format!("{field}[{key}]"), value, "must be a string"));
+                    if matches!(key.as_str(), "." | "..") {
+                        causes.push(Cause::invalid(&at, &json!(key), &format!("must not be '{key}'")));
+                    }
+                    if field == "data" && object.get("binaryData").is_some_and(|other| other.get(key).is_some()) {
+                        causes.push(Cause::invalid(&at, &json!(key), "duplicate of key present in binaryData"));
                     }
                 }
+            }
+            let needed: &[&str] = match object.get("type").and_then(Value::as_str).unwrap_or_default() {
+                "kubernetes.io/tls" => &["tls.crt", "tls.key"],
+                "kubernetes.io/dockerconfigjson" => &[".dockerconfigjson"],
+                "kubernetes.io/dockercfg" => &[".dockercfg"],
+                "kubernetes.io/ssh-auth" => &["ssh-privatekey"],
+                _ => &[],
+            };
+            for key in needed.iter().filter(|key| object.get("data").is_none_or(|data| data.get(**key).is_none())) {
+                causes.push(Cause::required(&format!("data[{key}]"), ""));
             }
         }
+        ("", "Service") => {
+            let text = |field: &str| object.pointer(&format!("/spec/{field}")).and_then(Value::as_str).unwrap_or_default();
+            let ports = object.pointer("/spec/ports").and_then(Value::as_array).is_some_and(|ports| !ports.is_empty());
+            if !ports && text("clusterIP") != "None" && text("type") != "ExternalName" {
+                causes.push(Cause::required("spec.ports", ""));
+            }
+        }
+        ("", "Pod") => containers(object.get("spec"), "spec", &mut causes),
+        ("batch", "Job") => containers(object.pointer("/spec/template/spec"), "spec.template.spec", &mut causes),
         ("apps", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet") => {
             let labels = object.pointer("/spec/template/metadata/labels");
-            match object.pointer("/spec/selector") {
-                None => causes.push(Cause::required("spec.selector", "")),
-                Some(selector) => {
-                    let wanted = selector.get("matchLabels").and_then(Value::as_object);
-                    let matches = wanted.into_iter().flatten().all(|(k, v)| labels.and_then(|l| l.get(k)) == Some(v));
-                    if !matches {
-                        let why = "`selector` does not match template `labels`";
-                        causes.push(Cause::invalid("spec.template.metadata.labels", labels.unwrap_or(&Value::Null), why));
-                    }
-                }
+            let selector = object.pointer("/spec/selector");
+            if selector.is_none() {
+                causes.push(Cause::required("spec.selector", ""));
             }
-            let containers = object.pointer("/spec/template/spec/containers").and_then(Value::as_array);
-            if containers.is_none_or(Vec::is_empty) {
-                causes.push(Cause::required("spec.template.spec.containers", ""));
+            let wanted = selector.and_then(|selector| selector.get("matchLabels")).and_then(Value::as_object);
+            let matches = wanted.into_iter().flatten().all(|(k, v)| labels.and_then(|l| l.get(k)) == Some(v));
+            if !matches || selector.is_none() {
+                let why = "`selector` does not match template `labels`";
+                causes.push(Cause::invalid("spec.template.metadata.labels", labels.unwrap_or(&Value::Null), why));
             }
+            containers(object.pointer("/spec/template/spec"), "spec.template.spec", &mut causes);
         }
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding")
             if object.pointer("/roleRef/name").and_then(Value::as_str).is_none_or(str::is_empty) =>
@@ -319,4 +466,28 @@ pub(crate) fn check(kind: &Kind, object: &Value) -> Vec<Cause> {
         _ => {}
     }
     causes
+}
+
+/// What a pod needs at the very least, and volumes that are one thing only.
+fn containers(spec: Option<&Value>, path: &str, causes: &mut Vec<Cause>) {
+    let list = |field: &str| spec.and_then(|spec| spec.get(field)).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    for (index, volume) in list("volumes").iter().enumerate() {
+        let sources = volume.as_object().into_iter().flatten().map(|(name, _)| name).filter(|name| *name != "name");
+        for source in sources.filter(|source| *source != "emptyDir").skip(usize::from(volume.get("emptyDir").is_none())) {
+            let why = "may not specify more than 1 volume type";
+            causes.push(Cause::forbidden(&format!("{path}.volumes[{index}].{source}"), why));
+        }
+    }
+    if list("containers").is_empty() {
+        causes.push(Cause::required(&format!("{path}.containers"), ""));
+    }
+    for field in ["containers", "initContainers"] {
+        for (index, container) in list(field).iter().enumerate() {
+            for needed in ["name", "image"] {
+                if container.get(needed).and_then(Value::as_str).is_none_or(str::is_empty) {
+                    causes.push(Cause::required(&format!("{path}.{field}[{index}].{needed}"), ""));
+                }
+            }
+        }
+    }
 }

@@ -133,7 +133,12 @@ pub(crate) fn resources(kinds: &Registry, group: &str, version: &str) -> Option<
         let namespaced = *kind == "LocalSubjectAccessReview";
         list.push(json!({"name": plural, "singularName": singular, "namespaced": namespaced, "kind": kind, "verbs": ["create"]}));
     }
-    Some(json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version(group, version), "resources": list}))
+    let mut document = json!({"kind": "APIResourceList", "groupVersion": group_version(group, version), "resources": list});
+    // The core group's list does not say so.
+    if !group.is_empty() {
+        document["apiVersion"] = "v1".into();
+    }
+    Some(document)
 }
 
 /// The aggregated document of `/api` (`core`) or `/apis`.

@@ -34,7 +34,12 @@ pub(crate) struct Version {
     pub(crate) status: bool,
     pub(crate) scale: Option<Scale>,
     pub(crate) columns: Vec<Column>,
+    /// The schema, of custom kinds.
     pub(crate) structure: Option<Arc<Structure>>,
+    /// What to say to whoever uses this version.
+    pub(crate) deprecated: Option<String>,
+    /// Further fields that may be selected by.
+    pub(crate) selectable: Vec<String>,
 }
 
 /// Where the scale subresource finds its figures (JSON paths such as `.spec.replicas`).
@@ -75,6 +80,14 @@ impl Kind {
     /// The version that objects are stored in.
     pub(crate) fn stored(&self) -> &Version {
         self.versions.get(self.storage).expect("a kind has a storage version")
+    }
+
+    /// What is known of the fields of a version: by its schema, or because the kind is built in.
+    pub(crate) fn structure<'a>(&self, version: &'a Version) -> Option<&'a Structure> {
+        match &version.structure {
+            Some(structure) => Some(structure),
+            None => super::typed::of(&self.api_version(&version.name), &self.kind),
+        }
     }
 
     /// A version that is served.

@@ -2,12 +2,20 @@
 
 use serde_json::{Map, Value, json};
 
+use super::decode;
 use super::error::{ApiError, Cause};
 use super::fields::Set;
 use super::kind::{Kind, Version};
 use super::merge;
 use super::shape::Shape;
 use super::verbs::Caller;
+
+/// Who owns what was written before anybody applied.
+const FIRST: &str = "before-first-apply";
+/// The manager that may take over what it applied on its own side.
+const KUBECTL: &str = "kubectl";
+/// Where kubectl notes what it applied on its own side.
+const LAST_APPLIED: &str = "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration";
 
 /// One manager's share of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,10 +51,13 @@ impl Entry {
             "manager": self.manager,
             "operation": if self.apply { "Apply" } else { "Update" },
             "apiVersion": self.api_version,
-            "time": self.time,
             "fieldsType": "FieldsV1",
             "fieldsV1": self.fields.to_value(),
         });
+        // Whoever applied what was already so has done nothing yet.
+        if !self.time.is_empty() {
+            entry["time"] = self.time.clone().into();
+        }
         if !self.subresource.is_empty() {
             entry["subresource"] = self.subresource.clone().into();
         }
@@ -153,8 +164,7 @@ pub(crate) fn after_update(kind: &Kind, at: &Version, old: Option<&Value>, new: 
     if entries.is_empty() {
         entries = before;
     }
-    let structure = at.structure.as_deref();
-    let shape = Shape::root(&kind.kind, structure);
+    let shape = Shape::root(kind.structure(at));
     let empty = json!({});
     let was = old.map_or_else(|| empty.clone(), ownable);
     let is = ownable(new);
@@ -171,6 +181,8 @@ pub(crate) fn after_update(kind: &Kind, at: &Version, old: Option<&Value>, new: 
     }
     let api_version = kind.api_version(&at.name);
     let mine = entries.iter().position(|e| e.is(&caller.manager, false, &api_version, subresource));
+    // Who scales is noted without a time.
+    let time = if subresource == "scale" { String::new() } else { caller.now.clone() };
     for (index, entry) in entries.iter_mut().enumerate() {
         if Some(index) != mine {
             entry.fields.subtract(&gained);
@@ -179,14 +191,14 @@ pub(crate) fn after_update(kind: &Kind, at: &Version, old: Option<&Value>, new: 
     }
     if let Some(entry) = mine.and_then(|index| entries.get_mut(index)) {
         entry.fields.union(&gained);
-        entry.time.clone_from(&caller.now);
+        entry.time.clone_from(&time);
     } else {
         entries.push(Entry {
             manager: caller.manager.clone(),
             apply: false,
             api_version,
             subresource: subresource.to_owned(),
-            time: caller.now.clone(),
+            time,
             fields: gained,
         });
     }
@@ -204,25 +216,30 @@ pub(crate) fn apply(
     subresource: &str,
     force: bool,
 ) -> Result<Value, ApiError> {
-    if config.pointer("/metadata/managedFields").and_then(Value::as_array).is_some_and(|list| !list.is_empty()) {
+    if config.pointer("/metadata/managedFields").is_some_and(|list| !list.is_null()) {
         return Err(ApiError::bad_request("metadata.managedFields must be nil"));
     }
-    let structure = at.structure.as_deref();
-    let shape = Shape::root(&kind.kind, structure);
+    let structure = kind.structure(at);
+    let shape = Shape::root(structure);
     let api_version = kind.api_version(&at.name);
-    let mut config = without_nulls(config);
-    match subresource {
-        "status" => {
-            if let Some(map) = config.as_object_mut() {
-                map.retain(|key, _| matches!(key.as_str(), "apiVersion" | "kind" | "metadata" | "status"));
-            }
-        }
-        _ if at.status => {
-            if let Some(map) = config.as_object_mut() {
+    if let Some(why) = structure.and_then(|structure| decode::mismatch(structure, config, "", true)) {
+        let text = |field: &str| config.pointer(&format!("/metadata/{field}")).and_then(Value::as_str).unwrap_or_default();
+        let group = if kind.group.is_empty() { "/" } else { "" };
+        let what = format!("{}/{}; {group}{api_version}, Kind={}", text("namespace"), text("name"), kind.kind);
+        return Err(ApiError::new(500, "", format!("failed to create typed patch object ({what}): {why}")));
+    }
+    let mut config = config.clone();
+    if let Some(structure) = structure.filter(|_| !kind.custom) {
+        decode::quantities(structure, &mut config);
+    }
+    if let Some(map) = config.as_object_mut() {
+        match subresource {
+            "status" => map.retain(|key, _| matches!(key.as_str(), "apiVersion" | "kind" | "metadata" | "status")),
+            _ if at.status => {
                 map.remove("status");
             }
+            _ => {}
         }
-        _ => {}
     }
     let mut set = merge::fields(&ownable(&config), shape);
     restrict(&mut set, at, subresource);
@@ -231,6 +248,19 @@ pub(crate) fn apply(
     let empty = json!({"metadata": {}});
     let base = live.unwrap_or(&empty);
     let mut entries = parse(base);
+    if let Some(live) = live.filter(|_| entries.is_empty()) {
+        // Somebody wrote it before ownership was kept.
+        let mut fields = merge::compare(&json!({}), &ownable(live), shape).added;
+        fields.member = false;
+        entries.push(Entry {
+            manager: FIRST.into(),
+            apply: false,
+            api_version: api_version.clone(),
+            subresource: String::new(),
+            time: caller.now.clone(),
+            fields,
+        });
+    }
     let mine = entries.iter().position(|e| e.is(&caller.manager, true, &api_version, subresource));
     let last = mine.and_then(|index| entries.get(index)).cloned();
 
@@ -273,39 +303,52 @@ pub(crate) fn apply(
         }
         entry.fields.subtract(&changes.removed);
     }
-    if !causes.is_empty() && !force {
-        return Err(conflict(&causes, &blocks));
+    if !causes.is_empty() && !force && !taken_over(live, caller, &blocks, shape) {
+        return Err(conflict(&causes, blocks));
     }
-    if gained.is_empty() && changes.removed.is_empty() {
-        // Nothing but, at most, the order of items differs: the live object stands.
-        let version = merged.pointer("/metadata/resourceVersion").cloned();
-        merged = base.clone();
-        if let Some(version) = version {
-            merged["metadata"]["resourceVersion"] = version;
-        }
-    }
+    let changed = ownable(base) != ownable(&merged);
     match mine.and_then(|index| entries.get_mut(index)) {
-        Some(entry) if entry.fields == set && entry.api_version == api_version => {
-            if !gained.is_empty() || !changes.removed.is_empty() {
-                entry.time.clone_from(&caller.now);
-            }
-        }
         Some(entry) => {
             entry.fields = set;
             entry.api_version = api_version;
-            entry.time.clone_from(&caller.now);
+            if changed {
+                entry.time.clone_from(&caller.now);
+            }
         }
         None => entries.push(Entry {
             manager: caller.manager.clone(),
             apply: true,
             api_version,
             subresource: subresource.to_owned(),
-            time: caller.now.clone(),
+            time: if changed { caller.now.clone() } else { String::new() },
             fields: set,
         }),
     }
     write(&mut merged, entries);
+    if caller.manager == KUBECTL
+        && let Some(last) = merged.pointer_mut(LAST_APPLIED)
+    {
+        *last = format!("{}\n", without_last_applied(&config)).into();
+    }
     Ok(merged)
+}
+
+/// The configuration as kubectl would note it.
+fn without_last_applied(config: &Value) -> Value {
+    let mut config = config.clone();
+    if let Some(annotations) = config.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+    }
+    config
+}
+
+/// Whether kubectl applies again what it once applied on its own side: then nothing of that stands in its way.
+fn taken_over(live: Option<&Value>, caller: &Caller, blocks: &[(String, Vec<String>)], shape: Shape<'_>) -> bool {
+    let last = live.and_then(|live| live.pointer(LAST_APPLIED)).and_then(Value::as_str);
+    let Some(last) = last.filter(|_| caller.manager == KUBECTL) else { return false };
+    let Ok(last) = serde_json::from_str::<Value>(last) else { return false };
+    let was = merge::fields(&ownable(&last), shape).paths();
+    blocks.iter().flat_map(|(_, paths)| paths).all(|path| was.contains(path))
 }
 
 /// What the server wrote into metadata is not for a configuration to change.
@@ -327,27 +370,44 @@ fn restore_system(base: &Value, merged: &mut Value) {
     }
 }
 
-fn conflict(causes: &[Cause], blocks: &[(String, Vec<String>)]) -> ApiError {
-    let count = causes.len();
-    let noun = if count == 1 { "conflict" } else { "conflicts" };
-    let list: Vec<String> = blocks
-        .iter()
-        .map(|(who, paths)| match paths.as_slice() {
-            [one] => format!("conflict with {who}: {one}"),
-            many => format!("conflicts with {who}:\n- {}", many.join("\n- ")),
-        })
-        .collect();
-    let mut error = ApiError::new(409, "Conflict", format!("Apply failed with {count} {noun}: {}", list.join("\n")));
-    error.details = Some(json!({"causes": ApiError::causes(causes)}));
-    error
+/// What stands in the way of applying a number of replicas through the scale subresource: the managers that own it.
+pub(crate) fn scaled(object: &Value, path: &str, caller: &Caller) -> Result<(), ApiError> {
+    let wanted: Vec<String> = path.split('.').filter(|part| !part.is_empty()).map(|part| format!("f:{part}")).collect();
+    let owns = |entry: &Entry| {
+        let below = wanted.iter().try_fold(&entry.fields, |set, element| set.children.get(element.as_str()));
+        below.is_some_and(|set| set.member)
+    };
+    let owners: Vec<Entry> = parse(object).into_iter().filter(owns).collect();
+    let blocks: Vec<(String, Vec<String>)> = if owners.is_empty() {
+        let who = format!("{FIRST:?} with subresource \"scale\" using autoscaling/v1");
+        vec![(who, vec![".spec.replicas".to_owned()])]
+    } else {
+        let others = owners.iter().filter(|entry| !(entry.manager == caller.manager && entry.subresource == "scale"));
+        others.map(|entry| (entry.describe(), vec![".spec.replicas".to_owned()])).collect()
+    };
+    if blocks.is_empty() {
+        return Ok(());
+    }
+    let cause = |(who, _): &(String, Vec<String>)| Cause {
+        reason: "FieldManagerConflict",
+        field: ".spec.replicas".into(),
+        message: format!("conflict with {who}"),
+    };
+    let causes: Vec<Cause> = blocks.iter().map(cause).collect();
+    Err(conflict(&causes, blocks))
 }
 
-fn without_nulls(value: &Value) -> Value {
-    match value {
-        Value::Object(map) => {
-            Value::Object(map.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.clone(), without_nulls(v))).collect())
+fn conflict(causes: &[Cause], mut blocks: Vec<(String, Vec<String>)>) -> ApiError {
+    blocks.sort();
+    let text = match (causes, blocks.as_slice()) {
+        ([_], [(who, paths)]) => format!("1 conflict: conflict with {who}: {}", paths.concat()),
+        _ => {
+            let list: Vec<String> =
+                blocks.iter().map(|(who, paths)| format!("conflicts with {who}:\n- {}", paths.join("\n- "))).collect();
+            format!("{} conflicts: {}", causes.len(), list.join("\n"))
         }
-        Value::Array(list) => Value::Array(list.iter().map(without_nulls).collect()),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
-    }
+    };
+    let mut error = ApiError::new(409, "Conflict", format!("Apply failed with {text}"));
+    error.details = Some(json!({"causes": ApiError::causes(causes)}));
+    error
 }

@@ -31,7 +31,7 @@ fn named<'a>(value: &'a Value, shape: Shape<'a>, at_root: bool, all: bool) -> Se
             for (key, below) in map {
                 let child_shape = shape.field(key, at_root);
                 let mut child = named(below, child_shape, false, all);
-                if matches!(shape, Shape::Free) {
+                if !shape.declares(key, at_root) {
                     child.member = true;
                 }
                 set.insert(format!("f:{key}"), child);
@@ -40,12 +40,9 @@ fn named<'a>(value: &'a Value, shape: Shape<'a>, at_root: bool, all: bool) -> Se
         Value::Array(list) => {
             let merge = shape.list();
             let Some(elements) = merge.elements(list) else { return Set::leaf() };
-            if list.is_empty() {
-                return Set::leaf();
-            }
             set.member = all && shape.is_counted();
             for (element, item) in elements.into_iter().zip(list) {
-                let mut child = if merge == Merge::Set { Set::leaf() } else { named(item, shape.items(), false, all) };
+                let mut child = if merge.is_set() { Set::leaf() } else { named(item, shape.items(), false, all) };
                 child.member = true;
                 set.insert(element, child);
             }
@@ -104,7 +101,7 @@ fn merge_lists<'a>(
                 let Some(item) = b.get(r) else { break };
                 let old = by_left.get(right[r].as_str());
                 merged.push(match old {
-                    Some(old) if how != Merge::Set => merge(old, item, items, false),
+                    Some(old) if !how.is_set() => merge(old, item, items, false),
                     _ => item.clone(),
                 });
                 r += 1;

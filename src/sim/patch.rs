@@ -3,27 +3,62 @@
 use serde_json::{Map, Value};
 
 use super::error::ApiError;
-use super::shape::{Merge, Shape};
+use super::shape::Shape;
+use super::structure::Structure;
 
 /// RFC 7386.
 pub(crate) fn merge(target: &mut Value, patch: &Value) {
     json_patch::merge(target, patch);
 }
 
-/// RFC 6902.
+/// RFC 6902; what is replaced and not there is added, as the real server does it.
 pub(crate) fn json(target: &mut Value, patch: &Value) -> Result<(), ApiError> {
-    let patch: json_patch::Patch =
-        serde_json::from_value(patch.clone()).map_err(|error| ApiError::bad_request(format!("error decoding patch: {error}")))?;
-    json_patch::patch(target, &patch).map_err(|error| {
-        ApiError::new(422, "Invalid", format!("the server rejected our request due to an error in our request: {error}"))
-    })
+    let wrong = || {
+        let mut error = ApiError::new(422, "Invalid", "the server rejected our request due to an error in our request");
+        error.details = Some(Value::Object(Map::new()));
+        error
+    };
+    for operation in patch.as_array().into_iter().flatten() {
+        let mut operation = operation.clone();
+        let text = |field: &str| operation.get(field).and_then(Value::as_str).unwrap_or_default();
+        let inside = text("path").rsplit_once('/').and_then(|(parent, _)| target.pointer(parent)).is_some_and(Value::is_object);
+        if text("op") == "replace" && inside && target.pointer(text("path")).is_none() {
+            operation["op"] = "add".into();
+        }
+        let operation: json_patch::Patch = serde_json::from_value(Value::Array(vec![operation])).map_err(|_| wrong())?;
+        json_patch::patch(target, &operation).map_err(|_| wrong())?;
+    }
+    Ok(())
 }
 
 /// Strategic merge patch of a built-in kind.
-pub(crate) fn strategic(target: &Value, patch: &Value, kind: &str) -> Value {
+pub(crate) fn strategic(target: &Value, patch: &Value, structure: Option<&Structure>) -> Result<Value, ApiError> {
     match (target, patch) {
-        (Value::Object(_), Value::Object(_)) => lay(target, patch, Shape::root(kind, None), true),
-        _ => patch.clone(),
+        (Value::Object(_), Value::Object(_)) => {
+            check(patch, Shape::root(structure), true)?;
+            Ok(lay(target, patch, Shape::root(structure), true))
+        }
+        _ => Ok(patch.clone()),
+    }
+}
+
+/// Items of lists that merge by a key must have it.
+fn check(patch: &Value, shape: Shape<'_>, at_root: bool) -> Result<(), ApiError> {
+    match patch {
+        Value::Object(map) => map.iter().try_for_each(|(name, below)| check(below, shape.field(name, at_root), false)),
+        Value::Array(items) => items.iter().try_for_each(|item| {
+            if let (Some(key), Value::Object(map)) = (shape.merge_key().filter(|key| !key.is_empty()), item)
+                && !map.contains_key(key)
+                && !map.contains_key("$patch")
+            {
+                let pairs: Vec<String> =
+                    map.iter().map(|(k, v)| format!("{k}:{}", v.as_str().map_or_else(|| v.to_string(), str::to_owned))).collect();
+                let why = format!("map: map[{}] does not contain declared merge key: {key}", pairs.join(" "));
+                return Err(ApiError::new(500, "", why));
+            }
+            check(item, shape.items(), false)
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
     }
 }
 
@@ -78,19 +113,11 @@ fn lay<'a>(target: &'a Value, patch: &'a Value, shape: Shape<'a>, at_root: bool)
             continue;
         }
         if let (Some(Value::Array(items)), Some(order)) = (merged.get(field), order.as_array()) {
-            let sorted = reorder(items.clone(), order, merge_key(shape.field(field, at_root)));
+            let sorted = reorder(items.clone(), order, shape.field(field, at_root).merge_key());
             merged.insert(field.to_owned(), Value::Array(sorted));
         }
     }
     Value::Object(merged)
-}
-
-/// The one key that strategic merge patches go by.
-fn merge_key(shape: Shape<'_>) -> Option<&'static str> {
-    match shape.list() {
-        Merge::Names(names) => names.first().copied(),
-        Merge::Atomic | Merge::Set | Merge::Keys(_) => None,
-    }
 }
 
 fn list(before: &[Value], items: &[Value], order: Option<&[Value]>, shape: Shape<'_>) -> Value {
@@ -99,13 +126,14 @@ fn list(before: &[Value], items: &[Value], order: Option<&[Value]>, shape: Shape
     }) {
         return items.iter().filter(|item| item.get("$patch").is_none()).map(clean).collect();
     }
-    let merged = match (shape.list(), merge_key(shape)) {
-        (Merge::Set, _) => {
-            let mut merged = before.to_vec();
-            merged.extend(items.iter().filter(|item| !before.contains(item)).cloned());
+    let key = shape.merge_key();
+    let merged = match key {
+        Some("") => {
+            let mut merged = items.to_vec();
+            merged.extend(before.iter().filter(|item| !items.contains(item)).cloned());
             merged
         }
-        (_, Some(key)) => {
+        Some(key) => {
             let mut merged = before.to_vec();
             for item in items {
                 let found = merged.iter().position(|old| old.get(key).is_some() && old.get(key) == item.get(key));
@@ -124,11 +152,31 @@ fn list(before: &[Value], items: &[Value], order: Option<&[Value]>, shape: Shape
             }
             merged
         }
-        (_, None) => items.iter().map(clean).collect(),
+        None => items.iter().map(clean).collect(),
     };
-    match order {
-        Some(order) => Value::Array(reorder(merged, order, merge_key(shape))),
-        None => Value::Array(merged),
+    match (order, key) {
+        (Some(order), _) => Value::Array(reorder(merged, order, key)),
+        (None, Some(key)) => Value::Array(arrange(merged, before, items, key)),
+        (None, None) => Value::Array(merged),
+    }
+}
+
+/// Items in the order of the patch; those that it does not name stay before whatever came after them.
+fn arrange(merged: Vec<Value>, before: &[Value], items: &[Value], key: &str) -> Vec<Value> {
+    let same = |a: &Value, b: &Value| if key.is_empty() { a == b } else { a.get(key).is_some() && a.get(key) == b.get(key) };
+    let place = |item: &Value, list: &[Value]| list.iter().position(|other| same(item, other));
+    let (mut named, rest): (Vec<Value>, Vec<Value>) = merged.into_iter().partition(|item| place(item, items).is_some());
+    named.sort_by_key(|item| place(item, items));
+    let (mut named, mut rest) = (named.into_iter().peekable(), rest.into_iter().peekable());
+    let mut arranged = Vec::new();
+    loop {
+        let first = match (named.peek(), rest.peek()) {
+            (None, None) => return arranged,
+            (Some(_), None) => true,
+            (None, Some(_)) => false,
+            (Some(left), Some(right)) => place(left, before).is_none_or(|left| Some(left) < place(right, before)),
+        };
+        arranged.extend(if first { named.next() } else { rest.next() });
     }
 }
 
@@ -138,8 +186,8 @@ fn reorder(mut items: Vec<Value>, order: &[Value], key: Option<&str>) -> Vec<Val
         order
             .iter()
             .position(|wanted| match key {
-                Some(key) => wanted.get(key).is_some() && wanted.get(key) == item.get(key),
-                None => wanted == item,
+                Some(key) if !key.is_empty() => wanted.get(key).is_some() && wanted.get(key) == item.get(key),
+                _ => wanted == item,
             })
             .unwrap_or(usize::MAX)
     };

@@ -13,9 +13,11 @@ use serde_json::{Value, json};
 use super::clock::stamp;
 use super::cluster::Shared;
 use super::counters;
+use super::decode;
 use super::discovery;
-use super::error::ApiError;
+use super::error::{ApiError, Cause};
 use super::kind::{Kind, Version};
+use super::left_out;
 use super::openapi;
 use super::path::{Query, Route, Target, route};
 use super::review;
@@ -94,8 +96,19 @@ fn value(status: StatusCode, value: &Value) -> Response<Body> {
     full(status, "application/json", Bytes::from(serde_json::to_vec(value).unwrap_or_default()))
 }
 
+fn warn(response: &mut Response<Body>, warning: &str) {
+    let text = format!("299 - \"{}\"", warning.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', " "));
+    if let Ok(text) = HeaderValue::from_str(&text) {
+        response.headers_mut().append(header::WARNING, text);
+    }
+}
+
 /// The answer that carries an error.
 pub(crate) fn refuse(error: &ApiError) -> Response<Body> {
+    if error.is_no_page() {
+        let text = Bytes::from_static(b"404 page not found\n");
+        return full(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", text);
+    }
     let mut response = value(StatusCode::from_u16(error.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), &error.status());
     if error.code == 429 {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
@@ -125,6 +138,38 @@ pub(crate) fn render(kind: &Kind, version: &Version, stored: &Stored, form: &For
     Bytes::from(serde_json::to_vec(&object).unwrap_or_default())
 }
 
+/// A kind of value, as Go's decoder names it.
+fn go(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+/// What Go's decoder says of text that is not JSON.
+fn json_error(text: &[u8], error: &serde_json::Error) -> String {
+    let trimmed = text.trim_ascii();
+    let Some(first) = trimmed.first() else { return "unexpected end of JSON input".to_owned() };
+    for word in ["true", "false", "null"] {
+        let word = word.as_bytes();
+        if word[0] == *first {
+            let same = word.iter().zip(trimmed).take_while(|(a, b)| a == b).count();
+            if let (Some(wanted), Some(given)) = (word.get(same), trimmed.get(same)) {
+                let (wanted, given, word) = (char::from(*wanted), char::from(*given), String::from_utf8_lossy(word));
+                return format!("invalid character '{given}' in literal {word} (expecting '{wanted}')");
+            }
+        }
+    }
+    if matches!(first, b'{' | b'[' | b'"' | b'-' | b'0'..=b'9') {
+        return if error.is_eof() { "unexpected end of JSON input".to_owned() } else { error.to_string() };
+    }
+    format!("invalid character '{}' looking for beginning of value", char::from(*first))
+}
+
 impl Ask {
     async fn answer(&self, route: Route) -> Result<Response<Body>, ApiError> {
         let accept = self.headers.get(header::ACCEPT).and_then(|a| a.to_str().ok()).unwrap_or_default();
@@ -132,7 +177,7 @@ impl Ask {
         if !reading && !matches!(route, Route::Objects(_)) {
             return Err(ApiError::method_not_allowed());
         }
-        let found = |document: Option<Value>| document.map(|d| value(StatusCode::OK, &d)).ok_or_else(ApiError::no_such_resource);
+        let found = |document: Option<Value>| document.map(|d| value(StatusCode::OK, &d)).ok_or_else(ApiError::no_such_page);
         match route {
             Route::Root => Ok(value(
                 StatusCode::OK,
@@ -158,7 +203,7 @@ impl Ask {
             Route::OpenApi3 => Ok(value(StatusCode::OK, &openapi::index(&self.shared.server().store.kinds))),
             Route::OpenApi3Of { group, version } => found(openapi::v3(&self.shared.server().store.kinds, &group, &version)),
             Route::Objects(target) => self.objects(target).await,
-            Route::Unknown => Err(ApiError::no_such_resource()),
+            Route::Unknown => Err(ApiError::no_such_page()),
         }
     }
 
@@ -166,14 +211,17 @@ impl Ask {
         if let Some(answer) = self.review(&target)? {
             return Ok(answer);
         }
+        if let Some(why) = left_out::why(&target.group, &target.plural, &target.subresource) {
+            return Err(ApiError::not_implemented(&target.plural, &target.subresource, why));
+        }
         // `namespaces/<name>/<plural>` of a cluster-scoped kind is nothing.
         let kind = self.shared.server().store.kinds.plural(&target.group, &target.plural).cloned();
-        let kind = kind.ok_or_else(ApiError::no_such_resource)?;
-        let version = kind.version(&target.version).cloned().ok_or_else(ApiError::no_such_resource)?;
+        let kind = kind.ok_or_else(|| self.nothing(&target))?;
+        let version = kind.version(&target.version).cloned().ok_or_else(|| self.nothing(&target))?;
         if kind.namespaced && target.namespace.is_empty() && !target.name.is_empty()
             || !kind.namespaced && !target.namespace.is_empty()
         {
-            return Err(ApiError::no_such_resource());
+            return Err(if kind.custom { ApiError::no_such_page() } else { ApiError::no_such_resource() });
         }
         if !kind.namespaced {
             target.namespace.clear();
@@ -194,34 +242,51 @@ impl Ask {
             "scale" => version.scale.is_some(),
             "finalize" => kind.group.is_empty() && kind.kind == "Namespace",
             "token" => kind.group.is_empty() && kind.kind == "ServiceAccount",
-            "eviction" | "binding" | "log" | "exec" | "portforward" | "attach" | "proxy" => {
-                kind.group.is_empty() && kind.kind == "Pod"
-            }
+            "eviction" => kind.group.is_empty() && kind.kind == "Pod",
             "approval" => kind.kind == "CertificateSigningRequest",
             _ => false,
         };
+        if !known && kind.custom && matches!(target.subresource.as_str(), "status" | "scale") {
+            return Err(ApiError::not_found(&kind, &target.name));
+        }
         if !known {
             return Err(ApiError::no_such_resource());
         }
+        let deprecated = version.deprecated.clone();
+        let answer = self.object_answer(kind, version, &target, verb);
+        let Some(warning) = deprecated else { return answer };
+        let mut answer = answer.unwrap_or_else(|error| refuse(&error));
+        warn(&mut answer, &warning);
+        Ok(answer)
+    }
+
+    fn object_answer(&self, kind: Arc<Kind>, version: Version, target: &Target, verb: &str) -> Result<Response<Body>, ApiError> {
         match (verb, target.subresource.as_str()) {
-            (_, sub @ ("binding" | "log" | "exec" | "portforward" | "attach" | "proxy")) => Err(ApiError::not_implemented(sub)),
-            ("create", "token") => self.token(&kind, &target),
-            (_, "scale") => self.scale(&kind, &version, &target, verb),
-            ("get", _) => self.get(&kind, &version, &target),
-            ("list", "") => self.list(&kind, &version, &target),
-            ("watch", "") => self.watch(kind, version, &target),
-            ("create", "") => self.create(&kind, &version, &target),
-            ("update", _) => self.update(&kind, &version, &target),
-            ("patch" | "apply", _) => self.patch(&kind, &version, &target),
-            ("delete", "") | ("create", "eviction") => self.delete(&kind, &version, &target),
-            ("deletecollection", "") => self.delete_all(&kind, &version, &target),
+            ("create", "token") => self.token(&kind, target),
+            (_, "scale") => self.scale(&kind, &version, target, verb),
+            ("get", _) => self.get(&kind, &version, target),
+            ("list", "") => self.list(&kind, &version, target),
+            ("watch", "") => self.watch(kind, version, target),
+            ("create", "") => self.create(&kind, &version, target),
+            ("update", _) => self.update(&kind, &version, target),
+            ("patch" | "apply", _) => self.patch(&kind, &version, target),
+            ("delete", "") | ("create", "eviction") => self.delete(&kind, &version, target),
+            ("deletecollection", "") => self.delete_all(&kind, &version, target),
             _ => Err(ApiError::method_not_allowed()),
         }
     }
 
+    /// That there is no such kind: a page that is not there, unless the group has other kinds of its own.
+    fn nothing(&self, target: &Target) -> ApiError {
+        let server = self.shared.server();
+        let built_in = |kind: &Arc<Kind>| !kind.custom && kind.version(&target.version).is_some();
+        let known = server.store.kinds.groups().any(|(group, kinds)| *group == target.group && kinds.values().any(built_in));
+        if known { ApiError::no_such_resource() } else { ApiError::no_such_page() }
+    }
+
     fn verb(&self, target: &Target) -> &'static str {
         match (self.method.as_str(), target.name.is_empty()) {
-            ("GET" | "HEAD", _) if self.query.is("watch") => "watch",
+            ("GET" | "HEAD", true) if self.query.is("watch") => "watch",
             ("GET" | "HEAD", true) => "list",
             ("GET" | "HEAD", false) => "get",
             ("POST", _) => "create",
@@ -255,58 +320,130 @@ impl Ask {
         Form::Whole
     }
 
-    fn caller(&self) -> Caller {
+    /// Who asks, and how; `options`: what Kubernetes calls the options of this request.
+    fn caller(&self, options: &str) -> Result<Caller, ApiError> {
         let agent = self.headers.get(header::USER_AGENT).and_then(|a| a.to_str().ok()).unwrap_or_default();
         let agent = agent.split('/').next().filter(|name| !name.is_empty()).unwrap_or("unknown");
         let manager = self.query.get("fieldManager");
-        Caller {
-            manager: if manager.is_empty() { agent.to_owned() } else { manager.to_owned() },
-            dry_run: self.query.get("dryRun") == "All",
-            unknown: match self.query.get("fieldValidation") {
-                "Strict" => Unknown::Refuse,
-                "Ignore" => Unknown::Ignore,
-                _ => Unknown::Warn,
-            },
-            now: stamp(self.shared.clock.now()),
+        if manager.len() > 128 {
+            let message = "Too long: may not be more than 128 bytes".to_owned();
+            return Err(ApiError::options(options, Cause { reason: "FieldValueTooLong", field: "fieldManager".into(), message }));
         }
+        let unsupported = |field: &str, given: String, known: &str| {
+            let message = format!("Unsupported value: {given}: supported values: {known}");
+            ApiError::options(options, Cause { reason: "FieldValueNotSupported", field: field.into(), message })
+        };
+        let dry_run = match self.query.get("dryRun") {
+            "" => false,
+            "All" => true,
+            other => return Err(unsupported("dryRun", format!("[{other:?}]"), "\"All\"")),
+        };
+        let unknown = match self.query.get("fieldValidation") {
+            "Strict" => Unknown::Refuse,
+            "Ignore" => Unknown::Ignore,
+            "" | "Warn" => Unknown::Warn,
+            other => {
+                let known = "\"\", \"Ignore\", \"Strict\", \"Warn\"";
+                return Err(unsupported("fieldValidation", format!("{other:?}"), known));
+            }
+        };
+        Ok(Caller {
+            manager: if manager.is_empty() { agent.to_owned() } else { manager.to_owned() },
+            dry_run,
+            unknown,
+            twice: Vec::new(),
+            patch: false,
+            now: stamp(self.shared.clock.now()),
+        })
+    }
+
+    /// The configuration of an apply: JSON or YAML.
+    fn configuration(&self, caller: &Caller) -> Result<Value, ApiError> {
+        let mut twice = Vec::new();
+        let value = match decode::json(&self.body, &mut twice) {
+            Ok(value) => value,
+            Err(_) => serde_yaml::from_slice(&self.body).map_err(|error| {
+                ApiError::bad_request(format!("error decoding YAML: error converting YAML to JSON: yaml: {error}"))
+            })?,
+        };
+        if let Some(path) = twice.first().filter(|_| caller.unknown == Unknown::Refuse) {
+            let key = path.rsplit('.').next().unwrap_or_default();
+            let why = format!("yaml: unmarshal errors:\n  line 1: key {key:?} already set in map");
+            return Err(ApiError::bad_request(format!("error strict decoding YAML: error converting YAML to JSON: {why}")));
+        }
+        if !value.is_object() {
+            let why = format!("json: cannot unmarshal {} into Go value of type map[string]interface {{}}", go(&value));
+            return Err(ApiError::bad_request(format!(
+                "error decoding YAML: error unmarshaling JSON: while decoding JSON: {why}"
+            )));
+        }
+        Ok(value)
     }
 
     /// The body as a value; JSON, or YAML where that is said.
     fn parse(&self) -> Result<Value, ApiError> {
-        let content = self.content_type();
-        if content.contains("protobuf") || content.contains("cbor") {
-            let why = format!(
-                "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, not {content}"
-            );
-            return Err(ApiError::new(415, "UnsupportedMediaType", why));
-        }
-        match serde_json::from_slice(&self.body) {
+        self.parsed(&mut Vec::new()).map_err(|why| ApiError::bad_request(format!("error decoding the request: {why}")))
+    }
+
+    fn parsed(&self, twice: &mut Vec<String>) -> Result<Value, String> {
+        match decode::json(&self.body, twice) {
             Ok(value) => Ok(value),
-            Err(_) if content.contains("yaml") => {
-                serde_yaml::from_slice(&self.body).map_err(|error| ApiError::bad_request(format!("error decoding YAML: {error}")))
+            Err(_) if self.content_type().contains("yaml") => {
+                serde_yaml::from_slice(&self.body).map_err(|error| error.to_string())
             }
-            Err(error) => Err(ApiError::bad_request(format!("error decoding the request: {error}"))),
+            Err(error) => Err(json_error(&self.body, &error)),
         }
     }
 
     /// The body as an object of this kind and version.
-    fn object(&self, kind: &Kind, version: &Version) -> Result<Value, ApiError> {
-        let mut object = self.parse()?;
+    fn object(&self, kind: &Kind, version: &Version, caller: &mut Caller) -> Result<Value, ApiError> {
+        let content = self.content_type().split(';').next().unwrap_or_default().trim();
+        if !matches!(content, "" | "application/json" | "application/yaml" | "*/*") {
+            let known = if kind.custom {
+                "application/json, application/yaml"
+            } else {
+                "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+            };
+            let why = format!("the body of the request was in an unknown format - accepted media types include: {known}");
+            return Err(ApiError::new(415, "UnsupportedMediaType", why));
+        }
+        let unrecognized = |why: String| {
+            let mut hex = String::new();
+            for byte in &self.body {
+                hex.push_str(&format!("{byte:02x}"));
+            }
+            let hex = if hex.is_empty() { "<empty>".to_owned() } else { hex };
+            ApiError::bad_request(format!(
+                "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error: {why} ({hex})",
+                kind.kind
+            ))
+        };
+        let mut object = self.parsed(&mut caller.twice).map_err(unrecognized)?;
+        let given = go(&object);
         let Some(map) = object.as_object_mut() else {
-            return Err(ApiError::bad_request("couldn't get version/kind; json parse error: the body is not an object"));
+            let into =
+                "struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }";
+            return Err(unrecognized(format!("json: cannot unmarshal {given} into Go value of type {into}")));
         };
         let api_version = kind.api_version(&version.name);
+        let named = |map: &serde_json::Map<String, Value>, field: &str| {
+            map.get(field).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let (kind_given, version_given) = (named(map, "kind"), named(map, "apiVersion"));
+        let wrong = |why: String| {
+            let version = version_given.rsplit('/').next().unwrap_or_default();
+            ApiError::bad_request(format!("{kind_given} in version {version:?} cannot be handled as a {}: {why}", kind.kind))
+        };
+        if !kind_given.is_empty() && kind_given != kind.kind && version_given == api_version {
+            let why = format!("converting ({}.{kind_given}) to (core.{}): unknown conversion", version.name, kind.kind);
+            return Err(wrong(why));
+        }
+        if !version_given.is_empty() && version_given != api_version {
+            let scheme = "in scheme \"pkg/runtime/scheme.go:111\"";
+            return Err(wrong(format!("no kind {kind_given:?} is registered for version {version_given:?} {scheme}")));
+        }
         for (field, wanted) in [("kind", &kind.kind), ("apiVersion", &api_version)] {
-            match map.get(field).and_then(Value::as_str).unwrap_or_default() {
-                "" => {
-                    map.insert(field.into(), wanted.clone().into());
-                }
-                given if given == wanted => {}
-                given => {
-                    let why = format!("the {field} in the data ({given}) does not match the expected {field} ({wanted})");
-                    return Err(ApiError::bad_request(why));
-                }
-            }
+            map.insert(field.into(), wanted.clone().into());
         }
         Ok(object)
     }
@@ -316,10 +453,7 @@ impl Ask {
         let body = render(kind, version, &written.stored, &self.form(), self.shared.clock.now());
         let mut response = full(status, "application/json", body);
         for warning in &written.warnings {
-            let text = format!("299 - \"{}\"", warning.replace(['"', '\\', '\n'], "'"));
-            if let Ok(text) = HeaderValue::from_str(&text) {
-                response.headers_mut().append(header::WARNING, text);
-            }
+            warn(&mut response, warning);
         }
         response
     }

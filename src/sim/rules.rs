@@ -102,37 +102,26 @@ pub(crate) fn check_metadata(kind: &Kind, object: &Value, name: &str) -> Result<
     for field in ["labels", "annotations"] {
         let pairs = object.pointer(&format!("/metadata/{field}"));
         for (key, value) in pairs.and_then(Value::as_object).into_iter().flatten() {
-            if !value.is_string() {
-                let text = format!(
-                    "{} in version {:?} cannot be handled as a {}: json: cannot unmarshal {} into Go struct field ObjectMeta.metadata.{field} of type string",
-                    kind.kind,
-                    kind.stored().name,
-                    kind.kind,
-                    if value.is_number() {
-                        "number"
-                    } else if value.is_boolean() {
-                        "bool"
-                    } else {
-                        "object"
-                    },
-                );
-                return Err(ApiError::bad_request(text));
+            for why in qualified(key) {
+                causes.push(Cause::invalid(&format!("metadata.{field}"), &json!(key), &why));
             }
-            if key.is_empty() || key.rsplit('/').next().is_some_and(|part| part.len() > 63 || part.is_empty()) {
-                causes.push(Cause::invalid(&format!("metadata.{field}"), &json!(key), "name part must be no more than 63 bytes"));
-            }
-            if field == "labels" && value.as_str().is_some_and(|v| !is_label_value(v)) {
-                let why = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
-                causes.push(Cause::invalid("metadata.labels", value, why));
+            let value = value.as_str().unwrap_or_default();
+            if field == "labels" && value.len() > 63 {
+                causes.push(Cause::invalid("metadata.labels", &json!(value), "must be no more than 63 bytes"));
+            } else if field == "labels" && !is_label_value(value) {
+                causes.push(Cause::invalid("metadata.labels", &json!(value), LABEL_VALUE));
             }
         }
     }
-    for (index, owner) in object.pointer("/metadata/ownerReferences").and_then(Value::as_array).into_iter().flatten().enumerate()
-    {
-        for field in ["apiVersion", "kind", "name", "uid"] {
-            if owner.get(field).and_then(Value::as_str).unwrap_or_default().is_empty() {
-                causes.push(Cause::required(&format!("metadata.ownerReferences[{index}].{field}"), "must not be empty"));
-            }
+    owners(object, &mut causes);
+    for (index, finalizer) in finalizers(object).iter().enumerate() {
+        let why = qualified(finalizer);
+        // Custom kinds may have finalizers without a prefix.
+        let standard = kind.custom || matches!(finalizer.as_str(), "kubernetes" | "orphan" | "foregroundDeletion");
+        causes.extend(why.iter().map(|why| Cause::invalid("metadata.finalizers", &json!(finalizer), why)));
+        if why.is_empty() && !finalizer.contains('/') && !standard {
+            let why = "name is neither a standard finalizer name nor is it fully qualified";
+            causes.push(Cause::invalid(&format!("metadata.finalizers[{index}]"), &json!(finalizer), why));
         }
     }
     let size: usize = object
@@ -152,12 +141,98 @@ pub(crate) fn check_metadata(kind: &Kind, object: &Value, name: &str) -> Result<
     if causes.is_empty() { Ok(()) } else { Err(ApiError::invalid(kind, name, &causes)) }
 }
 
-fn is_label_value(value: &str) -> bool {
+/// Why a value of a label is refused.
+pub(crate) const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+/// Why the name part of a key is refused.
+const NAME_PART: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+/// Why a DNS name is refused.
+pub(crate) const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+
+/// Whether a name is a DNS subdomain.
+pub(crate) fn is_subdomain(name: &str) -> bool {
+    name.len() <= 253
+        && name.split('.').all(|label| {
+            let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+            ends(label.chars().next())
+                && ends(label.chars().last())
+                && label.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        })
+}
+
+/// What is wrong with a qualified name such as the key of a label.
+fn qualified(key: &str) -> Vec<String> {
+    let mut why = Vec::new();
+    let mut parts = key.split('/');
+    let name = match (parts.next(), parts.next(), parts.next()) {
+        (Some(name), None, _) => name,
+        (Some(prefix), Some(name), None) => {
+            if prefix.is_empty() {
+                why.push("prefix part must be non-empty".to_owned());
+            } else if !is_subdomain(prefix) {
+                why.push(format!("prefix part {SUBDOMAIN}"));
+            }
+            name
+        }
+        _ => {
+            let suffix = "with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')";
+            why.push(format!("a valid label key {NAME_PART} {suffix}"));
+            return why;
+        }
+    };
+    if name.is_empty() {
+        why.push("name part must be non-empty".to_owned());
+    } else if name.len() > 63 {
+        why.push("name part must be no more than 63 bytes".to_owned());
+    }
+    if name.is_empty() || !is_label_value(&name[..name.len().min(1)]) || !is_name_part(name) {
+        why.push(format!("name part {NAME_PART}"));
+    }
+    why
+}
+
+fn is_name_part(name: &str) -> bool {
+    let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+    edge(name.chars().next())
+        && edge(name.chars().last())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+}
+
+pub(crate) fn is_label_value(value: &str) -> bool {
     let edge = |c: Option<char>| c.is_none_or(|c| c.is_ascii_alphanumeric());
     value.len() <= 63
         && edge(value.chars().next())
         && edge(value.chars().last())
         && value.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+}
+
+fn owners(object: &Value, causes: &mut Vec<Cause>) {
+    let list = object.pointer("/metadata/ownerReferences").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let text = |owner: &Value, field: &str| owner.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let mut controllers = Vec::new();
+    for owner in list {
+        if text(owner, "apiVersion").matches('/').count() > 1 || text(owner, "apiVersion").is_empty() {
+            let given = json!(text(owner, "apiVersion"));
+            causes.push(Cause::invalid("metadata.ownerReferences.apiVersion", &given, "version must not be empty"));
+        }
+        for field in ["kind", "name", "uid"] {
+            if text(owner, field).is_empty() {
+                let field = format!("metadata.ownerReferences.{field}");
+                causes.push(Cause::invalid(&field, &json!(""), "must not be empty"));
+            }
+        }
+        if text(owner, "apiVersion") == "v1" && text(owner, "kind") == "Event" {
+            let why = "/v1, Kind=Event is disallowed from being an owner";
+            causes.push(Cause::invalid("metadata.ownerReferences", owner, why));
+        }
+        if owner.get("controller") == Some(&Value::Bool(true)) {
+            controllers.push(format!("{}/{}", text(owner, "kind"), text(owner, "name")));
+        }
+    }
+    if let [first, second, ..] = controllers.as_slice() {
+        let why =
+            format!("Only one reference can have Controller set to true. Found \"true\" in references for {first} and {second}");
+        causes.push(Cause::invalid("metadata.ownerReferences", &Value::Array(list.to_vec()), &why));
+    }
 }
 
 pub(crate) fn check_immutable(kind: &Kind, old: &Value, new: &Value, name: &str) -> Result<(), ApiError> {
@@ -202,7 +277,13 @@ pub(crate) fn check_immutable(kind: &Kind, old: &Value, new: &Value, name: &str)
             }
         }
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
-            fixed("/roleRef", "roleRef", "cannot change roleRef");
+            if old.get("roleRef") != new.get("roleRef") {
+                let text = |field: &str| new.pointer(&format!("/roleRef/{field}")).cloned().unwrap_or_default();
+                let (group, kind, name) = (text("apiGroup"), text("kind"), text("name"));
+                let shown = format!("{{\"APIGroup\":{group},\"Kind\":{kind},\"Name\":{name}}}");
+                let message = format!("Invalid value: {shown}: cannot change roleRef");
+                causes.push(Cause { reason: "FieldValueInvalid", field: "roleRef".into(), message });
+            }
         }
         ("batch", "Job") => {
             fixed("/spec/template", "spec.template", "field is immutable");
@@ -229,8 +310,15 @@ pub(crate) fn refuse_new_finalizers(kind: &Kind, old: &Value, new: &Value, name:
     if added.is_empty() {
         return Ok(());
     }
-    let why = format!("no new finalizers can be added if the object is being deleted, found new finalizers {added:?}");
-    Err(ApiError::invalid(kind, name, &[Cause::forbidden("metadata.finalizers", &why)]))
+    let quoted: Vec<String> = added.iter().map(|finalizer| format!("{finalizer:?}")).collect();
+    let why = format!(
+        "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
+        quoted.join(", ")
+    );
+    let cause = Cause::forbidden("metadata.finalizers", &why);
+    // Two rules find it.
+    let causes = if kind.custom { vec![cause] } else { vec![cause.clone(), cause] };
+    Err(ApiError::invalid(kind, name, &causes))
 }
 
 /// Whether anything but metadata (and, where it is separate, the status) differs.

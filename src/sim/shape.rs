@@ -1,16 +1,13 @@
-//! How lists and maps merge: by keys, as sets, or as a whole. Known by name for the built-in kinds, from the schema for others.
+//! How lists and maps merge: by keys, as sets, or as a whole, as the schema of their kind says.
 
 use serde_json::{Map, Value};
 
-use super::structure::{ListKind, Structure};
+use super::structure::{ListKind, Structure, Type, is_identity};
+use super::typed;
 
 /// What is known of the value at some path.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Shape<'a> {
-    /// A built-in kind, at a field below another field.
-    Builtin { kind: &'a str, parent: &'a str, field: &'a str },
-    /// Standard object metadata.
-    Meta { field: &'a str },
     /// Described by a schema.
     Known(&'a Structure),
     /// Not described: maps merge, lists do not.
@@ -18,39 +15,37 @@ pub(crate) enum Shape<'a> {
 }
 
 /// How a list merges.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Merge<'a> {
     Atomic,
     Set,
-    Keys(&'a [String]),
-    Names(&'static [&'static str]),
+    /// By these fields; the structure is that of the items, whose defaults stand in for keys that are left out.
+    Keys(&'a [String], Option<&'a Structure>),
 }
 
 impl<'a> Shape<'a> {
     /// The root of an object.
-    pub(crate) fn root(kind: &'a str, structure: Option<&'a Structure>) -> Self {
-        structure.map_or(Self::Builtin { kind, parent: "", field: "" }, Self::Known)
+    pub(crate) fn root(structure: Option<&'a Structure>) -> Self {
+        structure.map_or(Self::Free, Self::Known)
     }
 
-    /// The value of a field; `depth` 0 is the root, where `metadata` means the same for all.
-    pub(crate) fn field(self, name: &'a str, at_root: bool) -> Self {
-        if at_root && name == "metadata" {
-            return Self::Meta { field: "metadata" };
-        }
+    /// The value of a field; at the root `metadata` means the same for all.
+    pub(crate) fn field(self, name: &str, at_root: bool) -> Self {
         match self {
-            Self::Builtin { kind, field, .. } => {
-                if name == "metadata" {
-                    return Self::Meta { field: "metadata" };
-                }
-                Self::Builtin { kind, parent: field, field: name }
-            }
-            Self::Meta { .. } => Self::Meta { field: name },
-            Self::Known(structure) => match structure.field(name) {
-                Some(below) if below.embedded && name == "metadata" => Self::Meta { field: "metadata" },
-                Some(below) => Self::Known(below),
-                None => Self::Free,
-            },
+            _ if at_root && name == "metadata" => Self::Known(typed::metadata()),
+            Self::Known(structure) if structure.embedded && name == "metadata" => Self::Known(typed::metadata()),
+            Self::Known(structure) => structure.field(name).map_or(Self::Free, Self::Known),
             Self::Free => Self::Free,
+        }
+    }
+
+    /// Whether a field is named by the schema, rather than being a key of a map.
+    pub(crate) fn declares(self, name: &str, at_root: bool) -> bool {
+        match self {
+            Self::Known(structure) => {
+                ((at_root || structure.embedded) && is_identity(name)) || structure.properties.contains_key(name)
+            }
+            Self::Free => at_root && is_identity(name),
         }
     }
 
@@ -58,58 +53,18 @@ impl<'a> Shape<'a> {
     pub(crate) fn items(self) -> Self {
         match self {
             Self::Known(structure) => structure.items.as_deref().map_or(Self::Free, Self::Known),
-            other @ (Self::Builtin { .. } | Self::Meta { .. } | Self::Free) => other,
+            Self::Free => Self::Free,
         }
     }
 
     /// Whether a map is replaced as a whole.
     pub(crate) fn is_atomic_map(self) -> bool {
-        match self {
-            Self::Builtin { field, parent, .. } => {
-                matches!(
-                    field,
-                    "selector"
-                        | "labelSelector"
-                        | "namespaceSelector"
-                        | "podSelector"
-                        | "objectSelector"
-                        | "nodeSelector"
-                        | "matchLabels"
-                        | "secretKeyRef"
-                        | "configMapKeyRef"
-                        | "fieldRef"
-                        | "resourceFieldRef"
-                        | "roleRef"
-                        | "scopeSelector"
-                        | "targetRef"
-                        | "involvedObject"
-                        | "dataSource"
-                        | "requiredDuringSchedulingIgnoredDuringExecution"
-                        | "nodePublishSecretRef"
-                        | "imagePullSecrets"
-                        | "paramKind"
-                        | "matchResources"
-                        | "matchConstraints"
-                        | "paramRef"
-                ) && !(field == "selector" && parent == "status")
-                    && !matches!(field, "matchResources" | "matchConstraints" | "paramRef" | "paramKind")
-            }
-            Self::Meta { field } => field == "ownerReferences",
-            Self::Known(structure) => structure.atomic_map,
-            Self::Free => false,
-        }
+        matches!(self, Self::Known(structure) if structure.atomic_map)
     }
 
     /// Whether a container that came into being is itself a field that somebody owns. Structs of built-in kinds are always there.
     pub(crate) fn is_counted(self) -> bool {
-        match self {
-            Self::Builtin { field, parent, .. } => {
-                !(matches!(field, "" | "metadata" | "spec" | "status" | "template" | "jobTemplate")
-                    || (matches!(field, "strategy" | "updateStrategy") && parent == "spec"))
-            }
-            Self::Meta { field } => field != "metadata",
-            Self::Known(_) | Self::Free => true,
-        }
+        !matches!(self, Self::Known(structure) if structure.always || structure.required)
     }
 
     /// How a list merges.
@@ -118,89 +73,58 @@ impl<'a> Shape<'a> {
             Self::Known(structure) => match &structure.list {
                 ListKind::Atomic => Merge::Atomic,
                 ListKind::Set => Merge::Set,
-                ListKind::Keys(keys) => Merge::Keys(keys),
+                ListKind::Keys(keys) => Merge::Keys(keys, structure.items.as_deref()),
             },
-            Self::Meta { field } => match field {
-                "ownerReferences" => Merge::Names(&["uid"]),
-                "finalizers" => Merge::Set,
-                _ => Merge::Atomic,
-            },
-            Self::Builtin { kind, parent, field } => builtin(kind, parent, field),
             Self::Free => Merge::Atomic,
         }
     }
-}
 
-fn builtin(kind: &str, parent: &str, field: &str) -> Merge<'static> {
-    match field {
-        "containers"
-        | "initContainers"
-        | "ephemeralContainers"
-        | "volumes"
-        | "env"
-        | "imagePullSecrets"
-        | "webhooks"
-        | "resourceClaims"
-        | "schedulingGates"
-        | "matchConditions"
-        | "variables" => Merge::Names(&["name"]),
-        "secrets" if kind == "ServiceAccount" => Merge::Names(&["name"]),
-        "volumeMounts" => Merge::Names(&["mountPath"]),
-        "volumeDevices" => Merge::Names(&["devicePath"]),
-        "conditions" => Merge::Names(&["type"]),
-        "addresses" if kind == "Node" => Merge::Names(&["type"]),
-        "hostAliases" | "podIPs" => Merge::Names(&["ip"]),
-        "topologySpreadConstraints" => Merge::Names(&["topologyKey", "whenUnsatisfiable"]),
-        "ports" if matches!(parent, "containers" | "initContainers" | "ephemeralContainers") => {
-            Merge::Names(&["containerPort", "protocol"])
+    /// The key by which strategic merge patches tell items of a list apart; empty: by the items themselves.
+    pub(crate) fn merge_key(self) -> Option<&'a str> {
+        match self {
+            Self::Known(structure) if structure.of == Type::Array => structure.merge_key.as_deref(),
+            Self::Known(_) | Self::Free => None,
         }
-        "ports" if kind == "Service" && parent == "spec" => Merge::Names(&["port", "protocol"]),
-        _ => Merge::Atomic,
     }
 }
 
 impl Merge<'_> {
+    /// Whether the list is one value.
+    pub(crate) fn is_atomic(self) -> bool {
+        matches!(self, Self::Atomic)
+    }
+
+    /// Whether items are told apart by themselves.
+    pub(crate) fn is_set(self) -> bool {
+        matches!(self, Self::Set)
+    }
+
     /// The path element of an item; `None` if it lacks a key.
     pub(crate) fn element(self, item: &Value) -> Option<String> {
         match self {
             Self::Atomic => None,
             Self::Set => (!item.is_object() && !item.is_array()).then(|| format!("v:{item}")),
-            Self::Keys(keys) => {
+            Self::Keys(keys, items) => {
+                let default = |key: &str| items?.properties.get(key)?.default.clone();
                 let mut element = Map::new();
                 for key in keys {
-                    if let Some(value) = item.get(key) {
-                        element.insert(key.clone(), value.clone());
+                    if let Some(value) = item.get(key).cloned().or_else(|| default(key)) {
+                        element.insert(key.clone(), value);
                     }
                 }
                 (!element.is_empty()).then(|| format!("k:{}", Value::Object(element)))
-            }
-            Self::Names(names) => {
-                let mut element = Map::new();
-                for &name in names {
-                    let value = match item.get(name) {
-                        Some(value) => value.clone(),
-                        None if name == "protocol" => "TCP".into(),
-                        None => return None,
-                    };
-                    element.insert(name.into(), value);
-                }
-                Some(format!("k:{}", Value::Object(element)))
             }
         }
     }
 
     /// Whether a field of an item is one of its keys.
     pub(crate) fn is_key(self, field: &str) -> bool {
-        match self {
-            Self::Atomic | Self::Set => false,
-            Self::Keys(keys) => keys.iter().any(|k| k == field),
-            Self::Names(names) => names.contains(&field),
-        }
+        matches!(self, Self::Keys(keys, _) if keys.iter().any(|k| k == field))
     }
 
     /// The elements of all items, or `None` if some item has none or two have the same: then the list is one value.
     pub(crate) fn elements(self, list: &[Value]) -> Option<Vec<String>> {
-        if self == Merge::Atomic {
+        if self.is_atomic() {
             return None;
         }
         let elements: Vec<String> = list.iter().map(|item| self.element(item)).collect::<Option<_>>()?;

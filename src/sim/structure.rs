@@ -1,14 +1,14 @@
-//! The schema of a custom kind, compiled for what the server does with it: pruning, defaulting, merging, validating.
+//! The schema of a kind, compiled for what the server does with it: pruning, defaulting, merging. Custom kinds bring theirs in
+//! their definition; those of built-in kinds are in [`super::typed`].
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::OnceLock;
 
-use serde_json::{Map, Value, json};
+use kube_cel::CompiledSchema;
+use serde_json::{Map, Value};
 
-use super::error::Cause;
-
-/// How a list of a custom kind merges.
+/// How a list merges.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum ListKind {
     #[default]
@@ -17,23 +17,55 @@ pub(crate) enum ListKind {
     Keys(Vec<String>),
 }
 
+/// What a value may be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Type {
+    /// Anything.
+    #[default]
+    Any,
+    Object,
+    Array,
+    String,
+    Integer,
+    Number,
+    Boolean,
+    /// A whole number or a string.
+    IntOrString,
+    /// A quantity such as `100m`.
+    Quantity,
+}
+
 /// A node of a structural schema.
 #[derive(Default)]
 pub(crate) struct Structure {
-    properties: BTreeMap<String, Structure>,
-    additional: Option<Box<Structure>>,
+    pub(crate) of: Type,
+    /// `int32`, `byte`, `date-time` and the like.
+    pub(crate) format: Box<str>,
+    /// What the type is called, of built-in kinds.
+    pub(crate) name: Box<str>,
+    pub(crate) properties: BTreeMap<String, Structure>,
+    pub(crate) additional: Option<Box<Structure>>,
     pub(crate) items: Option<Box<Structure>>,
     pub(crate) list: ListKind,
     pub(crate) atomic_map: bool,
     /// An object with metadata of its own.
     pub(crate) embedded: bool,
-    preserve: bool,
-    default: Option<Value>,
-    nullable: bool,
-    is_object: bool,
+    /// Fields that are not named are kept.
+    pub(crate) preserve: bool,
+    pub(crate) default: Option<Value>,
+    pub(crate) nullable: bool,
+    /// An object that is there even if nobody writes it, of built-in kinds.
+    pub(crate) always: bool,
+    /// A number or a truth value that is written even if nobody gave it, of built-in kinds.
+    pub(crate) zero: bool,
+    /// A field that is written even if it is empty, of built-in kinds.
+    pub(crate) required: bool,
+    /// The field by which strategic merge patches tell items apart; empty: by the items themselves; `None`: they do not merge.
+    pub(crate) merge_key: Option<Box<str>>,
     /// The whole schema, at the root only.
-    source: Option<Value>,
-    validator: OnceLock<Option<jsonschema::Validator>>,
+    pub(crate) source: Option<Value>,
+    /// Its rules, compiled when they are first asked for.
+    pub(crate) rules: OnceLock<Option<Box<CompiledSchema>>>,
 }
 
 impl fmt::Debug for Structure {
@@ -72,8 +104,19 @@ impl Structure {
             "set" => ListKind::Set,
             _ => ListKind::Atomic,
         };
+        let of = match text("type") {
+            _ if flag("x-kubernetes-int-or-string") => Type::IntOrString,
+            "object" => Type::Object,
+            "array" => Type::Array,
+            "string" => Type::String,
+            "integer" => Type::Integer,
+            "number" => Type::Number,
+            "boolean" => Type::Boolean,
+            _ => Type::Any,
+        };
         Self {
-            is_object: text("type") == "object",
+            of,
+            format: text("format").into(),
             properties,
             additional,
             items: schema.get("items").map(|items| Box::new(Self::node(items))),
@@ -83,8 +126,7 @@ impl Structure {
             preserve: flag("x-kubernetes-preserve-unknown-fields"),
             default: schema.get("default").cloned(),
             nullable: flag("nullable"),
-            source: None,
-            validator: OnceLock::new(),
+            ..Self::default()
         }
     }
 
@@ -93,20 +135,30 @@ impl Structure {
         self.source.as_ref().unwrap_or(&Value::Null)
     }
 
+    /// The rules of the schema; `None` if it has none.
+    pub(crate) fn rules(&self) -> Option<&CompiledSchema> {
+        self.rules.get_or_init(|| super::validate::compile(self.source())).as_deref()
+    }
+
     /// What is known of a field.
     pub(crate) fn field(&self, name: &str) -> Option<&Self> {
         self.properties.get(name).or(self.additional.as_deref())
     }
 
+    /// Whether fields that are not named may be there.
+    pub(crate) fn is_open(&self) -> bool {
+        self.preserve || (self.of == Type::Any && self.properties.is_empty())
+    }
+
     /// Drops the fields that the schema does not know; their paths are added to `dropped`.
-    pub(crate) fn prune_root(&self, object: &mut Value, dropped: &mut Vec<String>) {
-        let Some(map) = object.as_object_mut() else { return };
+    pub(crate) fn prune_root(&self, object: &mut Value, dropped: &mut Vec<String>) -> Result<(), String> {
+        let Some(map) = object.as_object_mut() else { return Ok(()) };
         let names: Vec<String> = map.keys().filter(|k| !is_identity(k)).cloned().collect();
         for name in names {
             match self.field(&name) {
                 Some(below) => {
                     if let Some(value) = map.get_mut(&name) {
-                        below.prune(value, &name, dropped);
+                        below.prune(value, &name, dropped)?;
                     }
                 }
                 None if self.preserve => {}
@@ -116,23 +168,31 @@ impl Structure {
                 }
             }
         }
+        Ok(())
     }
 
-    fn prune(&self, value: &mut Value, path: &str, dropped: &mut Vec<String>) {
+    fn prune(&self, value: &mut Value, path: &str, dropped: &mut Vec<String>) -> Result<(), String> {
         match value {
             Value::Object(map) => {
                 let names: Vec<String> = map.keys().cloned().collect();
                 for name in names {
                     if self.embedded && is_identity(&name) {
+                        if let Some(metadata) = map.get_mut("metadata").filter(|_| name == "metadata") {
+                            let (place, mut unknown) = (format!("{path}.metadata"), Vec::new());
+                            let given = metadata.to_string();
+                            super::decode::typed(super::typed::metadata(), metadata, &mut unknown)
+                                .map_err(|why| format!("{place}: Invalid value: {given}: {why}"))?;
+                            dropped.extend(unknown.into_iter().map(|field| format!("{place}.{field}")));
+                        }
                         continue;
                     }
                     match self.field(&name) {
                         Some(below) => {
                             if let Some(value) = map.get_mut(&name) {
-                                below.prune(value, &format!("{path}.{name}"), dropped);
+                                below.prune(value, &format!("{path}.{name}"), dropped)?;
                             }
                         }
-                        None if self.preserve || (!self.is_object && self.properties.is_empty()) => {}
+                        None if self.preserve || (self.of != Type::Object && self.properties.is_empty()) => {}
                         None => {
                             map.remove(&name);
                             dropped.push(format!("{path}.{name}"));
@@ -143,21 +203,22 @@ impl Structure {
             Value::Array(list) => {
                 if let Some(items) = &self.items {
                     for (index, item) in list.iter_mut().enumerate() {
-                        items.prune(item, &format!("{path}[{index}]"), dropped);
+                        items.prune(item, &format!("{path}[{index}]"), dropped)?;
                     }
                 }
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
+        Ok(())
     }
 
-    /// Fills in defaults.
-    pub(crate) fn default_root(&self, object: &mut Value) {
+    /// Fills in defaults. A null that may not be is dropped, unless an apply asked for it.
+    pub(crate) fn default_root(&self, object: &mut Value, applied: bool) {
         let Some(map) = object.as_object_mut() else { return };
-        self.default_fields(map, true);
+        self.default_fields(map, true, applied);
     }
 
-    fn default_fields(&self, map: &mut Map<String, Value>, at_root: bool) {
+    fn default_fields(&self, map: &mut Map<String, Value>, at_root: bool, applied: bool) {
         for (name, below) in self.properties.iter().filter(|(name, _)| !(at_root && is_identity(name))) {
             match map.get(name) {
                 None => {
@@ -165,111 +226,47 @@ impl Structure {
                         map.insert(name.clone(), default.clone());
                     }
                 }
-                Some(Value::Null) if !below.nullable => {
-                    match &below.default {
-                        Some(default) => map.insert(name.clone(), default.clone()),
-                        None => map.remove(name),
-                    };
-                }
+                Some(Value::Null) if !below.nullable => match &below.default {
+                    Some(default) => {
+                        map.insert(name.clone(), default.clone());
+                    }
+                    None if applied => {}
+                    None => {
+                        map.remove(name);
+                    }
+                },
                 Some(_) => {}
             }
             if let Some(value) = map.get_mut(name) {
-                below.fill(value);
+                below.fill(value, applied);
             }
         }
         if let Some(additional) = &self.additional {
+            if !applied && !additional.nullable {
+                map.retain(|name, value| self.properties.contains_key(name) || !value.is_null());
+            }
             for (_, value) in map.iter_mut().filter(|(name, _)| !self.properties.contains_key(*name)) {
-                additional.fill(value);
+                additional.fill(value, applied);
             }
         }
     }
 
-    fn fill(&self, value: &mut Value) {
+    fn fill(&self, value: &mut Value, applied: bool) {
         match value {
-            Value::Object(map) => self.default_fields(map, self.embedded),
+            Value::Object(map) => self.default_fields(map, self.embedded, applied),
             Value::Array(list) => {
                 if let Some(items) = &self.items {
                     for item in list {
-                        items.fill(item);
+                        items.fill(item, applied);
                     }
                 }
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
     }
-
-    /// What the schema finds wrong.
-    pub(crate) fn validate(&self, object: &Value) -> Vec<Cause> {
-        let validator = self.validator.get_or_init(|| {
-            let mut schema = plain(self.source());
-            if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
-                properties.remove("metadata");
-            }
-            jsonschema::options().should_validate_formats(false).build(&schema).ok()
-        });
-        let Some(validator) = validator else { return Vec::new() };
-        if validator.is_valid(object) {
-            return Vec::new();
-        }
-        validator
-            .iter_errors(object)
-            .take(10)
-            .map(|error| {
-                let field = error.instance_path().to_string().trim_start_matches('/').replace('/', ".");
-                let field = if field.is_empty() { "<nil>".to_owned() } else { field };
-                Cause { reason: "FieldValueInvalid", field, message: format!("Invalid value: {error}") }
-            })
-            .collect()
-    }
 }
 
-fn is_identity(name: &str) -> bool {
+/// The fields that every object has, whatever its schema says.
+pub(crate) fn is_identity(name: &str) -> bool {
     matches!(name, "apiVersion" | "kind" | "metadata")
-}
-
-/// A structural schema as plain JSON Schema: `nullable` and int-or-string spelled out, defaults and extensions left behind.
-fn plain(schema: &Value) -> Value {
-    let Some(map) = schema.as_object() else { return schema.clone() };
-    let mut out = Map::new();
-    for (key, value) in map {
-        match key.as_str() {
-            "properties" | "patternProperties" => {
-                let below = value.as_object().into_iter().flatten().map(|(name, below)| (name.clone(), plain(below))).collect();
-                out.insert(key.clone(), Value::Object(below));
-            }
-            "items" | "not" | "additionalProperties" => {
-                out.insert(key.clone(), plain(value));
-            }
-            "allOf" | "anyOf" | "oneOf" => {
-                out.insert(key.clone(), value.as_array().into_iter().flatten().map(plain).collect());
-            }
-            "exclusiveMinimum" | "exclusiveMaximum" if value.is_boolean() => {
-                let bound = if key == "exclusiveMinimum" { "minimum" } else { "maximum" };
-                if value == &Value::Bool(true)
-                    && let Some(limit) = map.get(bound)
-                {
-                    out.insert(key.clone(), limit.clone());
-                }
-            }
-            "type" | "required" | "enum" | "pattern" | "minimum" | "maximum" | "minLength" | "maxLength" | "minItems"
-            | "maxItems" | "minProperties" | "maxProperties" | "multipleOf" | "uniqueItems" => {
-                out.insert(key.clone(), value.clone());
-            }
-            _ => {}
-        }
-    }
-    if map.get("x-kubernetes-int-or-string") == Some(&Value::Bool(true)) {
-        out.insert("type".into(), json!(["integer", "string"]));
-    }
-    if map.get("nullable") == Some(&Value::Bool(true)) {
-        if let Some(kind) = out.get("type").cloned() {
-            let mut kinds = kind.as_array().cloned().unwrap_or_else(|| vec![kind]);
-            kinds.push("null".into());
-            out.insert("type".into(), kinds.into());
-        }
-        if let Some(values) = out.get_mut("enum").and_then(Value::as_array_mut) {
-            values.push(Value::Null);
-        }
-    }
-    Value::Object(out)
 }

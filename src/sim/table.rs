@@ -10,13 +10,13 @@ fn column(name: &str, of: &str, path: &str, priority: i64) -> Column {
     Column { name: name.into(), of: of.into(), format: format.into(), path: path.into(), priority, description: String::new() }
 }
 
-/// The columns of a built-in kind between name and age. A path that starts with `#` counts, one with `=` is computed.
+/// The columns of a built-in kind after the name. A path that starts with `#` counts, one with `=` is computed, one with `@` is
+/// the age of a time, one with `~` is a number in a column of text.
 pub(crate) fn builtin_columns(group: &str, kind: &str) -> Vec<Column> {
     let list: &[(&str, &str, &str, i64)] = match (group, kind) {
         ("", "Namespace") => &[("Status", "string", ".status.phase", 0)],
         ("", "ConfigMap") => &[("Data", "string", "#data", 0)],
         ("", "Secret") => &[("Type", "string", ".type", 0), ("Data", "string", "#data", 0)],
-        ("", "ServiceAccount") => &[("Secrets", "string", "#secrets", 0)],
         ("", "Service") => &[
             ("Type", "string", ".spec.type", 0),
             ("Cluster-IP", "string", ".spec.clusterIP", 0),
@@ -30,6 +30,8 @@ pub(crate) fn builtin_columns(group: &str, kind: &str) -> Vec<Column> {
             ("Restarts", "string", "=restarts", 0),
             ("IP", "string", ".status.podIP", 1),
             ("Node", "string", ".spec.nodeName", 1),
+            ("Nominated Node", "string", ".status.nominatedNodeName", 1),
+            ("Readiness Gates", "string", "=gates", 1),
         ],
         ("", "Node") => &[
             ("Status", "string", "=node", 0),
@@ -43,7 +45,7 @@ pub(crate) fn builtin_columns(group: &str, kind: &str) -> Vec<Column> {
             ("StorageClass", "string", ".spec.storageClassName", 0),
         ],
         ("", "Event") => &[
-            ("Last Seen", "date", ".lastTimestamp", 0),
+            ("Last Seen", "string", "@.lastTimestamp", 0),
             ("Type", "string", ".type", 0),
             ("Reason", "string", ".reason", 0),
             ("Object", "string", "=object", 0),
@@ -51,11 +53,15 @@ pub(crate) fn builtin_columns(group: &str, kind: &str) -> Vec<Column> {
         ],
         ("apps", "Deployment") => &[
             ("Ready", "string", "=rollout", 0),
-            ("Up-to-date", "integer", ".status.updatedReplicas", 0),
-            ("Available", "integer", ".status.availableReplicas", 0),
+            ("Up-to-date", "string", "~.status.updatedReplicas", 0),
+            ("Available", "string", "~.status.availableReplicas", 0),
+            ("Containers", "string", "=containers", 1),
             ("Images", "string", "=images", 1),
+            ("Selector", "string", "=labels", 1),
         ],
-        ("apps", "StatefulSet") => &[("Ready", "string", "=rollout", 0), ("Images", "string", "=images", 1)],
+        ("apps", "StatefulSet") => {
+            &[("Ready", "string", "=rollout", 0), ("Containers", "string", "=containers", 1), ("Images", "string", "=images", 1)]
+        }
         ("apps", "ReplicaSet") => &[
             ("Desired", "integer", ".spec.replicas", 0),
             ("Current", "integer", ".status.replicas", 0),
@@ -67,8 +73,19 @@ pub(crate) fn builtin_columns(group: &str, kind: &str) -> Vec<Column> {
             ("Ready", "integer", ".status.numberReady", 0),
             ("Up-to-date", "integer", ".status.updatedNumberScheduled", 0),
             ("Available", "integer", ".status.numberAvailable", 0),
+            ("Node Selector", "string", "=nodes", 0),
+            ("Containers", "string", "=containers", 1),
+            ("Images", "string", "=images", 1),
+            ("Selector", "string", "=labels", 1),
         ],
-        ("batch", "Job") => &[("Status", "string", "=job", 0), ("Completions", "string", "=completions", 0)],
+        ("batch", "Job") => &[
+            ("Status", "string", "=job", 0),
+            ("Completions", "string", "=completions", 0),
+            ("Duration", "string", "=duration", 0),
+            ("Containers", "string", "=containers", 1),
+            ("Images", "string", "=images", 1),
+            ("Selector", "string", "=labels", 1),
+        ],
         ("policy", "PodDisruptionBudget") => &[
             ("Min Available", "string", ".spec.minAvailable", 0),
             ("Max Unavailable", "string", ".spec.maxUnavailable", 0),
@@ -80,7 +97,13 @@ pub(crate) fn builtin_columns(group: &str, kind: &str) -> Vec<Column> {
             ("MaxPods", "string", ".spec.maxReplicas", 0),
             ("Replicas", "string", ".status.currentReplicas", 0),
         ],
-        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => &[("Role", "string", "=role", 0)],
+        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => &[
+            ("Role", "string", "=role", 0),
+            ("Users", "string", "=subjects User", 1),
+            ("Groups", "string", "=subjects Group", 1),
+            ("ServiceAccounts", "string", "=subjects ServiceAccount", 1),
+        ],
+        ("rbac.authorization.k8s.io", _) => return vec![column("Created At", "date", ".metadata.creationTimestamp", 0)],
         ("coordination.k8s.io", "Lease") => &[("Holder", "string", ".spec.holderIdentity", 0)],
         ("scheduling.k8s.io", "PriorityClass") => {
             &[("Value", "integer", ".value", 0), ("Global-Default", "boolean", ".globalDefault", 0)]
@@ -95,8 +118,10 @@ pub(crate) fn builtin_columns(group: &str, kind: &str) -> Vec<Column> {
         }
         _ => &[],
     };
-    let mut columns: Vec<Column> = list.iter().map(|&(name, of, path, priority)| column(name, of, path, priority)).collect();
-    columns.push(Column { of: "date".into(), ..column("Age", "date", ".metadata.creationTimestamp", 0) });
+    let rows = list.iter().map(|&(name, of, path, priority)| column(name, of, path, priority));
+    let (mut columns, wide): (Vec<Column>, Vec<Column>) = rows.partition(|column| column.priority == 0);
+    columns.push(column("Age", "string", "@.metadata.creationTimestamp", 0));
+    columns.extend(wide);
     columns
 }
 
@@ -124,7 +149,7 @@ pub(crate) fn table(kind: &Kind, version: &Version, meta: Value, objects: &[Valu
             let cells: Vec<Value> = columns.iter().map(|column| cell(kind, column, object, now)).collect();
             let mut row = json!({"cells": cells});
             match include {
-                "None" => {}
+                "None" => row["object"] = Value::Null,
                 "Object" => row["object"] = object.clone(),
                 _ => row["object"] = partial(object),
             }
@@ -143,6 +168,16 @@ fn cell(kind: &Kind, column: &Column, object: &Value, now: Timestamp) -> Value {
     if let Some(computed) = column.path.strip_prefix('=') {
         return self::computed(kind, computed, object).into();
     }
+    let since = |value: &Value| match value.as_str().and_then(|text| text.parse::<Timestamp>().ok()) {
+        Some(time) => age(now.duration_since(time).as_secs()).into(),
+        None => "<unknown>".into(),
+    };
+    if let Some(path) = column.path.strip_prefix('@') {
+        return select(object, path).first().map_or_else(|| "<unknown>".into(), |value| since(value));
+    }
+    if let Some(path) = column.path.strip_prefix('~') {
+        return select(object, path).first().map_or_else(|| 0.into(), |value| (*value).clone());
+    }
     if let Some(field) = column.path.strip_prefix('#') {
         let count = match object.get(field) {
             Some(Value::Object(map)) => map.len(),
@@ -156,10 +191,7 @@ fn cell(kind: &Kind, column: &Column, object: &Value, now: Timestamp) -> Value {
         ([], "integer") if !kind.custom => 0.into(),
         ([], _) if !kind.custom => "<none>".into(),
         ([], _) => Value::Null,
-        ([value, ..], "date") => match value.as_str().and_then(|text| text.parse::<Timestamp>().ok()) {
-            Some(time) => age(now.duration_since(time).as_secs()).into(),
-            None => "<unknown>".into(),
-        },
+        ([value, ..], "date") if kind.custom || column.name == "Age" => since(value),
         ([value], "integer" | "number" | "boolean") => (*value).clone(),
         ([value], _) => text(value).into(),
         (many, _) => many.iter().map(|value| text(value)).collect::<Vec<_>>().join(",").into(),
@@ -203,9 +235,30 @@ fn computed(kind: &Kind, what: &str, object: &Value) -> String {
     let none = |text: String| if text.is_empty() { "<none>".to_owned() } else { text };
     match what {
         "rollout" => format!("{}/{}", number("/status/readyReplicas"), number("/spec/replicas")),
-        "images" => {
-            let images = each("/spec/template/spec/containers").iter().filter_map(|c| c.get("image")?.as_str());
+        "images" | "containers" => {
+            let field = if what == "images" { "image" } else { "name" };
+            let images = each("/spec/template/spec/containers").iter().filter_map(|c| c.get(field)?.as_str());
             images.collect::<Vec<_>>().join(",")
+        }
+        "labels" | "nodes" => {
+            let path = if what == "labels" { "/spec/selector/matchLabels" } else { "/spec/template/spec/nodeSelector" };
+            let pairs = at(path).and_then(Value::as_object).into_iter().flatten();
+            none(pairs.map(|(k, v)| format!("{k}={}", text(v))).collect::<Vec<_>>().join(","))
+        }
+        "gates" => none(String::new()),
+        "duration" => {
+            let time = |pointer: &str| string(pointer).parse::<Timestamp>().ok();
+            let times = time("/status/startTime").zip(time("/status/completionTime"));
+            times.map_or_else(String::new, |(start, end)| age(end.duration_since(start).as_secs()))
+        }
+        subjects if subjects.starts_with("subjects ") => {
+            let of = subjects.trim_start_matches("subjects ");
+            let all = each("/subjects").iter().filter(|subject| subject.get("kind").and_then(Value::as_str) == Some(of));
+            let name = |subject: &Value| {
+                let text = |field: &str| subject.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+                if of == "ServiceAccount" { format!("{}/{}", text("namespace"), text("name")) } else { text("name") }
+            };
+            all.map(name).collect::<Vec<_>>().join(", ")
         }
         "ready" => {
             let ready = each("/status/containerStatuses").iter().filter(|c| c.get("ready") == Some(&Value::Bool(true))).count();

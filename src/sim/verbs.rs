@@ -11,13 +11,14 @@ use sha2::{Digest as _, Sha256};
 
 use super::builtin;
 use super::consequences::Task;
+use super::decode;
 use super::defaults;
 use super::error::{ApiError, Cause};
 use super::kind::{Kind, Version};
 use super::managed;
 use super::rules::{
-    add, check_identity, check_immutable, check_metadata, differs_in_spec, finalizers, is_released, is_released_namespace,
-    keep_metadata, refuse_new_finalizers, separate, set_finalizers,
+    SUBDOMAIN, add, check_identity, check_immutable, check_metadata, differs_in_spec, finalizers, is_released,
+    is_released_namespace, is_subdomain, keep_metadata, refuse_new_finalizers, separate, set_finalizers,
 };
 use super::store::{Place, Store, Stored};
 
@@ -37,6 +38,10 @@ pub(crate) struct Caller {
     pub(crate) dry_run: bool,
     /// What to do about unknown fields.
     pub(crate) unknown: Unknown,
+    /// The paths of fields that the request gives twice.
+    pub(crate) twice: Vec<String>,
+    /// The request is a patch that is not an apply.
+    pub(crate) patch: bool,
     /// The present, as Kubernetes writes it.
     pub(crate) now: String,
 }
@@ -140,7 +145,9 @@ impl Server {
         let uid = self.uid(kind, namespace, &name);
         let meta = metadata(&mut body)?;
         if meta.get("resourceVersion").and_then(Value::as_str).is_some_and(|v| !v.is_empty()) {
-            return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
+            if matches!(how, How::Update) {
+                return Err(ApiError::new(500, "", "resourceVersion should not be set on objects to be created"));
+            }
         }
         for field in ["resourceVersion", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"] {
             meta.remove(field);
@@ -149,18 +156,17 @@ impl Server {
         meta.insert("creationTimestamp".into(), caller.now.clone().into());
         if kind.counted || kind.custom {
             meta.insert("generation".into(), 1.into());
-        } else {
-            meta.remove("generation");
         }
         if at.status
             && let Some(object) = body.as_object_mut()
         {
             object.remove("status");
         }
-        let warnings = self.conform(caller, kind, at, None, &mut body, &name)?;
+        let warnings = self.conform(caller, kind, at, None, &mut body, &name, "", &how)?;
         if matches!(how, How::Update) {
             managed::after_update(kind, at, None, &mut body, caller, "");
         }
+        self.store_form(kind, at, None, &mut body);
         body["apiVersion"] = kind.storage_api_version().into();
         if caller.dry_run {
             let stored = Arc::new(Stored::of(&body, 0));
@@ -183,24 +189,44 @@ impl Server {
         let meta = metadata(&mut body)?;
         check_identity(kind, namespace, name, meta)?;
         match meta.get("resourceVersion").and_then(Value::as_str).unwrap_or_default() {
-            "" if kind.custom && subresource.is_empty() => {
+            "" if kind.custom && !caller.patch && matches!(how, How::Update) && subresource != "scale" => {
                 let cause = Cause::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
-                return Err(ApiError::invalid(kind, name, &[cause]));
+                return Err(ApiError::unspecified(kind, name, cause));
             }
             "" => {}
             given if given == current.version.to_string() => {}
+            given if given.parse::<u64>().is_err() => {
+                return Err(ApiError::new(500, "", format!("strconv.ParseUint: parsing {given:?}: invalid syntax")));
+            }
             _ => return Err(ApiError::modified(kind, name)),
         }
+        let twice = |cause: Cause| if kind.custom { vec![cause] } else { vec![cause.clone(), cause] };
         if let Some(uid) = meta.get("uid").and_then(Value::as_str)
             && !uid.is_empty()
             && *uid != *current.uid
         {
-            let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", current.uid);
+            if caller.patch || matches!(how, How::Applied) {
+                let cause = Cause::invalid("metadata.uid", &json!(uid), "field is immutable");
+                return Err(ApiError::invalid(kind, name, &twice(cause)));
+            }
+            let group = if kind.custom { format!("{}/", kind.group) } else { String::new() };
+            let place = if kind.namespaced { format!("{namespace}/{name}") } else { name.to_owned() };
+            let why = format!(
+                "StorageError: invalid object, Code: 4, Key: /registry/{group}{}/{place}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+                kind.plural, current.uid
+            );
             return Err(ApiError::conflict(kind, name, &why));
+        }
+        if let Some(time) = meta.get("deletionTimestamp").filter(|time| !time.is_null())
+            && old.pointer("/metadata/deletionTimestamp") != Some(time)
+            && subresource.is_empty()
+        {
+            let cause = Cause::invalid("metadata.deletionTimestamp", time, "field is immutable");
+            return Err(ApiError::invalid(kind, name, &twice(cause)));
         }
         let mut new = separate(at, &old, body, subresource);
         keep_metadata(&old, &mut new);
-        let warnings = self.conform(caller, kind, at, Some(&old), &mut new, name)?;
+        let warnings = self.conform(caller, kind, at, Some(&old), &mut new, name, subresource, &how)?;
         check_immutable(kind, &old, &new, name)?;
         if current.deleting {
             refuse_new_finalizers(kind, &old, &new, name)?;
@@ -212,6 +238,7 @@ impl Server {
         if matches!(how, How::Update) {
             managed::after_update(kind, at, Some(&old), &mut new, caller, subresource);
         }
+        self.store_form(kind, at, Some(&old), &mut new);
         if new == old {
             return Ok(Written { stored: current, created: false, removed: false, warnings });
         }
@@ -221,8 +248,9 @@ impl Server {
             return Ok(Written { stored, created: false, removed: false, warnings });
         }
         if current.deleting && is_released(kind, &new) {
-            let stored = self.store.commit(kind, new);
-            let last = self.erase(kind, &stored);
+            // It goes as it was; the answer is what it would have become.
+            let last = Arc::new(Stored::of(&new, current.version));
+            self.erase(kind, &current);
             self.settle(caller);
             return Ok(Written { stored: last, created: false, removed: true, warnings });
         }
@@ -242,16 +270,16 @@ impl Server {
         let meta = metadata(&mut config)?;
         meta.entry("name").or_insert_with(|| name.into());
         if meta.get("name").and_then(Value::as_str) != Some(name) {
-            let why = format!("the name of the object ({}) does not match the name on the URL ({name})", meta["name"]);
+            let given = meta.get("name").and_then(Value::as_str).unwrap_or_default();
+            let why = format!("the name of the object ({given}) does not match the name on the URL ({name})");
             return Err(ApiError::bad_request(why));
         }
         match live {
             None if !subresource.is_empty() => Err(ApiError::not_found(kind, name)),
             None => {
-                if config.pointer("/metadata/uid").and_then(Value::as_str).is_some_and(|uid| !uid.is_empty())
-                    || config.pointer("/metadata/resourceVersion").and_then(Value::as_str).is_some_and(|v| !v.is_empty())
-                {
-                    return Err(ApiError::not_found(kind, name));
+                if let Some(uid) = config.pointer("/metadata/uid").and_then(Value::as_str).filter(|uid| !uid.is_empty()) {
+                    let why = format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
+                    return Err(ApiError::conflict(kind, name, &why));
                 }
                 let object = managed::apply(kind, at, None, &config, caller, subresource, force)?;
                 self.create(caller, kind, version, namespace, object, How::Applied)
@@ -300,7 +328,7 @@ impl Server {
                 "the UID in the precondition ({uid}) does not match the UID in record ({}). The object might have been deleted and then recreated",
                 current.uid
             );
-            return Err(ApiError::conflict(kind, name, &why));
+            return Err(ApiError::precondition(kind, name, &why));
         }
         if let Some(version) = &options.version
             && *version != current.version.to_string()
@@ -309,10 +337,15 @@ impl Server {
                 "the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record ({}). The object might have been modified",
                 current.version
             );
-            return Err(ApiError::conflict(kind, name, &why));
+            return Err(ApiError::precondition(kind, name, &why));
+        }
+        if kind.group.is_empty() && kind.plural == "namespaces" && matches!(name, "default" | "kube-system" | "kube-public") {
+            return Err(ApiError::forbidden(kind, name, "this namespace may not be deleted"));
         }
         let mut object = current.value();
         let mut finalizers = finalizers(&object);
+        // Its controller takes it away as soon as nothing uses the claim; nothing does here.
+        finalizers.retain(|f| f != defaults::CLAIM);
         match options.propagation {
             Some(Propagation::Orphan) => add(&mut finalizers, ORPHAN),
             Some(Propagation::Foreground) => add(&mut finalizers, FOREGROUND),
@@ -386,22 +419,17 @@ impl Server {
             name = format!("{prefix}{}", self.suffix(kind, namespace, &prefix));
             meta.insert("name".into(), name.clone().into());
         }
-        let fine = if kind.group == "rbac.authorization.k8s.io" {
-            !name.contains(['/', '%']) && name != "." && name != ".."
-        } else {
-            name.len() <= 253
-                && name.split('.').all(|label| {
-                    let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-                    ends(label.chars().next())
-                        && ends(label.chars().last())
-                        && label.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-                })
+        let why = match kind.group.as_str() {
+            "rbac.authorization.k8s.io" if name.contains('/') => "may not contain '/'",
+            "rbac.authorization.k8s.io" if name.contains('%') => "may not contain '%'",
+            "rbac.authorization.k8s.io" if name == "." => "may not be '.'",
+            "rbac.authorization.k8s.io" if name == ".." => "may not be '..'",
+            "rbac.authorization.k8s.io" => return Ok(name),
+            "" if kind.kind == "Namespace" && name.contains('.') => "must not contain dots",
+            _ if is_subdomain(&name) => return Ok(name),
+            _ => SUBDOMAIN,
         };
-        if !fine {
-            let why = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
-            return Err(ApiError::invalid(kind, &name, &[Cause::invalid("metadata.name", &json!(name), why)]));
-        }
-        Ok(name)
+        Err(ApiError::invalid(kind, &name, &[Cause::invalid("metadata.name", &json!(name), why)]))
     }
 
     fn check_namespace(&self, kind: &Kind, namespace: &str, name: &str) -> Result<(), ApiError> {
@@ -426,6 +454,7 @@ impl Server {
         Ok(())
     }
 
+    #[allow(clippy::too_many_arguments, reason = "one step of two callers, taken out of both")]
     /// Defaults, pruning, validation: makes the object what its kind wants, or refuses it. Returns warnings.
     fn conform(
         &self,
@@ -435,36 +464,65 @@ impl Server {
         old: Option<&Value>,
         new: &mut Value,
         name: &str,
+        subresource: &str,
+        how: &How,
     ) -> Result<Vec<String>, ApiError> {
         let mut warnings = Vec::new();
         new["kind"] = kind.kind.clone().into();
         new["apiVersion"] = kind.api_version(&at.name).into();
-        check_metadata(kind, new, name)?;
-        if let Some(structure) = &at.structure {
-            let mut dropped = Vec::new();
-            structure.prune_root(new, &mut dropped);
-            let list: Vec<String> = dropped.iter().map(|path| format!("unknown field {path:?}")).collect();
-            match caller.unknown {
-                Unknown::Refuse if !list.is_empty() => {
-                    let text = format!(
-                        "{} in version {:?} cannot be handled as a {}: strict decoding error: {}",
-                        kind.kind,
-                        at.name,
-                        kind.kind,
-                        list.join(", ")
-                    );
-                    return Err(ApiError::bad_request(text));
-                }
-                Unknown::Warn => warnings.extend(list),
-                Unknown::Refuse | Unknown::Ignore => {}
+        let patched = caller.patch.then(|| new.clone());
+        let handled = |why: String| {
+            if let Some(patched) = &patched {
+                return ApiError::invalid_patch(patched, &why);
             }
-            structure.default_root(new);
-            let causes = structure.validate(new);
+            let text = format!("{} in version {:?} cannot be handled as a {}: {why}", kind.kind, at.name, kind.kind);
+            ApiError::bad_request(text)
+        };
+        let mut unknown = Vec::new();
+        match &at.structure {
+            None => {
+                if let Some(structure) = kind.structure(at) {
+                    decode::typed(structure, new, &mut unknown).map_err(handled)?;
+                }
+            }
+            Some(structure) => {
+                if let Some(metadata) = new.get_mut("metadata") {
+                    decode::typed(super::typed::metadata(), metadata, &mut unknown).map_err(handled)?;
+                    for path in &mut unknown {
+                        path.insert_str(0, "metadata.");
+                    }
+                }
+                let mut dropped = Vec::new();
+                structure.prune_root(new, &mut dropped).map_err(handled)?;
+                unknown.extend(dropped);
+                unknown.sort();
+            }
+        }
+        let list: Vec<String> = unknown.iter().map(|path| format!("unknown field {path:?}")).collect();
+        let list: Vec<String> = caller.twice.iter().map(|path| format!("duplicate field {path:?}")).chain(list).collect();
+        match caller.unknown {
+            Unknown::Refuse if !list.is_empty() => {
+                return Err(handled(format!("strict decoding error: {}", list.join(", "))));
+            }
+            Unknown::Warn => warnings.extend(list),
+            Unknown::Refuse | Unknown::Ignore => {}
+        }
+        if let Some(structure) = &at.structure {
+            structure.default_root(new, matches!(how, How::Applied));
+            check_metadata(kind, new, name)?;
+            let status = subresource == "status";
+            let causes = super::validate::object(structure, at.scale.as_ref(), new, old, status);
             if !causes.is_empty() {
                 return Err(ApiError::invalid(kind, name, &causes));
             }
+            // What is stored is what the version wants that it is stored in.
+            if let Some(stored) = kind.stored().structure.as_ref().filter(|_| kind.stored().name != at.name) {
+                stored.prune_root(new, &mut Vec::new()).map_err(handled)?;
+                stored.default_root(new, false);
+            }
         } else {
-            defaults::fill(self, kind, old, new);
+            defaults::fill(kind, old, new);
+            check_metadata(kind, new, name)?;
             let causes = defaults::check(kind, new);
             if !causes.is_empty() {
                 return Err(ApiError::invalid(kind, name, &causes));
@@ -474,6 +532,17 @@ impl Server {
             super::crd::prepare(self, kind, old, new, &caller.now)?;
         }
         Ok(warnings)
+    }
+
+    /// What comes last: addresses that the server gives, and empty lists as they are stored.
+    fn store_form(&self, kind: &Kind, at: &Version, old: Option<&Value>, new: &mut Value) {
+        if kind.custom {
+            return;
+        }
+        defaults::allocate(self, kind, old, new);
+        if let Some(structure) = kind.structure(at) {
+            decode::nulls(structure, new);
+        }
     }
 
     /// A uid that depends on nothing but the cluster, the object and the moment in the order of writes.

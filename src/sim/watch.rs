@@ -174,7 +174,15 @@ impl Watcher {
                 (false, false) => {}
                 (false, true) => self.push("ADDED", &event.now),
                 (true, true) => self.push("MODIFIED", &event.now),
-                (true, false) => self.push("DELETED", &event.now),
+                (true, false) => match &event.before {
+                    // It goes as those who watch know it, at the time of the change.
+                    Some(before) if event.what != What::Deleted => {
+                        let mut object = before.value();
+                        object["metadata"]["resourceVersion"] = event.now.version.to_string().into();
+                        self.push("DELETED", &Stored::of(&object, event.now.version));
+                    }
+                    _ => self.push("DELETED", &event.now),
+                },
             }
         }
     }
@@ -203,7 +211,7 @@ impl Watcher {
         let mut object = json!({
             "kind": self.scope.kind.kind,
             "apiVersion": self.scope.kind.api_version(&self.scope.version.name),
-            "metadata": {"resourceVersion": self.cursor.to_string(), "creationTimestamp": null},
+            "metadata": {"resourceVersion": self.cursor.to_string()},
         });
         if matches!(self.scope.form, Form::Partial) {
             object["kind"] = "PartialObjectMetadata".into();
@@ -216,7 +224,8 @@ impl Watcher {
     }
 }
 
-fn line(what: &str, object: &[u8]) -> Bytes {
+/// An event as it goes out.
+pub(crate) fn line(what: &str, object: &[u8]) -> Bytes {
     let mut line = BytesMut::with_capacity(object.len() + 40);
     line.put(&b"{\"type\":\""[..]);
     line.put(what.as_bytes());

@@ -68,7 +68,7 @@ fn deployment(name: &str) -> Value {
 fn definition() -> CustomResourceDefinition {
     let parts = json!({
         "type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["id"],
-        "items": {"type": "object", "properties": {"id": {"type": "string"}, "weight": {"type": "integer"}}},
+        "items": {"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}, "weight": {"type": "integer"}}},
     });
     let spec = json!({"type": "object", "required": ["size"], "properties": {
         "size": {"type": "integer", "minimum": 1},

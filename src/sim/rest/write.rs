@@ -5,9 +5,11 @@ use std::sync::Arc;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Ask, Body, at_version, value};
-use crate::sim::error::ApiError;
+use super::{Ask, Body, at_version, go, json_error, value};
+use crate::sim::decode;
+use crate::sim::error::{ApiError, Cause, details};
 use crate::sim::kind::{Kind, Version};
+use crate::sim::managed;
 use crate::sim::patch;
 use crate::sim::path::Target;
 use crate::sim::review;
@@ -20,65 +22,94 @@ impl Ask {
         if !target.name.is_empty() {
             return Err(ApiError::method_not_allowed());
         }
-        let object = self.object(kind, version)?;
-        let mut namespace = target.namespace.clone();
-        if kind.namespaced && namespace.is_empty() {
-            object.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default().clone_into(&mut namespace);
-            if namespace.is_empty() {
-                return Err(ApiError::bad_request("an empty namespace may not be set during creation"));
-            }
+        if kind.namespaced && target.namespace.is_empty() {
+            return Err(if kind.custom { ApiError::no_such_page() } else { ApiError::method_not_allowed() });
         }
-        let written = self.shared.server().create(&self.caller(), kind, &version.name, &namespace, object, How::Update)?;
+        let mut caller = self.caller("CreateOptions")?;
+        let object = self.object(kind, version, &mut caller)?;
+        let written = self.shared.server().create(&caller, kind, &version.name, &target.namespace, object, How::Update)?;
         Ok(self.written(kind, version, &written))
     }
 
     pub(super) fn update(&self, kind: &Arc<Kind>, version: &Version, target: &Target) -> Result<Response<Body>, ApiError> {
-        let object = self.object(kind, version)?;
+        let mut caller = self.caller("UpdateOptions")?;
+        let object = self.object(kind, version, &mut caller)?;
+        if object.pointer("/metadata/name").and_then(Value::as_str).is_none_or(str::is_empty) {
+            let why = format!("the name of the object ({} based on URL) was undeterminable: name must be provided", target.name);
+            return Err(ApiError::bad_request(why));
+        }
         let sub = door(&target.subresource);
-        let written = self.shared.server().update(&self.caller(), spot(kind, version, target, sub), object, How::Update)?;
+        let written = self.shared.server().update(&caller, spot(kind, version, target, sub), object, How::Update)?;
         Ok(self.written(kind, version, &written))
     }
 
     pub(super) fn patch(&self, kind: &Arc<Kind>, version: &Version, target: &Target) -> Result<Response<Body>, ApiError> {
-        let content = self.content_type().to_owned();
-        let body = self.parse()?;
-        let caller = self.caller();
+        let content = self.content_type().split(';').next().unwrap_or_default().trim().to_owned();
+        let mut caller = self.caller("PatchOptions")?;
         let sub = door(&target.subresource);
-        let mut server = self.shared.server();
-        if content.contains("apply-patch") {
+        if content == "application/apply-patch+yaml" {
             if self.query.get("fieldManager").is_empty() {
-                let mut error = ApiError::bad_request(
-                    "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch",
-                );
-                error.code = 422;
-                error.reason = "Invalid".into();
-                return Err(error);
+                let cause = Cause::required("fieldManager", "is required for apply patch");
+                return Err(ApiError::options("PatchOptions", cause));
             }
+            let body = self.configuration(&caller)?;
             let given = |field: &str| body.get(field).and_then(Value::as_str).unwrap_or_default();
             if given("kind") != kind.kind || given("apiVersion") != kind.api_version(&version.name) {
-                let why = format!("invalid object type: /{}, Kind={}", given("apiVersion"), given("kind"));
+                let api_version = given("apiVersion");
+                let api_version = if api_version.contains('/') { api_version.to_owned() } else { format!("/{api_version}") };
+                let why = format!("invalid object type: {api_version}, Kind={}", given("kind"));
                 return Err(ApiError::bad_request(why));
             }
             let force = self.query.is("force");
-            let written = server.apply(&caller, spot(kind, version, target, sub), &body, force)?;
-            drop(server);
+            let written = self.shared.server().apply(&caller, spot(kind, version, target, sub), &body, force)?;
             return Ok(self.written(kind, version, &written));
         }
-        let stored = Arc::clone(server.get(kind, &target.namespace, &target.name)?);
-        let mut object = at_version(kind, version, &stored);
-        if content.contains("strategic-merge-patch") {
-            if kind.custom {
-                let why = "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
-                return Err(ApiError::new(415, "UnsupportedMediaType", why));
-            }
-            object = patch::strategic(&object, &body, &kind.kind);
-        } else if content.contains("json-patch") {
-            patch::json(&mut object, &body)?;
-        } else if content.contains("merge-patch") {
-            patch::merge(&mut object, &body);
-        } else {
-            let why = format!("the body of the request was in an unknown format: {content}");
+        if !self.query.get("force").is_empty() {
+            return Err(ApiError::options("PatchOptions", Cause::forbidden("force", "may not be specified for non-apply patch")));
+        }
+        caller.patch = true;
+        let strategic = content == "application/strategic-merge-patch+json";
+        if strategic && kind.custom {
+            let why = "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
             return Err(ApiError::new(415, "UnsupportedMediaType", why));
+        }
+        if !strategic && !matches!(content.as_str(), "application/json-patch+json" | "application/merge-patch+json") {
+            let mut error = ApiError::new(415, "UnsupportedMediaType", "415: Unsupported Media Type");
+            error.details = Some(json!({}));
+            return Err(error);
+        }
+        let mut server = self.shared.server();
+        let stored = Arc::clone(server.get(kind, &target.namespace, &target.name)?);
+        let wrong = |why: String| ApiError::bad_request(format!("error decoding patch: {why}"));
+        let body = decode::json(&self.body, &mut caller.twice).map_err(|error| wrong(json_error(&self.body, &error)))?;
+        let mut object = at_version(kind, version, &stored);
+        if content == "application/json-patch+json" {
+            if !body.is_array() {
+                let why = format!("json: cannot unmarshal {} into Go value of type []handlers.jsonPatchOp", go(&body));
+                return Err(wrong(why));
+            }
+            patch::json(&mut object, &body)?;
+        } else if !body.is_object() {
+            return Err(wrong(format!("json: cannot unmarshal {} into Go value of type map[string]interface {{}}", go(&body))));
+        } else if strategic {
+            object = patch::strategic(&object, &body, kind.structure(version))?;
+        } else {
+            patch::merge(&mut object, &body);
+        }
+        if !kind.custom {
+            let given = |field: &str| object.get(field).and_then(Value::as_str).unwrap_or_default();
+            let (wanted, version) = (kind.api_version(&version.name), &version.name);
+            let why = if given("apiVersion") != wanted {
+                let scheme = "in scheme \"pkg/runtime/scheme.go:111\"";
+                Some(format!("no kind {:?} is registered for version {:?} {scheme}", given("kind"), given("apiVersion")))
+            } else if given("kind") != kind.kind {
+                Some(format!("converting ({version}.{}) to (core.{}): unknown conversion", given("kind"), kind.kind))
+            } else {
+                None
+            };
+            if let Some(why) = why {
+                return Err(ApiError::invalid_patch(&object, &why));
+            }
         }
         let written = server.update(&caller, spot(kind, version, target, sub), object, How::Update)?;
         drop(server);
@@ -86,9 +117,31 @@ impl Ask {
     }
 
     fn delete_options(&self) -> Result<(DeleteOptions, bool), ApiError> {
-        let body = if self.body.is_empty() { Value::Null } else { self.parse()? };
+        let mut twice = Vec::new();
+        let body = if self.body.is_empty() {
+            Value::Null
+        } else {
+            decode::json(&self.body, &mut twice).map_err(|error| {
+                let why = json_error(&self.body, &error);
+                ApiError::bad_request(format!("couldn't get version/kind; json parse error: {why}"))
+            })?
+        };
         let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        if let Some(kind) = text("/kind").filter(|kind| kind != "DeleteOptions") {
+            let version = text("/apiVersion").unwrap_or_default();
+            let why = format!("no kind {kind:?} is registered for version {version:?} in scheme \"pkg/runtime/scheme.go:111\"");
+            return Err(ApiError::bad_request(why));
+        }
+        let refuse = |reason: &'static str, message: String| {
+            ApiError::options("DeleteOptions", Cause { reason, field: "propagationPolicy".into(), message })
+        };
         let policy = text("/propagationPolicy").unwrap_or_else(|| self.query.get("propagationPolicy").to_owned());
+        let orphan =
+            body.get("orphanDependents").is_some_and(|value| !value.is_null()) || !self.query.get("orphanDependents").is_empty();
+        if orphan && !policy.is_empty() {
+            let why = format!("Invalid value: {policy:?}: orphanDependents and deletionPropagation cannot be both set");
+            return Err(refuse("FieldValueInvalid", why));
+        }
         let propagation = match policy.as_str() {
             "Background" => Some(Propagation::Background),
             "Foreground" => Some(Propagation::Foreground),
@@ -98,8 +151,8 @@ impl Ask {
             }
             "" => None,
             other => {
-                let why = format!("DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: {other:?}");
-                return Err(ApiError::new(422, "Invalid", why));
+                let known = "\"Foreground\", \"Background\", \"Orphan\", \"nil\"";
+                return Err(refuse("FieldValueNotSupported", format!("Unsupported value: {other:?}: supported values: {known}")));
             }
         };
         let dry_run = body.pointer("/dryRun/0").is_some() || self.query.get("dryRun") == "All";
@@ -110,10 +163,11 @@ impl Ask {
 
     pub(super) fn delete(&self, kind: &Arc<Kind>, version: &Version, target: &Target) -> Result<Response<Body>, ApiError> {
         let (options, dry_run) = self.delete_options()?;
-        let caller = Caller { dry_run, ..self.caller() };
+        let caller = Caller { dry_run, ..self.caller("DeleteOptions")? };
         let written = self.shared.server().delete(&caller, kind, &target.namespace, &target.name, &options)?;
         if written.removed {
-            let details = json!({"name": target.name, "group": kind.group, "kind": kind.plural, "uid": &*written.stored.uid});
+            let mut details = details(kind, &target.name, &kind.plural);
+            details["uid"] = (*written.stored.uid).into();
             let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details});
             return Ok(value(StatusCode::OK, &status));
         }
@@ -121,9 +175,9 @@ impl Ask {
     }
 
     pub(super) fn delete_all(&self, kind: &Arc<Kind>, version: &Version, target: &Target) -> Result<Response<Body>, ApiError> {
-        let selector = self.selector(kind, target)?;
+        let selector = self.selector(kind, version, target)?;
         let (options, dry_run) = self.delete_options()?;
-        let caller = Caller { dry_run, ..self.caller() };
+        let caller = Caller { dry_run, ..self.caller("DeleteOptions")? };
         let namespace = Some(target.namespace.as_str()).filter(|n| !n.is_empty());
         let mut server = self.shared.server();
         let collection = server.store.of_kind(kind).ok_or_else(ApiError::no_such_resource)?;
@@ -136,7 +190,10 @@ impl Ask {
                 Err(error) => return Err(error),
             }
         }
-        let meta = json!({"resourceVersion": server.store.version.to_string()});
+        let mut meta = json!({"resourceVersion": server.store.version.to_string()});
+        if kind.custom {
+            meta["continue"] = "".into();
+        }
         drop(server);
         Ok(self.page(kind, version, &meta, &found))
     }
@@ -159,25 +216,50 @@ impl Ask {
         let mut server = self.shared.server();
         let stored = Arc::clone(server.get(kind, &target.namespace, &target.name)?);
         let mut object = at_version(kind, version, &stored);
+        if kind.custom && table::select(&object, &paths.spec).is_empty() {
+            let why = format!("the spec replicas field {:?} does not exist", paths.spec);
+            let mut error = ApiError::new(500, "InternalError", format!("Internal error occurred: {why}"));
+            error.details = Some(json!({"causes": [{"message": why}]}));
+            return Err(error);
+        }
         let mut scale = scale_of(kind, version, &object);
         match verb {
             "get" => {}
             "update" => scale = self.parse()?,
             "patch" if self.content_type().contains("json-patch+json") => patch::json(&mut scale, &self.parse()?)?,
             "patch" => patch::merge(&mut scale, &self.parse()?),
-            "apply" => return Err(ApiError::not_implemented("apply of the scale subresource")),
+            "apply" => {
+                let caller = self.caller("PatchOptions")?;
+                let given = self.configuration(&caller)?;
+                let same = given.pointer("/spec/replicas") == scale.pointer("/spec/replicas");
+                if !self.query.is("force") && !same {
+                    managed::scaled(&object, &paths.spec, &caller)?;
+                }
+                if kind.custom {
+                    let what = format!("/{}; autoscaling/v1, Kind=Scale", target.name);
+                    let why = "request to convert CR to an invalid group/version: autoscaling/v1";
+                    let text = format!("failed to convert new object ({what}) to proper version: {why}");
+                    return Err(ApiError::new(500, "", text));
+                }
+                patch::merge(&mut scale, &given);
+            }
             _ => return Err(ApiError::method_not_allowed()),
         }
         if verb == "get" {
             return Ok(value(StatusCode::OK, &scale));
         }
         let replicas = scale.pointer("/spec/replicas").cloned().unwrap_or_else(|| 0.into());
+        if !kind.custom && replicas.as_i64().is_some_and(|count| count < 0) {
+            let message = format!("Invalid value: {replicas}: must be greater than or equal to 0");
+            let cause = Cause { reason: "FieldValueInvalid", field: "spec.replicas".into(), message };
+            return Err(ApiError::invalid_scale(&target.name, cause));
+        }
         table::assign(&mut object, &paths.spec, replicas);
         if let Some(given) = scale.pointer("/metadata/resourceVersion") {
             object["metadata"]["resourceVersion"] = given.clone();
         }
-        let caller = self.caller();
-        let written = server.update(&caller, spot(kind, version, target, ""), object, How::Update)?;
+        let caller = self.caller("UpdateOptions")?;
+        let written = server.update(&caller, spot(kind, version, target, "scale"), object, How::Update)?;
         drop(server);
         Ok(value(StatusCode::OK, &scale_of(kind, version, &at_version(kind, version, &written.stored))))
     }
@@ -207,12 +289,16 @@ fn scale_of(kind: &Kind, version: &Version, object: &Value) -> Value {
             .unwrap_or_default(),
     };
     let meta = |field: &str| object.pointer(&format!("/metadata/{field}")).cloned().unwrap_or_default();
-    json!({
+    let mut scale = json!({
         "kind": "Scale", "apiVersion": "autoscaling/v1",
         "metadata": {
             "name": meta("name"), "namespace": meta("namespace"), "uid": meta("uid"),
             "resourceVersion": meta("resourceVersion"), "creationTimestamp": meta("creationTimestamp"),
         },
-        "spec": {"replicas": spec}, "status": {"replicas": status, "selector": selector},
-    })
+        "spec": {"replicas": spec}, "status": {"replicas": status},
+    });
+    if !selector.is_empty() {
+        scale["status"]["selector"] = selector.into();
+    }
+    scale
 }
