@@ -198,7 +198,7 @@ fn entries(args: &Args, steps: &[Step], commits: &[Commit], reports: &Reports, b
     let wanted = |owner: &Owner| args.selectors.is_empty() || args.selectors.iter().any(|selector| selector.matches(owner));
     // Nothing is told of times of which not all is told.
     let from = told.last().map(|(commit, _)| commit.committed).filter(|_| bounded);
-    let from = from.max(args.since.map(|since| since.as_second()));
+    let from = from.max(args.since.map(Timestamp::as_second));
     let mut reported = reports.entries(wanted, commits);
     reported.retain(|(at, ..)| from.is_none_or(|from| *at >= from));
     merged(told, reported, reports)

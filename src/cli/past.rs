@@ -97,6 +97,9 @@ fn value<'v>(written: Option<&'v Written>, nothing: &'v Value) -> &'v Value {
     written.map_or(nothing, |written| written.document.value())
 }
 
+/// A file and what it held.
+type Key = (RepoPath, BlobId);
+
 /// What a file said of whom.
 type Known = Arc<Vec<(Owner, Arc<Document>)>>;
 
@@ -107,7 +110,7 @@ pub(super) struct Past<'r> {
     commits: Vec<Commit>,
     at: usize,
     files: usize,
-    known: HashMap<(RepoPath, BlobId), Known>,
+    known: HashMap<Key, Known>,
     names: Option<BTreeSet<String>>,
     /// The first commit that it does not look at.
     beyond: Option<Revision>,
@@ -174,7 +177,7 @@ impl<'r> Past<'r> {
         let new: Vec<(RepoPath, BlobId)> = needed.into_iter().filter(|key| !self.known.contains_key(key)).collect();
         let ids: Vec<BlobId> = new.iter().map(|(_, id)| id.clone()).collect();
         let bytes = self.repo.blobs(&ids).await?;
-        let files: Vec<((RepoPath, BlobId), Option<Arc<[u8]>>)> = new.into_iter().zip(bytes).collect();
+        let files: Vec<(Key, Option<Arc<[u8]>>)> = new.into_iter().zip(bytes).collect();
         let names = self.names.as_ref();
         let read = share::map(&files, |((path, _), bytes)| match bytes {
             Some(bytes) if names.is_none_or(|names| names.iter().any(|name| holds(bytes, name.as_bytes()))) => {

@@ -98,7 +98,7 @@ fn what_is_wrong_with_one_is_told_at_its_place() {
             .filter(|f| {
                 f["code"]
                     .as_str()
-                    .is_some_and(|code| code.starts_with("ACK") || code.starts_with("F") || code.starts_with("LOAD"))
+                    .is_some_and(|code| code.starts_with("ACK") || code.starts_with('F') || code.starts_with("LOAD"))
             })
             .map(told)
             .collect::<Vec<_>>()

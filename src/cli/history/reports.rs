@@ -38,6 +38,9 @@ pub(super) struct Became {
     pub(super) rollout: Option<Rollout>,
 }
 
+/// How an object stood before the reports, and since which of them otherwise.
+type Course = (Option<State>, Vec<(usize, Option<State>)>);
+
 /// The reports, oldest first.
 pub(super) struct Reports {
     /// The tip of the status branch.
@@ -46,7 +49,7 @@ pub(super) struct Reports {
     /// By commit of the landscape, the first report that it is in; `None` where that is older than those looked at.
     taken: HashMap<String, Option<usize>>,
     /// How objects stood before the reports, and since which of them otherwise; `None` if nothing is said of them.
-    states: BTreeMap<Owner, (Option<State>, Vec<(usize, Option<State>)>)>,
+    states: BTreeMap<Owner, Course>,
 }
 
 impl Reports {
@@ -159,9 +162,9 @@ impl Reports {
         let states: Vec<(usize, Option<&State>)> =
             std::iter::once((start, at_start)).chain(during.map(|(n, state)| (*n, state.as_ref()))).collect();
         let Some((_, last)) = states.last() else { return unreported };
-        let word = |state: &Option<&State>| state.map_or("gone", |state| state.standing.as_str()).to_owned();
+        let word = |state: Option<&State>| state.map_or("gone", |state| state.standing.as_str()).to_owned();
         let when = |n: usize| self.list.get(n).map(at);
-        let settled = |state: &Option<&State>| matches!(word(state).as_str(), "ready" | "gone");
+        let settled = |state: Option<&State>| matches!(word(state).as_str(), "ready" | "gone");
         let held = last.filter(|state| state.standing == "held");
         if let Some(held) = held {
             return Became { verdict: Verdict::Held, codes: held.codes.clone(), rollout: None };
@@ -171,8 +174,8 @@ impl Reports {
             codes: Vec::new(),
             rollout: Some(Rollout {
                 started: first.and_then(when),
-                done: states.iter().find(|(_, state)| settled(state)).and_then(|(n, _)| when(*n)),
-                result: word(last),
+                done: states.iter().find(|(_, state)| settled(*state)).and_then(|(n, _)| when(*n)),
+                result: word(*last),
             }),
         }
     }

@@ -9,8 +9,11 @@ use serde_json::{Value, json};
 use super::API_VERSION;
 use crate::print::{blame, drift, history, preview, promotion, rollback, validation, wait};
 
+/// What gives a schema.
+pub type Schema = fn() -> Value;
+
 /// The answers of commands whose shape is published, by the name of their file below `schemas/cli/`.
-pub const ANSWERS: &[(&str, fn() -> Value)] = &[
+pub const ANSWERS: &[(&str, Schema)] = &[
     ("blame", blame::schema),
     ("drift", drift::schema),
     ("history", history::schema),
