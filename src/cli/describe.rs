@@ -82,7 +82,9 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     }
     if let Some(live) = live {
         let notes: BTreeSet<String> = live.notes.iter().cloned().collect();
-        notes.iter().for_each(|note| context.printer.note(note));
+        for note in &notes {
+            context.printer.note(note);
+        }
         live.close().await;
     }
     match args.output {
@@ -161,14 +163,9 @@ async fn page(
     if let Some(live) = live {
         look(owner, live, &mut page).await;
     }
-    page.waits = page
-        .components
-        .iter()
-        .filter_map(|[name, _, state, why]| {
-            matches!(state.as_str(), "waiting" | "blocked" | "progressing" | "held" | "failed")
-                .then(|| format!("{name} ({state}): {why}"))
-        })
-        .collect();
+    let open = |state: &str| matches!(state, "waiting" | "blocked" | "progressing" | "held" | "failed");
+    let waits = page.components.iter().filter(|[_, _, state, _]| open(state));
+    page.waits = waits.map(|[name, _, state, why]| format!("{name} ({state}): {why}")).collect();
     Ok(page)
 }
 

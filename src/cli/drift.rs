@@ -89,13 +89,17 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         (true, true) => Cause::ALL.into_iter().filter(|cause| *cause != Cause::Schedule).collect(),
         (true, false) => Cause::ALL.to_vec(),
     };
-    objects.iter_mut().for_each(|object| object.retain(&causes));
+    for object in &mut objects {
+        object.retain(&causes);
+    }
     objects.retain(|object| !object.is_empty());
     let (at, mut notes) = (live.at, live.notes.clone());
     notes.sort();
     notes.dedup();
     live.close().await;
-    notes.iter().for_each(|note| context.printer.note(note));
+    for note in &notes {
+        context.printer.note(note);
+    }
     if args.adopt {
         let base = Base::find(context, args.how).await?;
         return adopt::adopt(context, &base, &objects).await;

@@ -90,7 +90,7 @@ pub fn fields(desired: &Value, live: &Value, added: bool) -> Vec<Drifted> {
         return secret(desired, own, &entries).into_iter().collect();
     }
     let mut out = Vec::new();
-    for field in diff::fields(desired, live).into_iter().filter(|field| is_content(field)) {
+    for field in diff::fields(desired, live).into_iter().filter(is_content) {
         match &field.before {
             Some(before) => {
                 let lost = own.is_none_or(|own| !reaches(own, &field));
@@ -145,9 +145,8 @@ fn secret(desired: &Value, own: Option<&Value>, entries: &[Entry<'_>]) -> Option
 /// Whether a field is content, and neither a server's book-keeping nor ours.
 fn is_content(field: &Field) -> bool {
     match field.path.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["apiVersion" | "kind" | "status", ..] => false,
         ["metadata", "labels" | "annotations", key, ..] => !key.contains("espalier.dev/"),
-        ["metadata", ..] => false,
+        ["apiVersion" | "kind" | "status" | "metadata", ..] => false,
         _ => true,
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use espalier::landscape::Target;
-use espalier::sim::{Serving, serve};
+use espalier::sim::{Serving, Sim, serve};
 use serde_json::{Value, json};
 
 use crate::cli::{Ran, edit, git, repository, run};
@@ -52,7 +52,7 @@ impl Served {
 
     /// How many requests of the program wrote, and how many did not.
     pub(crate) fn requests(&self) -> (u64, u64) {
-        let counters: Vec<_> = self.fleet.sims.values().map(|sim| sim.counters()).collect();
+        let counters: Vec<_> = self.fleet.sims.values().map(Sim::counters).collect();
         let writes = counters.iter().flat_map(|c| &c.requests).filter(|(r, _)| r.user == "kubectl" && r.is_write());
         (writes.map(|(_, n)| n).sum(), counters.iter().map(|c| c.reads("kubectl")).sum())
     }
