@@ -71,7 +71,7 @@ const MATRIX: &[Shape] = &[
         s["spec"]["kubernetes"]["kubeProxy"] = json!({"enabled": false});
     }),
     ("node-local-dns", |s| {
-        s["spec"]["systemComponents"]["nodeLocalDNS"] = json!({"enabled": true, "disableForwardToUpstreamDNS": true})
+        s["spec"]["systemComponents"]["nodeLocalDNS"] = json!({"enabled": true, "disableForwardToUpstreamDNS": true});
     }),
     ("addons", |s| {
         s["spec"]["addons"] = json!({
@@ -92,7 +92,7 @@ const MATRIX: &[Shape] = &[
             json!({"expander": "random", "startupTaints": ["a"], "scaleDownUnneededTime": "90m"});
     }),
     ("coredns-by-cluster-size", |s| {
-        s["spec"]["systemComponents"]["coreDNS"]["autoscaling"]["mode"] = json!("cluster-proportional")
+        s["spec"]["systemComponents"]["coreDNS"]["autoscaling"]["mode"] = json!("cluster-proportional");
     }),
     ("unmanaged-domain", |s| s["spec"]["dns"] = json!({"domain": "web.elsewhere.net", "providers": [{"type": "unmanaged"}]})),
     ("no-domain", |s| drop(s["spec"].as_object_mut().expect("a map").remove("dns"))),
@@ -102,7 +102,8 @@ const MATRIX: &[Shape] = &[
         ]);
     }),
     ("container-runtimes", |s| {
-        worker(s, 0)["cri"] = json!({"name": "containerd", "containerRuntimes": [{"type": "gvisor", "providerConfig": {"b": 2}}]})
+        worker(s, 0)["cri"] =
+            json!({"name": "containerd", "containerRuntimes": [{"type": "gvisor", "providerConfig": {"b": 2}}]});
     }),
     ("no-ssh", |s| s["spec"]["provider"]["workersSettings"]["sshAccess"]["enabled"] = json!(false)),
 ];
