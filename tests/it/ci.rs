@@ -264,7 +264,8 @@ fn is_markdown(comment: &str, html: bool) {
 #[test]
 fn hostile_text_changes_no_layout_and_mentions_nobody() {
     let dir = tempfile::tempdir().expect("a folder");
-    let long = format!("{HOSTILE}{}", "y".repeat(100_000));
+    // In place of every text of the plan it must still be below what is read of a document.
+    let long = format!("{HOSTILE}{}", "y".repeat(40_000));
     for text in [HOSTILE, &long, "```", "</details>", "|", "@all", "\u{202e}\u{2066}", "x --> <!-- y"] {
         let mut plan = plan().clone();
         fn everywhere(value: &mut Value, key: &str, text: &str) {

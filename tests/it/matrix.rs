@@ -71,7 +71,7 @@ const MATRIX: &[Shape] = &[
         s["spec"]["kubernetes"]["kubeProxy"] = json!({"enabled": false});
     }),
     ("node-local-dns", |s| {
-        s["spec"]["systemComponents"]["nodeLocalDNS"] = json!({"enabled": true, "disableForwardToUpstreamDNS": true})
+        s["spec"]["systemComponents"]["nodeLocalDNS"] = json!({"enabled": true, "disableForwardToUpstreamDNS": true});
     }),
     ("addons", |s| {
         s["spec"]["addons"] = json!({
@@ -92,7 +92,7 @@ const MATRIX: &[Shape] = &[
             json!({"expander": "random", "startupTaints": ["a"], "scaleDownUnneededTime": "90m"});
     }),
     ("coredns-by-cluster-size", |s| {
-        s["spec"]["systemComponents"]["coreDNS"]["autoscaling"]["mode"] = json!("cluster-proportional")
+        s["spec"]["systemComponents"]["coreDNS"]["autoscaling"]["mode"] = json!("cluster-proportional");
     }),
     ("unmanaged-domain", |s| s["spec"]["dns"] = json!({"domain": "web.elsewhere.net", "providers": [{"type": "unmanaged"}]})),
     ("no-domain", |s| drop(s["spec"].as_object_mut().expect("a map").remove("dns"))),
@@ -102,7 +102,8 @@ const MATRIX: &[Shape] = &[
         ]);
     }),
     ("container-runtimes", |s| {
-        worker(s, 0)["cri"] = json!({"name": "containerd", "containerRuntimes": [{"type": "gvisor", "providerConfig": {"b": 2}}]})
+        worker(s, 0)["cri"] =
+            json!({"name": "containerd", "containerRuntimes": [{"type": "gvisor", "providerConfig": {"b": 2}}]});
     }),
     ("no-ssh", |s| s["spec"]["provider"]["workersSettings"]["sshAccess"]["enabled"] = json!(false)),
 ];
@@ -231,9 +232,9 @@ fn every_shape_is_made_of_what_people_read_here() {
 /// Complains about a file in a ConfigMap that is to be YAML and is not.
 fn unreadable(name: &str, manifest: &Value) {
     let files = manifest["data"].as_object().filter(|_| manifest["kind"] == "ConfigMap").into_iter().flatten();
-    for (file, text) in files.filter(|(file, _)| file.ends_with(".yaml")) {
+    for (file, text) in files.filter(|(file, _)| file.rsplit_once('.').is_some_and(|(_, kind)| kind == "yaml")) {
         let parsed = serde_yaml::from_str::<Value>(text.as_str().expect("text"));
-        assert!(parsed.is_ok(), "{name}: {} in {}: {parsed:?}", file, manifest["metadata"]["name"]);
+        assert!(parsed.is_ok(), "{name}: {file} in {}: {parsed:?}", manifest["metadata"]["name"]);
     }
 }
 
