@@ -30,11 +30,17 @@ const ATTEMPTS: u32 = 3;
 const LIST_ABOVE: usize = 8;
 
 #[derive(Deserialize)]
+#[serde(bound(deserialize = "T: Deserialize<'de>"))]
 struct Page<T> {
     #[serde(default)]
     metadata: PageMeta,
-    #[serde(default = "Vec::new")]
+    /// A list of metadata only says null where there is nothing.
+    #[serde(default = "Vec::new", deserialize_with = "none_is_empty")]
     items: Vec<T>,
+}
+
+fn none_is_empty<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(reader: D) -> Result<Vec<T>, D::Error> {
+    Ok(Option::deserialize(reader)?.unwrap_or_default())
 }
 
 #[derive(Default, Deserialize)]
