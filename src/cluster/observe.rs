@@ -30,11 +30,17 @@ const ATTEMPTS: u32 = 3;
 const LIST_ABOVE: usize = 8;
 
 #[derive(Deserialize)]
+#[serde(bound(deserialize = "T: Deserialize<'de>"))]
 pub(super) struct Page<T> {
     #[serde(default)]
     pub(super) metadata: PageMeta,
-    #[serde(default = "Vec::new")]
+    /// A list of metadata only says null where there is nothing.
+    #[serde(default = "Vec::new", deserialize_with = "none_is_empty")]
     pub(super) items: Vec<T>,
+}
+
+fn none_is_empty<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(reader: D) -> Result<Vec<T>, D::Error> {
+    Ok(Option::deserialize(reader)?.unwrap_or_default())
 }
 
 #[derive(Default, Deserialize)]

@@ -139,6 +139,7 @@ impl Cluster {
             unknown: Unknown::Ignore,
             twice: Vec::new(),
             patch: false,
+            scales: false,
             now: stamp(self.now()),
         }
     }

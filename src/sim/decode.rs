@@ -157,7 +157,11 @@ fn decode(structure: &Structure, value: &mut Value, at: &At<'_>, unknown: &mut V
         Err(format!("json: cannot unmarshal {} into Go {field}of type {}", go_value(value, structure), go_type(structure)))
     };
     match (structure.of, &mut *value) {
-        (Type::Any, _) | (_, Value::Null) => Ok(()),
+        (Type::Any, _)
+        | (_, Value::Null)
+        | (Type::Number, Value::Number(_))
+        | (Type::Boolean, Value::Bool(_))
+        | (Type::IntOrString, Value::String(_)) => Ok(()),
         (Type::Object, Value::Object(map)) => {
             let mut result = Ok(());
             map.retain(|name, value| {
@@ -220,7 +224,6 @@ fn decode(structure: &Structure, value: &mut Value, at: &At<'_>, unknown: &mut V
             *value = super::quantity::canonical(&text).ok_or(super::quantity::WRONG)?.into();
             Ok(())
         }
-        (Type::Number, Value::Number(_)) | (Type::Boolean, Value::Bool(_)) | (Type::IntOrString, Value::String(_)) => Ok(()),
         (Type::IntOrString, Value::Number(number)) if number.as_i64().is_some() => Ok(()),
         _ => wrong(value),
     }
@@ -325,8 +328,11 @@ fn go_value(value: &Value, structure: &Structure) -> String {
 pub(crate) fn mismatch(structure: &Structure, value: &Value, path: &str, at_root: bool) -> Option<String> {
     let expected = |what: &str| Some(format!("{path}: expected {what}, got {}", reflected(value)));
     match (structure.of, value) {
-        (_, Value::Null) => None,
-        (Type::Any, _) => None,
+        (_, Value::Null)
+        | (Type::Any | Type::IntOrString | Type::Quantity, _)
+        | (Type::String, Value::String(_))
+        | (Type::Boolean, Value::Bool(_))
+        | (Type::Integer | Type::Number, Value::Number(_)) => None,
         (Type::Object, Value::Object(map)) => map.iter().find_map(|(name, below)| {
             let inner = format!("{path}.{name}");
             if (at_root || structure.embedded) && super::structure::is_identity(name) {
@@ -341,14 +347,10 @@ pub(crate) fn mismatch(structure: &Structure, value: &Value, path: &str, at_root
         (Type::Object, _) => expected("map"),
         (Type::Array, Value::Array(list)) => elements(structure, list, path),
         (Type::Array, _) => expected("list"),
-        (Type::String, Value::String(_)) | (Type::Boolean, Value::Bool(_)) => None,
-        (Type::Integer | Type::Number, Value::Number(_)) => None,
-        (Type::IntOrString | Type::Quantity, Value::Number(_) | Value::String(_)) => None,
         (Type::String, _) => expected("string"),
         (Type::Boolean, _) => expected("boolean"),
         (Type::Integer | Type::Number, Value::String(_)) => Some(format!("{path}: expected numeric (int or float), got string")),
         (Type::Integer | Type::Number, _) => expected("numeric (int or float)"),
-        (Type::IntOrString | Type::Quantity, _) => None,
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) fn fill(kind: &Kind, old: Option<&Value>, new: &mut Value) {
                 pod(spec);
             }
             if let Some(spec) = object(new, "spec").filter(|_| old.is_none()) {
-                admitted(spec);
+                set(spec, "enableServiceLinks", || true.into());
             }
             if old.is_none() {
                 new["status"] = json!({"phase": "Pending", "qosClass": "BestEffort"});
@@ -122,12 +122,25 @@ pub(crate) fn fill(kind: &Kind, old: Option<&Value>, new: &mut Value) {
         ("autoscaling", "HorizontalPodAutoscaler") => {
             if let Some(spec) = object(new, "spec") {
                 set(spec, "minReplicas", || 1.into());
+                for direction in ["scaleUp", "scaleDown"] {
+                    let rules = spec.get_mut("behavior").and_then(|behavior| behavior.get_mut(direction));
+                    if let Some(rules) = rules.and_then(Value::as_object_mut) {
+                        set(rules, "selectPolicy", || "Max".into());
+                    }
+                }
+            }
+            if let Some(status) = object(new, "status") {
+                status.entry("currentMetrics").or_insert(Value::Null);
             }
         }
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => binding(new),
         ("scheduling.k8s.io", "PriorityClass") => {
             if let Some(map) = new.as_object_mut() {
                 set(map, "preemptionPolicy", || "PreemptLowerPriority".into());
+                // What is false is not written.
+                if map.get("globalDefault") == Some(&Value::Bool(false)) {
+                    map.remove("globalDefault");
+                }
             }
         }
         ("storage.k8s.io", "StorageClass") => {
@@ -150,6 +163,13 @@ pub(crate) fn fill(kind: &Kind, old: Option<&Value>, new: &mut Value) {
             }
         }
         ("admissionregistration.k8s.io", "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration") => webhooks(new),
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy") => {
+            if let Some(spec) = object(new, "spec") {
+                set(spec, "failurePolicy", || "Fail".into());
+            }
+            matching(new.pointer_mut("/spec/matchConstraints"));
+        }
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding") => matching(new.pointer_mut("/spec/matchResources")),
         ("apiregistration.k8s.io", "APIService") if old.is_none() && new.pointer("/spec/service").is_none() => {
             new["status"] = json!({"conditions": [{
                 "type": "Available", "status": "True", "reason": "Local",
@@ -165,7 +185,6 @@ fn namespace(old: Option<&Value>, new: &mut Value) {
     let name = new.pointer("/metadata/name").cloned().unwrap_or_default();
     new["metadata"]["labels"]["kubernetes.io/metadata.name"] = name;
     if old.is_none() {
-        new["spec"]["finalizers"] = json!(["kubernetes"]);
         new["status"] = json!({"phase": "Active"});
     }
 }
@@ -203,7 +222,6 @@ fn strategy(spec: &mut Map<String, Value>, rolling: &Value) {
 
 /// What the admission of a pod adds.
 fn admitted(spec: &mut Map<String, Value>) {
-    set(spec, "enableServiceLinks", || true.into());
     set(spec, "priority", || 0.into());
     set(spec, "preemptionPolicy", || "PreemptLowerPriority".into());
     set(spec, "tolerations", || json!([]));
@@ -223,6 +241,12 @@ fn admitted(spec: &mut Map<String, Value>) {
 pub(crate) fn allocate(server: &Server, kind: &Kind, old: Option<&Value>, new: &mut Value) {
     match (kind.group.as_str(), kind.kind.as_str()) {
         ("", "Service") => addresses(server, old, new),
+        ("", "Namespace") if old.is_none() => new["spec"]["finalizers"] = json!(["kubernetes"]),
+        ("", "Pod") if old.is_none() => {
+            if let Some(spec) = object(new, "spec") {
+                admitted(spec);
+            }
+        }
         ("batch", "Job") if old.is_none() && new.pointer("/spec/manualSelector") != Some(&Value::Bool(true)) => {
             let uid = new.pointer("/metadata/uid").cloned().unwrap_or_default();
             let name = new.pointer("/metadata/name").cloned().unwrap_or_default();
@@ -269,6 +293,17 @@ fn addresses(server: &Server, old: Option<&Value>, new: &mut Value) {
         }
         set(spec, "ipFamilies", || json!(["IPv4"]));
         set(spec, "ipFamilyPolicy", || "SingleStack".into());
+    }
+    if !matches!(spec.get("type").and_then(Value::as_str), Some("LoadBalancer" | "NodePort")) {
+        return;
+    }
+    let before = families.get("ports").and_then(Value::as_array).cloned().unwrap_or_default();
+    let ports = spec.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut);
+    for (port, nth) in ports.zip(0_u64..) {
+        let same = |other: &&Value| ["port", "protocol"].iter().all(|field| other.get(*field) == port.get(*field));
+        let kept = before.iter().find(same).and_then(|other| other.get("nodePort")).cloned();
+        // Stable across restarts, like addresses.
+        set(port, "nodePort", || kept.unwrap_or_else(|| (30_000 + (server.store.version + nth) % 2_768).into()));
     }
 }
 
@@ -380,6 +415,19 @@ fn binding(new: &mut Value) {
     }
     if let Some(reference) = object(new, "roleRef") {
         set(reference, "apiGroup", || "rbac.authorization.k8s.io".into());
+    }
+}
+
+/// What a policy is for, completed.
+fn matching(of: Option<&mut Value>) {
+    let Some(of) = of.and_then(Value::as_object_mut) else { return };
+    set(of, "matchPolicy", || "Equivalent".into());
+    set(of, "namespaceSelector", || json!({}));
+    set(of, "objectSelector", || json!({}));
+    for rules in ["resourceRules", "excludeResourceRules"] {
+        for rule in of.get_mut(rules).and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut) {
+            set(rule, "scope", || "*".into());
+        }
     }
 }
 

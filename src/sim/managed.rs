@@ -164,6 +164,11 @@ pub(crate) fn after_update(kind: &Kind, at: &Version, old: Option<&Value>, new: 
     if entries.is_empty() {
         entries = before;
     }
+    if entries.is_empty() && old.is_some() {
+        // Nobody owned anything so far; who does is only noted from the first apply on.
+        write(new, entries);
+        return;
+    }
     let shape = Shape::root(kind.structure(at));
     let empty = json!({});
     let was = old.map_or_else(|| empty.clone(), ownable);
@@ -180,7 +185,7 @@ pub(crate) fn after_update(kind: &Kind, at: &Version, old: Option<&Value>, new: 
         return;
     }
     let api_version = kind.api_version(&at.name);
-    let mine = entries.iter().position(|e| e.is(&caller.manager, false, &api_version, subresource));
+    let mine = entries.iter().position(|e| e.is(&caller.manager, caller.scales, &api_version, subresource));
     // Who scales is noted without a time.
     let time = if subresource == "scale" { String::new() } else { caller.now.clone() };
     for (index, entry) in entries.iter_mut().enumerate() {
@@ -195,7 +200,7 @@ pub(crate) fn after_update(kind: &Kind, at: &Version, old: Option<&Value>, new: 
     } else {
         entries.push(Entry {
             manager: caller.manager.clone(),
-            apply: false,
+            apply: caller.scales,
             api_version,
             subresource: subresource.to_owned(),
             time,
@@ -251,6 +256,7 @@ pub(crate) fn apply(
     if let Some(live) = live.filter(|_| entries.is_empty()) {
         // Somebody wrote it before ownership was kept.
         let mut fields = merge::compare(&json!({}), &ownable(live), shape).added;
+        restrict(&mut fields, at, subresource);
         fields.member = false;
         entries.push(Entry {
             manager: FIRST.into(),
@@ -351,6 +357,26 @@ fn taken_over(live: Option<&Value>, caller: &Caller, blocks: &[(String, Vec<Stri
     blocks.iter().flat_map(|(_, paths)| paths).all(|path| was.contains(path))
 }
 
+/// Takes over the times of ownership if nothing but them would change.
+pub(crate) fn keep_times(old: &Value, new: &mut Value) {
+    let managers = |object: &Value| object.pointer("/metadata/managedFields").cloned();
+    let (Some(before), Some(now)) = (managers(old), managers(new)) else { return };
+    let timeless = |list: &Value| -> Vec<Value> {
+        let mut list = list.as_array().cloned().unwrap_or_default();
+        for entry in list.iter_mut().filter_map(Value::as_object_mut) {
+            entry.remove("time");
+        }
+        list
+    };
+    if before == now || timeless(&before) != timeless(&now) {
+        return;
+    }
+    new["metadata"]["managedFields"] = before;
+    if new != old {
+        new["metadata"]["managedFields"] = now;
+    }
+}
+
 /// What the server wrote into metadata is not for a configuration to change.
 fn restore_system(base: &Value, merged: &mut Value) {
     for field in ["resourceVersion", "uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds"]
@@ -363,6 +389,8 @@ fn restore_system(base: &Value, merged: &mut Value) {
             Some(value) => {
                 meta.insert(field.into(), value.clone());
             }
+            // A kind that counts nothing keeps the count that it was created with.
+            None if field == "generation" && base.pointer("/metadata/uid").is_none() => {}
             None => {
                 meta.remove(field);
             }

@@ -18,19 +18,20 @@ pub(crate) struct Comparison {
 
 /// The fields that a configuration names.
 pub(crate) fn fields(value: &Value, shape: Shape<'_>) -> Set {
-    named(value, shape, true, false)
+    named(value, shape, true, false, false)
 }
 
-/// `all`: containers count as fields themselves, as when something comes into being.
-fn named<'a>(value: &'a Value, shape: Shape<'a>, at_root: bool, all: bool) -> Set {
+/// `all`: containers count as fields themselves, as when something comes into being. `fresh`: what it is in came into being, too.
+fn named<'a>(value: &'a Value, shape: Shape<'a>, at_root: bool, all: bool, fresh: bool) -> Set {
     let mut set = Set::default();
+    let counted = fresh || shape.is_counted();
     match value {
+        Value::Object(map) if map.is_empty() && all && !counted && !at_root => {}
         Value::Object(map) if !at_root && (map.is_empty() || shape.is_atomic_map()) => return Set::leaf(),
         Value::Object(map) => {
-            set.member = all && !at_root && shape.is_counted();
+            set.member = all && !at_root && counted;
             for (key, below) in map {
-                let child_shape = shape.field(key, at_root);
-                let mut child = named(below, child_shape, false, all);
+                let mut child = named(below, shape.field(key, at_root), false, all, fresh || set.member);
                 if !shape.declares(key, at_root) {
                     child.member = true;
                 }
@@ -40,9 +41,9 @@ fn named<'a>(value: &'a Value, shape: Shape<'a>, at_root: bool, all: bool) -> Se
         Value::Array(list) => {
             let merge = shape.list();
             let Some(elements) = merge.elements(list) else { return Set::leaf() };
-            set.member = all && shape.is_counted();
+            set.member = all && counted;
             for (element, item) in elements.into_iter().zip(list) {
-                let mut child = if merge.is_set() { Set::leaf() } else { named(item, shape.items(), false, all) };
+                let mut child = if merge.is_set() { Set::leaf() } else { named(item, shape.items(), false, all, true) };
                 child.member = true;
                 set.insert(element, child);
             }
@@ -165,8 +166,8 @@ pub(crate) fn compare(old: &Value, new: &Value, shape: Shape<'_>) -> Comparison 
 fn differ<'a>(old: Option<&'a Value>, new: Option<&'a Value>, shape: Shape<'a>, at_root: bool) -> Comparison {
     match (old, new) {
         (None, None) => Comparison::default(),
-        (None, Some(new)) => Comparison { added: named(new, shape, at_root, true), ..Comparison::default() },
-        (Some(old), None) => Comparison { removed: named(old, shape, at_root, true), ..Comparison::default() },
+        (None, Some(new)) => Comparison { added: named(new, shape, at_root, true, false), ..Comparison::default() },
+        (Some(old), None) => Comparison { removed: named(old, shape, at_root, true, false), ..Comparison::default() },
         (Some(old), Some(new)) if old == new => Comparison::default(),
         (Some(Value::Object(a)), Some(Value::Object(b))) if at_root || !shape.is_atomic_map() => {
             let mut result = Comparison::default();

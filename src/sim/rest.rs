@@ -226,6 +226,14 @@ impl Ask {
         if !kind.namespaced {
             target.namespace.clear();
         }
+        let accept = self.headers.get(header::ACCEPT).and_then(|a| a.to_str().ok()).unwrap_or_default();
+        if !accept.is_empty() && !accept.contains("json") && !accept.contains('*') {
+            let known = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+            let why = format!("406: Not Acceptable\n\nAvailable representations: {known}");
+            let mut error = ApiError::new(406, "NotAcceptable", why);
+            error.details = Some(json!({}));
+            return Err(error);
+        }
         let verb = self.verb(&target);
         let resource =
             if target.subresource.is_empty() { kind.resource() } else { format!("{}/{}", kind.resource(), target.subresource) };
@@ -353,6 +361,7 @@ impl Ask {
             unknown,
             twice: Vec::new(),
             patch: false,
+            scales: false,
             now: stamp(self.shared.clock.now()),
         })
     }

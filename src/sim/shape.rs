@@ -33,7 +33,7 @@ impl<'a> Shape<'a> {
     pub(crate) fn field(self, name: &str, at_root: bool) -> Self {
         match self {
             _ if at_root && name == "metadata" => Self::Known(typed::metadata()),
-            Self::Known(structure) if structure.embedded && name == "metadata" => Self::Known(typed::metadata()),
+            Self::Known(structure) if structure.embedded && name == "metadata" => Self::Known(typed::inner_metadata()),
             Self::Known(structure) => structure.field(name).map_or(Self::Free, Self::Known),
             Self::Free => Self::Free,
         }

@@ -22,6 +22,7 @@ struct Types {
     /// By `group/version/kind`: the type's name, and what came of it.
     kinds: HashMap<&'static str, (&'static str, OnceLock<Structure>)>,
     metadata: OnceLock<Structure>,
+    inner: OnceLock<Structure>,
 }
 
 static TYPES: LazyLock<Types> = LazyLock::new(|| {
@@ -48,7 +49,7 @@ static TYPES: LazyLock<Types> = LazyLock::new(|| {
         }
         types.insert(current, Written { atomic, fields: Vec::new() });
     }
-    Types { types, kinds, metadata: OnceLock::new() }
+    Types { types, kinds, metadata: OnceLock::new(), inner: OnceLock::new() }
 });
 
 /// The structure of a built-in kind; `None` if there is no such kind.
@@ -60,6 +61,11 @@ pub(crate) fn of(api_version: &str, kind: &str) -> Option<&'static Structure> {
 /// The structure of metadata.
 pub(crate) fn metadata() -> &'static Structure {
     TYPES.metadata.get_or_init(|| Structure { always: true, ..object("apis.meta.v1.ObjectMeta", &mut Vec::new()) })
+}
+
+/// The structure of the metadata of an object inside of another one.
+pub(crate) fn inner_metadata() -> &'static Structure {
+    TYPES.inner.get_or_init(|| object("apis.meta.v1.ObjectMeta", &mut Vec::new()))
 }
 
 fn object(name: &'static str, above: &mut Vec<&'static str>) -> Structure {
@@ -89,7 +95,8 @@ fn object(name: &'static str, above: &mut Vec<&'static str>) -> Structure {
                 _ => {}
             }
         }
-        below.required = name.ends_with('!');
+        // The rules of a role are always written, though they are not said to be required.
+        below.required = name.ends_with('!') || (name == "rules" && matches!(short, "Role" | "ClusterRole"));
         structure.properties.insert(name.trim_end_matches('!').to_owned(), below);
     }
     above.pop();

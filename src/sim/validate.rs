@@ -403,6 +403,11 @@ fn embedded(schema: &Value, value: &Value, path: &str, causes: &mut Vec<Cause>) 
 }
 
 fn replicas(scale: &Scale, new: &Value, causes: &mut Vec<Cause>) {
+    let first = scale.spec.split('.').find(|part| !part.is_empty()).unwrap_or_default();
+    if let Some(text) = new.get(first).and_then(Value::as_str) {
+        let why = format!("{} accessor error: {text} is of the type string, expected map[string]interface{{}}", scale.spec);
+        causes.push(Cause::invalid(&scale.spec, &json!(0), &why));
+    }
     let Some(count) = table::select(new, &scale.spec).first().and_then(|count| count.as_i64()) else { return };
     if count < 0 {
         causes.push(Cause::invalid(&scale.spec, &count.into(), "should be a non-negative integer"));

@@ -42,6 +42,8 @@ pub(crate) struct Caller {
     pub(crate) twice: Vec<String>,
     /// The request is a patch that is not an apply.
     pub(crate) patch: bool,
+    /// The request is an apply of the scale subresource.
+    pub(crate) scales: bool,
     /// The present, as Kubernetes writes it.
     pub(crate) now: String,
 }
@@ -142,7 +144,7 @@ impl Server {
         if self.store.of_kind(kind).is_some_and(|c| c.get(namespace, &name).is_some()) {
             return Err(ApiError::already_exists(kind, &name));
         }
-        let uid = self.uid(kind, namespace, &name);
+        let uid = self.uid(kind, namespace, &name, caller.dry_run);
         let meta = metadata(&mut body)?;
         if meta.get("resourceVersion").and_then(Value::as_str).is_some_and(|v| !v.is_empty()) {
             if matches!(how, How::Update) {
@@ -231,7 +233,10 @@ impl Server {
         if current.deleting {
             refuse_new_finalizers(kind, &old, &new, name)?;
         }
-        if (kind.counted || kind.custom) && differs_in_spec(at, &old, &new) {
+        let noted = kind.kind == "Deployment"
+            && kind.group == "apps"
+            && old.pointer("/metadata/annotations") != new.pointer("/metadata/annotations");
+        if (kind.counted || kind.custom) && (noted || differs_in_spec(at, &old, &new)) {
             let generation = old.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or(0) + 1;
             new["metadata"]["generation"] = generation.into();
         }
@@ -239,6 +244,7 @@ impl Server {
             managed::after_update(kind, at, Some(&old), &mut new, caller, subresource);
         }
         self.store_form(kind, at, Some(&old), &mut new);
+        managed::keep_times(&old, &mut new);
         if new == old {
             return Ok(Written { stored: current, created: false, removed: false, warnings });
         }
@@ -399,6 +405,9 @@ impl Server {
     /// Decides and checks the name; `generateName` is completed.
     fn name_of(&self, kind: &Kind, body: &mut Value, namespace: &str) -> Result<String, ApiError> {
         let meta = metadata(body)?;
+        if !kind.namespaced && kind.custom {
+            meta.remove("namespace");
+        }
         let given = meta.get("namespace").and_then(Value::as_str).unwrap_or_default();
         if !given.is_empty() && given != namespace {
             let why = "the namespace of the provided object does not match the namespace sent on the request";
@@ -515,11 +524,6 @@ impl Server {
             if !causes.is_empty() {
                 return Err(ApiError::invalid(kind, name, &causes));
             }
-            // What is stored is what the version wants that it is stored in.
-            if let Some(stored) = kind.stored().structure.as_ref().filter(|_| kind.stored().name != at.name) {
-                stored.prune_root(new, &mut Vec::new()).map_err(handled)?;
-                stored.default_root(new, false);
-            }
         } else {
             defaults::fill(kind, old, new);
             check_metadata(kind, new, name)?;
@@ -537,6 +541,12 @@ impl Server {
     /// What comes last: addresses that the server gives, and empty lists as they are stored.
     fn store_form(&self, kind: &Kind, at: &Version, old: Option<&Value>, new: &mut Value) {
         if kind.custom {
+            // What is stored is what the version wants that it is stored in.
+            if let Some(stored) = kind.stored().structure.as_ref().filter(|_| kind.stored().name != at.name) {
+                let pruned = stored.prune_root(new, &mut Vec::new());
+                debug_assert!(pruned.is_ok(), "metadata that was read once can be read again");
+                stored.default_root(new, false);
+            }
             return;
         }
         defaults::allocate(self, kind, old, new);
@@ -546,9 +556,12 @@ impl Server {
     }
 
     /// A uid that depends on nothing but the cluster, the object and the moment in the order of writes.
-    fn uid(&self, kind: &Kind, namespace: &str, name: &str) -> String {
-        let text =
+    fn uid(&self, kind: &Kind, namespace: &str, name: &str, dry_run: bool) -> String {
+        let mut text =
             format!("{}/{}/{}/{}/{namespace}/{name}/{}", self.name, self.seed, kind.group, kind.plural, self.store.version);
+        if dry_run {
+            text.push_str("/dry run");
+        }
         let mut hash = String::new();
         for byte in Sha256::digest(text.as_bytes()) {
             hash.push_str(&format!("{byte:02x}"));

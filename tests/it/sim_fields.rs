@@ -105,7 +105,11 @@ async fn perform(api: &Api<ConfigMap>, step: &Step) -> Result<ConfigMap, kube::E
     match step {
         Step::Apply { manager, data, force } => {
             let data: BTreeMap<_, _> = data.iter().map(|(k, v)| (k, v.to_string())).collect();
-            let body = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "labels": {"is": "here"}}, "data": data});
+            let mut body = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "labels": {"is": "here"}}});
+            // Who applies an empty map owns the map, and conflicts with others who do; the model is about keys.
+            if !data.is_empty() {
+                body["data"] = json!(data);
+            }
             let params = PatchParams { force: *force, ..PatchParams::apply(manager) };
             api.patch("a", &params, &Patch::Apply(body)).await
         }

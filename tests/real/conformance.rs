@@ -17,6 +17,11 @@ pub(crate) mod answer;
 mod run;
 mod script;
 
+/// What was asked and what came of it, request by request.
+type Answers = Vec<(String, String)>;
+/// The answers to all cases, by group and title.
+type Found = BTreeMap<String, Vec<(String, Answers)>>;
+
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real/conformance")
 }
@@ -42,7 +47,7 @@ fn groups() -> BTreeMap<String, Vec<Case>> {
 }
 
 /// The answers to all cases, by group and title; each answer is what was asked and what came of it.
-async fn answers(client: &kube::Client) -> BTreeMap<String, Vec<(String, Vec<(String, String)>)>> {
+async fn answers(client: &kube::Client) -> Found {
     run::furnish(client, &folder().join("definitions")).await;
     let mut out = BTreeMap::new();
     for (group, cases) in groups() {
@@ -62,7 +67,7 @@ async fn answers(client: &kube::Client) -> BTreeMap<String, Vec<(String, Vec<(St
     out
 }
 
-fn print(cases: &[(String, Vec<(String, String)>)]) -> String {
+fn print(cases: &[(String, Answers)]) -> String {
     let mut text = String::new();
     for (title, answers) in cases {
         text.push_str(&format!("== {title}\n"));
@@ -74,8 +79,8 @@ fn print(cases: &[(String, Vec<(String, String)>)]) -> String {
 }
 
 /// What was recorded, by group and title.
-fn recorded() -> BTreeMap<String, BTreeMap<String, Vec<(String, String)>>> {
-    let mut out: BTreeMap<String, BTreeMap<String, Vec<(String, String)>>> = BTreeMap::new();
+fn recorded() -> BTreeMap<String, BTreeMap<String, Answers>> {
+    let mut out: BTreeMap<String, BTreeMap<String, Answers>> = BTreeMap::new();
     for group in groups().into_keys() {
         let text = std::fs::read_to_string(folder().join("recorded").join(format!("{group}.txt"))).unwrap_or_default();
         let mut cases = BTreeMap::new();
@@ -92,7 +97,7 @@ fn recorded() -> BTreeMap<String, BTreeMap<String, Vec<(String, String)>>> {
 }
 
 /// What differs between the recorded answers and those of a server, by case.
-fn differences(found: &BTreeMap<String, Vec<(String, Vec<(String, String)>)>>) -> BTreeMap<String, Vec<String>> {
+fn differences(found: &Found) -> BTreeMap<String, Vec<String>> {
     let recorded = recorded();
     let mut out = BTreeMap::new();
     for (group, cases) in found {
@@ -126,7 +131,7 @@ fn explain(differences: &BTreeMap<String, Vec<String>>) -> String {
     differences.iter().map(|(name, list)| format!("{name}\n    {}\n", list.join("\n    "))).collect()
 }
 
-fn count(found: &BTreeMap<String, Vec<(String, Vec<(String, String)>)>>) -> usize {
+fn count(found: &Found) -> usize {
     found.values().map(Vec::len).sum()
 }
 

@@ -96,7 +96,11 @@ async fn apply(client: &kube::Client, path: &str, object: &Value) -> String {
     let warnings =
         response.headers().get_all("warning").iter().map(|w| w.to_str().unwrap_or_default().to_owned()).collect::<Vec<_>>();
     let bytes = response.into_body().collect().await.expect("a body").to_bytes();
-    let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned().into());
+    let mut body: Value = serde_json::from_slice(&bytes).unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned().into());
+    // A definition takes effect a moment later on the real server.
+    if body["kind"] == "CustomResourceDefinition" {
+        body["status"] = Value::Null;
+    }
     Names::new("no namespace of its own").print(status, &warnings, body)
 }
 

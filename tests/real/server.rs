@@ -9,6 +9,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::json;
 
 /// The folder with the binaries; `None`, and the reason is printed, where there is none.
+#[allow(clippy::print_stdout, reason = "a test that is skipped says why")]
 pub(crate) fn assets() -> Option<PathBuf> {
     #[allow(clippy::disallowed_methods, reason = "the variable is how the real binaries are handed in")]
     let folder = std::env::var("KUBEBUILDER_ASSETS").ok().map(PathBuf::from);

@@ -74,8 +74,10 @@ impl Ask {
             }
             return Ok(());
         }
+        if of.is_empty() {
+            return Ok(());
+        }
         match of {
-            "" => Ok(()),
             _ if version.is_empty() => forbidden(field, "resourceVersionMatch is forbidden unless resourceVersion is provided"),
             "Exact" if version == "0" => {
                 forbidden(field, "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"")
@@ -201,6 +203,10 @@ impl Ask {
             Value::from(list_kind),
             Value::from(api_version)
         );
+        if page.is_empty() && form == Form::Partial {
+            let head = head.trim_end_matches('[');
+            return full(StatusCode::OK, "application/json", Bytes::from(format!("{head}null}}\n")));
+        }
         let mut body = BytesMut::with_capacity(head.len() + 2 + page.iter().map(|stored| stored.json.len() + 1).sum::<usize>());
         body.put(head.as_bytes());
         for (index, stored) in page.iter().enumerate() {

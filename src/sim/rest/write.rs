@@ -258,7 +258,7 @@ impl Ask {
         if let Some(given) = scale.pointer("/metadata/resourceVersion") {
             object["metadata"]["resourceVersion"] = given.clone();
         }
-        let caller = self.caller("UpdateOptions")?;
+        let caller = Caller { scales: verb == "apply", ..self.caller("UpdateOptions")? };
         let written = server.update(&caller, spot(kind, version, target, "scale"), object, How::Update)?;
         drop(server);
         Ok(value(StatusCode::OK, &scale_of(kind, version, &at_version(kind, version, &written.stored))))
