@@ -94,7 +94,7 @@ fn structural(schema: &Value, path: &str, causes: &mut Vec<Cause>) {
     let open =
         |schema: &Value| flag(schema, "x-kubernetes-int-or-string") || flag(schema, "x-kubernetes-preserve-unknown-fields");
     if text(schema, "/type").is_empty() && !open(schema) {
-        let of = if path.ends_with(".items") { "array items" } else { "object fields" };
+        let of = if path.rsplit('.').next() == Some("items") { "array items" } else { "object fields" };
         causes.push(Cause::required(&format!("{path}.type"), &format!("must not be empty for specified {of}")));
     }
     if let Some(default) = schema.get("default") {

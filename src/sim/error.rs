@@ -34,7 +34,7 @@ pub(crate) struct Cause {
 
 impl Cause {
     pub(crate) fn invalid(field: &str, value: &Value, why: &str) -> Self {
-        Self { reason: "FieldValueInvalid", field: field.into(), message: format!("Invalid value: {}: {why}", value) }
+        Self { reason: "FieldValueInvalid", field: field.into(), message: format!("Invalid value: {value}: {why}") }
     }
 
     pub(crate) fn required(field: &str, why: &str) -> Self {

@@ -427,13 +427,12 @@ pub(crate) fn scaled(object: &Value, path: &str, caller: &Caller) -> Result<(), 
 
 fn conflict(causes: &[Cause], mut blocks: Vec<(String, Vec<String>)>) -> ApiError {
     blocks.sort();
-    let text = match (causes, blocks.as_slice()) {
-        ([_], [(who, paths)]) => format!("1 conflict: conflict with {who}: {}", paths.concat()),
-        _ => {
-            let list: Vec<String> =
-                blocks.iter().map(|(who, paths)| format!("conflicts with {who}:\n- {}", paths.join("\n- "))).collect();
-            format!("{} conflicts: {}", causes.len(), list.join("\n"))
-        }
+    let text = if let ([_], [(who, paths)]) = (causes, blocks.as_slice()) {
+        format!("1 conflict: conflict with {who}: {}", paths.concat())
+    } else {
+        let list: Vec<String> =
+            blocks.iter().map(|(who, paths)| format!("conflicts with {who}:\n- {}", paths.join("\n- "))).collect();
+        format!("{} conflicts: {}", causes.len(), list.join("\n"))
     };
     let mut error = ApiError::new(409, "Conflict", format!("Apply failed with {text}"));
     error.details = Some(json!({"causes": ApiError::causes(causes)}));

@@ -276,14 +276,12 @@ pub(crate) fn check_immutable(kind: &Kind, old: &Value, new: &Value, name: &str)
                 causes.push(Cause::forbidden("spec", why));
             }
         }
-        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
-            if old.get("roleRef") != new.get("roleRef") {
-                let text = |field: &str| new.pointer(&format!("/roleRef/{field}")).cloned().unwrap_or_default();
-                let (group, kind, name) = (text("apiGroup"), text("kind"), text("name"));
-                let shown = format!("{{\"APIGroup\":{group},\"Kind\":{kind},\"Name\":{name}}}");
-                let message = format!("Invalid value: {shown}: cannot change roleRef");
-                causes.push(Cause { reason: "FieldValueInvalid", field: "roleRef".into(), message });
-            }
+        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") if old.get("roleRef") != new.get("roleRef") => {
+            let text = |field: &str| new.pointer(&format!("/roleRef/{field}")).cloned().unwrap_or_default();
+            let (group, kind, name) = (text("apiGroup"), text("kind"), text("name"));
+            let shown = format!("{{\"APIGroup\":{group},\"Kind\":{kind},\"Name\":{name}}}");
+            let message = format!("Invalid value: {shown}: cannot change roleRef");
+            causes.push(Cause { reason: "FieldValueInvalid", field: "roleRef".into(), message });
         }
         ("batch", "Job") => {
             fixed("/spec/template", "spec.template", "field is immutable");

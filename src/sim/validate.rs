@@ -425,8 +425,7 @@ fn rules(structure: &Structure, new: &Value, old: Option<&Value>, status: bool, 
         if status != path.starts_with("status") && !path.is_empty() {
             continue;
         }
-        let at =
-            |object: &Value| object.pointer(&format!("/{}", path.replace('.', "/").replace('[', "/").replace(']', ""))).cloned();
+        let at = |object: &Value| object.pointer(&format!("/{}", path.replace(['.', '['], "/").replace(']', ""))).cloned();
         // A rule about the present is not asked again where nothing has changed.
         if !path.is_empty() && old.is_some_and(|old| at(old) == at(new)) && !error.rule.contains("oldSelf") {
             continue;

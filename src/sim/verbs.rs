@@ -146,10 +146,9 @@ impl Server {
         }
         let uid = self.uid(kind, namespace, &name, caller.dry_run);
         let meta = metadata(&mut body)?;
-        if meta.get("resourceVersion").and_then(Value::as_str).is_some_and(|v| !v.is_empty()) {
-            if matches!(how, How::Update) {
-                return Err(ApiError::new(500, "", "resourceVersion should not be set on objects to be created"));
-            }
+        let given = meta.get("resourceVersion").and_then(Value::as_str).is_some_and(|v| !v.is_empty());
+        if given && matches!(how, How::Update) {
+            return Err(ApiError::new(500, "", "resourceVersion should not be set on objects to be created"));
         }
         for field in ["resourceVersion", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"] {
             meta.remove(field);

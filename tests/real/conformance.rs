@@ -128,7 +128,8 @@ fn differences(found: &Found) -> BTreeMap<String, Vec<String>> {
 }
 
 fn explain(differences: &BTreeMap<String, Vec<String>>) -> String {
-    differences.iter().map(|(name, list)| format!("{name}\n    {}\n", list.join("\n    "))).collect()
+    let cases: Vec<String> = differences.iter().map(|(name, list)| format!("{name}\n    {}\n", list.join("\n    "))).collect();
+    cases.concat()
 }
 
 fn count(found: &Found) -> usize {

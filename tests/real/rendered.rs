@@ -71,7 +71,10 @@ fn owned(value: &Value, fields: &Value) -> Value {
             .iter()
             .filter_map(|item| {
                 fields.iter().find_map(|(element, below)| match element.split_once(':') {
-                    Some(("v", wanted)) => (item.to_string() == wanted).then(|| item.clone()),
+                    Some(("v", wanted)) => {
+                        let wanted: Value = serde_json::from_str(wanted).expect("a value");
+                        (*item == wanted).then(|| item.clone())
+                    }
                     Some(("k", keys)) => {
                         let keys: Value = serde_json::from_str(keys).expect("keys");
                         let same = |(key, value): (&String, &Value)| item.get(key).is_none_or(|given| given == value);

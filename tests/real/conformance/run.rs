@@ -181,7 +181,7 @@ async fn one(client: &kube::Client, namespace: &str, step: &Step, seen: &BTreeMa
         let option = fill(option);
         match option.split_once('=') {
             Some(("by", manager)) => query.push(("fieldManager".to_owned(), manager.to_owned())),
-            Some(("accept", form)) => accept = form.to_owned(),
+            Some(("accept", form)) => form.clone_into(&mut accept),
             Some(("type", of)) => content = Some(of.to_owned()),
             Some(("events", count)) => events = count.parse().expect("a number"),
             Some((key, value)) => query.push((key.to_owned(), value.to_owned())),
