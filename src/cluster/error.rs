@@ -85,9 +85,11 @@ impl ClusterError {
     #[must_use]
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::Answer { status, reason, .. } => match (*status, reason.as_str()) {
+            Self::Answer { status, reason, message, .. } => match (*status, reason.as_str()) {
                 // Being deleted or created by another is settled by looking again.
                 (409 | 410, _) | (403, "NamespaceTerminating") => ErrorClass::Conflict,
+                // A patch that names the object it was planned for, where another has its name now.
+                (422, _) if message.contains("metadata.uid: Invalid value") => ErrorClass::Conflict,
                 (401 | 403, _) => ErrorClass::Denied,
                 (408 | 429 | 500.., _) => ErrorClass::Transient,
                 _ => ErrorClass::Permanent,

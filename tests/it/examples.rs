@@ -15,7 +15,9 @@ use espalier::document::{self, Budget};
 use espalier::finding::{Code, Example, Finding, Findings, Severity};
 use espalier::landscape::{self, FileMemo, Kind, Owner, load};
 use espalier::library::{self, Library};
+use espalier::plan::acknowledged;
 use espalier::snapshot::RepoPath;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -30,6 +32,7 @@ const NOT_IN_GIT: &str = "it depends on another object's being deleted, which no
 
 /// Codes without an example, and why.
 const WITHOUT: &[(&str, &str)] = &[
+    ("ACK-UNUSED", "it is about the change that is planned, not about the file alone"),
     ("DOC-BUDGET-BYTES", "an example would be longer than a manifest may be"),
     ("DOC-BUDGET-NODES", "an example would have more values than a manifest may have"),
     ("DOC-BUDGET-DOCUMENTS", "an example would have more documents than a file may have"),
@@ -249,6 +252,7 @@ impl Harness {
     fn landscape(&self, files: &BTreeMap<String, String>, accepted: &Accepted) -> Findings {
         let (landscape, mut findings) = load(&landscape_of(files), &mut FileMemo::default());
         findings.extend(admit(&landscape, accepted, &self.policies, NOW, &mut Memory::default()).1);
+        findings.extend(acknowledged::check(&landscape, Timestamp::from_second(NOW).expect("a time")));
         findings
     }
 
