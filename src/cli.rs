@@ -22,11 +22,14 @@ mod get;
 mod graph;
 mod init;
 mod input;
+mod install;
+mod kubeconfig;
 mod offline;
 mod op;
 mod output;
 mod pause;
 mod plan;
+mod private;
 mod progress;
 mod promote;
 mod read;
@@ -37,6 +40,7 @@ mod rollback;
 mod run;
 mod schema;
 mod selector;
+mod sim;
 mod simulated;
 mod status;
 mod validate;
@@ -71,23 +75,26 @@ enum Command {
     Resume(pause::ResumeArgs),
     Get(get::Args),
     Status(status::Args),
+    Kubeconfig(kubeconfig::Args),
     Wait(wait::Args),
     Explain(explain::Args),
     Schema(schema::Args),
     Graph(graph::Args),
+    Install(install::Args),
+    Sim(sim::Args),
     Completion(completion::Args),
     Version(version::Args),
 }
 
 /// The order in which `--help` shows the commands; a command that is in no group comes last.
 const GROUPS: &[(&str, &[&str])] = &[
-    ("Begin", &["demo", "init", "run"]),
+    ("Begin", &["demo", "init", "install", "run"]),
     ("Check and preview a change", &["validate", "fmt", "plan", "render", "apply", "ci"]),
     ("Bring a change on its way, or back", &["promote", "rollback"]),
     ("Steer a landscape, by commits", &["op", "pause", "resume"]),
-    ("Look at a landscape", &["get", "status", "wait"]),
+    ("Look at a landscape", &["get", "status", "wait", "kubeconfig"]),
     ("Learn", &["explain", "schema", "graph"]),
-    ("Other", &["completion", "version"]),
+    ("Other", &["sim", "completion", "version"]),
 ];
 
 /// The command line as clap knows it, with its commands in groups.
@@ -210,6 +217,9 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Resume(args) => pause::resume(context, args).await,
         Command::Get(args) => get::run(context, args).await,
         Command::Status(args) => status::run(context, args).await,
+        Command::Kubeconfig(args) => kubeconfig::run(context, args).await,
+        Command::Install(args) => install::run(context, args).await,
+        Command::Sim(args) => sim::run(context, args).await,
         Command::Wait(args) => wait::run(context, args).await,
         Command::Explain(args) => explain::run(context, args).await,
         Command::Schema(args) => schema::run(context, args).await,

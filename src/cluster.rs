@@ -23,17 +23,19 @@ mod observe;
 mod reduce;
 mod request;
 pub mod watch;
+mod whoami;
 
 pub use connect::{Access, connect};
 pub use error::ClusterError;
 pub use guard::running_gardener;
 pub use kinds::KindRef;
 pub use lease::{Fence, Lease, LeaseSettings};
-pub use observe::{bodies, get_many, observe};
+pub use observe::{bodies, get_many, internal_secret, observe};
 pub use reduce::{Interner, reduce};
 pub use request::Counters;
 pub(crate) use request::Write;
 pub use watch::{Signal, View, Watching, watch};
+pub use whoami::whoami;
 
 /// The kinds to observe, per cluster.
 pub type Kinds = BTreeMap<Target, BTreeSet<KindRef>>;

@@ -13,6 +13,7 @@ use cluster::{Cluster, Shared};
 use counters::Tally;
 use verbs::Server;
 
+pub use archive::Archive;
 pub use clock::Clock;
 pub use counters::{Counters, Request};
 pub use error::ApiError;
@@ -20,6 +21,7 @@ pub use fault::{Fault, Faults, Matching};
 pub use serve::{Serving, serve};
 
 mod actors;
+mod archive;
 mod builtin;
 mod clock;
 pub(crate) mod cluster;

@@ -180,7 +180,7 @@ async fn load(context: &Context, args: &Args, repo: &Repo, landscape: &str) -> a
 }
 
 /// Clients from a kubeconfig file, by the contexts of `landscape.yaml`; or from inside a cluster.
-fn kubeconfig(file: Option<PathBuf>) -> Connect {
+pub(super) fn kubeconfig(file: Option<PathBuf>) -> Connect {
     Box::new(move |target, settings| {
         let file = file.clone();
         async move {
