@@ -13,6 +13,7 @@ use super::builtin::{CRDS, EXTENSIONS};
 use super::verbs::Server;
 use super::{SimError, crd, persist};
 use crate::document::{self, Budget};
+use crate::finding::Severity;
 
 /// What the head of a cluster's documents says that it is.
 const HEAD: (&str, &str) = ("sim.espalier.dev/v1alpha1", "Cluster");
@@ -114,7 +115,7 @@ impl Archive {
     /// Reads clusters from YAML; on a mistake, what and where.
     pub fn parse(name: &str, text: &str) -> Result<Vec<Self>, String> {
         let parsed = document::parse(&name.into(), text.as_bytes(), &BUDGET);
-        if let Some(finding) = parsed.findings.iter().find(|_| parsed.findings.has_errors()) {
+        if let Some(finding) = parsed.findings.iter().find(|finding| finding.severity == Severity::Error) {
             let place = finding.places.first().and_then(|place| place.span);
             let place = place.map_or_else(|| name.to_owned(), |span| format!("{name}:{}:{}", span.line, span.column));
             return Err(format!("{place}: {}", finding.message));

@@ -91,6 +91,10 @@ async fn everything_that_is_asked_of_clusters_is_allowed_and_nothing_is_allowed_
 
     let roles = BTreeMap::from([(true, allowed(&printed("garden"))), (false, allowed(&printed("seed")))]);
     let mut missing = BTreeSet::new();
+    for kind in Kind::ALL {
+        let resource = format!("{}.{}/status", kind.plural(), kind.group());
+        assert!(roles[&true].contains_key(&resource), "{resource} is written for every kind of a landscape");
+    }
     let mut watched: BTreeMap<bool, BTreeSet<String>> = BTreeMap::new();
     let mut asked = 0;
     for (target, sim) in &fleet.sims {
@@ -122,6 +126,7 @@ async fn everything_that_is_asked_of_clusters_is_allowed_and_nothing_is_allowed_
             .collect();
         assert!(idle.is_empty(), "nothing is ever asked of these (garden: {garden}): {idle:?}");
         for (resource, verbs) in allowed {
+            assert!(!resource.contains('/') || verbs.iter().eq(["patch"]), "{resource}: {verbs:?}");
             let known = ["get", "list", "watch", "create", "patch", "delete"];
             let more: Vec<&String> = verbs.iter().filter(|verb| !known.contains(&verb.as_str())).collect();
             assert!(more.is_empty() || resource.ends_with("roles.rbac.authorization.k8s.io"), "{resource}: {more:?}");

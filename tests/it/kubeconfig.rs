@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use espalier::landscape::Target;
+use espalier::landscape::{Kind, Owner, Target};
 use espalier::sim::{Sim, serve};
 use kube::config::Kubeconfig;
 use serde_json::Value;
@@ -163,8 +163,11 @@ async fn a_shoot_is_opened_for_a_while_and_nothing_is_seen_of_the_keys() {
 async fn a_control_plane_that_is_not_there_yet_opens_to_nobody() {
     let mut fleet = Fleet::local(&["mini"]).await;
     fleet.open_clusters(true).await;
-    // Without the credentials of its project, a shoot does not come far.
-    fleet.pass().await;
+    // Without anybody's credentials, no seed gets ready, and a shoot does not come far.
+    let mut running = fleet.start().await;
+    let mini = Owner::project(Kind::Shoot, "shop", "mini");
+    running.until("it waits", |v| v.owners.get(&mini).is_some_and(|row| row.note.starts_with("not scheduled"))).await;
+    running.stop().await;
     for sim in std::mem::take(&mut fleet.sims).into_values() {
         sim.close().await;
     }
