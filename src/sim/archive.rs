@@ -109,7 +109,12 @@ impl Archive {
                 "secrets": if self.masked { "masked" } else { "included" },
             },
         });
-        std::iter::once(&head).chain(&self.objects).map(|object| format!("---\n{}", document::to_yaml(object))).collect()
+        let mut text = String::new();
+        for object in std::iter::once(&head).chain(&self.objects) {
+            text.push_str("---\n");
+            text.push_str(&document::to_yaml(object));
+        }
+        text
     }
 
     /// Reads clusters from YAML; on a mistake, what and where.
