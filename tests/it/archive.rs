@@ -117,7 +117,7 @@ async fn what_comes_back_is_what_was_there() {
     let twice = one.out.clone() + &one.out;
     for (text, why) in [
         (&masked.out[..cut], "objects of"),
-        (&masked.out[4..].split_once("\n---\n").expect("documents").1, "does not begin with the head"),
+        (masked.out[4..].split_once("\n---\n").expect("documents").1, "does not begin with the head"),
         (twice.as_str(), "is there twice"),
         (&one.out.replace("name: garden\n", "name: seed-/../x\n"), "no cluster's name"),
         ("a: [", "stdin:1:"),
