@@ -25,6 +25,8 @@ mod graph;
 mod history;
 mod init;
 mod input;
+mod install;
+mod kubeconfig;
 mod live;
 mod offline;
 mod op;
@@ -32,6 +34,7 @@ mod output;
 mod past;
 mod pause;
 mod plan;
+mod private;
 mod progress;
 mod promote;
 mod reach;
@@ -43,6 +46,7 @@ mod rollback;
 mod run;
 mod schema;
 mod selector;
+mod sim;
 mod simulated;
 mod status;
 mod validate;
@@ -78,6 +82,7 @@ enum Command {
     Get(get::Args),
     Describe(describe::Args),
     Status(status::Args),
+    Kubeconfig(kubeconfig::Args),
     Wait(wait::Args),
     History(history::Args),
     Blame(blame::Args),
@@ -85,19 +90,21 @@ enum Command {
     Explain(explain::Args),
     Schema(schema::Args),
     Graph(graph::Args),
+    Install(install::Args),
+    Sim(sim::Args),
     Completion(completion::Args),
     Version(version::Args),
 }
 
 /// The order in which `--help` shows the commands; a command that is in no group comes last.
 const GROUPS: &[(&str, &[&str])] = &[
-    ("Begin", &["demo", "init", "run"]),
+    ("Begin", &["demo", "init", "install", "run"]),
     ("Check and preview a change", &["validate", "fmt", "plan", "render", "apply", "ci"]),
     ("Bring a change on its way, or back", &["promote", "rollback"]),
     ("Steer a landscape, by commits", &["op", "pause", "resume"]),
-    ("Look at a landscape", &["get", "describe", "status", "drift", "wait", "history", "blame"]),
+    ("Look at a landscape", &["get", "describe", "status", "drift", "wait", "history", "blame", "kubeconfig"]),
     ("Learn", &["explain", "schema", "graph"]),
-    ("Other", &["completion", "version"]),
+    ("Other", &["sim", "completion", "version"]),
 ];
 
 /// The command line as clap knows it, with its commands in groups.
@@ -220,6 +227,9 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Resume(args) => pause::resume(context, args).await,
         Command::Get(args) => get::run(context, args).await,
         Command::Status(args) => status::run(context, args).await,
+        Command::Kubeconfig(args) => kubeconfig::run(context, args).await,
+        Command::Install(args) => install::run(context, args).await,
+        Command::Sim(args) => sim::run(context, args).await,
         Command::Wait(args) => wait::run(context, args).await,
         Command::History(args) => history::run(context, args).await,
         Command::Blame(args) => blame::run(context, args).await,

@@ -23,6 +23,7 @@ mod observe;
 mod reduce;
 mod request;
 pub mod watch;
+mod whoami;
 mod whole;
 
 pub use connect::{Access, connect};
@@ -30,11 +31,12 @@ pub use error::ClusterError;
 pub use guard::running_gardener;
 pub use kinds::KindRef;
 pub use lease::{Fence, Lease, LeaseSettings};
-pub use observe::{bodies, get_many, observe};
+pub use observe::{bodies, get_many, internal_secret, observe};
 pub use reduce::{Interner, reduce};
 pub use request::Counters;
 pub(crate) use request::Write;
 pub use watch::{Signal, View, Watching, watch};
+pub use whoami::whoami;
 pub use whole::{whole, whole_in};
 
 /// The kinds to observe, per cluster.

@@ -107,9 +107,35 @@ pub fn builtin() -> BTreeMap<RepoPath, Arc<str>> {
     for (folder, dir) in [("templates", &TEMPLATES), ("policies", &POLICIES), ("schemas", &SCHEMAS)] {
         collect(folder, dir, &mut files);
     }
-    // Shapes of the program's answers are no part of a landscape.
-    files.retain(|path, _| !path.as_str().starts_with("schemas/cli/"));
+    // Shapes of the program's answers are no part of a landscape, nor is what a person installs.
+    files.retain(|path, _| !path.as_str().starts_with("schemas/cli/") && !path.as_str().starts_with(INSTALL));
     files
+}
+
+/// Where the manifests that a person installs are.
+const INSTALL: &str = "templates/install/";
+
+/// A sort of cluster that espalier is let into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Install<'a> {
+    /// The garden of a landscape.
+    Garden {
+        /// The landscape's name.
+        landscape: &'a str,
+    },
+    /// Any seed.
+    Seed,
+}
+
+/// The manifests by which espalier is let into a cluster: service account, roles, bindings.
+#[must_use]
+pub fn install(cluster: Install<'_>) -> String {
+    let (file, landscape) = match cluster {
+        Install::Garden { landscape } => ("install/garden.yaml", landscape),
+        Install::Seed => ("install/seed.yaml", ""),
+    };
+    let text = TEMPLATES.get_file(file).and_then(include_dir::File::contents_utf8).unwrap_or_default();
+    text.replace("{{landscape}}", landscape)
 }
 
 /// The files of an example landscape that the program brings along; none if there is no such example.

@@ -13,6 +13,7 @@ use cluster::{Cluster, Shared};
 use counters::Tally;
 use verbs::Server;
 
+pub use archive::Archive;
 pub use clock::Clock;
 pub use counters::{Counters, Request};
 pub use error::ApiError;
@@ -21,6 +22,7 @@ pub use left_out::LEFT_OUT;
 pub use serve::{Serving, serve};
 
 mod actors;
+mod archive;
 mod builtin;
 mod clock;
 pub(crate) mod cluster;

@@ -18,6 +18,7 @@ use crate::observed::{Keep, ObjectKey};
 use crate::plan::{ErrorClass, StepError, StepResult};
 use crate::secrets::{Bodies, Body, Generate, Recipe, SecretRef};
 
+pub mod person;
 mod pki;
 mod recipe;
 

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::simulated::{Park, hand_in_credentials};
-use super::{Context, Exit, run, stop_signal};
+use super::{Context, Exit, private, run, stop_signal};
 use crate::cluster::Clusters;
 use crate::config;
 use crate::daemon::state::Settings as Pace;
@@ -79,7 +79,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let listener = TcpListener::bind("127.0.0.1:0").await.context("failed to listen on loopback")?;
     let serving = sim::serve(park.sims(), listener, Some(&state)).await?;
     let kubeconfig = dir.join("kubeconfig");
-    write_private(&kubeconfig, &serving.kubeconfig)?;
+    private::write(&kubeconfig, &serving.kubeconfig)?;
 
     let credentials = tokio::spawn(hand_in_credentials(garden, load(&repo).await?));
     let (view, seen) = watch::channel(Arc::new(View::default()));
@@ -163,14 +163,4 @@ async fn load(repo: &Repo) -> anyhow::Result<crate::landscape::Landscape> {
     let Some(revision) = repo.resolve(&branch).await? else { anyhow::bail!("there is no branch `{branch}`") };
     let snapshot = repo.snapshot(&revision, "").await?;
     Ok(crate::landscape::load(&snapshot, &mut crate::landscape::FileMemo::default()).0)
-}
-
-/// Writes a file that only its owner may read: it holds tokens.
-fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    let mut file = options.open(path).with_context(|| format!("failed to write {}", path.display()))?;
-    file.write_all(text.as_bytes()).with_context(|| format!("failed to write {}", path.display()))
 }

@@ -304,6 +304,19 @@ fn decode(secret: SecretObject) -> Result<Body, ClusterError> {
     entries.collect()
 }
 
+/// The body of an InternalSecret of the garden; `None` if it does not exist, or the garden has no such kind yet.
+pub async fn internal_secret(clusters: &Clusters, namespace: &str, name: &str) -> Result<Option<Body>, ClusterError> {
+    let cluster = clusters.cluster(&Target::Garden)?;
+    check_name(namespace)?;
+    check_name(name)?;
+    let path = format!("/apis/core.gardener.cloud/v1beta1/namespaces/{namespace}/internalsecrets/{name}");
+    match cluster.get::<SecretObject>(&path).await {
+        Ok(secret) => decode(secret).map(Some),
+        Err(e) if e.is_not_found() => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
 /// Fetches secret bodies. What could not be looked up is absent from the result and its target named with the reason; what does
 /// not exist is there as `None`.
 pub async fn bodies(clusters: &Clusters, wanted: &BTreeSet<SecretRef>) -> (Bodies, BTreeMap<Target, String>) {

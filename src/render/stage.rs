@@ -234,7 +234,7 @@ fn alike(one: &Inputs<'_>, other: &Inputs<'_>) -> BTreeSet<String> {
             let mut is_same = |root| *same_roots.entry(root).or_insert_with(|| a.context.get(root) == b.context.get(root));
             was.text == compiled.text
                 && wished == wish
-                && (whole || (!compiled.whole && roots.all(|root| is_same(root))))
+                && (whole || (!compiled.whole && roots.all(&mut is_same)))
                 && (images || !compiled.helpers.contains("image"))
         })
         .map(|(compiled, _)| compiled.component.id.name.clone())

@@ -1,6 +1,7 @@
 //! Durability: a writer thread that gathers changes into transactions of a redb file. A request is answered once everything it
 //! has seen is on disk; several wait for the same transaction.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -121,6 +122,41 @@ fn restore(database: &Database, server: &mut Server) -> Result<u64, redb::Error>
         }
     }
     Ok(version)
+}
+
+/// What a file holds: the last resourceVersion, and the objects in the order of their keys.
+pub(crate) fn load(path: &Path) -> Result<(u64, Vec<Value>), SimError> {
+    let read = || -> Result<_, redb::Error> {
+        let read = Database::open(path)?.begin_read()?;
+        let version = read.open_table(COUNTERS)?.get(VERSION)?.map_or(0, |v| v.value());
+        let mut objects = Vec::new();
+        for entry in read.open_table(OBJECTS)?.iter()? {
+            objects.push(serde_json::from_slice::<Value>(entry?.1.value()));
+        }
+        Ok((version, objects))
+    };
+    let (version, objects) = read().map_err(|error| failed(path, error))?;
+    let objects: Result<_, _> = objects.into_iter().collect();
+    Ok((version, objects.map_err(|error| failed(path, error))?))
+}
+
+/// Makes a file that holds this, and nothing else.
+pub(crate) fn store(path: &Path, version: u64, objects: &BTreeMap<String, &Value>) -> Result<(), SimError> {
+    let write = || -> Result<(), redb::Error> {
+        let database = Database::create(path)?;
+        let transaction = database.begin_write()?;
+        {
+            let mut table = transaction.open_table(OBJECTS)?;
+            for (key, object) in objects {
+                let bytes = serde_json::to_vec(object).expect("a JSON value can be written");
+                table.insert(key.as_str(), bytes.as_slice())?;
+            }
+            transaction.open_table(COUNTERS)?.insert(VERSION, version)?;
+        }
+        transaction.commit()?;
+        Ok(())
+    };
+    write().map_err(|error| failed(path, error))
 }
 
 fn write_all(database: &Database, receiver: &mpsc::Receiver<Record>, progress: &watch::Sender<Progress>) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::{Timestamp, ToSpan};
+use jiff::{SignedDuration, Timestamp, ToSpan};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType, date_time_ymd,
@@ -32,6 +32,8 @@ pub(super) struct Subject<'a> {
     pub(super) ip_addresses: &'a [String],
     pub(super) server: bool,
     pub(super) client: bool,
+    /// How long it is valid, if not as long as leaves are.
+    pub(super) lifetime: Option<SignedDuration>,
 }
 
 /// A new P-256 key.
@@ -55,8 +57,11 @@ fn read_key(pem: &[u8]) -> Result<KeyPair, MakeError> {
 }
 
 fn params(subject: &Subject<'_>, now: Timestamp) -> Result<(CertificateParams, Timestamp), MakeError> {
-    let until =
-        now.in_tz("UTC").and_then(|at| at.checked_add(YEARS.years())).map(|at| at.timestamp()).map_err(|_| MakeError::Time)?;
+    let until = match subject.lifetime {
+        Some(lifetime) => now.checked_add(lifetime),
+        None => now.in_tz("UTC").and_then(|at| at.checked_add(YEARS.years())).map(|at| at.timestamp()),
+    };
+    let until = until.map_err(|_| MakeError::Time)?;
     let mut params = CertificateParams::default();
     let epoch = date_time_ymd(1970, 1, 1);
     params.not_before = epoch + since_epoch(now.as_second() - BACKDATED_SECONDS)?;

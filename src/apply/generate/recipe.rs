@@ -115,7 +115,8 @@ pub fn make(name: &str, wanted: &Wanted, inputs: &BTreeMap<String, &Body>, now: 
         }
         Recipe::Bundle { of } => bundle(&mut made, of, &inputs)?,
         Recipe::Certificate { authority, common_name, organizations, dns_names, ip_addresses, server, client } => {
-            let subject = Subject { common_name, organizations, dns_names, ip_addresses, server: *server, client: *client };
+            let subject =
+                Subject { common_name, organizations, dns_names, ip_addresses, server: *server, client: *client, lifetime: None };
             let mut pair = made.signed(&subject, authority, &inputs)?;
             if CHAINED.contains(&wanted.config.as_str()) {
                 pair.certificate.extend_from_slice(inputs.get(authority, "ca.crt")?);
