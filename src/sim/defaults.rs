@@ -70,7 +70,7 @@ pub(crate) fn fill(kind: &Kind, old: Option<&Value>, new: &mut Value) {
             set(spec, "podManagementPolicy", || "OrderedReady".into());
             set(spec, "revisionHistoryLimit", || 10.into());
             set(spec, "persistentVolumeClaimRetentionPolicy", || json!({"whenDeleted": "Retain", "whenScaled": "Retain"}));
-            strategy(spec, &json!({"partition": 0}));
+            strategy(spec, &json!({"partition": 0}), false);
             for claim in spec.get_mut("volumeClaimTemplates").and_then(Value::as_array_mut).into_iter().flatten() {
                 claim["apiVersion"] = "v1".into();
                 claim["kind"] = "PersistentVolumeClaim".into();
@@ -83,7 +83,7 @@ pub(crate) fn fill(kind: &Kind, old: Option<&Value>, new: &mut Value) {
         ("apps", "DaemonSet") => {
             workload(new, |spec| {
                 set(spec, "revisionHistoryLimit", || 10.into());
-                strategy(spec, &json!({"maxSurge": 0, "maxUnavailable": 1}));
+                strategy(spec, &json!({"maxSurge": 0, "maxUnavailable": 1}), true);
             });
             let before =
                 old.and_then(|old| old.pointer(TEMPLATE_GENERATION)).and_then(Value::as_str).and_then(|n| n.parse().ok());
@@ -206,13 +206,17 @@ fn secret(new: &mut Value) {
 /// Where a daemon set counts the states of its template.
 const TEMPLATE_GENERATION: &str = "/metadata/annotations/deprecated.daemonset.template.generation";
 
-/// An update strategy, rolling if nothing else is said.
-fn strategy(spec: &mut Map<String, Value>, rolling: &Value) {
+/// An update strategy, rolling if nothing else is said. Whether how it rolls is filled in where only the type is said (`always`)
+/// differs by kind.
+fn strategy(spec: &mut Map<String, Value>, rolling: &Value, always: bool) {
     set(spec, "updateStrategy", || json!({}));
     let Some(strategy) = spec.get_mut("updateStrategy").and_then(Value::as_object_mut) else { return };
+    let said = strategy.contains_key("type");
     set(strategy, "type", || "RollingUpdate".into());
     if strategy.get("type").and_then(Value::as_str) == Some("RollingUpdate") {
-        set(strategy, "rollingUpdate", || json!({}));
+        if always || !said {
+            set(strategy, "rollingUpdate", || json!({}));
+        }
         let Some(own) = strategy.get_mut("rollingUpdate").and_then(Value::as_object_mut) else { return };
         for (field, value) in rolling.as_object().into_iter().flatten() {
             set(own, field, || value.clone());

@@ -39,6 +39,8 @@ type Manager = (&'static str, bool);
 struct Model {
     data: BTreeMap<&'static str, u8>,
     owned: BTreeMap<Manager, BTreeSet<&'static str>>,
+    /// Who owns the map itself: whoever brought it into being by an update. An emptied map is not stored, and they own it still.
+    holders: BTreeSet<Manager>,
 }
 
 impl Model {
@@ -49,8 +51,12 @@ impl Model {
                 let me = (*manager, true);
                 let changed: BTreeSet<_> = data.iter().filter(|(k, v)| self.data.get(*k) != Some(v)).map(|(k, _)| *k).collect();
                 let contested = self.owned.iter().any(|(who, keys)| *who != me && !keys.is_disjoint(&changed));
-                if contested && !force {
+                let begins = self.data.is_empty() && !data.is_empty();
+                if (contested || begins && !self.holders.is_empty()) && !force {
                     return true;
+                }
+                if begins {
+                    self.holders.clear();
                 }
                 for (who, keys) in &mut self.owned {
                     if *who != me {
@@ -74,11 +80,17 @@ impl Model {
                 }
                 match value {
                     Some(value) => {
+                        if self.data.is_empty() {
+                            self.holders = BTreeSet::from([(*manager, false)]);
+                        }
                         self.data.insert(key, *value);
                         self.owned.entry((manager, false)).or_default().insert(key);
                     }
                     None => {
                         self.data.remove(key);
+                        if self.data.is_empty() {
+                            self.holders.clear();
+                        }
                     }
                 }
             }
@@ -124,22 +136,22 @@ async fn perform(api: &Api<ConfigMap>, step: &Step) -> Result<ConfigMap, kube::E
 fn observed(object: &ConfigMap) -> Model {
     let known = |text: &str, list: &[&'static str]| list.iter().find(|k| **k == text).copied();
     let data = object.data.iter().flatten().map(|(k, v)| (known(k, &KEYS).unwrap(), v.parse().unwrap())).collect();
-    let mut owned = BTreeMap::new();
+    let (mut owned, mut holders) = (BTreeMap::new(), BTreeSet::new());
     for entry in object.managed_fields() {
         let Some(manager) = known(entry.manager.as_deref().unwrap(), &MANAGERS) else { continue };
         let fields = &entry.fields_v1.as_ref().unwrap().0;
-        let keys: BTreeSet<_> = fields
-            .get("f:data")
-            .and_then(Value::as_object)
-            .into_iter()
-            .flatten()
-            .filter_map(|(key, _)| known(key.trim_start_matches("f:"), &KEYS))
-            .collect();
+        let who = (manager, entry.operation.as_deref() == Some("Apply"));
+        let map = fields.get("f:data").and_then(Value::as_object);
+        if map.is_some_and(|map| map.is_empty() || map.contains_key(".")) {
+            holders.insert(who);
+        }
+        let keys: BTreeSet<_> =
+            map.into_iter().flatten().filter_map(|(key, _)| known(key.trim_start_matches("f:"), &KEYS)).collect();
         if !keys.is_empty() {
-            owned.insert((manager, entry.operation.as_deref() == Some("Apply")), keys);
+            owned.insert(who, keys);
         }
     }
-    Model { data, owned }
+    Model { data, owned, holders }
 }
 
 proptest! {

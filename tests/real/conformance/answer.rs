@@ -97,6 +97,12 @@ impl Names {
         if let Some(verbs) = map.get_mut("verbs").and_then(Value::as_array_mut) {
             verbs.sort_by_key(Value::to_string);
         }
+        // The real server lists what definitions add in the order in which it comes across them; what is built in has an order.
+        if map.get("groupVersion").and_then(Value::as_str).is_some_and(|group| group.starts_with("example.org/"))
+            && let Some(resources) = map.get_mut("resources").and_then(Value::as_array_mut)
+        {
+            resources.sort_by_key(|resource| resource["name"].to_string());
+        }
         // What a column means is prose; what it is called is not.
         for column in map.get_mut("columnDefinitions").and_then(Value::as_array_mut).into_iter().flatten() {
             column.as_object_mut().map(|column| column.remove("description"));
