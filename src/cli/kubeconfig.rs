@@ -11,6 +11,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::output::{Format, formats};
+use super::simulated::Park;
 use super::{Context, Exit, private, read, run, sim};
 use crate::apply::generate::person::{self, Ask, Role};
 use crate::cluster::{self, Access, Clusters};
@@ -20,7 +21,6 @@ use crate::landscape::Target;
 use crate::landscape::nearest::nearest;
 use crate::observed::project_namespace;
 use crate::print::json;
-use crate::sim::{Delays, Options, Sim};
 
 /// Issue a kubeconfig for a shoot that is valid for a while: to look, or with --admin to do everything.
 ///
@@ -220,15 +220,11 @@ async fn garden(context: &Context, state: Option<&Path>) -> anyhow::Result<Clust
 
 /// The garden of simulated clusters, from its file; nobody acts in it meanwhile.
 fn simulated(dir: &Path) -> anyhow::Result<kube::Client> {
-    let name = Target::Garden.to_string();
-    let file = sim::folder(dir).join(format!("{name}.redb"));
-    if !file.is_file() {
+    let folder = sim::folder(dir);
+    if !folder.join(format!("{}.redb", Target::Garden)).is_file() {
         bail!("there is no simulated garden in {}", dir.display());
     }
-    let options =
-        Options { name, state: Some(file), seed: 1, actors: false, garden: true, delays: Delays::None, start: config::now() };
-    let garden = Sim::open(options).context(sim::OPEN)?;
-    Ok(garden.client())
+    Park::still(folder).open(&Target::Garden).context(sim::OPEN)
 }
 
 async fn named(context: &Context) -> anyhow::Result<kube::Client> {
@@ -237,8 +233,7 @@ async fn named(context: &Context) -> anyhow::Result<kube::Client> {
     let root = reading.landscape.landscape.as_ref().map(|root| root.value.as_ref().clone());
     let simulated = root.as_ref().and_then(|root| root.pointer("/spec/clusters")).and_then(Value::as_str) == Some("sim");
     if !simulated {
-        let file = settings.global.kubeconfig.clone().or_else(|| settings.home.as_ref().map(|h| h.join(".kube/config")));
-        let connect = run::kubeconfig(file);
+        let connect = run::kubeconfig(run::kubeconfig_file(settings));
         return connect(Target::Garden, root).await.map_err(anyhow::Error::msg);
     }
     let Some(path) = &settings.global.kubeconfig else {

@@ -157,14 +157,8 @@ pub(super) struct Wish<'a> {
 pub(super) async fn preview(context: &Context, wish: &Wish<'_>, wanted: impl Fn(&Owner) -> bool) -> anyhow::Result<Preview> {
     let to = wish.to;
     let mut memo = FileMemo::default();
-    let before = read::revision(context, wish.from).await?;
-    tracing::debug!("got the revision before");
-    let before = read::read_with(before, &mut memo);
-    tracing::debug!("read it");
-    let after = read::revision(context, to).await?;
-    tracing::debug!("got the revision after");
-    let after = read::read_with(after, &mut memo).not_empty()?;
-    tracing::debug!("read it");
+    let before = read::read_with(read::revision(context, wish.from).await?, &mut memo);
+    let after = read::read_with(read::revision(context, to).await?, &mut memo).not_empty()?;
     share::drop_later(memo);
     let committed = (to != WORKTREE).then_some(after.snapshot.committed);
     let now = read::now(&context.settings, wish.now, committed)?;

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::Context;
 use super::run::{kubeconfig, kubeconfig_file};
 use super::simulated::Park;
+use super::{Context, sim};
 use crate::cluster::{self, Clusters, KindRef};
 use crate::config;
 use crate::daemon::Connect;
@@ -43,8 +43,7 @@ impl Reach {
         let mut park = None;
         let connect = match (&self.state_dir, self.sim, simulated) {
             (Some(dir), true, _) | (Some(dir), _, true) => {
-                let below = dir.join("clusters");
-                let still = Park::still(if below.is_dir() { below } else { dir.clone() });
+                let still = Park::still(sim::folder(dir));
                 park = Some(still.clone());
                 Ok(still.connect())
             }

@@ -74,14 +74,15 @@ fn element(children: &Map<String, Value>, index: usize, item: &Value, at: &str) 
     Some(at.to_owned())
 }
 
-fn is_zero(value: &Value) -> bool {
+/// Whether a value says no more than its absence would.
+pub(super) fn is_zero(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::Bool(b) => !b,
         Value::Number(n) => n.as_f64() == Some(0.0),
         Value::String(s) => s.is_empty(),
         Value::Array(items) => items.is_empty(),
-        Value::Object(map) => map.is_empty() || map.values().all(is_zero),
+        Value::Object(map) => map.values().all(is_zero),
     }
 }
 

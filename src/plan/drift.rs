@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::covers::{is_zero, uncovered};
 use super::diff::{self, Field, name_of};
 use crate::finding::Pointer;
 use crate::observed::{MANAGER, ObjectKey, is_ours, is_secret};
@@ -123,7 +124,7 @@ pub fn fields(desired: &Value, live: &Value, added: bool) -> Vec<Drifted> {
 
 /// That the content of a secret is another one, and nothing more.
 fn secret(desired: &Value, own: Option<&Value>, entries: &[Entry<'_>]) -> Option<Drifted> {
-    let lost = own.is_none_or(|own| super::covers::uncovered(own, desired).is_some());
+    let lost = own.is_none_or(|own| uncovered(own, desired).is_some());
     if !lost {
         return None;
     }
@@ -203,17 +204,6 @@ fn is_item(element: &str, name: Option<&str>) -> bool {
     keys.is_some_and(|keys| {
         name_of(&keys) == name || keys.as_object().is_some_and(|map| map.values().any(|v| v.as_str() == name))
     })
-}
-
-fn is_zero(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Bool(b) => !b,
-        Value::Number(n) => n.as_f64() == Some(0.0),
-        Value::String(s) => s.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Object(map) => map.values().all(is_zero),
-    }
 }
 
 /// Tools by which people change objects, by the beginning of their field managers' names.

@@ -14,13 +14,13 @@ use crate::print::drift::{ObjectDrift, Restore};
 
 /// Says of each field of a shoot's own object what restoring it would cost, or that it would be refused.
 pub(super) fn tell(live: &Live, objects: &mut [ObjectDrift]) {
-    let shoots = || objects.iter().filter(|object| object.own && !object.missing && object.owner.kind == Kind::Shoot);
-    if shoots().next().is_none() {
+    let is_meant = |object: &ObjectDrift| object.own && !object.missing && object.owner.kind == Kind::Shoot;
+    if !objects.iter().any(is_meant) {
         return;
     }
     // What is written, judged against what is there as if that had been accepted.
     let mut accepted = live.world.accepted.0.as_ref().clone();
-    for object in shoots() {
+    for object in objects.iter().filter(|object| is_meant(object)) {
         if let Some(there) = live.garden(&object.owner) {
             accepted.insert(object.owner.clone(), Arc::new(spec_of(&there.kept)));
         }
@@ -32,7 +32,7 @@ pub(super) fn tell(live: &Live, objects: &mut [ObjectDrift]) {
         live.at.as_second(),
         &mut admission::Memory::default(),
     );
-    for object in objects.iter_mut().filter(|object| object.own && !object.missing && object.owner.kind == Kind::Shoot) {
+    for object in objects.iter_mut().filter(|object| is_meant(object)) {
         let held = judged.0.held.get(&object.owner).map(|held| held.findings.as_slice()).unwrap_or_default();
         object.restore = of(live, &object.owner, &object.fields, held);
     }
