@@ -78,19 +78,16 @@ impl Model {
                 for keys in self.owned.values_mut() {
                     keys.remove(key);
                 }
-                match value {
-                    Some(value) => {
-                        if self.data.is_empty() {
-                            self.holders = BTreeSet::from([(*manager, false)]);
-                        }
-                        self.data.insert(key, *value);
-                        self.owned.entry((manager, false)).or_default().insert(key);
+                if let Some(value) = value {
+                    if self.data.is_empty() {
+                        self.holders = BTreeSet::from([(*manager, false)]);
                     }
-                    None => {
-                        self.data.remove(key);
-                        if self.data.is_empty() {
-                            self.holders.clear();
-                        }
+                    self.data.insert(key, *value);
+                    self.owned.entry((manager, false)).or_default().insert(key);
+                } else {
+                    self.data.remove(key);
+                    if self.data.is_empty() {
+                        self.holders.clear();
                     }
                 }
             }
