@@ -445,7 +445,7 @@ impl Shell {
         let mut wanted: BTreeSet<Target> = landscape.seeds.keys().map(|seed| Target::Seed(seed.name.clone())).collect();
         wanted.insert(Target::Garden);
         let known = self.options.clusters.targets();
-        let settings = landscape.landscape.as_ref().map(|l| (*l.value).clone());
+        let settings = landscape.settings().cloned();
         for target in wanted.difference(&known) {
             match (self.options.connect)(target.clone(), settings.clone()).await {
                 Ok(client) => self.options.clusters.insert(target.clone(), client),

@@ -241,6 +241,12 @@ fn sourced<T: serde::de::DeserializeOwned>(
 }
 
 impl Landscape {
+    /// `landscape.yaml` as it is written.
+    #[must_use]
+    pub fn settings(&self) -> Option<&Value> {
+        self.landscape.as_ref().map(|landscape| landscape.value.as_ref())
+    }
+
     /// The manifest of an object.
     #[must_use]
     pub fn value(&self, owner: &Owner) -> Option<&Arc<Value>> {

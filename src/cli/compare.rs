@@ -241,15 +241,20 @@ fn revert(item: &Item, old: &Admitted, new: &Admitted, back: &Admitted) -> Optio
         Fate::Deleted => Done::Deleted,
         Fate::Updated => {
             let (was, is) = (old.objects.get(owner)?, new.objects.get(owner)?);
-            let fields = if owner.kind == Kind::Shoot { diff::fields(is, was) } else { Vec::new() };
-            let costs = fields.iter().filter(|field| !is_idle(&field.path)).flat_map(|field| impact::of(field, is, was));
-            let worst = costs.map(|impact| impact.mark).max().unwrap_or(Mark::None);
+            let worst = if owner.kind == Kind::Shoot { worst(is, was) } else { Mark::None };
             let findings = back.held.get(owner).map(|held| held.findings.as_slice()).unwrap_or_default();
             return Some(Revert::of(owner.kind, &Done::Changed(findings, worst)));
         }
         Fate::Held(_) | Fate::Blocked(_) | Fate::Unchanged => return None,
     };
     Some(Revert::of(owner.kind, &done))
+}
+
+/// The worst that changing one manifest of a shoot into another does.
+pub(super) fn worst(before: &Value, after: &Value) -> Mark {
+    let fields = diff::fields(before, after);
+    let costs = fields.iter().filter(|field| !is_idle(&field.path)).flat_map(|field| impact::of(field, before, after));
+    costs.map(|impact| impact.mark).max().unwrap_or(Mark::None)
 }
 
 /// The owners of which something may be rendered otherwise, where that is known without looking at each: if nothing but shoots

@@ -21,6 +21,8 @@ use crate::landscape::{Kind, Owner, Target};
 use crate::observed::{ACCEPTED_REVISION_ANNOTATION, garden_key};
 use crate::print::describe::Description;
 use crate::print::json;
+use crate::print::origin::author;
+use crate::print::preview::range;
 use crate::status::{describe, state_name};
 
 /// Show one object on a page: where it is written, what was accepted, how it stands, what it waits for.
@@ -126,8 +128,7 @@ async fn page(
             let versions = repo.versions(&path, &written.snapshot.revision, COMMITS).await?;
             versions.into_iter().next().map(|version| {
                 let commit = version.commit;
-                let author = commit.author.split(" <").next().unwrap_or_default().to_owned();
-                (commit.revision.short().to_owned(), author, commit.subject, commit.committed)
+                (commit.revision.short().to_owned(), author(&commit), commit.subject, commit.committed)
             })
         }
         _ => None,
@@ -265,8 +266,7 @@ fn pools(manifest: &Value) -> String {
         let number = |key: &str| worker.get(key).and_then(Value::as_i64).unwrap_or_default();
         let text = |pointer: &str| worker.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         let (least, most) = (number("minimum"), number("maximum"));
-        let range = if least == most { least.to_string() } else { format!("{least}–{most}") };
-        format!("{} {range} × {}", text("/name"), text("/machine/type"))
+        format!("{} {} × {}", text("/name"), range(least, most), text("/machine/type"))
     };
     pools.map(pool).collect::<Vec<_>>().join(", ")
 }

@@ -83,7 +83,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         pending += found.pending;
         objects.extend(found.drift);
     }
-    restore::tell(&live, &mut objects);
+    restore::tell(&mut live, &mut objects);
     let causes = match (args.causes.is_empty(), args.adopt) {
         (false, _) => args.causes.clone(),
         (true, true) => Cause::ALL.into_iter().filter(|cause| *cause != Cause::Schedule).collect(),

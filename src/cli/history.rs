@@ -10,13 +10,13 @@ use super::output::{self, Format, formats};
 use super::past::{COMMITS, Past, Step, Touched};
 use super::read::{self, WORKTREE};
 use super::selector::Selector;
-use super::{Context, Exit};
-use crate::admission::{filled_in, is_idle};
+use super::{Context, Exit, compare};
+use crate::admission::filled_in;
 use crate::daemon::reverts;
 use crate::git::Commit;
 use crate::landscape::{Kind, Owner};
 use crate::plan::diff;
-use crate::plan::impact::{self, Mark};
+use crate::plan::impact::Mark;
 use crate::print::history::{self as shown, Deed, Done, Entry, Field, History};
 use crate::print::json::API_VERSION;
 use crate::print::origin::{Bound, Bounded, at, author};
@@ -265,10 +265,7 @@ fn done(args: &Args, owner: &Owner, touched: &Touched, became: reports::Became) 
 
 /// The worst that a change of a shoot does, by what is written and the defaults that need no other object.
 fn worst(owner: &Owner, before: &serde_json::Value, after: &serde_json::Value) -> Mark {
-    let (before, after) = (filled_in(before, owner), filled_in(after, owner));
-    let fields = diff::fields(&before, &after);
-    let costs = fields.iter().filter(|field| !is_idle(&field.path)).flat_map(|field| impact::of(field, &before, &after));
-    costs.map(|impact| impact.mark).max().unwrap_or(Mark::None)
+    compare::worst(&filled_in(before, owner), &filled_in(after, owner))
 }
 
 #[cfg(test)]

@@ -230,7 +230,7 @@ fn simulated(dir: &Path) -> anyhow::Result<kube::Client> {
 async fn named(context: &Context) -> anyhow::Result<kube::Client> {
     let settings = &context.settings;
     let reading = read::read(read::committed(context).await?).not_empty()?;
-    let root = reading.landscape.landscape.as_ref().map(|root| root.value.as_ref().clone());
+    let root = reading.landscape.settings().cloned();
     let simulated = root.as_ref().and_then(|root| root.pointer("/spec/clusters")).and_then(Value::as_str) == Some("sim");
     if !simulated {
         let connect = run::kubeconfig(run::kubeconfig_file(settings));

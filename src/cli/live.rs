@@ -13,7 +13,7 @@ use super::Context;
 use super::reach::{Reach, Reached};
 use super::read::{self, Reading};
 use super::reported::Reported;
-use crate::admission::policy::Policies;
+use crate::admission::{self, Accepted, Admitted};
 use crate::cluster::{self, KindRef};
 use crate::daemon::{keep, kinds_of};
 use crate::digest::DigestKey;
@@ -79,8 +79,7 @@ impl Live {
         reported: &Reported,
         wanted: impl Fn(&Owner) -> bool,
     ) -> anyhow::Result<Self> {
-        let settings = reading.landscape.landscape.as_ref().map(|l| (*l.value).clone());
-        let reached = reach.plan(context, settings.as_ref());
+        let reached = reach.plan(context, reading.landscape.settings());
         let library = reading.library.clone();
         let mut notes: Vec<String> = Vec::new();
         let mut observed = Observed::default();
@@ -136,9 +135,10 @@ impl Live {
         self.observed.garden(owner).filter(|object| object.is_tracked())
     }
 
-    /// The rules that judge.
-    pub(super) fn policies(&self) -> &Policies {
-        self.library.policies()
+    /// What the rules say of what is written if this had been accepted. Who is touched by no difference is not judged again.
+    pub(super) fn judge(&mut self, accepted: &Accepted) -> Admitted {
+        let (policies, now) = (self.library.policies(), self.at.as_second());
+        admission::admit(&self.world.landscape, accepted, policies, now, &mut self.memory.admission).0
     }
 
     /// The clusters, to read more.

@@ -19,6 +19,7 @@ use crate::landscape::{FileMemo, Owner};
 use crate::plan::acknowledged;
 use crate::plan::impact::Mark;
 use crate::print::json;
+use crate::print::origin::author;
 use crate::print::preview::{self, Pins, Preview};
 use crate::share;
 
@@ -183,7 +184,7 @@ pub(super) async fn preview(context: &Context, wish: &Wish<'_>, wanted: impl Fn(
     for place in notes.iter_mut().flat_map(|note| &mut note.places) {
         place.path = after.shown(&place.path);
     }
-    let authors: BTreeSet<&str> = commits.iter().map(|c| c.author.split(" <").next().unwrap_or_default()).collect();
+    let authors: BTreeSet<String> = commits.iter().map(author).collect();
     let pins = (to != WORKTREE && wish.from != WORKTREE).then(|| Pins {
         from: before.snapshot.revision.to_string(),
         to: after.snapshot.revision.to_string(),
@@ -197,7 +198,7 @@ pub(super) async fn preview(context: &Context, wish: &Wish<'_>, wanted: impl Fn(
         from: before.from.clone(),
         to: if to == WORKTREE { WORKTREE.to_owned() } else { after.from.clone() },
         commits: commits.len(),
-        authors: authors.into_iter().map(str::to_owned).collect(),
+        authors: authors.into_iter().collect(),
         placements: reported.commit.as_ref().map(|commit| commit.short().to_owned()),
         breaches: compared.breaches(&commits, said),
         notes,

@@ -191,7 +191,7 @@ async fn outcome(context: &Context, args: &Args) -> anyhow::Result<Outcome> {
     let branch = branch(args, &outcome, declared.and_then(|promotion| promotion.branch_prefix.as_deref()))?;
     let (preview, refused) = preview(&repo, &before, &after, now, &branch).await?;
     let projects = projects(&outcome.promotion);
-    let settings = before.landscape.landscape.as_ref().map(|config| config.value.as_ref());
+    let settings = before.landscape.settings();
     let (freezes, _) = freeze::in_force(settings, Timestamp::from_second(now)?);
     let gates = gates::gates(&gates::Facts {
         from: &outcome.from.name,

@@ -63,8 +63,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
 
     let now = read::now(&context.settings, None, None)?;
     let waiting: Vec<(&Owner, String)> = owners.iter().filter_map(|owner| Some((owner, reported.waits(owner, now)?))).collect();
-    let settings = reading.landscape.landscape.as_ref().map(|l| l.value.clone());
-    let (freezes, _) = freeze::in_force(settings.as_deref(), now);
+    let (freezes, _) = freeze::in_force(reading.landscape.settings(), now);
 
     if args.output == Format::Table {
         let mut out = format!("{name}   head {}", if head.0 == read::WORKTREE { head.0.as_str() } else { head.short() });

@@ -28,6 +28,7 @@ pub use live::{LastOperation, Live, OwnerLive, Pinned};
 pub use markdown::{Dialect, LIMIT, comment, markdown, marker};
 pub use text::{brief, text};
 
+pub(crate) use text::range;
 pub(super) use text::shown;
 
 /// What one revision changes against another.

@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use super::super::change::{Base, NewText};
 use super::super::{Context, Exit, read};
-use crate::admission::Accepted;
+use crate::admission::{Accepted, Memory};
 use crate::document::{self, Budget, Document, Edit};
 use crate::finding::{Finding, Findings, Pointer};
 use crate::git::Message;
-use crate::landscape::Owner;
+use crate::landscape::{FileMemo, Owner};
 use crate::plan::diff::name_of;
 use crate::plan::drift::Drifted;
 use crate::print::drift::ObjectDrift;
@@ -64,11 +64,14 @@ impl Refused {
 
 fn refused(context: &Context, base: &Base, files: &[(&str, &NewText<'_>)], adopted: &[&ObjectDrift]) -> anyhow::Result<Refused> {
     let now = read::now(&context.settings, None, None)?;
-    let before = read::read(base.source());
-    let (known, _) = before.admit(&Accepted::default(), now);
+    // Files and objects that the adoption does not touch are read and judged once.
+    let (mut memo, mut memory) = (FileMemo::default(), Memory::default());
+    let before = read::read_with(base.source(), &mut memo);
+    let (known, _) = before.admit_with(&before.library, &Accepted::default(), now, &mut memory);
+    memory.settle();
     let accepted = Accepted(std::sync::Arc::new(known.objects));
-    let reading = read::read(base.with(files)?);
-    let (after, _) = reading.admit_by(&before.library, &accepted, now);
+    let reading = read::read_with(base.with(files)?, &mut memo);
+    let (after, _) = reading.admit_with(&before.library, &accepted, now, &mut memory);
     let held = adopted.iter().filter_map(|object| after.held.get(&object.owner)).flat_map(|held| &held.findings);
     let errors: Vec<Finding> = held.filter(|f| f.severity == crate::finding::Severity::Error).cloned().collect();
     let findings = reading.checked(Findings(errors).sorted()).findings;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::super::live::Live;
-use crate::admission::{self, Accepted};
+use crate::admission::Accepted;
 use crate::finding::Finding;
 use crate::landscape::{Kind, Owner};
 use crate::plan::impact::{self, Mark};
@@ -13,7 +13,7 @@ use crate::plan::{diff, drift::Drifted};
 use crate::print::drift::{ObjectDrift, Restore};
 
 /// Says of each field of a shoot's own object what restoring it would cost, or that it would be refused.
-pub(super) fn tell(live: &Live, objects: &mut [ObjectDrift]) {
+pub(super) fn tell(live: &mut Live, objects: &mut [ObjectDrift]) {
     let is_meant = |object: &ObjectDrift| object.own && !object.missing && object.owner.kind == Kind::Shoot;
     if !objects.iter().any(is_meant) {
         return;
@@ -25,15 +25,9 @@ pub(super) fn tell(live: &Live, objects: &mut [ObjectDrift]) {
             accepted.insert(object.owner.clone(), Arc::new(spec_of(&there.kept)));
         }
     }
-    let judged = admission::admit(
-        &live.world.landscape,
-        &Accepted(Arc::new(accepted)),
-        live.policies(),
-        live.at.as_second(),
-        &mut admission::Memory::default(),
-    );
+    let judged = live.judge(&Accepted(Arc::new(accepted)));
     for object in objects.iter_mut().filter(|object| is_meant(object)) {
-        let held = judged.0.held.get(&object.owner).map(|held| held.findings.as_slice()).unwrap_or_default();
+        let held = judged.held.get(&object.owner).map(|held| held.findings.as_slice()).unwrap_or_default();
         object.restore = of(live, &object.owner, &object.fields, held);
     }
 }

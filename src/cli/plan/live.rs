@@ -105,8 +105,7 @@ pub(in crate::cli) async fn still_holds(context: &Context, reach: &Reach, pins: 
         return Ok(None);
     }
     let reading = read::read(read::revision(context, &pins.to).await?);
-    let settings = reading.landscape.landscape.as_ref().map(|l| (*l.value).clone());
-    let reached = reach.plan(context, settings.as_ref());
+    let reached = reach.plan(context, reading.landscape.settings());
     let moved = moved(&reached, &pins.observed).await;
     reached.close().await;
     Ok(match moved? {

@@ -80,7 +80,7 @@ pub fn text(preview: &Preview, all_objects: bool) -> String {
 }
 
 /// `3–10`, or `3`.
-pub(super) fn range(least: i64, most: i64) -> String {
+pub(crate) fn range(least: i64, most: i64) -> String {
     if least == most { least.to_string() } else { format!("{least}–{most}") }
 }
 
