@@ -101,6 +101,12 @@ pub enum SimError {
         /// What is wrong.
         why: String,
     },
+    /// Another process has the file open.
+    #[error("{} is in use by another process", path.display())]
+    Held {
+        /// The file.
+        path: PathBuf,
+    },
     /// The clusters cannot be served.
     #[error("failed to serve simulated clusters: {0}")]
     Serve(String),

@@ -5,6 +5,7 @@ mod conformance;
 #[path = "../it/fleet.rs"]
 #[allow(dead_code, reason = "shared with the other integration tests")]
 mod fleet;
+mod kubectl;
 mod rendered;
 mod server;
 mod types;

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// The folder with the binaries; `None`, and the reason is printed, where there is none.
 #[allow(clippy::print_stdout, reason = "a test that is skipped says why")]
@@ -50,6 +50,7 @@ const TOKEN: &str = "0123456789abcdef";
 /// The API server. It ends, and its folder goes, when this value is dropped or the test process is gone, even killed.
 pub(crate) struct Server {
     client: kube::Client,
+    kubeconfig: Value,
     keeper: Child,
 }
 
@@ -91,25 +92,33 @@ impl Server {
             let log = std::fs::read_to_string(dir.join("log")).unwrap_or_default();
             panic!("kube-apiserver does not become ready:\n{}", log.lines().rev().take(20).collect::<Vec<_>>().join("\n"));
         };
-        Self { client, keeper }
+        Self { client, kubeconfig: kubeconfig(port, &authority), keeper }
     }
 
     pub(crate) fn client(&self) -> kube::Client {
         self.client.clone()
     }
+
+    /// A kubeconfig, as JSON.
+    pub(crate) fn kubeconfig(&self) -> String {
+        self.kubeconfig.to_string()
+    }
+}
+
+fn kubeconfig(port: u16, authority: &Path) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "real",
+        "clusters": [{"name": "real", "cluster": {"server": format!("https://127.0.0.1:{port}"), "certificate-authority": authority}}],
+        "users": [{"name": "admin", "user": {"token": TOKEN}}],
+        "contexts": [{"name": "real", "context": {"cluster": "real", "user": "admin"}}],
+    })
 }
 
 async fn connect(port: u16, authority: &Path) -> Option<kube::Client> {
     if !authority.exists() {
         return None;
     }
-    let kubeconfig = json!({
-        "apiVersion": "v1", "kind": "Config", "current-context": "real",
-        "clusters": [{"name": "real", "cluster": {"server": format!("https://127.0.0.1:{port}"), "certificate-authority": authority}}],
-        "users": [{"name": "admin", "user": {"token": TOKEN}}],
-        "contexts": [{"name": "real", "context": {"cluster": "real", "user": "admin"}}],
-    });
-    let kubeconfig: Kubeconfig = serde_json::from_value(kubeconfig).expect("a kubeconfig");
+    let kubeconfig: Kubeconfig = serde_json::from_value(kubeconfig(port, authority)).expect("a kubeconfig");
     let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.ok()?;
     // A refusal is an answer, too.
     config.default_retry = false;
