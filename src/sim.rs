@@ -58,6 +58,7 @@ mod typed;
 mod validate;
 mod verbs;
 mod watch;
+mod wire;
 
 /// How quick simulated controllers are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

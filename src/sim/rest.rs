@@ -24,6 +24,7 @@ use super::review;
 use super::store::Stored;
 use super::table;
 use super::verbs::{Caller, Unknown, Written};
+use super::wire;
 
 mod read;
 mod write;
@@ -73,12 +74,20 @@ where
         }
         Err(error) => return refuse(&ApiError::bad_request(format!("failed to read the request: {error}"))),
     };
+    let mut headers = parts.headers;
+    let mut body = body;
+    let protobuf =
+        headers.get(header::CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"application/vnd.kubernetes.protobuf"));
+    if protobuf && let Some(object) = wire::json(&body) {
+        body = Bytes::from(serde_json::to_vec(&object).unwrap_or_default());
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
     let ask = Ask {
         shared: Arc::clone(&shared),
         user: user.to_owned(),
         method: parts.method,
         query: Query::parse(parts.uri.query().unwrap_or_default()),
-        headers: parts.headers,
+        headers,
         body,
     };
     let answer = ask.answer(route(parts.uri.path())).await;

@@ -74,7 +74,10 @@ static MASKS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         mask(r"\b3[0-2]\d{3}\b", "NODEPORT"),
         mask(r"\b(web-[0-9a-f]{8,10})-[a-z0-9]{5}\b", "web-HASH-NAME"),
         mask(r"\bweb-[0-9a-f]{8,10}\b", "web-HASH"),
-        mask(r"(\s)(\d+[dhms])+( ago)?(\s|$)", "${1}AGE${3}${4}"),
+        mask(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4} \w+", "TIME"),
+        mask(r"(Resource Version: +)\d+", "${1}N"),
+        mask(r"\b([IWE])\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ ", "$1 "),
+        mask(r"(   |\t)(\d+[dhms])+( ago)?(\s|$)", "${1}AGE${3}${4}"),
         mask(r"(\S)   +", "$1   "),
         mask(r"(?m) +$", ""),
     ]

@@ -26,9 +26,9 @@ pub(crate) fn assets() -> Option<PathBuf> {
 /// Starts both, waits until nobody holds its standard input any more – however that came about – and ends both.
 const KEEPER: &str = r#"
 trap '' INT TERM HUP
-dir=$1 assets=$2 store=$3 peer=$4 port=$5
+dir=$1 assets=$2 store=$3 peer=$4 port=$5 sync=$6
 certificates=$dir/certificates
-"$assets/etcd" --data-dir "$dir/etcd" --unsafe-no-fsync --log-level=error \
+"$assets/etcd" --data-dir "$dir/etcd" $sync --log-level=error \
   --listen-client-urls="http://127.0.0.1:$store" --advertise-client-urls="http://127.0.0.1:$store" \
   --listen-peer-urls="http://127.0.0.1:$peer" </dev/null >"$dir/etcd.log" 2>&1 &
 etcd=$!
@@ -63,6 +63,11 @@ impl Drop for Server {
 
 impl Server {
     pub(crate) async fn start(assets: &Path) -> Self {
+        Self::start_with(assets, false).await
+    }
+
+    /// `synced`: whether what is acknowledged is on disk.
+    pub(crate) async fn start_with(assets: &Path, synced: bool) -> Self {
         let dir = tempfile::tempdir().expect("a folder").keep();
         let (store, peer, port) = (free_port(), free_port(), free_port());
         std::fs::write(dir.join("tokens"), format!("{TOKEN},admin,admin,\"system:masters\"\n")).expect("written");
@@ -70,6 +75,7 @@ impl Server {
             .args(["-c", KEEPER, "keeper"])
             .args([&dir, assets])
             .args([store, peer, port].map(|port| port.to_string()))
+            .arg(if synced { "" } else { "--unsafe-no-fsync" })
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -99,10 +105,23 @@ impl Server {
         self.client.clone()
     }
 
+    /// The processes that make it up.
+    #[allow(dead_code, reason = "for the benchmark")]
+    pub(crate) fn processes(&self) -> Vec<u32> {
+        let children = format!("/proc/{0}/task/{0}/children", self.keeper.id());
+        let children = std::fs::read_to_string(children).unwrap_or_default();
+        children.split_whitespace().filter_map(|id| id.parse().ok()).filter(|id| !is_cat(*id)).collect()
+    }
+
     /// A kubeconfig, as JSON.
     pub(crate) fn kubeconfig(&self) -> String {
         self.kubeconfig.to_string()
     }
+}
+
+/// The keeper waits with `cat`.
+fn is_cat(id: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|name| name.trim_end() == "cat")
 }
 
 fn kubeconfig(port: u16, authority: &Path) -> Value {
