@@ -65,6 +65,7 @@ mod sim_actors;
 mod sim_api;
 mod sim_fields;
 mod sim_serve;
+mod storm;
 mod templates;
 mod tidy;
 mod v_rows;

@@ -2,9 +2,11 @@
 //! The conformance cases also run without them: against what the real API server answered when they were recorded.
 
 mod conformance;
+mod controllers;
 #[path = "../it/fleet.rs"]
 #[allow(dead_code, reason = "shared with the other integration tests")]
 mod fleet;
+mod kubectl;
 mod rendered;
 mod server;
 mod types;
