@@ -6,6 +6,7 @@ use espalier::observed::TRACKING_ANNOTATION;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
+use super::boot::check;
 use super::conformance;
 use super::conformance::answer::{Names, compare};
 use super::fleet::{Fleet, explain, name_of, objects};
@@ -127,6 +128,27 @@ async fn apply_all(client: &kube::Client, mut all: Vec<Value>) -> BTreeMap<Strin
         answers.insert(name, answer);
     }
     answers
+}
+
+/// Applies objects in the order in which they can be, all of them strictly; what is said against them.
+pub(super) async fn apply_each(client: &kube::Client, mut all: Vec<Value>, dry: bool) -> Vec<String> {
+    let rank = |object: &Value| FIRST.iter().position(|kind| object["kind"] == *kind).unwrap_or(FIRST.len());
+    all.sort_by_key(rank);
+    let mut wrong = Vec::new();
+    let mut kinds = served(client).await;
+    let mut last = 0;
+    for object in all {
+        if rank(&object) != last {
+            last = rank(&object);
+            kinds = established(client, kinds).await;
+        }
+        let said = match path(&object, &kinds) {
+            Some(path) => check::applied(client, &path, &object, dry).await,
+            None => Some("the server does not serve this kind".to_owned()),
+        };
+        wrong.extend(said.map(|said| format!("{} {}: {said}", object["apiVersion"].as_str().unwrap_or_default(), name_of(&object))));
+    }
+    wrong
 }
 
 /// What is served once every definition is established.
