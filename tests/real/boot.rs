@@ -13,20 +13,19 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::fleet::{Fleet, example, explain, name_of, objects};
-use super::rendered;
+use super::taken;
 use apart::Node;
 use pod::{Objects, Pod};
 
 mod apart;
-pub(super) mod check;
+mod check;
 mod etcd;
 mod manager;
 mod pod;
 
 /// Pods' addresses end with these; the gardener-resource-manager's Service is the node itself.
 const MANAGER: &str = "10.1.0.1";
-const MAIN: u8 = 11;
-const EVENTS: u8 = 12;
+const ETCDS: [(&str, u8); 2] = [("etcd-main", 21), ("etcd-events", 31)];
 const SERVER: u8 = 13;
 const CONTROLLERS: u8 = 14;
 const SCHEDULER: u8 = 15;
@@ -38,13 +37,11 @@ const CANARY: &str = "canary-of-a-shoot";
 const SETTINGS: &str = "
     kubeAPIServer:
       eventTTL: 2h
-      enableAnonymousAuthentication: false
       requests: {maxNonMutatingInflight: 500, maxMutatingInflight: 250}
       logging: {verbosity: 2, httpAccessVerbosity: 3}
       defaultNotReadyTolerationSeconds: 200
       defaultUnreachableTolerationSeconds: 200
       watchCacheSizes:
-        default: 100
         resources:
           - {resource: secrets, size: 500}
           - {apiGroup: apps, resource: deployments, size: 500}
@@ -75,6 +72,7 @@ fn version(node: &Node) -> String {
 }
 
 /// The example with one shoot, of the binaries' own version.
+/// `mini` gets more settings, so that there are more flags and files.
 fn files(shoot: &str, version: &str) -> BTreeMap<RepoPath, Vec<u8>> {
     let mut files = example();
     files.retain(|path, _| !path.as_str().contains("/shoots/") || path.as_str().ends_with(&format!("/shoots/{shoot}.yaml")));
@@ -85,7 +83,8 @@ fn files(shoot: &str, version: &str) -> BTreeMap<RepoPath, Vec<u8>> {
         } else if shoot == "mini" && path.as_str().contains("/shoots/") {
             text.replacen("version: 1.35.3", &format!("version: {version}{SETTINGS}"), 1)
         } else if path.as_str().contains("/shoots/") {
-            text.replacen("version: 1.34.6", &format!("version: {version}"), 1)
+            let own = if shoot == "pay" { "version: 1.35.1" } else { "version: 1.34.6" };
+            text.replacen(own, &format!("version: {version}"), 1)
         } else {
             continue;
         };
@@ -111,14 +110,20 @@ fn kubeconfig(dir: &Path, shoot: &str, more: &[&str]) -> String {
 }
 
 /// The names that a name server and the cluster's own Services give, and the gateway in front of the API server.
-fn hosts(namespace: &str, kubeconfig: &str) -> String {
+fn hosts(namespace: &str, kubeconfig: &str, objects: &Objects) -> String {
     let mut lines = vec!["127.0.0.1 localhost".to_owned(), "::1 localhost".to_owned()];
+    for (name, first) in ETCDS {
+        for n in 0..etcd::members(name, objects) {
+            let (address, client) = (format!("10.1.0.{}", first + n), format!("{name}-client"));
+            lines.push(format!("{address} {client} {client}.{namespace}.svc {name}-{n}.{name}-peer.{namespace}.svc"));
+        }
+    }
     let mut add = |address: &str, service: &str| {
         lines.push(format!("{address} {service} {service}.{namespace} {service}.{namespace}.svc"));
     };
-    add(&format!("10.1.0.{MAIN}"), "etcd-main-client");
-    add(&format!("10.1.0.{EVENTS}"), "etcd-events-client");
     add(&format!("10.1.0.{SERVER}"), "kube-apiserver");
+    add(&format!("10.1.0.{CONTROLLERS}"), "kube-controller-manager");
+    add(&format!("10.1.0.{SCHEDULER}"), "kube-scheduler");
     add(MANAGER, "gardener-resource-manager");
     for cluster in Kubeconfig::from_yaml(kubeconfig).expect("a kubeconfig").clusters {
         let url = cluster.cluster.and_then(|c| c.server).expect("a server");
@@ -149,7 +154,10 @@ async fn boots(test: &str, project: &str, shoot: &str) {
     let Some(node) = apart::node(test) else { return };
     let version = version(&node);
     let workerless = shoot == "api";
-    println!("boot: {project}/{shoot}, Kubernetes {version}, {}", if node.users { "as the pods' users" } else { "all as one user" });
+    println!(
+        "\nboot: {project}/{shoot}, Kubernetes {version}, {}",
+        if node.users { "as the pods' users" } else { "all as one user" }
+    );
 
     // The commit, and everything that espalier makes of it.
     let start = real_time();
@@ -164,37 +172,46 @@ async fn boots(test: &str, project: &str, shoot: &str) {
     let mut all = Objects::new();
     for (_, sim) in fleet.sims.iter().filter(|(target, _)| **target != Target::Garden) {
         let here = objects(sim).await.into_iter().filter(|o| o["metadata"]["namespace"] == namespace.as_str());
-        all.extend(here.map(|o| ((o["kind"].as_str().expect("a kind").to_owned(), o["metadata"]["name"].as_str().expect("a name").to_owned()), o)));
+        all.extend(here.map(|o| {
+            ((o["kind"].as_str().expect("a kind").to_owned(), o["metadata"]["name"].as_str().expect("a name").to_owned()), o)
+        }));
     }
     for sim in std::mem::take(&mut fleet.sims).into_values() {
         sim.close().await;
     }
+    let manager = all[&("Deployment".to_owned(), "gardener-resource-manager".to_owned())].to_string();
+    assert!(manager.contains("\"shoot-access-gardener-resource-manager\""), "it has a token of its own by now: {manager}");
     let dir = fleet.dir.path().to_owned();
     let called = format!("{project}/{shoot}");
-    let (admin, viewer) =
-        (kubeconfig(&dir, &called, &["--admin", "--expiration", "1h"]), kubeconfig(&dir, &called, &[]));
-    let hosts = hosts(&namespace, &admin);
+    let (admin, viewer) = (kubeconfig(&dir, &called, &["--admin", "--expiration", "1h"]), kubeconfig(&dir, &called, &[]));
+    let hosts = hosts(&namespace, &admin, &all);
     std::fs::write(node.folder.join("hosts"), &hosts).expect("a file");
     let bound = Command::new("mount").arg("--bind").arg(node.folder.join("hosts")).arg("/etc/hosts").status().expect("mount");
     assert!(bound.success());
 
     // etcd-druid.
-    let mut etcds = Vec::new();
-    for (name, n) in [("etcd-main", MAIN), ("etcd-events", EVENTS)] {
-        let member = etcd::member(name, &format!("10.1.0.{n}"), &all);
-        let pod = Pod::start(&node, member, n, "etcd", &hosts);
-        etcds.push((name, pod, etcd::Reader::of(name, &all).await));
+    let (mut members, mut readers) = (Vec::new(), Vec::new());
+    for (name, first) in ETCDS {
+        for n in 0..etcd::members(name, &all) {
+            members.push(Pod::start(&node, etcd::member(name, n, &namespace, &all), first + n, "etcd", &hosts));
+        }
+        readers.push((name, etcd::Reader::of(name, &all).await));
     }
-    for (name, pod, reader) in &mut etcds {
+    for (name, reader) in &readers {
         let healthy = tokio::time::timeout(Duration::from_secs(30), async {
             let mut tick = tokio::time::interval(Duration::from_millis(50));
             while !reader.healthy().await {
                 tick.tick().await;
-                pod.lives();
+                members.iter_mut().for_each(Pod::lives);
             }
         });
-        assert!(healthy.await.is_ok(), "{name} is not healthy:\n{}", pod.log());
-        since.say(&format!("{name} is healthy, over TLS with the client's certificate"));
+        let logs = |members: &[Pod]| members.iter().map(Pod::log).collect::<Vec<_>>().join("\n");
+        assert!(healthy.await.is_ok(), "{name} is not healthy:\n{}", logs(&members));
+        let count = etcd::members(name, &all);
+        since.say(&format!(
+            "{name}, {count} member{}, is healthy, over TLS with the client's certificate",
+            if count > 1 { "s" } else { "" }
+        ));
     }
 
     // The API server.
@@ -203,7 +220,10 @@ async fn boots(test: &str, project: &str, shoot: &str) {
     server.ready().await;
     since.say("kube-apiserver answers its own probes");
     let admin = manager::client(&admin).await;
-    assert_eq!(admin.request_text(http::Request::get("/readyz").body(Vec::new()).expect("a request")).await.expect("an answer"), "ok");
+    assert_eq!(
+        admin.request_text(http::Request::get("/readyz").body(Vec::new()).expect("a request")).await.expect("an answer"),
+        "ok"
+    );
     since.say("/readyz is ok over TLS, by its public name and the rendered CA");
     let said = admin.apiserver_version().await.expect("a version").git_version;
     assert_eq!(said, format!("v{version}"));
@@ -214,10 +234,10 @@ async fn boots(test: &str, project: &str, shoot: &str) {
     since.say(&format!("{count} tokens requested with the bootstrap certificate of gardener-resource-manager"));
     let packed = manager::packed(&all);
     assert!(packed.len() > if workerless { 10 } else { 100 }, "ManagedResources have content");
-    let wrong = rendered::apply_each(&bootstrap, packed.clone(), false).await;
+    let wrong = taken::apply_each(&bootstrap, packed.clone(), false).await;
     assert!(wrong.is_empty(), "{} of {} packed objects are refused:\n{}", wrong.len(), packed.len(), wrong.join("\n"));
-    let own = manager::with_token(&all, "gardener-resource-manager").await;
-    let wrong = rendered::apply_each(&own, packed.clone(), true).await;
+    let own = manager::with_token(&all, "gardener-resource-manager", None).await;
+    let wrong = taken::apply_each(&own, packed.clone(), true).await;
     assert!(wrong.is_empty(), "with its own token:\n{}", wrong.join("\n"));
     since.say(&format!("{} objects of ManagedResources applied strictly, and again with its own token", packed.len()));
 
@@ -238,12 +258,19 @@ async fn boots(test: &str, project: &str, shoot: &str) {
         pod.ready().await;
     }
     since.say(if scheduler { "controllers and scheduler are healthy" } else { "controllers are healthy" });
+    let ports = [("kube-controller-manager", 10257), ("kube-scheduler", 10259)];
+    for (name, port) in &ports[..pods.len()] {
+        let scraper = manager::with_token(&all, "gardener-resource-manager", Some(&format!("https://{name}:{port}"))).await;
+        let request = http::Request::get("/metrics").body(Vec::new()).expect("a request");
+        assert!(scraper.request_text(request).await.expect("metrics").contains("# HELP rest_client_requests_total"), "{name}");
+    }
+    since.say("their metrics are read with a token of the shoot, over TLS with the rendered CA");
     people(&since, &admin, &manager::client(&viewer).await, &all).await;
-    at_rest(&since, &etcds[0].2, &etcds[1].2, &all).await;
+    at_rest(&since, &readers[0].1, &readers[1].1, &all).await;
     if scheduler {
         workload(&since, &admin).await;
     }
-    for pod in etcds.iter_mut().map(|(_, pod, _)| pod).chain([&mut server]).chain(&mut pods) {
+    for pod in members.iter_mut().chain([&mut server]).chain(&mut pods) {
         pod.lives();
         pod.trusted();
     }
@@ -254,11 +281,13 @@ async fn boots(test: &str, project: &str, shoot: &str) {
 async fn people(since: &Report, admin: &kube::Client, viewer: &kube::Client, all: &Objects) {
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "people"}});
     manager::post(admin, "/api/v1/namespaces", &namespace).await.expect("an admin makes a namespace");
-    let root = check::until(admin, "/api/v1/namespaces/people/configmaps/kube-root-ca.crt", "controllers publish the CA", |map| {
-        map["data"]["ca.crt"].is_string()
-    })
-    .await;
-    let bundle = all.values().find(|o| o["kind"] == "Secret" && o["metadata"]["labels"]["name"] == "ca-bundle").expect("a bundle");
+    let root =
+        check::until(admin, "/api/v1/namespaces/people/configmaps/kube-root-ca.crt", "controllers publish the CA", |map| {
+            map["data"]["ca.crt"].is_string()
+        })
+        .await;
+    let bundle =
+        all.values().find(|o| o["kind"] == "Secret" && o["metadata"]["labels"]["name"] == "ca-bundle").expect("a bundle");
     assert_eq!(root["data"]["ca.crt"].as_str().expect("PEM").as_bytes(), pod::data(bundle)["bundle.crt"], "the shoot's own");
     check::until(admin, "/api/v1/namespaces/people/serviceaccounts/default", "controllers make accounts", Value::is_object).await;
     let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "canary"}, "stringData": {"key": CANARY}});
@@ -280,7 +309,8 @@ async fn people(since: &Report, admin: &kube::Client, viewer: &kube::Client, all
     for lease in ["kube-controller-manager", "kube-scheduler"] {
         if all.contains_key(&("Deployment".to_owned(), lease.to_owned())) {
             let path = format!("/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/{lease}");
-            check::until(admin, &path, "somebody leads", |l| l["spec"]["holderIdentity"].as_str().is_some_and(|h| !h.is_empty())).await;
+            check::until(admin, &path, "somebody leads", |l| l["spec"]["holderIdentity"].as_str().is_some_and(|h| !h.is_empty()))
+                .await;
         }
     }
     sign(admin).await;
@@ -314,7 +344,9 @@ async fn sign(admin: &kube::Client) {
 /// What lies in the etcds.
 async fn at_rest(since: &Report, main: &etcd::Reader, events: &etcd::Reader, all: &Objects) {
     let mut kinds = vec!["secrets"];
-    let config = all.values().find(|o| o["kind"] == "Secret" && o["metadata"]["labels"]["name"] == "kube-apiserver-etcd-encryption-configuration");
+    let config = all
+        .values()
+        .find(|o| o["kind"] == "Secret" && o["metadata"]["labels"]["name"] == "kube-apiserver-etcd-encryption-configuration");
     let config = pod::data(config.expect("an encryption configuration"));
     if String::from_utf8_lossy(&config["encryption-configuration.yaml"]).contains("configmaps") {
         kinds.push("configmaps");
@@ -355,4 +387,9 @@ async fn a_workerless_shoot_boots() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_standard_shoot_boots() {
     boots("boot::a_standard_shoot_boots", "shop", "mini").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_highly_available_shoot_boots() {
+    boots("boot::a_highly_available_shoot_boots", "shop", "pay").await;
 }

@@ -8,4 +8,5 @@ mod conformance;
 mod fleet;
 mod rendered;
 mod server;
+mod taken;
 mod types;

@@ -1,4 +1,4 @@
-//! What etcd-druid does with an `Etcd` object: a pod with one member, its configuration file and the certificates it names.
+//! What etcd-druid does with an `Etcd` object: a pod for each member, its configuration file and the certificates it names.
 
 use std::time::Duration;
 
@@ -12,24 +12,34 @@ use super::pod::{Container, Objects, data};
 /// Etcd's user in the pods of etcd-druid.
 const USER: u32 = 65532;
 
-/// The first member.
-pub(super) fn member(name: &str, address: &str, objects: &Objects) -> Container {
-    let spec = &objects.get(&("Etcd".to_owned(), name.to_owned())).expect("the Etcd")["spec"];
-    assert_eq!(spec["replicas"], 1, "{name} has one member");
-    assert!(spec["etcd"].get("peerUrlTls").is_none(), "one member has no peers");
+/// How many members an etcd has.
+pub(super) fn members(name: &str, objects: &Objects) -> u8 {
+    let replicas = objects[&("Etcd".to_owned(), name.to_owned())]["spec"]["replicas"].as_u64();
+    replicas.and_then(|n| n.try_into().ok()).expect("a number")
+}
+
+/// A member of an etcd, by its number.
+pub(super) fn member(name: &str, n: u8, namespace: &str, objects: &Objects) -> Container {
+    let spec = &objects[&("Etcd".to_owned(), name.to_owned())]["spec"];
     let (tls, port, peers) = (&spec["etcd"]["clientUrlTls"], &spec["etcd"]["clientPort"], &spec["etcd"]["serverPort"]);
-    let config = json!({
-        "name": format!("{name}-0"),
+    let peer_tls = &spec["etcd"]["peerUrlTls"];
+    let scheme = if peer_tls.is_null() { "http" } else { "https" };
+    let host = |n: u8| format!("{name}-{n}.{name}-peer.{namespace}.svc");
+    let peer = |n: u8| format!("{scheme}://{}:{peers}", host(n));
+    let cluster: Vec<String> = (0..members(name, objects)).map(|n| format!("{name}-{n}={}", peer(n))).collect();
+    let authority = |folder: &str, tls: &Value| format!("{folder}/{}", tls["tlsCASecretRef"]["dataKey"].as_str().expect("a key"));
+    let mut config = json!({
+        "name": format!("{name}-{n}"),
         "data-dir": "/var/etcd/data/new.etcd",
         "metrics": spec["etcd"]["metrics"],
         "snapshot-count": 75000,
         "enable-v2": false,
         "quota-backend-bytes": quota(&spec["etcd"]["quota"]),
         "listen-client-urls": format!("https://0.0.0.0:{port}"),
-        "advertise-client-urls": format!("https://{address}:{port}"),
-        "listen-peer-urls": format!("http://0.0.0.0:{peers}"),
-        "initial-advertise-peer-urls": format!("http://{address}:{peers}"),
-        "initial-cluster": format!("{name}-0=http://{address}:{peers}"),
+        "advertise-client-urls": format!("https://{}:{port}", host(n)),
+        "listen-peer-urls": format!("{scheme}://0.0.0.0:{peers}"),
+        "initial-advertise-peer-urls": peer(n),
+        "initial-cluster": cluster.join(","),
         "initial-cluster-token": "etcd-cluster",
         "initial-cluster-state": "new",
         "auto-compaction-mode": "periodic",
@@ -38,15 +48,26 @@ pub(super) fn member(name: &str, address: &str, objects: &Objects) -> Container 
             "cert-file": "/var/etcd/ssl/server/tls.crt",
             "key-file": "/var/etcd/ssl/server/tls.key",
             "client-cert-auth": true,
-            "trusted-ca-file": format!("/var/etcd/ssl/ca/{}", tls["tlsCASecretRef"]["dataKey"].as_str().expect("a key")),
+            "trusted-ca-file": authority("/var/etcd/ssl/ca", tls),
             "auto-tls": false,
         },
     });
     let command = ["/usr/local/bin/etcd", "--config-file=/var/etcd/config/etcd.conf.yaml"].map(str::to_owned);
-    let mut container = Container::of(name, command.to_vec(), USER);
+    let mut container = Container::of(&format!("{name}-{n}"), command.to_vec(), USER);
     container.mount("/var/etcd/ssl/ca", "Secret", &tls["tlsCASecretRef"]["name"], objects);
     container.mount("/var/etcd/ssl/server", "Secret", &tls["serverTLSSecretRef"]["name"], objects);
     container.mount("/var/etcd/ssl/client", "Secret", &tls["clientTLSSecretRef"]["name"], objects);
+    if !peer_tls.is_null() {
+        config["peer-transport-security"] = json!({
+            "cert-file": "/var/etcd/ssl/peer/server/tls.crt",
+            "key-file": "/var/etcd/ssl/peer/server/tls.key",
+            "client-cert-auth": true,
+            "trusted-ca-file": authority("/var/etcd/ssl/peer/ca", peer_tls),
+            "auto-tls": false,
+        });
+        container.mount("/var/etcd/ssl/peer/ca", "Secret", &peer_tls["tlsCASecretRef"]["name"], objects);
+        container.mount("/var/etcd/ssl/peer/server", "Secret", &peer_tls["serverTLSSecretRef"]["name"], objects);
+    }
     container.files.insert("/var/etcd/config/etcd.conf.yaml".to_owned(), (config.to_string().into_bytes(), 0o640));
     container.folders.push("/var/etcd/data".to_owned());
     container
@@ -99,7 +120,8 @@ impl Reader {
         let mut end = prefix.as_bytes().to_vec();
         *end.last_mut().expect("a prefix") += 1;
         let body = json!({"key": STANDARD.encode(prefix), "range_end": STANDARD.encode(end)}).to_string().into_bytes();
-        let request = http::Request::post("/v3/kv/range").header("content-type", "application/json").body(body).expect("a request");
+        let request =
+            http::Request::post("/v3/kv/range").header("content-type", "application/json").body(body).expect("a request");
         let answer: Value = self.0.request(request).await.expect("an answer");
         let bytes = |value: &Value| STANDARD.decode(value.as_str().unwrap_or_default()).expect("base64");
         let all = answer["kvs"].as_array().into_iter().flatten();

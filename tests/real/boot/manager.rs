@@ -44,17 +44,20 @@ pub(super) async fn bootstrap(objects: &Objects) -> kube::Client {
     client(&part(named(objects, "shoot-access-gardener-resource-manager-bootstrap"), "kubeconfig")).await
 }
 
-/// With the token of an access Secret, as a component has it: the generic kubeconfig, its file of a token read for it.
-pub(super) async fn with_token(objects: &Objects, component: &str) -> kube::Client {
+/// With the token of an access Secret, as a component has it: the generic kubeconfig, its file of a token read for it. The server is
+/// the API server if no other is named.
+pub(super) async fn with_token(objects: &Objects, component: &str, server: Option<&str>) -> kube::Client {
     let token = part(&objects[&("Secret".to_owned(), format!("shoot-access-{component}"))], "token");
     let mut kubeconfig: Value =
         serde_yaml::from_str(&part(named(objects, "generic-token-kubeconfig"), "kubeconfig")).expect("a kubeconfig");
     assert_eq!(
-        kubeconfig["users"][0]["user"]["tokenFile"],
-        "/var/run/secrets/gardener.cloud/shoot/generic-kubeconfig/token",
+        kubeconfig["users"][0]["user"]["tokenFile"], "/var/run/secrets/gardener.cloud/shoot/generic-kubeconfig/token",
         "where components mount it"
     );
     kubeconfig["users"][0]["user"] = json!({ "token": token });
+    if let Some(server) = server {
+        kubeconfig["clusters"][0]["cluster"]["server"] = server.into();
+    }
     client(&kubeconfig.to_string()).await
 }
 
@@ -63,7 +66,8 @@ pub(super) async fn tokens(client: &kube::Client, objects: &mut Objects) -> usiz
     let mut count = 0;
     for object in objects.values_mut() {
         let labels = &object["metadata"]["labels"];
-        let asks = labels["resources.gardener.cloud/purpose"] == "token-requestor" && labels["resources.gardener.cloud/class"] == "shoot";
+        let asks = labels["resources.gardener.cloud/purpose"] == "token-requestor"
+            && labels["resources.gardener.cloud/class"] == "shoot";
         if object["kind"] != "Secret" || !asks {
             continue;
         }
@@ -102,7 +106,9 @@ pub(super) async fn post(client: &kube::Client, path: &str, body: &Value) -> Res
 /// What the ManagedResources of a namespace hold, with the labels that they inject.
 pub(super) fn packed(objects: &Objects) -> Vec<Value> {
     let mut out = Vec::new();
-    for resource in objects.values().filter(|o| o["kind"] == "ManagedResource" && o["spec"]["class"].as_str().is_none_or(str::is_empty)) {
+    for resource in
+        objects.values().filter(|o| o["kind"] == "ManagedResource" && o["spec"]["class"].as_str().is_none_or(str::is_empty))
+    {
         for reference in resource["spec"]["secretRefs"].as_array().expect("references") {
             let name = reference["name"].as_str().expect("a name").to_owned();
             for bytes in data(&objects[&("Secret".to_owned(), name)]).values() {
@@ -153,8 +159,11 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
             "response": {"uid": review["request"]["uid"], "allowed": true},
         }),
         // No opinion, as for every request of somebody who is not a node's agent.
-        _ => json!({"apiVersion": review["apiVersion"], "kind": review["kind"], "spec": review["spec"], "status": {"allowed": false}}),
+        _ => {
+            json!({"apiVersion": review["apiVersion"], "kind": review["kind"], "spec": review["spec"], "status": {"allowed": false}})
+        }
     };
-    let response = Response::builder().header("content-type", "application/json").body(Full::new(Bytes::from(answer.to_string())));
+    let response =
+        Response::builder().header("content-type", "application/json").body(Full::new(Bytes::from(answer.to_string())));
     Ok(response.expect("a response"))
 }

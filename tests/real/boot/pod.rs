@@ -61,7 +61,8 @@ fn source(kind: &str, source: &Value, name: &Value, objects: &Objects, user: &st
             .iter()
             .map(|item| {
                 let key = item["key"].as_str().expect("a key");
-                let value = content.get(key).unwrap_or_else(|| panic!("{user} mounts key {key} of {kind} {name}, which has none"));
+                let value =
+                    content.get(key).unwrap_or_else(|| panic!("{user} mounts key {key} of {kind} {name}, which has none"));
                 (text(&item["path"]), value.clone())
             })
             .collect(),
@@ -259,7 +260,10 @@ impl Pod {
     pub(super) fn trusted(&self) {
         let text = std::fs::read_to_string(self.root.with_extension("log")).unwrap_or_default();
         let refused = ["forbidden", "Unauthorized", "x509:", "bad certificate", "tls: "];
-        let lines: Vec<&str> = text.lines().filter(|line| refused.iter().any(|word| line.contains(word))).collect();
+        // The scheduler of a Gardener shoot gets its client authority from a flag, and may not read the ConfigMap that has it, too.
+        let known = "Error looking up in-cluster authentication configuration";
+        let said = |line: &&str| refused.iter().any(|word| line.contains(word)) && !line.contains(known);
+        let lines: Vec<&str> = text.lines().filter(said).collect();
         assert!(lines.is_empty(), "{}:\n{}", self.name, lines.join("\n"));
     }
 }
