@@ -26,14 +26,14 @@ pub(crate) fn assets() -> Option<PathBuf> {
 /// Starts both, waits until nobody holds its standard input any more – however that came about – and ends both.
 const KEEPER: &str = r#"
 trap '' INT TERM HUP
-dir=$1 assets=$2 store=$3 peer=$4 port=$5
+dir=$1 assets=$2 store=$3 peer=$4 port=$5 services=$6
 certificates=$dir/certificates
 "$assets/etcd" --data-dir "$dir/etcd" --unsafe-no-fsync --log-level=error \
   --listen-client-urls="http://127.0.0.1:$store" --advertise-client-urls="http://127.0.0.1:$store" \
   --listen-peer-urls="http://127.0.0.1:$peer" </dev/null >"$dir/etcd.log" 2>&1 &
 etcd=$!
 "$assets/kube-apiserver" --bind-address=127.0.0.1 --advertise-address=127.0.0.1 --secure-port="$port" --cert-dir="$certificates" \
-  --etcd-servers="http://127.0.0.1:$store" --service-cluster-ip-range=10.0.0.0/16 --token-auth-file="$dir/tokens" \
+  --etcd-servers="http://127.0.0.1:$store" --service-cluster-ip-range="$services" --token-auth-file="$dir/tokens" \
   --service-account-issuer=https://kubernetes.default.svc.cluster.local \
   --service-account-key-file="$certificates/apiserver.key" --service-account-signing-key-file="$certificates/apiserver.key" \
   --authorization-mode=RBAC --anonymous-auth=false --allow-privileged=true --disable-admission-plugins=ServiceAccount \
@@ -62,6 +62,11 @@ impl Drop for Server {
 
 impl Server {
     pub(crate) async fn start(assets: &Path) -> Self {
+        Self::start_with(assets, "10.0.0.0/16").await
+    }
+
+    /// One with other addresses for Services.
+    pub(crate) async fn start_with(assets: &Path, services: &str) -> Self {
         let dir = tempfile::tempdir().expect("a folder").keep();
         let (store, peer, port) = (free_port(), free_port(), free_port());
         std::fs::write(dir.join("tokens"), format!("{TOKEN},admin,admin,\"system:masters\"\n")).expect("written");
@@ -69,6 +74,7 @@ impl Server {
             .args(["-c", KEEPER, "keeper"])
             .args([&dir, assets])
             .args([store, peer, port].map(|port| port.to_string()))
+            .arg(services)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

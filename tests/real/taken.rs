@@ -26,9 +26,17 @@ pub(super) fn path(object: &Value, kinds: &Kinds) -> Option<String> {
 
 /// What the server serves: plural and scope by apiVersion and kind.
 pub(super) async fn served(client: &kube::Client) -> Kinds {
-    // Metrics come from a server on the nodes of a shoot, and there are none.
-    let all = kube::discovery::Discovery::new(client.clone()).exclude(&["metrics.k8s.io"]);
-    let found = all.run().await.expect("discovery");
+    let mut tick = tokio::time::interval(Duration::from_millis(50));
+    let found = loop {
+        tick.tick().await;
+        // Metrics come from a server on the nodes of a shoot, and there are none.
+        match kube::discovery::Discovery::new(client.clone()).exclude(&["metrics.k8s.io"]).run().await {
+            Ok(found) => break found,
+            // A group is listed a moment before it is served.
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            Err(error) => panic!("discovery: {error}"),
+        }
+    };
     let mut out = BTreeMap::new();
     for group in found.groups() {
         for version in group.versions() {
