@@ -159,6 +159,12 @@ fn render(name: &str) -> &'static [Rendered] {
     &RENDERED[name]
 }
 
+/// Everything that shapes are made of, packed or not.
+pub(crate) fn manifests() -> impl Iterator<Item = (&'static str, Value)> {
+    let objects = |name: &'static str| render(name).iter().flat_map(|r| &r.objects).flat_map(unpacked).map(move |m| (name, m));
+    MATRIX.iter().flat_map(move |(name, _)| objects(name))
+}
+
 /// The names of a shape's wanted components.
 fn wanted(name: &str) -> BTreeSet<String> {
     templates::wanted(render(name))
