@@ -16,6 +16,7 @@ mod cli_files;
 mod cluster;
 mod corpus;
 mod daemon;
+mod definitions;
 mod describe;
 mod differing;
 mod document;
