@@ -239,7 +239,7 @@ async fn main() -> Result<()> {
     }
     let Some(assets) = server::assets() else { return Ok(()) };
     for (name, synced) in [("kube-apiserver, etcd not synced", false), ("kube-apiserver, etcd synced", true)] {
-        let server = server::Server::start_with(&assets, synced).await;
+        let server = server::Server::start_with(&assets, server::SERVICES, synced).await;
         let kubeconfig = Kubeconfig::from_yaml(&server.kubeconfig())?;
         let side = Side { name, connect: connector(kubeconfig).await?, processes: server.processes() };
         memory(&side).await?;

@@ -23,17 +23,20 @@ pub(crate) fn assets() -> Option<PathBuf> {
     }
 }
 
+/// The addresses of Services where nobody says.
+pub(crate) const SERVICES: &str = "10.0.0.0/16";
+
 /// Starts both, waits until nobody holds its standard input any more – however that came about – and ends both.
 const KEEPER: &str = r#"
 trap '' INT TERM HUP
-dir=$1 assets=$2 store=$3 peer=$4 port=$5 sync=$6
+dir=$1 assets=$2 store=$3 peer=$4 port=$5 services=$6 sync=$7
 certificates=$dir/certificates
 "$assets/etcd" --data-dir "$dir/etcd" $sync --log-level=error \
   --listen-client-urls="http://127.0.0.1:$store" --advertise-client-urls="http://127.0.0.1:$store" \
   --listen-peer-urls="http://127.0.0.1:$peer" </dev/null >"$dir/etcd.log" 2>&1 &
 etcd=$!
 "$assets/kube-apiserver" --bind-address=127.0.0.1 --advertise-address=127.0.0.1 --secure-port="$port" --cert-dir="$certificates" \
-  --etcd-servers="http://127.0.0.1:$store" --service-cluster-ip-range=10.0.0.0/16 --token-auth-file="$dir/tokens" \
+  --etcd-servers="http://127.0.0.1:$store" --service-cluster-ip-range="$services" --token-auth-file="$dir/tokens" \
   --service-account-issuer=https://kubernetes.default.svc.cluster.local \
   --service-account-key-file="$certificates/apiserver.key" --service-account-signing-key-file="$certificates/apiserver.key" \
   --authorization-mode=RBAC --anonymous-auth=false --allow-privileged=true --disable-admission-plugins=ServiceAccount \
@@ -63,11 +66,11 @@ impl Drop for Server {
 
 impl Server {
     pub(crate) async fn start(assets: &Path) -> Self {
-        Self::start_with(assets, false).await
+        Self::start_with(assets, SERVICES, false).await
     }
 
-    /// `synced`: whether what is acknowledged is on disk.
-    pub(crate) async fn start_with(assets: &Path, synced: bool) -> Self {
+    /// One with other addresses for Services; `synced`: whether what is acknowledged is on disk.
+    pub(crate) async fn start_with(assets: &Path, services: &str, synced: bool) -> Self {
         let dir = tempfile::tempdir().expect("a folder").keep();
         let (store, peer, port) = (free_port(), free_port(), free_port());
         std::fs::write(dir.join("tokens"), format!("{TOKEN},admin,admin,\"system:masters\"\n")).expect("written");
@@ -75,7 +78,7 @@ impl Server {
             .args(["-c", KEEPER, "keeper"])
             .args([&dir, assets])
             .args([store, peer, port].map(|port| port.to_string()))
-            .arg(if synced { "" } else { "--unsafe-no-fsync" })
+            .args([services, if synced { "" } else { "--unsafe-no-fsync" }])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
