@@ -17,8 +17,8 @@ use super::error::{ApiError, Cause};
 use super::kind::{Kind, Version};
 use super::managed;
 use super::rules::{
-    LABEL, SUBDOMAIN, add, check_identity, check_immutable, check_metadata, differs_in_spec, finalizers, is_released,
-    is_released_namespace, is_subdomain, keep_metadata, refuse_new_finalizers, separate, set_finalizers,
+    add, check_identity, check_immutable, check_metadata, differs_in_spec, finalizers, is_released, is_released_namespace,
+    keep_metadata, refuse_new_finalizers, separate, set_finalizers, wrong_name,
 };
 use super::store::{Place, Store, Stored};
 
@@ -431,23 +431,10 @@ impl Server {
             name = format!("{prefix}{}", self.suffix(kind, namespace, &prefix));
             meta.insert("name".into(), name.clone().into());
         }
-        let why = match kind.group.as_str() {
-            "rbac.authorization.k8s.io" if name.contains('/') => "may not contain '/'",
-            "rbac.authorization.k8s.io" if name.contains('%') => "may not contain '%'",
-            "rbac.authorization.k8s.io" if name == "." => "may not be '.'",
-            "rbac.authorization.k8s.io" if name == ".." => "may not be '..'",
-            "rbac.authorization.k8s.io" => return Ok(name),
-            "" if kind.kind == "Namespace" && name.contains('.') => "must not contain dots",
-            _ if is_subdomain(&name) => return Ok(name),
-            _ => {
-                if kind.kind == "Namespace" {
-                    LABEL
-                } else {
-                    SUBDOMAIN
-                }
-            }
-        };
-        Err(ApiError::invalid(kind, &name, &[Cause::invalid("metadata.name", &json!(name), why)]))
+        match wrong_name(kind, &name) {
+            None => Ok(name),
+            Some(why) => Err(ApiError::invalid(kind, &name, &[Cause::invalid("metadata.name", &json!(name), why)])),
+        }
     }
 
     fn check_namespace(&self, kind: &Kind, namespace: &str, name: &str) -> Result<(), ApiError> {
