@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::{fleet, matrix};
 use server::{Server, assets};
 
+#[allow(dead_code, reason = "shared with the tests against real binaries")]
 #[path = "../real/server.rs"]
 mod server;
 #[allow(dead_code, reason = "shared with the tests against real binaries")]
@@ -34,7 +35,11 @@ fn definitions() -> Option<Vec<Value>> {
     let documents = |text: String| -> Vec<Value> {
         serde_yaml::Deserializer::from_str(&text).map(|d| Value::deserialize(d).expect("YAML")).filter(Value::is_object).collect()
     };
-    Some(texts.flat_map(documents).chain(crd::written()).collect())
+    let mut all: Vec<Value> = texts.flat_map(documents).chain(crd::written()).collect();
+    let there: BTreeSet<String> = all.iter().map(|definition| definition["metadata"]["name"].to_string()).collect();
+    // Of a kind that is not among them there is our own, which is open.
+    all.extend(crd::engines().into_iter().filter(|definition| !there.contains(&definition["metadata"]["name"].to_string())));
+    Some(all)
 }
 
 /// What stands for what only clusters know, filled in.
