@@ -144,9 +144,11 @@ fn partial_body<'p>(object: &Value, metadata: &Value, pointers: impl Iterator<It
 fn described<'p>(metadata: &Value, pointers: impl Iterator<Item = &'p str>) -> Value {
     let mut kept = Map::new();
     for pointer in pointers {
-        if let Some(value) = pointer.strip_prefix("/metadata").and_then(|rest| metadata.pointer(rest)) {
+        if let Some(rest) = pointer.strip_prefix("/metadata")
+            && let Some(value) = metadata.pointer(rest)
+        {
             let below = kept.entry("metadata").or_insert_with(|| Value::Object(Map::new()));
-            put(below, &pointer["/metadata".len()..], value.clone());
+            put(below, rest, value.clone());
         }
     }
     if kept.is_empty() { Value::Null } else { Value::Object(kept) }

@@ -23,6 +23,7 @@ mod server;
 mod taken;
 
 /// The folder with the engines' own definitions, beside the clone.
+#[allow(clippy::print_stdout, reason = "a test that is skipped says why")]
 fn definitions() -> Option<Vec<Value>> {
     let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|folder| folder.join("shared/data/crds"));
     let Some(folder) = above.into_iter().find(|folder| folder.is_dir()) else {
@@ -35,7 +36,11 @@ fn definitions() -> Option<Vec<Value>> {
     let documents = |text: String| -> Vec<Value> {
         serde_yaml::Deserializer::from_str(&text).map(|d| Value::deserialize(d).expect("YAML")).filter(Value::is_object).collect()
     };
-    Some(texts.flat_map(documents).chain(crd::written()).collect())
+    let mut all: Vec<Value> = texts.flat_map(documents).chain(crd::written()).collect();
+    let there: BTreeSet<String> = all.iter().map(|definition| definition["metadata"]["name"].to_string()).collect();
+    // Of a kind that is not among them there is our own, which is open.
+    all.extend(crd::engines().into_iter().filter(|definition| !there.contains(&definition["metadata"]["name"].to_string())));
+    Some(all)
 }
 
 /// What stands for what only clusters know, filled in.
@@ -70,9 +75,11 @@ impl Known {
         let said = |found: &Captures<'_>| match (&found[1], &found[2]) {
             ("fact", name) => Self::fact(name).as_str().map_or_else(|| Self::fact(name).to_string(), str::to_owned),
             ("secret", name) => format!("{}-12345678", name.replace(' ', "-")),
-            (_, name) if name.ends_with(".crt") => self.certificate.clone(),
-            (_, name) if name.ends_with(".key") => self.key.clone(),
-            (_, _) => "known".to_owned(),
+            (_, name) => match name.rsplit('.').next() {
+                Some("crt") => self.certificate.clone(),
+                Some("key") => self.key.clone(),
+                _ => "known".to_owned(),
+            },
         };
         self.symbol.replace_all(text, said).into_owned()
     }

@@ -145,11 +145,13 @@ fn container(name: &str, objects: &Objects, version: &str) -> pod::Container {
 struct Report(Instant);
 
 impl Report {
+    #[allow(clippy::print_stdout, reason = "the transcript")]
     fn say(&self, what: &str) {
         println!("boot: {:6.2} s  {what}", self.0.elapsed().as_secs_f64());
     }
 }
 
+#[allow(clippy::print_stdout, reason = "the transcript")]
 async fn boots(test: &str, project: &str, shoot: &str) {
     let Some(node) = apart::node(test) else { return };
     let version = version(&node);

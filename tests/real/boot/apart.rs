@@ -52,6 +52,7 @@ fn unshare() -> Option<(&'static [&'static str], bool)> {
 }
 
 /// The node, for the process that is in it. The outer process starts that one and gets `None` when it has ended well.
+#[allow(clippy::print_stdout, reason = "the transcript of the inner process")]
 pub(super) fn node(test: &str) -> Option<Node> {
     let assets = assets()?;
     #[allow(clippy::disallowed_methods, reason = "the variable is how the inner process is told")]

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use espalier::document;
 use espalier::snapshot::RepoPath;
 use http::{Request, Response};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Collected, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper_util::rt::TokioIo;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -151,7 +151,7 @@ pub(super) async fn serve(objects: &Objects, address: &str) {
 }
 
 async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = request.into_body().collect().await.map(Collected::to_bytes).unwrap_or_default();
     let review: Value = serde_json::from_slice(&body).unwrap_or_default();
     let answer = match review["kind"].as_str() {
         Some("AdmissionReview") => json!({
