@@ -72,6 +72,7 @@ mod v_rows;
 mod values;
 mod vap;
 mod walk;
+mod watching;
 mod when;
 mod windows;
 mod writers;
