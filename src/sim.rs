@@ -58,6 +58,7 @@ mod typed;
 mod validate;
 mod verbs;
 mod watch;
+mod wire;
 
 /// How quick simulated controllers are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -100,6 +101,12 @@ pub enum SimError {
         path: PathBuf,
         /// What is wrong.
         why: String,
+    },
+    /// Another process has the file open.
+    #[error("{} is in use by another process", path.display())]
+    Held {
+        /// The file.
+        path: PathBuf,
     },
     /// The clusters cannot be served.
     #[error("failed to serve simulated clusters: {0}")]

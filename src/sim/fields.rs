@@ -126,12 +126,12 @@ impl Set {
         paths
     }
 
+    /// What is here comes before what is below it.
     fn walk(&self, prefix: &str, paths: &mut Vec<String>) {
-        if self.member {
-            paths.push(prefix.to_owned());
-        }
-        for (element, child) in &self.children {
-            child.walk(&format!("{prefix}{}", print(element)), paths);
+        let below = || self.children.iter().map(|(element, child)| (format!("{prefix}{}", print(element)), child));
+        paths.extend(below().filter(|(_, child)| child.member).map(|(path, _)| path));
+        for (path, child) in below() {
+            child.walk(&path, paths);
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -24,6 +24,7 @@ use super::review;
 use super::store::Stored;
 use super::table;
 use super::verbs::{Caller, Unknown, Written};
+use super::wire;
 
 mod read;
 mod write;
@@ -45,6 +46,9 @@ pub(crate) enum Form {
     },
 }
 
+/// The largest body that is read.
+const LARGEST: usize = 3 << 20;
+
 /// A request, taken apart.
 struct Ask {
     shared: Arc<Shared>,
@@ -59,19 +63,31 @@ struct Ask {
 pub(crate) async fn handle<B>(shared: Arc<Shared>, user: &str, request: Request<B>) -> Response<Body>
 where
     B: http_body::Body,
-    B::Error: std::fmt::Display,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let (parts, body) = request.into_parts();
-    let body = match body.collect().await {
+    let body = match Limited::new(body, LARGEST).collect().await {
         Ok(body) => body.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => {
+            let why = format!("Request entity too large: limit is {LARGEST}");
+            return refuse(&ApiError::new(413, "RequestEntityTooLarge", why));
+        }
         Err(error) => return refuse(&ApiError::bad_request(format!("failed to read the request: {error}"))),
     };
+    let mut headers = parts.headers;
+    let mut body = body;
+    let protobuf =
+        headers.get(header::CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"application/vnd.kubernetes.protobuf"));
+    if protobuf && let Some(object) = wire::json(&body) {
+        body = Bytes::from(serde_json::to_vec(&object).unwrap_or_default());
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
     let ask = Ask {
         shared: Arc::clone(&shared),
         user: user.to_owned(),
         method: parts.method,
         query: Query::parse(parts.uri.query().unwrap_or_default()),
-        headers: parts.headers,
+        headers,
         body,
     };
     let answer = ask.answer(route(parts.uri.path())).await;
@@ -83,6 +99,14 @@ where
         }
     }
     answer.unwrap_or_else(|error| refuse(&error))
+}
+
+/// The answer to what anybody may ask: whether there is a server, and which.
+pub(crate) fn public(path: &str) -> Response<Body> {
+    if path == "/version" {
+        return value(StatusCode::OK, &discovery::version());
+    }
+    full(StatusCode::OK, "text/plain; charset=utf-8", Bytes::from_static(b"ok"))
 }
 
 fn full(status: StatusCode, kind: &'static str, body: Bytes) -> Response<Body> {
@@ -183,8 +207,8 @@ impl Ask {
                 StatusCode::OK,
                 &json!({"paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]}),
             )),
-            Route::Health => Ok(full(StatusCode::OK, "text/plain; charset=utf-8", Bytes::from_static(b"ok"))),
-            Route::Version => Ok(value(StatusCode::OK, &discovery::version())),
+            Route::Health => Ok(public("/healthz")),
+            Route::Version => Ok(public("/version")),
             Route::Core | Route::Groups if accept.contains("as=APIGroupDiscoveryList") && accept.contains("v=v2;") => {
                 let document = discovery::aggregated(&self.shared.server().store.kinds, route == Route::Core);
                 let body = Bytes::from(serde_json::to_vec(&document).unwrap_or_default());

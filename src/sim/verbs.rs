@@ -142,6 +142,10 @@ impl Server {
         let name = self.name_of(kind, &mut body, namespace)?;
         self.check_namespace(kind, namespace, &name)?;
         if self.store.of_kind(kind).is_some_and(|c| c.get(namespace, &name).is_some()) {
+            // What is wrong with the object itself is said first.
+            if !(kind.group == builtin::EXTENSIONS && kind.plural == builtin::CRDS) {
+                self.conform(caller, kind, at, None, &mut body, &name, "", &how)?;
+            }
             return Err(ApiError::already_exists(kind, &name));
         }
         let uid = self.uid(kind, namespace, &name, caller.dry_run);

@@ -593,6 +593,17 @@ fn what_clusters_know_ends_up_in_manifests() {
         .filter(|c| matches!(c.state, RenderState::Waiting(_)))
         .map(|c| c.component.id.name.as_str())
         .collect();
+    // Who gives tokens has none of its own at first.
+    let manager = |components: &[Rendered]| {
+        let found = all(components).find(|o| o.key.kind == "Deployment" && o.key.name == "gardener-resource-manager");
+        let (_, mounts): (Vec<_>, Vec<_>) = mounted(&found.expect("it is there").body).into_iter().unzip();
+        mounts.contains(&"shoot-access-gardener-resource-manager-bootstrap-12345678".to_owned())
+    };
+    assert!(manager(&outcome.components));
+    let mut facts = Facts::default();
+    facts.insert("gardener-resource-manager.token", json!("2026-11-21T09:00:00Z"));
+    let later = render::components(&components, Scope::Shoot, &context, &Known { facts: &facts, ..known });
+    assert!(!manager(&later.components));
     // Only what reads facts of other components waits for them.
     assert_eq!(
         waiting,
