@@ -16,7 +16,6 @@ mod cli_files;
 mod cluster;
 mod corpus;
 mod daemon;
-mod definitions;
 mod describe;
 mod differing;
 mod document;

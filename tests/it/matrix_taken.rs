@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::{fleet, matrix};
 use server::{Server, assets};
 
+#[allow(dead_code, reason = "shared with the tests against real binaries")]
 #[path = "../real/server.rs"]
 mod server;
 #[allow(dead_code, reason = "shared with the tests against real binaries")]
