@@ -11,8 +11,11 @@ const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list",
 /// The same of custom kinds, in the order in which those have them.
 const CUSTOM: [&str; 8] = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
 
-fn verbs(kind: &Kind) -> [&'static str; 8] {
-    if kind.custom { CUSTOM } else { VERBS }
+fn verbs(kind: &Kind) -> Vec<&'static str> {
+    let verbs = if kind.custom { CUSTOM } else { VERBS };
+    // Namespaces are deleted one by one.
+    let each = kind.group.is_empty() && kind.kind == "Namespace";
+    verbs.into_iter().filter(|verb| !(each && *verb == "deletecollection")).collect()
 }
 
 /// Resources that are asked, not stored: group, version, plural, kind.

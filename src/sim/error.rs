@@ -16,6 +16,8 @@ pub struct ApiError {
     pub message: String,
     /// `details` of the Status.
     pub details: Option<Value>,
+    /// What is said beside it, as headers.
+    pub warnings: Vec<String>,
 }
 
 /// The reason of an answer that is no Status.
@@ -86,7 +88,7 @@ impl ApiError {
     }
 
     pub(crate) fn new(code: u16, reason: &str, message: impl Into<String>) -> Self {
-        Self { code, reason: reason.to_owned(), message: message.into(), details: None }
+        Self { code, reason: reason.to_owned(), message: message.into(), details: None, warnings: Vec::new() }
     }
 
     fn about(mut self, kind: &Kind, name: &str) -> Self {

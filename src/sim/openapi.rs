@@ -152,6 +152,10 @@ fn turn(value: &mut Value) {
                 turn(value);
                 return;
             }
+            if map.get("oneOf").is_some_and(Value::is_array) && !map.contains_key("properties") {
+                map.remove("oneOf");
+                map.insert("type".into(), "string".into());
+            }
             map.values_mut().for_each(turn);
         }
         Value::Array(list) => list.iter_mut().for_each(turn),

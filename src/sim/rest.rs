@@ -134,6 +134,9 @@ pub(crate) fn refuse(error: &ApiError) -> Response<Body> {
         return full(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", text);
     }
     let mut response = value(StatusCode::from_u16(error.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), &error.status());
+    for warning in &error.warnings {
+        warn(&mut response, warning);
+    }
     if error.code == 429 {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
@@ -303,6 +306,7 @@ impl Ask {
             ("update", _) => self.update(&kind, &version, target),
             ("patch" | "apply", _) => self.patch(&kind, &version, target),
             ("delete", "") | ("create", "eviction") => self.delete(&kind, &version, target),
+            ("deletecollection", "") if kind.kind == "Namespace" && kind.group.is_empty() => Err(ApiError::method_not_allowed()),
             ("deletecollection", "") => self.delete_all(&kind, &version, target),
             _ => Err(ApiError::method_not_allowed()),
         }

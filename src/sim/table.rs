@@ -222,6 +222,7 @@ fn cell(kind: &Kind, column: &Column, object: &Value, now: Timestamp) -> Value {
     let found = select(object, &column.path);
     match (found.as_slice(), column.of.as_str()) {
         ([], "integer") if !kind.custom => 0.into(),
+        ([], "boolean") if !kind.custom => false.into(),
         ([], _) if !kind.custom => "<none>".into(),
         ([], _) => Value::Null,
         ([value, ..], "date") if kind.custom || column.name == "Age" => since(value),

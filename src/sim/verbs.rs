@@ -17,7 +17,7 @@ use super::error::{ApiError, Cause};
 use super::kind::{Kind, Version};
 use super::managed;
 use super::rules::{
-    SUBDOMAIN, add, check_identity, check_immutable, check_metadata, differs_in_spec, finalizers, is_released,
+    LABEL, SUBDOMAIN, add, check_identity, check_immutable, check_metadata, differs_in_spec, finalizers, is_released,
     is_released_namespace, is_subdomain, keep_metadata, refuse_new_finalizers, separate, set_finalizers,
 };
 use super::store::{Place, Store, Stored};
@@ -439,7 +439,13 @@ impl Server {
             "rbac.authorization.k8s.io" => return Ok(name),
             "" if kind.kind == "Namespace" && name.contains('.') => "must not contain dots",
             _ if is_subdomain(&name) => return Ok(name),
-            _ => SUBDOMAIN,
+            _ => {
+                if kind.kind == "Namespace" {
+                    LABEL
+                } else {
+                    SUBDOMAIN
+                }
+            }
         };
         Err(ApiError::invalid(kind, &name, &[Cause::invalid("metadata.name", &json!(name), why)]))
     }
@@ -525,14 +531,14 @@ impl Server {
             let status = subresource == "status";
             let causes = super::validate::object(structure, at.scale.as_ref(), new, old, status);
             if !causes.is_empty() {
-                return Err(ApiError::invalid(kind, name, &causes));
+                return Err(ApiError { warnings, ..ApiError::invalid(kind, name, &causes) });
             }
         } else {
             defaults::fill(kind, old, new);
             check_metadata(kind, new, name)?;
             let causes = defaults::check(kind, new);
             if !causes.is_empty() {
-                return Err(ApiError::invalid(kind, name, &causes));
+                return Err(ApiError { warnings, ..ApiError::invalid(kind, name, &causes) });
             }
         }
         if kind.group == builtin::EXTENSIONS && kind.plural == builtin::CRDS {

@@ -64,7 +64,7 @@ pub(crate) fn json(body: &[u8]) -> Option<Value> {
         }
     }
     let name = typed::name(&api_version, &kind)?;
-    let mut object = message(name, raw, 0)?;
+    let mut object = message(name, &typed::fields(name)?, raw, 0)?;
     object.insert("apiVersion".into(), api_version.into());
     object.insert("kind".into(), kind.into());
     Some(Value::Object(object))
@@ -130,14 +130,18 @@ impl<'a> Iterator for Parts<'a> {
     }
 }
 
-fn message(name: &str, bytes: &[u8], depth: usize) -> Option<Map<String, Value>> {
+/// What the fields of a type are of.
+type Types = HashMap<&'static str, &'static str>;
+
+/// A message of a type; `types` are those of its fields, and of the fields that it takes in.
+fn message(name: &str, types: &Types, bytes: &[u8], depth: usize) -> Option<Map<String, Value>> {
     let mut object = Map::new();
-    let (numbers, types) = (NUMBERS.get(name)?, typed::fields(name)?);
+    let numbers = NUMBERS.get(name)?;
     for part in Parts(bytes) {
         let (number, wire) = part?;
         match (numbers.get(&number), wire) {
             (Some(Member::Inline(inline)), Wire::Bytes(bytes)) if depth < DEEPEST => {
-                object.extend(message(inline, bytes, depth + 1)?);
+                object.extend(message(inline, types, bytes, depth + 1)?);
             }
             (Some(Member::Field(field, said)), wire) => {
                 // A field that Kubernetes no longer publishes.
@@ -222,7 +226,9 @@ fn value(of: &str, wire: &Wire<'_>, depth: usize) -> Option<Value> {
             }
             Some(out.into())
         }
-        (name, Wire::Bytes(bytes)) if depth < DEEPEST => Some(Value::Object(message(name, bytes, depth + 1)?)),
+        (name, Wire::Bytes(bytes)) if depth < DEEPEST => {
+            Some(Value::Object(message(name, &typed::fields(name)?, bytes, depth + 1)?))
+        }
         _ => None,
     }
 }

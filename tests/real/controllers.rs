@@ -65,20 +65,32 @@ async fn controllers_of_kubernetes_work_on_the_simulated_server() {
     let owner = api.create(&PostParams::default(), &object("owner", None)).await.expect("created");
     let uid = owner.metadata.uid.expect("a uid");
     let kept = api.create(&PostParams::default(), &object("kept", Some(&uid))).await.expect("created");
-    // The simulated server deletes what belongs to an owner that goes; an owner that never was is the controller's to see.
+    // They have listed everything once they say so, in their log and nowhere else.
+    let mut tick = tokio::time::interval(Duration::from_millis(100));
+    let log = || std::fs::read_to_string(dir.path().join("log")).unwrap_or_default();
+    let listed = async {
+        while !log().contains("all resource monitors have synced") {
+            tick.tick().await;
+        }
+    };
+    assert!(
+        tokio::time::timeout(Duration::from_mins(2), listed).await.is_ok(),
+        "they do not come to an end of listing:\n{}",
+        log()
+    );
+    // What belongs to nobody goes, whoever sees it first: the simulated server, or they.
     let orphan = api.create(&PostParams::default(), &object("orphan", Some("0b7c1c2e-0000-4000-8000-000000000000"))).await;
     let orphan = orphan.expect("created").metadata.uid.expect("a uid");
     let gone = await_condition(api.clone(), "orphan", conditions::is_deleted(&orphan));
     let gone = tokio::time::timeout(Duration::from_mins(2), gone).await;
-    let log = std::fs::read_to_string(dir.path().join("log")).unwrap_or_default();
-    assert!(gone.is_ok_and(|watched| watched.is_ok()), "the orphan is still there:\n{log}");
+    assert!(gone.is_ok_and(|watched| watched.is_ok()), "the orphan is still there:\n{}", log());
     assert_eq!(api.get("kept").await.expect("there").metadata.uid, kept.metadata.uid, "what has an owner stays");
     namespaces.delete("team", &DeleteParams::default()).await.expect("deleted");
     let rest = await_condition(namespaces.clone(), "team", |namespace: Option<&Namespace>| namespace.is_none());
     tokio::time::timeout(Duration::from_mins(2), rest).await.expect("in time").expect("watched");
-    let log = std::fs::read_to_string(dir.path().join("log")).unwrap_or_default();
+    let log = log();
     let errors: Vec<&str> =
-        log.lines().filter(|line| line.starts_with("E") && !line.contains("manifest file is empty")).collect();
+        log.lines().filter(|line| line.starts_with('E') && !line.contains("manifest file is empty")).collect();
     assert!(errors.is_empty(), "{errors:#?}");
     drop(manager);
     serving.stop().await;

@@ -94,10 +94,10 @@ fn short(name: &str) -> &str {
 /// Adds how lists and maps merge, what must be there, and what types the generator does not tell.
 fn enrich(name: &str, schema: &mut Value) {
     if name.ends_with(".resource.Quantity") {
-        schema["type"] = "string".into();
+        schema["oneOf"] = json!([{"type": "string"}, {"type": "number"}]);
     } else if name.ends_with(".intstr.IntOrString") {
-        schema["type"] = "string".into();
         schema["format"] = "int-or-string".into();
+        schema["oneOf"] = json!([{"type": "integer"}, {"type": "string"}]);
     }
     if let Some(schema) = schema.as_object_mut() {
         schema.remove("x-kubernetes-int-or-string");
