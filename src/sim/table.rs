@@ -127,7 +127,7 @@ pub(crate) fn builtin_columns(group: &str, kind: &str) -> Vec<Column> {
             ("Groups", "string", "=subjects Group", 1),
             ("ServiceAccounts", "string", "=subjects ServiceAccount", 1),
         ],
-        ("rbac.authorization.k8s.io", _) | ("", "LimitRange") => {
+        ("rbac.authorization.k8s.io", _) | ("", "LimitRange") | ("apiextensions.k8s.io", "CustomResourceDefinition") => {
             return vec![column("Created At", "date", ".metadata.creationTimestamp", 0)];
         }
         ("coordination.k8s.io", "Lease") => &[("Holder", "string", ".spec.holderIdentity", 0)],
@@ -141,9 +141,6 @@ pub(crate) fn builtin_columns(group: &str, kind: &str) -> Vec<Column> {
             ("ReclaimPolicy", "string", ".reclaimPolicy", 0),
             ("VolumeBindingMode", "string", ".volumeBindingMode", 0),
         ],
-        ("apiextensions.k8s.io", "CustomResourceDefinition") => {
-            return vec![column("Created At", "date", ".metadata.creationTimestamp", 0)];
-        }
         _ => &[],
     };
     let rows = list.iter().map(|&(name, of, path, priority)| column(name, of, path, priority));
