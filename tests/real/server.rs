@@ -1,7 +1,5 @@
 //! A real kube-apiserver over a real etcd, on loopback, for as long as the value lives.
 
-#![allow(dead_code, reason = "shared with the other integration tests and a benchmark, each of which uses a part")]
-
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -111,6 +109,7 @@ impl Server {
     }
 
     /// The processes that make it up.
+    #[allow(dead_code, reason = "for the benchmark")]
     pub(crate) fn processes(&self) -> Vec<u32> {
         let children = format!("/proc/{0}/task/{0}/children", self.keeper.id());
         let children = std::fs::read_to_string(children).unwrap_or_default();
