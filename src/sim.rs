@@ -181,6 +181,12 @@ impl Sim {
         kube::Client::new(service, "default")
     }
 
+    /// From now on dependents of deleted owners and the contents of deleted namespaces are left as they are, for a controller
+    /// manager to collect, as a real API server leaves them.
+    pub fn leave_to_controllers(&self) {
+        self.shared.server().collects = false;
+    }
+
     /// The cluster's name.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -113,11 +113,13 @@ pub(crate) struct Server {
     pub(crate) name: String,
     pub(crate) seed: u64,
     pub(crate) tasks: VecDeque<Task>,
+    /// Whether dependents and contents of namespaces are collected, as controllers do it in a real cluster.
+    pub(crate) collects: bool,
 }
 
 impl Server {
     pub(crate) fn new(name: &str, seed: u64) -> Self {
-        Self { store: Store::new(builtin::registry()), name: name.into(), seed, tasks: VecDeque::new() }
+        Self { store: Store::new(builtin::registry()), name: name.into(), seed, tasks: VecDeque::new(), collects: true }
     }
 
     /// The stored object, or 404.

@@ -2,6 +2,7 @@
 //! The conformance cases also run without them: against what the real API server answered when they were recorded.
 
 mod conformance;
+mod differ;
 #[path = "../it/fleet.rs"]
 #[allow(dead_code, reason = "shared with the other integration tests")]
 mod fleet;

@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 use super::answer::Names;
 use super::script::{Case, Step, named};
 
+/// How the answer to a request begins that could not be asked.
+pub(crate) const NOT_SENT: &str = "not sent";
 /// Longest that anything is waited for.
 const LONG: Duration = Duration::from_secs(30);
 
@@ -130,11 +132,22 @@ pub(crate) async fn case(client: &kube::Client, namespace: &str, case: &Case) ->
     let mut seen: BTreeMap<String, String> = BTreeMap::new();
     let mut answers = Vec::new();
     for step in &case.steps {
+        if let Some(missing) = missing(step, &seen) {
+            answers.push((step.text.clone(), format!("{NOT_SENT}: {missing} was not answered before")));
+            continue;
+        }
         let (status, warnings, body) = one(client, namespace, step, &seen).await;
         remember(&step.path, &body, &mut seen);
         answers.push((step.text.clone(), names.print(status, &warnings, body)));
     }
     answers
+}
+
+/// The first name of a request for something that no answer had.
+fn missing(step: &Step, seen: &BTreeMap<String, String>) -> Option<String> {
+    let texts = std::iter::once(&step.path).chain(&step.options).chain(&step.body);
+    let names = texts.flat_map(|text| text.split("${").skip(1)).filter_map(|rest| rest.split_once('}'));
+    names.map(|(name, _)| format!("${{{name}}}")).find(|name| !seen.contains_key(name))
 }
 
 fn remember(path: &str, body: &Value, seen: &mut BTreeMap<String, String>) {
@@ -170,7 +183,6 @@ async fn one(client: &kube::Client, namespace: &str, step: &Step, seen: &BTreeMa
         for (from, to) in seen {
             text = text.replace(from, to);
         }
-        assert!(!text.contains("${"), "{}: {text:?} names something that was not answered before", step.text);
         text
     };
     let short = fill(&step.path);
