@@ -45,6 +45,7 @@ mod patch;
 mod path;
 mod persist;
 mod quantity;
+mod rbac;
 mod rest;
 mod review;
 mod rules;

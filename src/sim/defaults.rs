@@ -503,6 +503,13 @@ pub(crate) fn check(kind: &Kind, object: &Value) -> Vec<Cause> {
                 causes.push(Cause::required("spec.selector", ""));
             }
             let wanted = selector.and_then(|selector| selector.get("matchLabels")).and_then(Value::as_object);
+            let empty = |field: &str| {
+                let value = selector.and_then(|selector| selector.get(field));
+                value.is_none_or(|value| value.as_object().is_none_or(Map::is_empty) && value.as_array().is_none_or(Vec::is_empty))
+            };
+            if selector.is_some() && kind.kind == "Deployment" && empty("matchLabels") && empty("matchExpressions") {
+                causes.push(Cause::invalid("spec.selector", &json!({}), "empty selector is invalid for deployment"));
+            }
             let matches = wanted.into_iter().flatten().all(|(k, v)| labels.and_then(|l| l.get(k)) == Some(v));
             if !matches || selector.is_none() {
                 let why = "`selector` does not match template `labels`";

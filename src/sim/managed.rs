@@ -123,8 +123,6 @@ fn ownable(object: &Value) -> Value {
                             | "generation"
                             | "managedFields"
                             | "resourceVersion"
-                            | "deletionTimestamp"
-                            | "deletionGracePeriodSeconds"
                     );
                     if !system {
                         meta.insert(key.clone(), value.clone());
@@ -227,7 +225,12 @@ pub(crate) fn apply(
     let structure = kind.structure(at);
     let shape = Shape::root(structure);
     let api_version = kind.api_version(&at.name);
-    if let Some(why) = structure.and_then(|structure| decode::mismatch(structure, config, "", true)) {
+    let mut wrong = Vec::new();
+    if let Some(structure) = structure {
+        decode::mismatch(structure, config, "", true, &mut wrong);
+    }
+    if !wrong.is_empty() {
+        let why = if let [one] = wrong.as_slice() { one.clone() } else { format!("errors:\n  {}", wrong.join("\n  ")) };
         let text = |field: &str| config.pointer(&format!("/metadata/{field}")).and_then(Value::as_str).unwrap_or_default();
         let group = if kind.group.is_empty() { "/" } else { "" };
         let what = format!("{}/{}; {group}{api_version}, Kind={}", text("namespace"), text("name"), kind.kind);
@@ -423,6 +426,28 @@ pub(crate) fn scaled(object: &Value, path: &str, caller: &Caller) -> Result<(), 
     };
     let causes: Vec<Cause> = blocks.iter().map(cause).collect();
     Err(conflict(&causes, blocks))
+}
+
+/// Notes in an object that is answered and not stored who gave what its `spec` says.
+pub(crate) fn note_spec(object: &mut Value, api_version: &str, caller: &Caller, subresource: &str) {
+    let mut given = Map::new();
+    for (field, value) in object.get("spec").and_then(Value::as_object).into_iter().flatten().filter(|(_, v)| !v.is_null()) {
+        given.insert(field.clone(), value.clone());
+    }
+    let mut fields = merge::compare(&json!({}), &json!({"spec": given}), Shape::Free).added;
+    fields.member = false;
+    if let Some(spec) = fields.children.get_mut("f:spec") {
+        spec.member = false;
+    }
+    let entry = Entry {
+        manager: caller.manager.clone(),
+        apply: false,
+        api_version: api_version.to_owned(),
+        subresource: subresource.to_owned(),
+        time: caller.now.clone(),
+        fields,
+    };
+    write(object, vec![entry]);
 }
 
 fn conflict(causes: &[Cause], mut blocks: Vec<(String, Vec<String>)>) -> ApiError {

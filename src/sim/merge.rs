@@ -130,8 +130,8 @@ pub(crate) fn prune<'a>(
                 let value = match (last.children.get(element.as_str()), keep.children.get(element.as_str())) {
                     _ if is_key => below.clone(),
                     (Some(_), None) => continue,
-                    (Some(last), Some(keep)) if !last.children.is_empty() => {
-                        prune(below, last, keep, shape.field(name, at_root), false, None)
+                    (Some(last), Some(keep)) if !last.is_within(keep) => {
+                        emptied(prune(below, last, keep, shape.field(name, at_root), false, None))
                     }
                     _ => below.clone(),
                 };
@@ -146,7 +146,7 @@ pub(crate) fn prune<'a>(
             for (element, item) in elements.iter().zip(list) {
                 match (last.children.get(element.as_str()), keep.children.get(element.as_str())) {
                     (Some(_), None) => {}
-                    (Some(last), Some(keep)) if !last.children.is_empty() => {
+                    (Some(last), Some(keep)) if !last.is_within(keep) => {
                         kept.push(prune(item, last, keep, shape.items(), false, Some(merge)));
                     }
                     _ => kept.push(item.clone()),
@@ -155,6 +155,15 @@ pub(crate) fn prune<'a>(
             Value::Array(kept)
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+    }
+}
+
+/// What is left of a container from which everything was taken is null.
+fn emptied(value: Value) -> Value {
+    match &value {
+        Value::Object(map) if map.is_empty() => Value::Null,
+        Value::Array(list) if list.is_empty() => Value::Null,
+        _ => value,
     }
 }
 

@@ -20,6 +20,10 @@ pub(crate) fn json(target: &mut Value, patch: &Value) -> Result<(), ApiError> {
     };
     for operation in patch.as_array().into_iter().flatten() {
         let mut operation = operation.clone();
+        if let Some(fields) = operation.as_object_mut() {
+            // A value that is left out is null.
+            fields.entry("value").or_insert(Value::Null);
+        }
         let text = |field: &str| operation.get(field).and_then(Value::as_str).unwrap_or_default();
         let inside = text("path").rsplit_once('/').and_then(|(parent, _)| target.pointer(parent)).is_some_and(Value::is_object);
         if text("op") == "replace" && inside && target.pointer(text("path")).is_none() {

@@ -97,7 +97,8 @@ pub(crate) fn keep_metadata(old: &Value, new: &mut Value) {
     }
 }
 
-pub(crate) fn check_metadata(kind: &Kind, object: &Value, name: &str) -> Result<(), ApiError> {
+/// What is wrong with the metadata of an object. Several rules look at an update, and each says what it finds.
+pub(crate) fn check_metadata(kind: &Kind, object: &Value, old: Option<&Value>) -> Vec<Cause> {
     let mut causes = Vec::new();
     for field in ["labels", "annotations"] {
         let pairs = object.pointer(&format!("/metadata/{field}"));
@@ -114,6 +115,13 @@ pub(crate) fn check_metadata(kind: &Kind, object: &Value, name: &str) -> Result<
         }
     }
     owners(object, &mut causes);
+    let times = match old {
+        None => 1,
+        Some(_) if kind.custom => 3,
+        Some(_) => 4,
+    };
+    causes = vec![causes; times].concat();
+    let found = causes.len();
     for (index, finalizer) in finalizers(object).iter().enumerate() {
         let why = qualified(finalizer);
         // Custom kinds may have finalizers without a prefix.
@@ -123,6 +131,13 @@ pub(crate) fn check_metadata(kind: &Kind, object: &Value, name: &str) -> Result<
             let why = "name is neither a standard finalizer name nor is it fully qualified";
             causes.push(Cause::invalid(&format!("metadata.finalizers[{index}]"), &json!(finalizer), why));
         }
+    }
+    if old.is_some() {
+        let more: Vec<Cause> = causes[found..].to_vec();
+        causes.extend(more);
+    }
+    if let Some(old) = old.filter(|old| old.pointer("/metadata/deletionTimestamp").is_some()) {
+        causes.extend(new_finalizers(kind, old, object));
     }
     let size: usize = object
         .pointer("/metadata/annotations")
@@ -138,7 +153,7 @@ pub(crate) fn check_metadata(kind: &Kind, object: &Value, name: &str) -> Result<
             message: "Too long: may not be more than 262144 bytes".into(),
         });
     }
-    if causes.is_empty() { Ok(()) } else { Err(ApiError::invalid(kind, name, &causes)) }
+    causes
 }
 
 /// Why a value of a label is refused.
@@ -231,11 +246,20 @@ fn owners(object: &Value, causes: &mut Vec<Cause>) {
     if let [first, second, ..] = controllers.as_slice() {
         let why =
             format!("Only one reference can have Controller set to true. Found \"true\" in references for {first} and {second}");
-        causes.push(Cause::invalid("metadata.ownerReferences", &Value::Array(list.to_vec()), &why));
+        let shown = format!("Invalid value: [{}]: {why}", list.iter().map(owner_in_go).collect::<Vec<_>>().join(","));
+        causes.push(Cause { reason: "FieldValueInvalid", field: "metadata.ownerReferences".into(), message: shown });
     }
 }
 
-pub(crate) fn check_immutable(kind: &Kind, old: &Value, new: &Value, name: &str) -> Result<(), ApiError> {
+/// An owner, its fields in Go's order.
+fn owner_in_go(owner: &Value) -> String {
+    let fields = ["apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"];
+    let pairs: Vec<String> = fields.iter().filter_map(|field| Some(format!("{field:?}:{}", owner.get(*field)?))).collect();
+    format!("{{{}}}", pairs.join(","))
+}
+
+/// What an update changes that may not change.
+pub(crate) fn check_immutable(kind: &Kind, old: &Value, new: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
     let mut fixed = |pointer: &str, field: &str, why: &str| {
         if old.pointer(pointer) != new.pointer(pointer) {
@@ -244,7 +268,7 @@ pub(crate) fn check_immutable(kind: &Kind, old: &Value, new: &Value, name: &str)
     };
     match (kind.group.as_str(), kind.kind.as_str()) {
         ("", "ConfigMap" | "Secret") if old.get("immutable") == Some(&Value::Bool(true)) => {
-            for field in ["data", "binaryData", "immutable"] {
+            for field in ["immutable", "data", "binaryData"] {
                 if old.get(field) != new.get(field) {
                     causes.push(Cause::forbidden(field, "field is immutable when `immutable` is set"));
                 }
@@ -299,14 +323,15 @@ pub(crate) fn check_immutable(kind: &Kind, old: &Value, new: &Value, name: &str)
         }
         _ => {}
     }
-    if causes.is_empty() { Ok(()) } else { Err(ApiError::invalid(kind, name, &causes)) }
+    causes
 }
 
-pub(crate) fn refuse_new_finalizers(kind: &Kind, old: &Value, new: &Value, name: &str) -> Result<(), ApiError> {
+/// Finalizers that are added to an object that is being deleted.
+fn new_finalizers(kind: &Kind, old: &Value, new: &Value) -> Vec<Cause> {
     let had = finalizers(old);
     let added: Vec<String> = finalizers(new).into_iter().filter(|f| !had.contains(f)).collect();
     if added.is_empty() {
-        return Ok(());
+        return Vec::new();
     }
     let quoted: Vec<String> = added.iter().map(|finalizer| format!("{finalizer:?}")).collect();
     let why = format!(
@@ -315,8 +340,7 @@ pub(crate) fn refuse_new_finalizers(kind: &Kind, old: &Value, new: &Value, name:
     );
     let cause = Cause::forbidden("metadata.finalizers", &why);
     // Two rules find it.
-    let causes = if kind.custom { vec![cause] } else { vec![cause.clone(), cause] };
-    Err(ApiError::invalid(kind, name, &causes))
+    if kind.custom { vec![cause] } else { vec![cause.clone(), cause] }
 }
 
 /// Whether anything but metadata (and, where it is separate, the status) differs.

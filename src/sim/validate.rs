@@ -33,26 +33,33 @@ fn has_rules(schema: &Value) -> bool {
 }
 
 /// All findings about an object: of the schema, of lists, of embedded objects, of the scale subresource, then of the rules.
-pub(crate) fn object(structure: &Structure, scale: Option<&Scale>, new: &Value, old: Option<&Value>, status: bool) -> Vec<Cause> {
+/// They are added to what was found before.
+pub(crate) fn object(
+    structure: &Structure,
+    scale: Option<&Scale>,
+    new: &Value,
+    old: Option<&Value>,
+    status: bool,
+    causes: &mut Vec<Cause>,
+) {
     let schema = structure.source();
-    let mut causes = Vec::new();
     let state = |value: &Value| value.get("status").cloned().unwrap_or_default();
     if status {
         if let (Some(schema), Some(value)) = (schema.pointer("/properties/status"), new.get("status")) {
-            node(schema, value, old.map(state).as_ref(), &Path::status(), &mut causes);
-            lists(schema, value, "status", &mut causes);
+            node(schema, value, old.map(state).as_ref(), &Path::status(), causes);
+            lists(schema, value, "status", causes);
         }
     } else {
-        node(schema, new, old, &Path { field: String::new(), body: String::new() }, &mut causes);
+        node(schema, new, old, &Path { field: String::new(), body: String::new() }, causes);
         for (name, below) in fields(schema) {
             if let Some(value) = new.get(name).filter(|_| !is_identity(name)) {
-                lists(below, value, name, &mut causes);
-                embedded(below, value, name, &mut causes);
+                lists(below, value, name, causes);
+                embedded(below, value, name, causes);
             }
         }
     }
     if let Some(scale) = scale.filter(|_| !status) {
-        replicas(scale, new, &mut causes);
+        replicas(scale, new, causes);
     }
     let blocking = |cause: &Cause| {
         matches!(
@@ -64,9 +71,8 @@ pub(crate) fn object(structure: &Structure, scale: Option<&Scale>, new: &Value, 
         let why = "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation";
         causes.push(Cause::invalid("<nil>", &Value::Null, why));
     } else {
-        rules(structure, new, old, status, &mut causes);
+        rules(structure, new, old, status, causes);
     }
-    causes
 }
 
 /// What a schema finds wrong with a value that is no object of its own, such as a default.

@@ -18,7 +18,7 @@ use super::kind::{Kind, Version};
 use super::managed;
 use super::rules::{
     SUBDOMAIN, add, check_identity, check_immutable, check_metadata, differs_in_spec, finalizers, is_released,
-    is_released_namespace, is_subdomain, keep_metadata, refuse_new_finalizers, separate, set_finalizers,
+    is_released_namespace, is_subdomain, keep_metadata, separate, set_finalizers,
 };
 use super::store::{Place, Store, Stored};
 
@@ -42,6 +42,8 @@ pub(crate) struct Caller {
     pub(crate) twice: Vec<String>,
     /// The request is a patch that is not an apply.
     pub(crate) patch: bool,
+    /// A strategic patch, as Go prints it.
+    pub(crate) shown: Option<String>,
     /// The request is an apply of the scale subresource.
     pub(crate) scales: bool,
     /// The present, as Kubernetes writes it.
@@ -141,16 +143,15 @@ impl Server {
         how: How,
     ) -> Result<Written, ApiError> {
         let at = kind.version(version).ok_or_else(ApiError::no_such_resource)?;
-        let name = self.name_of(kind, &mut body, namespace)?;
-        self.check_namespace(kind, namespace, &name)?;
-        if self.store.of_kind(kind).is_some_and(|c| c.get(namespace, &name).is_some()) {
-            return Err(ApiError::already_exists(kind, &name));
-        }
+        let warnings = read(caller, kind, at, &mut body)?;
+        let warned = |error: ApiError| ApiError { warnings: warnings.clone(), ..error };
+        let (name, misnamed) = self.name_of(kind, &mut body, namespace).map_err(warned)?;
+        self.check_namespace(kind, namespace, &name).map_err(warned)?;
         let uid = self.uid(kind, namespace, &name, caller.dry_run);
         let meta = metadata(&mut body)?;
         let given = meta.get("resourceVersion").and_then(Value::as_str).is_some_and(|v| !v.is_empty());
         if given && matches!(how, How::Update) {
-            return Err(ApiError::new(500, "", "resourceVersion should not be set on objects to be created"));
+            return Err(warned(ApiError::new(500, "", "resourceVersion should not be set on objects to be created")));
         }
         for field in ["resourceVersion", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"] {
             meta.remove(field);
@@ -165,7 +166,11 @@ impl Server {
         {
             object.remove("status");
         }
-        let warnings = self.conform(caller, kind, at, None, &mut body, &name, "", &how)?;
+        self.conform(caller, kind, at, None, &mut body, &name, "", &how, misnamed).map_err(warned)?;
+        if let Some(there) = self.store.of_kind(kind).and_then(|c| c.get(namespace, &name)) {
+            let error = if there.deleting { ApiError::still_exists(kind, &name) } else { ApiError::already_exists(kind, &name) };
+            return Err(warned(error));
+        }
         if matches!(how, How::Update) {
             managed::after_update(kind, at, None, &mut body, caller, "");
         }
@@ -184,8 +189,22 @@ impl Server {
 
     /// Replaces an object, or its status.
     pub(crate) fn update(&mut self, caller: &Caller, spot: Spot<'_>, mut body: Value, how: How) -> Result<Written, ApiError> {
+        let at = spot.kind.version(spot.version).ok_or_else(ApiError::no_such_resource)?;
+        let warnings = read(caller, spot.kind, at, &mut body)?;
+        match self.replace(caller, spot, at, body, how) {
+            Ok(written) => Ok(Written { warnings, ..written }),
+            Err(error) => Err(ApiError { warnings, ..error }),
+        }
+    }
+
+    /// Replaces an object by one that has been read.
+    fn replace(&mut self, caller: &Caller, spot: Spot<'_>, at: &Version, mut body: Value, how: How) -> Result<Written, ApiError> {
         let Spot { kind, version, subresource, namespace, name } = spot;
-        let at = kind.version(version).ok_or_else(ApiError::no_such_resource)?;
+        let named = body.pointer("/metadata/name").and_then(Value::as_str).is_some_and(|name| !name.is_empty());
+        if !named && matches!(how, How::Update) {
+            let why = format!("the name of the object ({name} based on URL) was undeterminable: name must be provided");
+            return Err(ApiError::bad_request(why));
+        }
         let current = Arc::clone(self.get(kind, namespace, name)?);
         let mut old = current.value();
         old["apiVersion"] = kind.api_version(version).into();
@@ -229,11 +248,14 @@ impl Server {
         }
         let mut new = separate(at, &old, body, subresource);
         keep_metadata(&old, &mut new);
-        let warnings = self.conform(caller, kind, at, Some(&old), &mut new, name, subresource, &how)?;
-        check_immutable(kind, &old, &new, name)?;
-        if current.deleting {
-            refuse_new_finalizers(kind, &old, &new, name)?;
+        if !subresource.is_empty()
+            && at.structure.is_none()
+            && let Some(structure) = kind.structure(at)
+        {
+            // What was stored is read once more together with what is new.
+            decode::typed(structure, &mut new, &mut Vec::new()).map_err(ApiError::bad_request)?;
         }
+        self.conform(caller, kind, at, Some(&old), &mut new, name, subresource, &how, None)?;
         let noted = kind.kind == "Deployment"
             && kind.group == "apps"
             && old.pointer("/metadata/annotations") != new.pointer("/metadata/annotations");
@@ -247,25 +269,25 @@ impl Server {
         self.store_form(kind, at, Some(&old), &mut new);
         managed::keep_times(&old, &mut new);
         if new == old {
-            return Ok(Written { stored: current, created: false, removed: false, warnings });
+            return Ok(Written { stored: current, created: false, removed: false, warnings: Vec::new() });
         }
         new["apiVersion"] = kind.storage_api_version().into();
         if caller.dry_run {
             let stored = Arc::new(Stored::of(&new, current.version));
-            return Ok(Written { stored, created: false, removed: false, warnings });
+            return Ok(Written { stored, created: false, removed: false, warnings: Vec::new() });
         }
         if current.deleting && is_released(kind, &new) {
             // It goes as it was; the answer is what it would have become.
             let last = Arc::new(Stored::of(&new, current.version));
             self.erase(kind, &current);
             self.settle(caller);
-            return Ok(Written { stored: last, created: false, removed: true, warnings });
+            return Ok(Written { stored: last, created: false, removed: true, warnings: Vec::new() });
         }
         let stored = self.store.commit(kind, new);
         self.after_commit(caller, kind, Some(&current), &stored);
         let place = super::store::place(kind, &stored);
         let stored = self.store.get(&place).cloned().unwrap_or(stored);
-        Ok(Written { stored, created: false, removed: false, warnings })
+        Ok(Written { stored, created: false, removed: false, warnings: Vec::new() })
     }
 
     /// Server-side apply through any door.
@@ -404,7 +426,7 @@ impl Server {
     }
 
     /// Decides and checks the name; `generateName` is completed.
-    fn name_of(&self, kind: &Kind, body: &mut Value, namespace: &str) -> Result<String, ApiError> {
+    fn name_of(&self, kind: &Kind, body: &mut Value, namespace: &str) -> Result<(String, Option<Cause>), ApiError> {
         let meta = metadata(body)?;
         if !kind.namespaced && kind.custom {
             meta.remove("namespace");
@@ -423,8 +445,7 @@ impl Server {
         if name.is_empty() {
             let prefix = meta.get("generateName").and_then(Value::as_str).unwrap_or_default().to_owned();
             if prefix.is_empty() {
-                let cause = Cause::required("metadata.name", "name or generateName is required");
-                return Err(ApiError::invalid(kind, "", &[cause]));
+                return Ok((name, Some(Cause::required("metadata.name", "name or generateName is required"))));
             }
             name = format!("{prefix}{}", self.suffix(kind, namespace, &prefix));
             meta.insert("name".into(), name.clone().into());
@@ -434,12 +455,13 @@ impl Server {
             "rbac.authorization.k8s.io" if name.contains('%') => "may not contain '%'",
             "rbac.authorization.k8s.io" if name == "." => "may not be '.'",
             "rbac.authorization.k8s.io" if name == ".." => "may not be '..'",
-            "rbac.authorization.k8s.io" => return Ok(name),
+            "rbac.authorization.k8s.io" => return Ok((name, None)),
             "" if kind.kind == "Namespace" && name.contains('.') => "must not contain dots",
-            _ if is_subdomain(&name) => return Ok(name),
+            _ if is_subdomain(&name) => return Ok((name, None)),
             _ => SUBDOMAIN,
         };
-        Err(ApiError::invalid(kind, &name, &[Cause::invalid("metadata.name", &json!(name), why)]))
+        let cause = Cause::invalid("metadata.name", &json!(name), why);
+        Ok((name, Some(cause)))
     }
 
     fn check_namespace(&self, kind: &Kind, namespace: &str, name: &str) -> Result<(), ApiError> {
@@ -465,7 +487,7 @@ impl Server {
     }
 
     #[allow(clippy::too_many_arguments, reason = "one step of two callers, taken out of both")]
-    /// Defaults, pruning, validation: makes the object what its kind wants, or refuses it. Returns warnings.
+    /// Defaults and validation: makes the object what its kind wants, or refuses it. `misnamed`: what is wrong with its name.
     fn conform(
         &self,
         caller: &Caller,
@@ -476,67 +498,32 @@ impl Server {
         name: &str,
         subresource: &str,
         how: &How,
-    ) -> Result<Vec<String>, ApiError> {
-        let mut warnings = Vec::new();
-        new["kind"] = kind.kind.clone().into();
-        new["apiVersion"] = kind.api_version(&at.name).into();
-        let patched = caller.patch.then(|| new.clone());
-        let handled = |why: String| {
-            if let Some(patched) = &patched {
-                return ApiError::invalid_patch(patched, &why);
-            }
-            let text = format!("{} in version {:?} cannot be handled as a {}: {why}", kind.kind, at.name, kind.kind);
-            ApiError::bad_request(text)
-        };
-        let mut unknown = Vec::new();
-        match &at.structure {
-            None => {
-                if let Some(structure) = kind.structure(at) {
-                    decode::typed(structure, new, &mut unknown).map_err(handled)?;
-                }
-            }
-            Some(structure) => {
-                if let Some(metadata) = new.get_mut("metadata") {
-                    decode::typed(super::typed::metadata(), metadata, &mut unknown).map_err(handled)?;
-                    for path in &mut unknown {
-                        path.insert_str(0, "metadata.");
-                    }
-                }
-                let mut dropped = Vec::new();
-                structure.prune_root(new, &mut dropped).map_err(handled)?;
-                unknown.extend(dropped);
-                unknown.sort();
-            }
-        }
-        let list: Vec<String> = unknown.iter().map(|path| format!("unknown field {path:?}")).collect();
-        let list: Vec<String> = caller.twice.iter().map(|path| format!("duplicate field {path:?}")).chain(list).collect();
-        match caller.unknown {
-            Unknown::Refuse if !list.is_empty() => {
-                return Err(handled(format!("strict decoding error: {}", list.join(", "))));
-            }
-            Unknown::Warn => warnings.extend(list),
-            Unknown::Refuse | Unknown::Ignore => {}
-        }
+        misnamed: Option<Cause>,
+    ) -> Result<(), ApiError> {
+        let mut causes: Vec<Cause> = misnamed.into_iter().collect();
         if let Some(structure) = &at.structure {
             structure.default_root(new, matches!(how, How::Applied));
-            check_metadata(kind, new, name)?;
+            causes.extend(check_metadata(kind, new, old));
             let status = subresource == "status";
-            let causes = super::validate::object(structure, at.scale.as_ref(), new, old, status);
-            if !causes.is_empty() {
-                return Err(ApiError::invalid(kind, name, &causes));
-            }
+            super::validate::object(structure, at.scale.as_ref(), new, old, status, &mut causes);
         } else {
-            defaults::fill(kind, old, new);
-            check_metadata(kind, new, name)?;
-            let causes = defaults::check(kind, new);
-            if !causes.is_empty() {
-                return Err(ApiError::invalid(kind, name, &causes));
+            if let Some(structure) = kind.structure(at) {
+                decode::complete_root(structure, new);
             }
+            defaults::fill(kind, old, new);
+            causes.extend(check_metadata(kind, new, old));
+            if let Some(old) = old {
+                causes.extend(check_immutable(kind, old, new));
+            }
+            causes.extend(defaults::check(kind, new));
+        }
+        if !causes.is_empty() {
+            return Err(ApiError::invalid(kind, name, &causes));
         }
         if kind.group == builtin::EXTENSIONS && kind.plural == builtin::CRDS {
             super::crd::prepare(self, kind, old, new, &caller.now)?;
         }
-        Ok(warnings)
+        Ok(())
     }
 
     /// What comes last: addresses that the server gives, and empty lists as they are stored.
@@ -587,6 +574,48 @@ impl Server {
             name: name.to_owned(),
         };
         Some((Arc::clone(kind), place))
+    }
+}
+
+/// Reads a body as an object of its kind: fields that the kind does not know are dropped, said or refused. Returns warnings.
+fn read(caller: &Caller, kind: &Kind, at: &Version, new: &mut Value) -> Result<Vec<String>, ApiError> {
+    new["kind"] = kind.kind.clone().into();
+    new["apiVersion"] = kind.api_version(&at.name).into();
+    let patched = caller.patch.then(|| new.clone());
+    let handled = |why: String| {
+        if let Some(patched) = &patched {
+            return ApiError::invalid_patch(caller.shown.as_deref().unwrap_or(&patched.to_string()), &why);
+        }
+        let text = format!("{} in version {:?} cannot be handled as a {}: {why}", kind.kind, at.name, kind.kind);
+        ApiError::bad_request(text)
+    };
+    let mut unknown = Vec::new();
+    match &at.structure {
+        None => {
+            if let Some(structure) = kind.structure(at) {
+                let words = |why: String| if caller.shown.is_some() { decode::restored(&why) } else { why };
+                decode::typed(structure, new, &mut unknown).map_err(words).map_err(handled)?;
+            }
+        }
+        Some(structure) => {
+            if let Some(metadata) = new.get_mut("metadata") {
+                decode::typed(super::typed::metadata(), metadata, &mut unknown).map_err(handled)?;
+                for path in &mut unknown {
+                    path.insert_str(0, "metadata.");
+                }
+            }
+            let mut dropped = Vec::new();
+            structure.prune_root(new, &mut dropped).map_err(handled)?;
+            unknown.extend(dropped);
+            unknown.sort();
+        }
+    }
+    let list: Vec<String> = unknown.iter().map(|path| format!("unknown field {path:?}")).collect();
+    let list: Vec<String> = caller.twice.iter().map(|path| format!("duplicate field {path:?}")).chain(list).collect();
+    match caller.unknown {
+        Unknown::Refuse if !list.is_empty() => Err(handled(format!("strict decoding error: {}", list.join(", ")))),
+        Unknown::Warn => Ok(list),
+        Unknown::Refuse | Unknown::Ignore => Ok(Vec::new()),
     }
 }
 

@@ -55,8 +55,8 @@ async fn differ() {
         for code in answered {
             *codes.entry(code).or_default() += 1;
         }
-        if differs.is_some() {
-            different.push((index, sequence));
+        if let Some(differs) = differs {
+            different.push((index, sequence, differs));
         }
     }
     let requests: usize = codes.values().sum();
@@ -68,19 +68,19 @@ async fn differ() {
     let total = different.len();
     different.truncate(SHOWN);
     let shrunk = futures::stream::iter(different)
-        .map(|(index, sequence)| async move { (index, shrink::shrink(pair, sequence).await) })
+        .map(|(index, sequence, first)| async move { (index, first, shrink::shrink(pair, sequence).await) })
         .buffer_unordered(AT_ONCE)
         .collect::<Vec<_>>()
         .await;
     // What differs in the same way is shown once, the shortest first.
     let mut ways: BTreeMap<String, (usize, String)> = BTreeMap::new();
-    for (index, found) in shrunk {
+    for (index, first, found) in shrunk {
         let (way, text) = match found {
             Some((sequence, differs)) => {
                 let text = format!("== sequence {index}\n{}\n{}\n", generate::print(&sequence), differs.explain());
                 (differs.way(), text)
             }
-            None => ("only once".to_owned(), format!("== sequence {index} differed once and then no more\n")),
+            None => ("only once".to_owned(), format!("== sequence {index}, once and then no more\n{}\n", first.explain())),
         };
         let seen = ways.entry(way).or_insert_with(|| (0, text.clone()));
         seen.0 += 1;

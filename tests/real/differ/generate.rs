@@ -221,6 +221,6 @@ fn flow(value: &Value) -> String {
 fn word(text: &str) -> String {
     let plain = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '$')
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "._/-$".contains(c))
-        && !matches!(text, "true" | "false" | "null" | "yes" | "no" | "on" | "off" | "y" | "n");
+        && !matches!(text.to_lowercase().as_str(), "true" | "false" | "null" | "yes" | "no" | "on" | "off" | "y" | "n");
     if plain { text.to_owned() } else { Value::from(text).to_string() }
 }

@@ -9,6 +9,7 @@ use super::pair::{Difference, Pair};
 pub(super) async fn shrink(pair: &Pair, sequence: Vec<Step>) -> Option<(Vec<Step>, Difference)> {
     let mut best = sequence;
     let mut differs = pair.run(&best).await.1?;
+    let way = differs.way();
     loop {
         let before = size(&best);
         // Nothing after the difference matters.
@@ -17,7 +18,7 @@ pub(super) async fn shrink(pair: &Pair, sequence: Vec<Step>) -> Option<(Vec<Step
         while at < best.len() {
             let mut less = best.clone();
             less.remove(at);
-            match try_out(pair, &less).await {
+            match try_out(pair, &less, &way).await {
                 // What comes before the end may have made the end differ.
                 Some(found) => (best, differs) = (less, found),
                 None => at += 1,
@@ -26,7 +27,7 @@ pub(super) async fn shrink(pair: &Pair, sequence: Vec<Step>) -> Option<(Vec<Step
         for at in 0..best.len() {
             let mut nth = 0;
             while let Some(less) = smaller(&best, at, nth) {
-                match if size(&less) < size(&best) { try_out(pair, &less).await } else { None } {
+                match if size(&less) < size(&best) { try_out(pair, &less, &way).await } else { None } {
                     Some(found) => (best, differs) = (less, found),
                     None => nth += 1,
                 }
@@ -41,8 +42,9 @@ pub(super) async fn shrink(pair: &Pair, sequence: Vec<Step>) -> Option<(Vec<Step
     }
 }
 
-async fn try_out(pair: &Pair, sequence: &[Step]) -> Option<Difference> {
-    if sequence.is_empty() { None } else { pair.run(sequence).await.1 }
+/// The difference of a sequence, if it is of the same kind.
+async fn try_out(pair: &Pair, sequence: &[Step], way: &str) -> Option<Difference> {
+    if sequence.is_empty() { None } else { pair.run(sequence).await.1.filter(|found| found.way() == way) }
 }
 
 fn size(sequence: &[Step]) -> usize {
