@@ -37,6 +37,7 @@ mod parts;
 pub mod policy;
 mod registered;
 mod select;
+mod settled;
 mod shared;
 mod source;
 mod stages;
@@ -53,6 +54,7 @@ pub use judge::{Case, judge};
 pub(crate) use node::Node;
 pub(crate) use offer::profile_of;
 pub(crate) use select::selects;
+pub use settled::{Differing, Settled};
 pub use source::{Extent, Gates};
 
 /// The annotation by which a person says that an object may be deleted.
@@ -123,29 +125,32 @@ pub fn admit(
     now: i64,
     memory: &mut Memory,
 ) -> (Admitted, Findings) {
+    let evaluated = evaluate::all(landscape, accepted, policies, now, memory);
+    let (admitted, findings, _) = conclude(landscape, accepted, policies, evaluated);
+    (admitted, findings)
+}
+
+/// What follows from the verdicts on all owners, and the world that they were made in, without its objects.
+fn conclude(
+    landscape: &Landscape,
+    accepted: &Accepted,
+    policies: &policy::Policies,
+    evaluated: evaluate::Evaluated,
+) -> (Admitted, Findings, World) {
+    let evaluate::Evaluated { mut world, verdicts, absent, again, evaluated } = evaluated;
     let mut findings = Findings::default();
-    let evaluate::Evaluated { world, verdicts, absent, again, evaluated } =
-        evaluate::all(landscape, accepted, policies, now, memory);
     let mut admitted = Admitted {
         landscape: landscape.name.clone(),
         distances: landscape.distances.clone(),
         again,
         evaluated,
-        fresh: verdicts.iter().filter(|(_, verdict)| !verdict.held).map(|(owner, _)| owner.clone()).collect(),
         ..Admitted::default()
     };
-    for (owner, verdict) in verdicts.iter().filter(|(_, verdict)| !verdict.raised.is_empty()) {
-        let said = evaluate::report(landscape, owner, verdict);
-        if verdict.held {
-            let errors = said.iter().filter(|f| f.severity == crate::finding::Severity::Error).cloned().collect();
-            admitted.held.insert(owner.clone(), Held { findings: errors });
-        }
-        findings.extend(said);
-    }
+    take(landscape, &verdicts, &mut admitted, &mut findings);
     for (owner, broken) in &landscape.broken {
         admitted.held.entry(owner.clone()).or_default().findings.extend(broken.iter().cloned());
     }
-    admitted.objects = world.objects;
+    admitted.objects = std::mem::take(&mut world.objects);
     if let Some(place) = landscape.unknown.first() {
         let why = format!("{place} cannot be identified");
         let code = Code::new("DELETE-FROZEN");
@@ -158,7 +163,20 @@ pub fn admit(
         admitted.frozen = Some(why);
     }
     gone::decide(landscape, accepted, &absent, policies, &mut admitted, &mut findings);
-    (admitted, findings)
+    (admitted, findings, world)
+}
+
+/// Takes note of who is held and who is not, and of what is said about them.
+fn take(landscape: &Landscape, verdicts: &[(Owner, Arc<evaluate::Verdict>)], admitted: &mut Admitted, findings: &mut Findings) {
+    admitted.fresh = verdicts.iter().filter(|(_, verdict)| !verdict.held).map(|(owner, _)| owner.clone()).collect();
+    for (owner, verdict) in verdicts.iter().filter(|(_, verdict)| !verdict.raised.is_empty()) {
+        let said = evaluate::report(landscape, owner, verdict);
+        if verdict.held {
+            let errors = said.iter().filter(|f| f.severity == crate::finding::Severity::Error).cloned().collect();
+            admitted.held.insert(owner.clone(), Held { findings: errors });
+        }
+        findings.extend(said);
+    }
 }
 
 /// The documentation of a code: what `explain` prints.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::snapshot::{BlobId, Changes, RepoPath, Revision, Snapshot};
+use crate::snapshot::{BlobId, Changes, Differing, RepoPath, Revision, Snapshot};
 
 mod budget;
 mod commit;
@@ -99,6 +99,12 @@ impl Repo {
     pub async fn snapshot(&self, revision: &Revision, root: &str) -> Result<Snapshot, GitError> {
         let (revision, root) = (revision.clone(), root.to_owned());
         self.thread.call(LOCAL_LIMIT, move |worker| read::snapshot(worker, &revision, &root)).await
+    }
+
+    /// The files below `root` that a commit has otherwise than another one.
+    pub async fn differing(&self, from: &Revision, to: &Revision, root: &str) -> Result<Differing, GitError> {
+        let (from, to, root) = (from.clone(), to.clone(), root.to_owned());
+        self.thread.call(LOCAL_LIMIT, move |worker| read::differing(worker, &from, &to, &root)).await
     }
 
     /// Whether `ancestor` is `descendant` or lies in its history; `false` if either is not known here (any more).

@@ -13,6 +13,7 @@ use crate::finding::{Finding, Findings, On, Place, Pointer};
 use crate::snapshot::RepoPath;
 
 pub mod acknowledgement;
+mod amend;
 pub mod bindings;
 pub mod cloud_profile;
 mod codes;
@@ -48,6 +49,7 @@ pub mod workload_identity;
 mod written;
 
 pub use acknowledgement::Acknowledgement;
+pub use amend::{amend, differing_shoots, is_same_document};
 pub use bindings::{CredentialsBinding, SecretBinding};
 pub use cloud_profile::{CloudProfile, CloudProfileSpec};
 pub use codes::CODES;

@@ -128,5 +128,28 @@ pub struct Snapshot {
     pub files: BTreeMap<RepoPath, Blob>,
 }
 
+/// What one commit has otherwise than another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Differing {
+    /// The commit, without its files.
+    pub heading: Snapshot,
+    /// Files that are added, changed or, if there is none, gone.
+    pub files: BTreeMap<RepoPath, Option<Blob>>,
+}
+
+impl Snapshot {
+    /// Puts differing files in their place.
+    pub fn amend(&mut self, differing: Differing) {
+        let mut files = std::mem::take(&mut self.files);
+        for (path, blob) in differing.files {
+            match blob {
+                Some(blob) => drop(files.insert(path, blob)),
+                None => drop(files.remove(&path)),
+            }
+        }
+        *self = Self { files, ..differing.heading };
+    }
+}
+
 /// Files to write: path to new text, or `None` to remove.
 pub type Changes = BTreeMap<RepoPath, Option<String>>;

@@ -114,11 +114,11 @@ pub(crate) struct Cx<'a> {
 impl<'a> Cx<'a> {
     /// Another object, as it is to be acted on.
     pub(crate) fn object(&self, owner: &Owner) -> Seen<'a> {
-        let found = self.world.objects.get(owner);
+        let (world, shown) = (self.world, self.world.shows(owner.kind));
         self.noted.reads.borrow_mut().insert(owner.clone());
-        match found {
+        match world.objects.get(owner).filter(|_| shown) {
             Some(value) => Seen::Found(value),
-            None if self.world.held.contains(owner) => Seen::Held,
+            None if shown && world.held.contains(owner) => Seen::Held,
             None => Seen::Missing,
         }
     }
@@ -215,7 +215,7 @@ impl<'a> Cx<'a> {
     /// The names of a kind in a project, for help. A verdict that used them is not kept: it would not notice a new one.
     pub(crate) fn names(&self, kind: Kind, project: &str) -> Vec<&'a str> {
         self.noted.once();
-        let fits = |owner: &&Owner| owner.kind == kind && owner.project == project;
+        let fits = |owner: &&Owner| owner.kind == kind && owner.project == project && self.world.shows(kind);
         self.world.objects.keys().filter(fits).map(|owner| owner.name.as_str()).collect()
     }
 

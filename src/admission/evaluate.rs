@@ -22,7 +22,7 @@ use crate::share;
 /// What admission remembers between passes: the last verdict on each owner, and what it was based on.
 #[derive(Default)]
 pub struct Memory {
-    kept: BTreeMap<Owner, Kept>,
+    pub(super) kept: BTreeMap<Owner, Kept>,
     /// What others saw of owners without a verdict.
     stood: BTreeMap<Owner, Seen>,
     /// What all registrations together were responsible for.
@@ -40,20 +40,21 @@ impl Memory {
 }
 
 /// What others see of an owner: a manifest to act on, or none because it is held.
-type Seen = Option<Arc<Value>>;
+pub(super) type Seen = Option<Arc<Value>>;
 
-struct Kept {
-    written: Arc<Value>,
-    accepted: Option<Arc<Value>>,
+#[derive(Clone)]
+pub(super) struct Kept {
+    pub(super) written: Arc<Value>,
+    pub(super) accepted: Option<Arc<Value>>,
     policies: Digest,
     /// The moment of the evaluation, and the one at which it may become wrong.
-    valid: (i64, Option<i64>),
-    verdict: Arc<Verdict>,
+    pub(super) valid: (i64, Option<i64>),
+    pub(super) verdict: Arc<Verdict>,
 }
 
 impl Kept {
     /// What the rest of the landscape sees of the owner: its manifest, or, if it is held, what was accepted.
-    fn seen(&self) -> Seen {
+    pub(super) fn seen(&self) -> Seen {
         if self.verdict.held { self.accepted.clone() } else { Some(self.verdict.manifest.clone()) }
     }
 }
@@ -66,7 +67,7 @@ pub(super) struct Verdict {
     pub raised: Vec<Raised>,
     /// Whether something of it is an error.
     pub held: bool,
-    reads: Reads,
+    pub(super) reads: Reads,
     users: Option<Users>,
     claim: Option<Claim>,
     until: Option<i64>,
@@ -199,7 +200,7 @@ fn same(a: &Arc<Value>, b: &Arc<Value>) -> bool {
     Arc::ptr_eq(a, b) || a == b
 }
 
-fn same_maybe(a: Option<&Arc<Value>>, b: Option<&Arc<Value>>) -> bool {
+pub(super) fn same_maybe(a: Option<&Arc<Value>>, b: Option<&Arc<Value>>) -> bool {
     match (a, b) {
         (Some(a), Some(b)) => same(a, b),
         (None, None) => true,
@@ -243,10 +244,10 @@ fn holds(
 }
 
 /// An owner to be evaluated: what Git has, what was accepted, and what others saw of it before, if they did.
-type Pending<'a> = (Owner, &'a Arc<Value>, Option<&'a Arc<Value>>, Option<Seen>);
+pub(super) type Pending<'a> = (Owner, &'a Arc<Value>, Option<&'a Arc<Value>>, Option<Seen>);
 
 /// Evaluates owners that do not depend on each other, on a few threads if there are many.
-fn chunked(pending: &[Pending<'_>], world: &World, policies: &Policies, now: i64) -> Vec<Kept> {
+pub(super) fn chunked(pending: &[Pending<'_>], world: &World, policies: &Policies, now: i64) -> Vec<Kept> {
     let one = |(owner, written, accepted, _): &Pending<'_>| {
         let verdict = Arc::new(guarded(owner, written, *accepted, world, policies, now));
         Kept {

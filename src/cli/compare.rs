@@ -28,6 +28,9 @@ use crate::print::preview::{Change, Consequence, Fate, Item};
 use crate::share;
 
 mod consequence;
+mod quick;
+
+pub(super) use quick::Quick;
 
 /// What is compared.
 pub(super) struct Sides<'a> {
@@ -58,95 +61,146 @@ pub(super) struct Compared {
     pub(super) held: BTreeSet<Owner>,
 }
 
+/// What one side is, judged: what any number of others can be compared with.
+pub(super) struct Base {
+    old: Admitted,
+    known: Findings,
+    accepted: Accepted,
+    /// An object that neither side changed, nor anything that its verdict looked at, is judged once.
+    memory: Memory,
+    offline: Offline,
+}
+
+impl Base {
+    /// Judges what was, by its own policies, and places its shoots.
+    fn new(before: &Reading, placed: &BTreeMap<Owner, String>, now: Timestamp) -> Self {
+        let mut memory = Memory::default();
+        let (old, known) = before.admit_with(&before.library, &Accepted::default(), now, &mut memory);
+        memory.settle();
+        let accepted = Accepted(Arc::new(old.objects.clone()));
+        let offline = Offline::new(&old, &before.library, placed.clone());
+        Self { old, known, accepted, memory, offline }
+    }
+
+    /// As for every guard, what the revision before says counts.
+    fn settings(&self) -> Option<Arc<Value>> {
+        self.old.objects.get(&Owner::cluster(Kind::Landscape, self.old.landscape.clone())).cloned()
+    }
+
+    /// Where shoots are: they stay there, and only new ones are placed anew.
+    fn placed(&self, known: &BTreeMap<Owner, String>) -> BTreeMap<Owner, String> {
+        let mut placed = known.clone();
+        placed.extend(self.offline.placements.decisions.iter().map(|(owner, p)| (owner.clone(), p.seed.clone())));
+        placed
+    }
+
+    /// Keeps back what is not rolled out now; what waits is shown as what it becomes then.
+    fn keep_back(&self, new: &mut Admitted, now: Timestamp) {
+        let settings = self.settings();
+        let (freezes, urgent) = (freeze::in_force(settings.as_deref(), now).0, BTreeSet::new());
+        let asked = Asked { freezes: &freezes, settings: settings.as_deref(), urgent: &urgent, now };
+        for (owner, waiting) in rollout::keep_back(new, &self.accepted, &asked).0 {
+            new.objects.insert(owner, waiting.wanted);
+        }
+    }
+}
+
 /// Compares; of the objects, only those that are wanted are looked at.
 pub(super) fn compare(sides: &Sides<'_>, wanted: impl Fn(&Owner) -> bool) -> Compared {
+    let mut base = Base::new(sides.before, &sides.placed, sides.now);
+    let compared = whole(&mut base, sides, wanted);
+    share::drop_later(base);
+    compared
+}
+
+/// Compares with what was judged before.
+fn whole(base: &mut Base, sides: &Sides<'_>, wanted: impl Fn(&Owner) -> bool) -> Compared {
     let Sides { before, after, judge, now, .. } = *sides;
     let began = Instant::now();
     let took = |what: &str| tracing::debug!(ms = began.elapsed().as_millis(), "{what}");
-    // An object that neither side changed, nor anything that its verdict looked at, is judged once.
-    let mut memory = Memory::default();
-    let (old, known) = before.admit_with(&before.library, &Accepted::default(), now, &mut memory);
-    took("judged what was");
-    memory.settle();
-    let accepted = Accepted(Arc::new(old.objects.clone()));
-    let (mut new, findings) = after.admit_with(judge, &accepted, now, &mut memory);
+    let (mut new, findings) = after.admit_with(judge, &base.accepted, now, &mut base.memory);
     if new.landscape.is_empty() {
         // landscape.yaml cannot be read any more: it stays what it was.
-        new.landscape.clone_from(&old.landscape);
+        new.landscape.clone_from(&base.old.landscape);
     }
-    // As for every guard, what the revision before says counts.
-    let settings = old.objects.get(&Owner::cluster(Kind::Landscape, old.landscape.clone())).cloned();
-    let (freezes, urgent) = (freeze::in_force(settings.as_deref(), now).0, BTreeSet::new());
-    let asked = Asked { freezes: &freezes, settings: settings.as_deref(), urgent: &urgent, now };
-    for (owner, waiting) in rollout::keep_back(&mut new, &accepted, &asked).0 {
-        // What waits is shown as what it becomes then.
-        new.objects.insert(owner, waiting.wanted);
-    }
-    let (going, _) = read::going(&new, &accepted);
+    base.keep_back(&mut new, now);
+    let (going, _) = read::going(&new, &base.accepted);
     // The way back: what was, judged against what is to be. Only of what is updated does anybody ask.
-    let updated = old.objects.iter().any(|(owner, was)| new.objects.get(owner).is_some_and(|is| is != was));
+    let updated = base.old.objects.iter().any(|(owner, was)| new.objects.get(owner).is_some_and(|is| is != was));
+    base.memory.settle();
     let back = if updated {
-        memory.settle();
-        before.admit_with(judge, &Accepted(Arc::new(new.objects.clone())), now, &mut memory).0
+        before.admit_with(judge, &Accepted(Arc::new(new.objects.clone())), now, &mut base.memory).0
     } else {
         Admitted::default()
     };
-    share::drop_later(memory);
     took("judged the change and the way back");
-
-    // Shoots stay where they are; only the new ones are placed anew.
-    let mut offline_old = Offline::new(&old, &before.library, sides.placed.clone());
-    let mut placed = sides.placed.clone();
-    placed.extend(offline_old.placements.decisions.iter().map(|(owner, p)| (owner.clone(), p.seed.clone())));
-    let mut offline_new = Offline::new(&new, &after.library, placed);
-
+    let mut offline = Offline::new(&new, &after.library, base.placed(&sides.placed));
     took("placed");
-    let mut owners: BTreeSet<&Owner> = old.objects.keys().chain(new.objects.keys()).chain(new.held.keys()).collect();
+    let mut owners: BTreeSet<&Owner> = base.old.objects.keys().chain(new.objects.keys()).chain(new.held.keys()).collect();
     owners.retain(|owner| wanted(owner));
     let owners: Vec<&Owner> = owners.into_iter().collect();
-    let touched = touched(&old, &new, &offline_old, &offline_new);
-    for offline in [&mut offline_old, &mut offline_new] {
+    let touched = touched(&base.old, &new, &base.offline, &offline);
+    for offline in [&mut base.offline, &mut offline] {
         offline.decide(owners.iter().copied().filter(|owner| touched.as_ref().is_none_or(|touched| touched.contains(owner))));
     }
-    let looked_at = parallel(&owners, |owner| {
-        let mut item = item(owner, &old, &new, &going, after);
-        let mut rendered = 0;
-        if touched.as_ref().is_none_or(|touched| touched.contains(owner)) {
-            (item.consequence, rendered) = consequence::of(owner, &item.fate, &offline_old, &offline_new);
-        }
-        let manifest = new.objects.get(*owner).or_else(|| old.objects.get(*owner));
-        if let (Fate::Unchanged, Kind::Shoot, Some(manifest)) = (&item.fate, owner.kind, manifest) {
-            item.effects = impact::of_kinds(item.consequence.changed_kinds(), manifest);
-        }
-        let seed = offline_new.placements.decisions.get(*owner).map(|p| p.seed.as_str());
-        if let Some(manifest) = manifest {
-            let at = now.as_second();
+    let view = View { base, new: &new, back: &back, going: &going, offline: &offline, after, now };
+    let items = view.items(&owners, touched.as_ref());
+    took("compared");
+    tracing::debug!(again = new.evaluated, back = back.evaluated, "counted");
+    let digest = intent(&base.old.objects, &new, &BTreeMap::new(), &going, after.library.digest());
+    let root = Owner::cluster(Kind::Landscape, new.landscape.clone());
+    let settings = base.settings().or_else(|| new.objects.get(&root).cloned());
+    let held = base.old.held.keys().cloned().collect();
+    let unchanged = owners.len() - items.len();
+    drop((owners, touched));
+    share::drop_later((new, back, offline));
+    Compared { unchanged, settings, digest, findings, items, known: base.known.clone(), held }
+}
+
+/// Both sides, judged.
+struct View<'a> {
+    base: &'a Base,
+    new: &'a Admitted,
+    /// What was, judged against what is to be.
+    back: &'a Admitted,
+    going: &'a BTreeSet<Owner>,
+    offline: &'a Offline,
+    after: &'a Reading,
+    now: Timestamp,
+}
+
+impl View<'_> {
+    /// What becomes of these owners, of which only those that are touched are rendered; those that nothing becomes of are left out.
+    fn items(&self, owners: &[&Owner], touched: Option<&BTreeSet<&Owner>>) -> Vec<Item> {
+        let settings = self.base.settings();
+        let (old, new, at) = (&self.base.old, self.new, self.now.as_second());
+        let looked_at = parallel(owners, |owner| {
+            let mut item = item(owner, old, new, self.going, self.after);
+            let mut rendered = 0;
+            if touched.is_none_or(|touched| touched.contains(owner)) {
+                (item.consequence, rendered) = consequence::of(owner, &item.fate, &self.base.offline, self.offline);
+            }
+            let before = old.objects.get(*owner);
+            let Some(manifest) = new.objects.get(*owner).or(before) else { return (item, rendered) };
+            if let (Fate::Unchanged, Kind::Shoot) = (&item.fate, owner.kind) {
+                item.effects = impact::of_kinds(item.consequence.changed_kinds(), manifest);
+            }
             item.when = match item.fate {
-                Fate::Updated => {
-                    When::of_change(owner, old.objects.get(*owner).map(Arc::as_ref), manifest, settings.as_deref(), at)
-                }
+                Fate::Updated => When::of_change(owner, before.map(Arc::as_ref), manifest, settings.as_deref(), at),
                 Fate::Unchanged => When::of_sources(owner, manifest, settings.as_deref(), at),
                 Fate::Created | Fate::Deleted | Fate::Held(_) | Fate::Blocked(_) => When::Now,
             };
-        }
-        if !item.is_quiet() {
-            item.about = manifest.map(|m| about(owner, m, seed)).unwrap_or_default();
-            item.revert = revert(&item, &old, &new, &back);
-        }
-        (item, rendered)
-    });
-    let rendered: usize = looked_at.iter().map(|(_, rendered)| rendered).sum();
-    took("compared");
-    tracing::debug!(judged = old.evaluated, again = new.evaluated, back = back.evaluated, rendered, "counted");
-    let all = looked_at.len();
-    let items: Vec<Item> = looked_at.into_iter().map(|(item, _)| item).filter(|item| !item.is_quiet()).collect();
-    let digest = intent(&old.objects, &new, &BTreeMap::new(), &going, after.library.digest());
-    let root = Owner::cluster(Kind::Landscape, new.landscape.clone());
-    let settings = settings.or_else(|| new.objects.get(&root).cloned());
-    let held = old.held.keys().cloned().collect();
-    drop((owners, touched));
-    share::drop_later((old, new, back, offline_old, offline_new));
-    Compared { unchanged: all - items.len(), settings, digest, findings, items, known, held }
+            if !item.is_quiet() {
+                let seed = self.offline.placements.decisions.get(*owner).map(|p| p.seed.as_str());
+                item.about = about(owner, manifest, seed);
+                item.revert = revert(&item, old, new, self.back);
+            }
+            (item, rendered)
+        });
+        let rendered: usize = looked_at.iter().map(|(_, rendered)| rendered).sum();
+        tracing::debug!(owners = looked_at.len(), rendered, "looked at");
+        looked_at.into_iter().map(|(item, _)| item).filter(|item| !item.is_quiet()).collect()
+    }
 }
 
 impl Compared {

@@ -55,6 +55,11 @@ impl Offline {
         }
     }
 
+    /// Puts other manifests of shoots in their place, which they stay at.
+    pub(super) fn replace<'a>(&mut self, shoots: impl IntoIterator<Item = (&'a Owner, &'a Arc<Value>)>) {
+        self.objects.extend(shoots.into_iter().map(|(owner, manifest)| (owner.clone(), Arc::clone(manifest))));
+    }
+
     /// Whether both are rendered from the same templates and images, for the same garden.
     pub(super) fn is_made_like(&self, other: &Self) -> bool {
         self.library.digest() == other.library.digest() && self.garden == other.garden

@@ -8,13 +8,14 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 
 use self::setters::setters;
-use super::compare::{Sides, compare};
+use super::compare::{Compared, Sides, compare};
 use super::output::{self, Format, formats};
 use super::reach::Reach;
 use super::read::{self, WORKTREE};
 use super::reported::Reported;
 use super::selector::Selector;
 use super::{Context, Exit};
+use crate::git::Repo;
 use crate::landscape::{FileMemo, Owner};
 use crate::plan::acknowledged;
 use crate::plan::impact::Mark;
@@ -23,9 +24,10 @@ use crate::print::origin::author;
 use crate::print::preview::{self, Pins, Preview};
 use crate::share;
 
-mod setters;
-
 pub(super) mod live;
+mod setters;
+mod touched;
+mod watch;
 
 /// Show what a revision would change, and what follows from it, without a cluster.
 ///
@@ -41,6 +43,7 @@ pub(super) mod live;
 ///   espalier plan --from origin/landscape/live...HEAD -o md > comment.md
 ///   espalier plan --from HEAD~1 --to HEAD --blame
 ///   espalier plan --from landscape/live --to HEAD --live --out plan.json
+///   espalier plan --watch --impact-only
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
@@ -81,6 +84,9 @@ pub(super) struct Args {
     /// Look at the clusters of what changes or is named, without writing anything: nodes as counted, drift, last operations
     #[arg(long)]
     live: bool,
+    /// Plan again whenever files, or the revisions, change, until interrupted
+    #[arg(short, long, conflicts_with_all = ["out", "live", "exit_code", "detailed_exitcode", "fail_on"])]
+    watch: bool,
     #[command(flatten)]
     reach: Reach,
     /// The time to judge at [default: when --to was committed]
@@ -97,15 +103,12 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         context.printer.error("no cluster is looked at without --live", Some("--sim belongs to --live"));
         return Ok(Exit::Usage);
     }
+    if args.watch {
+        return watch::run(context, &args).await;
+    }
     match made(context, &args).await {
         Ok(preview) => {
-            match args.output {
-                Format::Text if args.impact_only => context.printer.result(&preview::brief(&preview)),
-                Format::Text => context.printer.result(&preview::text(&preview, args.objects)),
-                Format::Markdown => context.printer.result(&preview::markdown(&preview, preview::LIMIT)),
-                Format::Jsonl => context.printer.result(&preview::jsonl(&preview)),
-                _ => output::answer(context, args.output, &preview::json(&preview)),
-            }
+            show(context, &args, &preview);
             if let Some(path) = &args.out {
                 let text = json::json(&preview::json(&preview));
                 std::fs::write(path, text).with_context(|| format!("failed to write {}", path.display()))?;
@@ -127,12 +130,23 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     }
 }
 
+/// Prints a plan as it was asked for.
+fn show(context: &Context, args: &Args, preview: &Preview) {
+    match args.output {
+        Format::Text if args.impact_only => context.printer.result(&preview::brief(preview)),
+        Format::Text => context.printer.result(&preview::text(preview, args.objects)),
+        Format::Markdown => context.printer.result(&preview::markdown(preview, preview::LIMIT)),
+        Format::Jsonl => context.printer.result(&preview::jsonl(preview)),
+        _ => output::answer(context, args.output, &preview::json(preview)),
+    }
+}
+
 async fn made(context: &Context, args: &Args) -> anyhow::Result<Preview> {
     let (from, to) = revisions(context, args).await?;
     if args.out.is_some() && to == WORKTREE {
         anyhow::bail!("a plan of files that are in no commit cannot be kept: commit them, and say --to HEAD");
     }
-    let wish = Wish { from: &from, to: &to, policies_from: args.policies_from.as_deref(), now: args.now, blame: args.blame };
+    let wish = wish(args, &from, &to);
     let named = |owner: &Owner| args.selectors.iter().any(|s| s.matches(owner));
     let mut preview = preview(context, &wish, |owner| args.selectors.is_empty() || named(owner)).await?;
     if args.live {
@@ -142,6 +156,10 @@ async fn made(context: &Context, args: &Args) -> anyhow::Result<Preview> {
         }
     }
     Ok(preview)
+}
+
+fn wish<'a>(args: &'a Args, from: &'a str, to: &'a str) -> Wish<'a> {
+    Wish { from, to, policies_from: args.policies_from.as_deref(), now: args.now, blame: args.blame }
 }
 
 /// What a plan is wanted of.
@@ -170,14 +188,30 @@ pub(super) async fn preview(context: &Context, wish: &Wish<'_>, wanted: impl Fn(
     };
     let name = if after.landscape.name.is_empty() { &before.landscape.name } else { &after.landscape.name };
     let (repo, reported) = Reported::read(context, name).await?;
-    let commits = match &repo {
+    let sides = Sides { before: &before, after: &after, judge: &judge, now, placed: reported.placed() };
+    let compared = compare(&sides, wanted);
+    let preview = told(context, wish, &sides, compared, repo.as_ref(), &reported).await?;
+    share::drop_later((before, after));
+    Ok(preview)
+}
+
+/// What is told of what was compared.
+async fn told(
+    context: &Context,
+    wish: &Wish<'_>,
+    sides: &Sides<'_>,
+    mut compared: Compared,
+    repo: Option<&Repo>,
+    reported: &Reported,
+) -> anyhow::Result<Preview> {
+    let Sides { before, after, judge, now, .. } = *sides;
+    let to = wish.to;
+    let commits = match repo {
         Some(repo) if to != WORKTREE => repo.log(&after.snapshot.revision, Some(&before.snapshot.revision), 1_000).await?,
         _ => Vec::new(),
     };
-    let sides = Sides { before: &before, after: &after, judge: &judge, now, placed: reported.placed() };
-    let mut compared = compare(&sides, wanted);
     if wish.blame {
-        setters(context, &before, &after, &mut compared.items).await?;
+        setters(context, before, after, &mut compared.items).await?;
     }
     let (said, mut notes) = acknowledged::of(&after.landscape, compared.digest.as_ref(), now);
     notes.extend(compared.findings.iter().filter(|finding| finding.code.as_str() == "ACK-EXPIRED").cloned());
@@ -193,7 +227,8 @@ pub(super) async fn preview(context: &Context, wish: &Wish<'_>, wanted: impl Fn(
         library: after.library.digest().as_str().to_owned(),
         observed: Vec::new(),
     });
-    let preview = Preview {
+    let name = if after.landscape.name.is_empty() { &before.landscape.name } else { &after.landscape.name };
+    Ok(Preview {
         landscape: name.clone(),
         from: before.from.clone(),
         to: if to == WORKTREE { WORKTREE.to_owned() } else { after.from.clone() },
@@ -209,9 +244,7 @@ pub(super) async fn preview(context: &Context, wish: &Wish<'_>, wanted: impl Fn(
         digest: compared.digest.map(|digest| digest.as_str().to_owned()),
         pins,
         live: None,
-    };
-    share::drop_later((before, after));
-    Ok(preview)
+    })
 }
 
 /// The revisions that are meant. `BASE...HEAD` compares with where HEAD left BASE, as Git's diff does: what BASE got since is not

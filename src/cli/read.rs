@@ -1,6 +1,6 @@
 //! Where commands read a landscape from: a folder on disk that is at no revision, or a commit of a repository.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,22 +14,23 @@ use super::Context;
 use crate::admission::{self, Accepted, Admitted};
 use crate::config::{self, Settings};
 use crate::finding::{Findings, Severity};
-use crate::git::{self, Credentials, GitError, Location, Repo};
+use crate::git::{Credentials, GitError, Location, Repo};
 use crate::landscape::{self, FileMemo, Kind, Landscape, Owner};
 use crate::library::Library;
 use crate::pipeline;
 use crate::plan::acknowledged;
 use crate::print::Checked;
-use crate::snapshot::{Blob, EntryKind, MAX_FILE_BYTES, RepoPath, Revision, Snapshot, Verdict};
+use crate::snapshot::{RepoPath, Revision, Snapshot};
+
+mod worktree;
+
+pub(super) use worktree::{CLAIMED, differing, file, heading, is_claimed, one, work_tree};
 
 /// The word for files on disk where a revision is expected.
 pub(super) const WORKTREE: &str = "WORKTREE";
 
 /// The file that makes a folder a landscape.
 const MARK: &str = "landscape.yaml";
-/// Folders of a landscape that are read; nothing else in a work tree is looked at.
-const CLAIMED: &[&str] =
-    &["acknowledgements", "cloudprofiles", "extensions", "operations", "policies", "projects", "schemas", "seeds", "templates"];
 
 /// The files of a landscape and how to speak of them.
 pub(super) struct Source {
@@ -131,13 +132,19 @@ impl Reading {
 
     /// The same, if there is a landscape at all.
     pub(super) fn not_empty(self) -> anyhow::Result<Self> {
+        self.is_something()?;
+        Ok(self)
+    }
+
+    /// An error if there is no landscape at all.
+    pub(super) fn is_something(&self) -> anyhow::Result<()> {
         if self.landscape.name.is_empty() && self.landscape.objects().next().is_none() {
             bail!(
                 "there is no landscape in {}: go into its folder, or say --path DIR, or --landscape NAME for its branch",
                 self.from
             );
         }
-        Ok(self)
+        Ok(())
     }
 
     /// Says on stderr what keeps objects of this revision from being used.
@@ -198,13 +205,16 @@ pub(super) async fn source(context: &Context) -> anyhow::Result<Source> {
 /// The landscape at a revision, or in the work tree if the revision is [`WORKTREE`].
 pub(super) async fn revision(context: &Context, said: &str) -> anyhow::Result<Source> {
     if said == WORKTREE {
-        let global = &context.settings.global;
-        let base = PathBuf::from(global.repo.as_deref().unwrap_or("."));
-        let root = around(&base, &global.path).unwrap_or_else(|| base.join(&global.path));
-        return work_tree(&root);
+        return work_tree(&root(&context.settings));
     }
     let repo = repository(&context.settings).await?;
     commit(context, &repo, said).await
+}
+
+/// The folder of the landscape whose work tree is meant.
+pub(super) fn root(settings: &Settings) -> PathBuf {
+    let base = PathBuf::from(settings.global.repo.as_deref().unwrap_or("."));
+    around(&base, &settings.global.path).unwrap_or_else(|| base.join(&settings.global.path))
 }
 
 /// The landscape at a revision of an open repository.
@@ -361,65 +371,4 @@ pub(super) fn nearby(start: &Path) -> Vec<PathBuf> {
     }
     found.sort();
     found
-}
-
-/// Whether a path below a landscape's folder is a part of the landscape.
-pub(super) fn is_claimed(path: &str) -> bool {
-    let name = path.split('/').next().unwrap_or_default();
-    CLAIMED.contains(&name) || name.to_lowercase().starts_with("landscape.")
-}
-
-/// The claimed files of a folder on disk.
-pub(super) fn work_tree(root: &Path) -> anyhow::Result<Source> {
-    let mut files = BTreeMap::new();
-    let entries = std::fs::read_dir(root).with_context(|| format!("failed to read {}", root.display()))?;
-    for entry in entries {
-        let entry = entry.with_context(|| format!("failed to read {}", root.display()))?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if is_claimed(&name) {
-            collect(&entry.path(), name, &mut files)?;
-        }
-    }
-    let shown = root.display().to_string();
-    let shown = shown.trim_start_matches("./").trim_end_matches('/');
-    let prefix = if shown.is_empty() || shown == "." { String::new() } else { format!("{shown}/") };
-    let snapshot = Snapshot {
-        revision: Revision(WORKTREE.to_owned()),
-        committed: config::now().as_second(),
-        author: String::new(),
-        subject: String::new(),
-        verdict: Verdict::Unchecked,
-        files,
-    };
-    Ok(Source { snapshot, from: if prefix.is_empty() { ".".to_owned() } else { shown.to_owned() }, prefix })
-}
-
-/// A file with this content. Its id is what Git would say, so that a file which a commit has as well is read once.
-pub(super) fn file(bytes: &[u8]) -> Blob {
-    Blob { id: git::blob_id(bytes), kind: EntryKind::File, bytes: Arc::from(bytes) }
-}
-
-/// Takes a file, or everything below a folder; links are noted and not followed.
-fn collect(path: &Path, name: String, files: &mut BTreeMap<RepoPath, Blob>) -> anyhow::Result<()> {
-    let failed = || format!("failed to read {}", path.display());
-    let kind = std::fs::symlink_metadata(path).with_context(failed)?.file_type();
-    if kind.is_dir() {
-        for entry in std::fs::read_dir(path).with_context(failed)? {
-            let entry = entry.with_context(failed)?;
-            collect(&entry.path(), format!("{name}/{}", entry.file_name().to_string_lossy()), files)?;
-        }
-        return Ok(());
-    }
-    let (kind, bytes) = if kind.is_symlink() {
-        (EntryKind::Symlink, Vec::new())
-    } else if kind.is_file() {
-        match usize::try_from(std::fs::metadata(path).with_context(failed)?.len()) {
-            Ok(size) if size <= MAX_FILE_BYTES => (EntryKind::File, std::fs::read(path).with_context(failed)?),
-            _ => (EntryKind::TooLarge, Vec::new()),
-        }
-    } else {
-        return Ok(());
-    };
-    files.insert(name.into(), Blob { kind, ..file(&bytes) });
-    Ok(())
 }

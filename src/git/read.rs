@@ -9,7 +9,7 @@ use super::RECONCILED_TRAILER;
 use super::budget::Budget;
 use super::error::GitError;
 use super::thread::Worker;
-use crate::snapshot::{Blob, BlobId, EntryKind, RepoPath, Revision, Snapshot, Verdict};
+use crate::snapshot::{Blob, BlobId, Differing, EntryKind, RepoPath, Revision, Snapshot, Verdict};
 
 /// One commit of a history.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,7 +105,11 @@ pub(super) fn snapshot(worker: &mut Worker, at: &Revision, root: &str) -> Result
     let mut used: HashMap<Oid, Arc<[u8]>> = HashMap::with_capacity(before.len());
     let result = read_files(worker, worker.budget, at, root, &before, &mut used);
     worker.blobs.insert(root.to_owned(), if result.is_ok() { used } else { before });
-    let files = result?;
+    Ok(Snapshot { files: result?, ..heading(worker, at)? })
+}
+
+/// A commit without its files.
+fn heading(worker: &Worker, at: &Revision) -> Result<Snapshot, GitError> {
     let commit = find_commit(worker, at)?;
     Ok(Snapshot {
         revision: at.clone(),
@@ -113,8 +117,37 @@ pub(super) fn snapshot(worker: &mut Worker, at: &Revision, root: &str) -> Result
         author: author(&commit),
         subject: subject(&commit),
         verdict: Verdict::Unchecked,
-        files,
+        files: BTreeMap::new(),
     })
+}
+
+/// The files below `root` that a commit has otherwise than another one, read under the same limits as all of them; what a limit for
+/// all of them says is not checked again.
+pub(super) fn differing(worker: &Worker, from: &Revision, to: &Revision, root: &str) -> Result<Differing, GitError> {
+    let objects = worker.repository.odb().map_err(GitError::read("the objects"))?;
+    let diff = differences(worker, Some(from), to, root, &mut DiffOptions::new())?;
+    let mut files = BTreeMap::new();
+    for delta in diff.deltas().filter(|delta| delta.status() != Delta::Unmodified) {
+        let (old, new) = (delta.old_file(), delta.new_file());
+        let path = |file: &git2::DiffFile<'_>| file.path_bytes().map(|path| String::from_utf8_lossy(path).into_owned());
+        if let Some(gone) = path(&old) {
+            files.entry(RepoPath::from(gone)).or_insert(None);
+        }
+        let Some(path) = path(&new).filter(|_| new.exists()) else { continue };
+        within(&path, worker.budget, to)?;
+        let read = match new.mode() {
+            git2::FileMode::Commit => (EntryKind::Submodule, None),
+            git2::FileMode::Link => (EntryKind::Symlink, None),
+            _ => match content(worker, &objects, new.id(), &path)? {
+                Some(bytes) => (EntryKind::File, Some(bytes)),
+                None => (EntryKind::TooLarge, None),
+            },
+        };
+        let (kind, bytes) = (read.0, read.1.unwrap_or_else(|| Arc::from(Vec::new())));
+        let blob = Blob { id: BlobId(Arc::from(new.id().to_string())), kind, bytes };
+        files.insert(RepoPath::from(path), Some(blob));
+    }
+    Ok(Differing { heading: heading(worker, to)?, files })
 }
 
 fn read_files(
@@ -125,7 +158,7 @@ fn read_files(
     before: &HashMap<Oid, Arc<[u8]>>,
     used: &mut HashMap<Oid, Arc<[u8]>>,
 ) -> Result<BTreeMap<RepoPath, Blob>, GitError> {
-    let too_large = |limit: String| Err(GitError::TooLarge { revision: at.short().to_owned(), limit });
+    let too_large = |limit: String| Err(too_large(at, limit));
     let empty: Arc<[u8]> = Arc::from(Vec::new());
     let objects = worker.repository.odb().map_err(GitError::read("the objects"))?;
     let mut files = BTreeMap::new();
@@ -141,12 +174,7 @@ fn read_files(
             }
             let name = String::from_utf8_lossy(entry.name_bytes()).into_owned();
             let path = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
-            if path.len() > budget.path {
-                return too_large(format!("{} bytes of a path", budget.path));
-            }
-            if path.matches('/').count() > budget.depth {
-                return too_large(format!("{} folders inside each other", budget.depth));
-            }
+            within(&path, budget, at)?;
             let id = entry.id();
             let (kind, bytes) = match entry.kind() {
                 Some(ObjectType::Tree) => {
@@ -161,14 +189,13 @@ fn read_files(
                         used.insert(id, Arc::clone(&known));
                         (EntryKind::File, known)
                     }
-                    // The size is known before anything is unpacked.
-                    None if size(&objects, id, &path)? > budget.file => (EntryKind::TooLarge, Arc::clone(&empty)),
-                    None => {
-                        let blob = worker.repository.find_blob(id).map_err(GitError::read(format!("file `{path}`")))?;
-                        let bytes: Arc<[u8]> = Arc::from(blob.content());
-                        used.insert(id, Arc::clone(&bytes));
-                        (EntryKind::File, bytes)
-                    }
+                    None => match content(worker, &objects, id, &path)? {
+                        Some(bytes) => {
+                            used.insert(id, Arc::clone(&bytes));
+                            (EntryKind::File, bytes)
+                        }
+                        None => (EntryKind::TooLarge, Arc::clone(&empty)),
+                    },
                 },
             };
             bytes_read += bytes.len();
@@ -179,6 +206,30 @@ fn read_files(
         }
     }
     Ok(files)
+}
+
+fn too_large(at: &Revision, limit: String) -> GitError {
+    GitError::TooLarge { revision: at.short().to_owned(), limit }
+}
+
+/// Whether a path is as short and as flat as it has to be.
+fn within(path: &str, budget: Budget, at: &Revision) -> Result<(), GitError> {
+    if path.len() > budget.path {
+        return Err(too_large(at, format!("{} bytes of a path", budget.path)));
+    }
+    if path.matches('/').count() > budget.depth {
+        return Err(too_large(at, format!("{} folders inside each other", budget.depth)));
+    }
+    Ok(())
+}
+
+/// The bytes of a file; `None` if there are too many, which is known before anything is unpacked.
+fn content(worker: &Worker, objects: &git2::Odb<'_>, id: Oid, path: &str) -> Result<Option<Arc<[u8]>>, GitError> {
+    if size(objects, id, path)? > worker.budget.file {
+        return Ok(None);
+    }
+    let blob = worker.repository.find_blob(id).map_err(GitError::read(format!("file `{path}`")))?;
+    Ok(Some(Arc::from(blob.content())))
 }
 
 /// The size of an object by its header.

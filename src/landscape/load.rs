@@ -75,6 +75,13 @@ fn read_new(claimed: &[Claimed<'_>], memo: &mut FileMemo) {
     }
 }
 
+/// Reads one file of manifests, or remembers it; `None` if it is something else.
+pub(super) fn read_manifest(path: &RepoPath, blob: &Blob, memo: &mut FileMemo) -> Option<Arc<File>> {
+    let Claimed { sorted, key, .. } = claimed((path, blob))?;
+    let readable = blob.kind == EntryKind::File && sorted != Path::Overlay;
+    readable.then(|| Arc::clone(memo.get_or_insert_with(key, || Arc::new(file::read(path, sorted, &blob.bytes)))))
+}
+
 /// Whether a file is laid over what is built in: a policy, a template, a schema.
 #[must_use]
 pub fn is_overlay(path: &RepoPath) -> bool {

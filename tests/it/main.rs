@@ -71,6 +71,7 @@ mod v_rows;
 mod values;
 mod vap;
 mod walk;
+mod watch;
 mod when;
 mod windows;
 mod writers;

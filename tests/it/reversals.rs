@@ -6,9 +6,9 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use espalier::admission::policy::Policies;
-use espalier::admission::{Accepted, Admitted, Memory, admit};
+use espalier::admission::{Accepted, Admitted, Differing, Memory, Settled, admit};
 use espalier::finding::Findings;
-use espalier::landscape::{FileMemo, Landscape, load};
+use espalier::landscape::{FileMemo, Landscape, Owner, differing_shoots, load};
 use espalier::plan::diff::{Field, fields};
 use espalier::plan::intent::intent;
 use espalier::snapshot::{RepoPath, Snapshot};
@@ -118,6 +118,31 @@ proptest! {
         memory.settle();
         let back = a.admit(&accepted(&there.0), &mut memory);
         prop_assert_eq!(&back, &fresh(&a, &accepted(&there.0)), "and on the way back");
+
+        // Judging only what differs says the same, where it says anything.
+        memory.settle();
+        let (mut settled, still, said) = Settled::new(&a.landscape, &accepted(&was), &a.policies, NOW, &mut memory);
+        prop_assert_eq!((Admitted { evaluated: 0, ..still.clone() }, said.sorted()), fresh(&a, &accepted(&was)), "as it is");
+        let alone = differing_shoots(&a.landscape, &b.landscape);
+        let differing = alone.and_then(|documents| settled.judge(&b.landscape, &documents, &b.policies, NOW));
+        if let Some(differing) = differing {
+            let Differing { admitted, findings, owners, back: way_back } = differing;
+            for (owner, manifest) in &there.0.objects {
+                let judged = admitted.objects.get(owner).filter(|_| owners.contains(owner));
+                prop_assert_eq!(judged.unwrap_or(&was.objects[owner]), manifest, "{}", owner);
+            }
+            let held = |owner: &&Owner| admitted.held.contains_key(*owner);
+            prop_assert_eq!(owners.iter().filter(held).count(), there.0.held.len());
+            prop_assert_eq!(&admitted.held, &there.0.held);
+            let names: Vec<String> = owners.iter().map(ToString::to_string).collect();
+            let of_them = there.1.iter().filter(|finding| names.contains(&finding.owner)).cloned().collect();
+            prop_assert_eq!(findings.sorted(), Findings(of_them));
+            let message = |admitted: &Admitted| -> BTreeMap<Owner, Vec<String>> {
+                let held = admitted.held.iter();
+                held.map(|(owner, held)| (owner.clone(), held.findings.iter().map(|f| f.message.clone()).collect())).collect()
+            };
+            prop_assert_eq!(message(&way_back), message(&back.0), "and on the way back");
+        }
 
         let (is, back) = (there.0, back.0);
         for (owner, before) in &was.objects {

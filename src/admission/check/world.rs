@@ -23,6 +23,8 @@ pub struct World {
     pub(crate) objects: BTreeMap<Owner, Arc<Value>>,
     /// Owners in Git that have errors and were never accepted.
     pub(crate) held: BTreeSet<Owner>,
+    /// The kind that is being judged, where later ones are here already: an object sees those of earlier kinds.
+    pub(crate) judging: Option<Kind>,
     /// Cloud profiles as shoots see them; namespaced ones merged over their parents.
     pub(crate) profiles: BTreeMap<Owner, Arc<Value>>,
     /// The manifests accepted before, which are what runs.
@@ -95,6 +97,11 @@ impl World {
     pub fn under(mut self, authority: Authority) -> Self {
         self.authority = authority;
         self
+    }
+
+    /// Whether objects of a kind are to be seen yet.
+    pub(crate) fn shows(&self, kind: Kind) -> bool {
+        self.judging.is_none_or(|judging| kind < judging)
     }
 
     /// Puts together what the registrations are responsible for.
