@@ -190,7 +190,9 @@ fn decode(structure: &Structure, value: &mut Value, at: &At<'_>, unknown: &mut V
                     Value::Object(fields) => {
                         !fields.is_empty() || below.additional.is_none() || own.is_none() || below.required || below.preserve
                     }
-                    Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+                    Value::Bool(given) => *given || !below.omitted,
+                    Value::Number(number) => number.as_i64() != Some(0) || !below.omitted,
+                    Value::String(text) => !text.is_empty() || !below.omitted,
                 }
             });
             result?;

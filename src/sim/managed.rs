@@ -7,6 +7,7 @@ use super::error::{ApiError, Cause};
 use super::fields::Set;
 use super::kind::{Kind, Version};
 use super::merge;
+use super::rules::whole_metadata;
 use super::shape::Shape;
 use super::verbs::Caller;
 
@@ -141,8 +142,14 @@ fn ownable(object: &Value) -> Value {
 }
 
 /// The parts of a set that a request through this door can own.
-fn restrict(set: &mut Set, at: &Version, subresource: &str) {
+fn restrict(set: &mut Set, kind: &Kind, at: &Version, subresource: &str) {
     match subresource {
+        "status" if !whole_metadata(kind) => {
+            set.children.retain(|element, _| matches!(&**element, "f:status" | "f:metadata"));
+            if kind.kind == "Deployment" {
+                set.cut(&["f:metadata", "f:labels"]);
+            }
+        }
         "status" => set.children.retain(|element, _| &**element == "f:status"),
         _ if at.status => set.cut(&["f:status"]),
         _ => {}
@@ -173,7 +180,7 @@ pub(crate) fn after_update(kind: &Kind, at: &Version, old: Option<&Value>, new: 
     let is = ownable(new);
     let mut changes = merge::compare(&was, &is, shape);
     for set in [&mut changes.added, &mut changes.modified, &mut changes.removed] {
-        restrict(set, at, subresource);
+        restrict(set, kind, at, subresource);
         set.member = false;
     }
     let mut gained = changes.modified;
@@ -192,7 +199,12 @@ pub(crate) fn after_update(kind: &Kind, at: &Version, old: Option<&Value>, new: 
         }
         entry.fields.subtract(&changes.removed);
     }
-    if let Some(entry) = mine.and_then(|index| entries.get_mut(index)) {
+    if subresource == "scale" && (gained.is_empty() || caller.scales_to_none) {
+        // Nothing is noted of a scale without a figure.
+        if let Some(entry) = mine.and_then(|index| entries.get_mut(index)) {
+            entry.fields.subtract(&gained);
+        }
+    } else if let Some(entry) = mine.and_then(|index| entries.get_mut(index)) {
         entry.fields.union(&gained);
         entry.time.clone_from(&time);
     } else {
@@ -242,7 +254,14 @@ pub(crate) fn apply(
     }
     if let Some(map) = config.as_object_mut() {
         match subresource {
-            "status" => map.retain(|key, _| matches!(key.as_str(), "apiVersion" | "kind" | "metadata" | "status")),
+            "status" => {
+                map.retain(|key, _| matches!(key.as_str(), "apiVersion" | "kind" | "metadata" | "status"));
+                if kind.kind == "Deployment"
+                    && let Some(metadata) = map.get_mut("metadata").and_then(Value::as_object_mut)
+                {
+                    metadata.remove("labels");
+                }
+            }
             _ if at.status => {
                 map.remove("status");
             }
@@ -250,7 +269,7 @@ pub(crate) fn apply(
         }
     }
     let mut set = merge::fields(&ownable(&config), shape);
-    restrict(&mut set, at, subresource);
+    restrict(&mut set, kind, at, subresource);
     set.member = false;
 
     let empty = json!({"metadata": {}});
@@ -259,7 +278,7 @@ pub(crate) fn apply(
     if let Some(live) = live.filter(|_| entries.is_empty()) {
         // Somebody wrote it before ownership was kept.
         let mut fields = merge::compare(&json!({}), &ownable(live), shape).added;
-        restrict(&mut fields, at, subresource);
+        restrict(&mut fields, kind, at, subresource);
         fields.member = false;
         entries.push(Entry {
             manager: FIRST.into(),

@@ -151,7 +151,7 @@ fn list(before: &[Value], items: &[Value], order: Option<&[Value]>, shape: Shape
                         merged[index] = result;
                     }
                     None if delete => {}
-                    None => merged.push(clean(item)),
+                    None => merged.push(added(item)),
                 }
             }
             merged
@@ -197,6 +197,16 @@ fn reorder(mut items: Vec<Value>, order: &[Value], key: Option<&str>) -> Vec<Val
     };
     items.sort_by_key(rank);
     items
+}
+
+/// A new item as it is put into a list: the order that it sets for lists of its own stays, and is then a field that nobody knows.
+fn added(item: &Value) -> Value {
+    let mut result = clean(item);
+    let orders = item.as_object().into_iter().flatten().filter(|(name, _)| name.starts_with("$setElementOrder/"));
+    for (name, order) in orders {
+        result[name.as_str()] = order.clone();
+    }
+    result
 }
 
 /// A value without the directives of a patch.

@@ -405,6 +405,7 @@ impl Ask {
             twice: Vec::new(),
             patch: false,
             shown: None,
+            scales_to_none: false,
             scales: false,
             now: stamp(self.shared.clock.now()),
         })

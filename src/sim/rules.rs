@@ -19,9 +19,28 @@ pub(crate) fn check_identity(kind: &Kind, namespace: &str, name: &str, meta: &mu
 }
 
 /// What of a body counts: all but the status, or nothing but the status.
-pub(crate) fn separate(at: &Version, old: &Value, mut body: Value, subresource: &str) -> Value {
+pub(crate) fn separate(kind: &Kind, at: &Version, old: &Value, mut body: Value, subresource: &str) -> Value {
     let Some(object) = body.as_object_mut() else { return body };
     match subresource {
+        // Metadata comes with the status.
+        "status" if !whole_metadata(kind) => {
+            for field in object.keys().cloned().collect::<Vec<_>>() {
+                if !matches!(field.as_str(), "metadata" | "status") {
+                    object.remove(&field);
+                }
+            }
+            for (field, value) in old.as_object().into_iter().flatten().filter(|(f, _)| !matches!(f.as_str(), "metadata" | "status")) {
+                object.insert(field.clone(), value.clone());
+            }
+            if kind.kind == "Deployment" {
+                match (old.pointer("/metadata/labels"), object.get_mut("metadata").and_then(Value::as_object_mut)) {
+                    (Some(labels), Some(metadata)) => metadata.insert("labels".into(), labels.clone()),
+                    (None, Some(metadata)) => metadata.remove("labels"),
+                    (_, None) => None,
+                };
+            }
+            body
+        }
         "status" => {
             let mut new = old.clone();
             match object.remove("status") {
@@ -58,6 +77,11 @@ pub(crate) fn separate(at: &Version, old: &Value, mut body: Value, subresource: 
             body
         }
     }
+}
+
+/// Whether the status of a kind is written without its metadata.
+pub(crate) fn whole_metadata(kind: &Kind) -> bool {
+    kind.custom || matches!(kind.group.as_str(), "apiextensions.k8s.io" | "apiregistration.k8s.io")
 }
 
 /// The parts of metadata that no client changes.
@@ -117,7 +141,7 @@ pub(crate) fn check_metadata(kind: &Kind, object: &Value, old: Option<&Value>) -
     owners(object, &mut causes);
     let times = match old {
         None => 1,
-        Some(_) if kind.custom => 3,
+        Some(_) if kind.custom || kind.group == "apps" => 3,
         Some(_) => 4,
     };
     causes = vec![causes; times].concat();
@@ -132,7 +156,7 @@ pub(crate) fn check_metadata(kind: &Kind, object: &Value, old: Option<&Value>) -
             causes.push(Cause::invalid(&format!("metadata.finalizers[{index}]"), &json!(finalizer), why));
         }
     }
-    if old.is_some() {
+    if old.is_some() && kind.group != "apps" {
         let more: Vec<Cause> = causes[found..].to_vec();
         causes.extend(more);
     }

@@ -431,14 +431,18 @@ fn rules(structure: &Structure, new: &Value, old: Option<&Value>, status: bool, 
         if status != path.starts_with("status") && !path.is_empty() {
             continue;
         }
+        let elsewhere = place_of(structure.source(), &error.rule);
+        // What the rule looks at, which may be more than what it blames.
+        let scope = elsewhere.as_deref().and_then(|below| path.strip_suffix(below)).unwrap_or(path).trim_end_matches('.');
+        let within = |object: &Value| object.pointer(&format!("/{}", scope.replace(['.', '['], "/").replace(']', ""))).cloned();
         let at = |object: &Value| object.pointer(&format!("/{}", path.replace(['.', '['], "/").replace(']', ""))).cloned();
         // A rule about the present is not asked again where nothing has changed.
-        if !path.is_empty() && old.is_some_and(|old| at(old) == at(new)) && !error.rule.contains("oldSelf") {
+        if !path.is_empty() && old.is_some_and(|old| !scope.is_empty() && within(old) == within(new)) && !error.rule.contains("oldSelf") {
             continue;
         }
         let field = if path.is_empty() { "<nil>".to_owned() } else { path.to_owned() };
         let shown = at(new).filter(|value| !path.is_empty() && !value.is_object() && !value.is_array());
-        let points_elsewhere = names_a_field(structure.source(), &error.rule);
+        let points_elsewhere = elsewhere.is_some();
         let message = match (&error.kind, shown.filter(|_| !points_elsewhere)) {
             (ErrorKind::ValidationFailure, Some(value)) => format!("{value}: {}", error.message),
             _ => error.message.clone(),
@@ -453,15 +457,16 @@ fn rules(structure: &Structure, new: &Value, old: Option<&Value>, status: bool, 
     }
 }
 
-/// Whether a rule blames a field below the one it is written at; then no value is shown.
-fn names_a_field(schema: &Value, rule: &str) -> bool {
+/// The field that a rule blames, below the one it is written at; then no value is shown.
+fn place_of(schema: &Value, rule: &str) -> Option<String> {
     match schema {
         Value::Object(map) => {
             let own = map.get("x-kubernetes-validations").and_then(Value::as_array);
-            own.into_iter().flatten().any(|r| text(r, "rule") == rule && r.get("fieldPath").is_some())
-                || map.values().any(|below| names_a_field(below, rule))
+            let mut own = own.into_iter().flatten().filter(|r| text(r, "rule") == rule);
+            let place = own.find_map(|r| r.get("fieldPath").and_then(Value::as_str));
+            place.map(str::to_owned).or_else(|| map.values().find_map(|below| place_of(below, rule)))
         }
-        Value::Array(list) => list.iter().any(|below| names_a_field(below, rule)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+        Value::Array(list) => list.iter().find_map(|below| place_of(below, rule)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
     }
 }

@@ -44,6 +44,8 @@ pub(crate) struct Caller {
     pub(crate) patch: bool,
     /// A strategic patch, as Go prints it.
     pub(crate) shown: Option<String>,
+    /// The request scales to nothing.
+    pub(crate) scales_to_none: bool,
     /// The request is an apply of the scale subresource.
     pub(crate) scales: bool,
     /// The present, as Kubernetes writes it.
@@ -143,7 +145,7 @@ impl Server {
         how: How,
     ) -> Result<Written, ApiError> {
         let at = kind.version(version).ok_or_else(ApiError::no_such_resource)?;
-        let warnings = read(caller, kind, at, &mut body)?;
+        let mut warnings = read(caller, kind, at, &mut body)?;
         let warned = |error: ApiError| ApiError { warnings: warnings.clone(), ..error };
         let (name, misnamed) = self.name_of(kind, &mut body, namespace).map_err(warned)?;
         self.check_namespace(kind, namespace, &name).map_err(warned)?;
@@ -166,11 +168,12 @@ impl Server {
         {
             object.remove("status");
         }
-        self.conform(caller, kind, at, None, &mut body, &name, "", &how, misnamed).map_err(warned)?;
+        let said = self.conform(caller, kind, at, None, &mut body, &name, "", &how, misnamed).map_err(warned)?;
         if let Some(there) = self.store.of_kind(kind).and_then(|c| c.get(namespace, &name)) {
             let error = if there.deleting { ApiError::still_exists(kind, &name) } else { ApiError::already_exists(kind, &name) };
             return Err(warned(error));
         }
+        warnings.extend(said);
         if matches!(how, How::Update) {
             managed::after_update(kind, at, None, &mut body, caller, "");
         }
@@ -190,9 +193,12 @@ impl Server {
     /// Replaces an object, or its status.
     pub(crate) fn update(&mut self, caller: &Caller, spot: Spot<'_>, mut body: Value, how: How) -> Result<Written, ApiError> {
         let at = spot.kind.version(spot.version).ok_or_else(ApiError::no_such_resource)?;
-        let warnings = read(caller, spot.kind, at, &mut body)?;
+        let mut warnings = read(caller, spot.kind, at, &mut body)?;
         match self.replace(caller, spot, at, body, how) {
-            Ok(written) => Ok(Written { warnings, ..written }),
+            Ok(written) => {
+                warnings.extend(written.warnings);
+                Ok(Written { warnings, ..written })
+            }
             Err(error) => Err(ApiError { warnings, ..error }),
         }
     }
@@ -246,7 +252,7 @@ impl Server {
             let cause = Cause::invalid("metadata.deletionTimestamp", time, "field is immutable");
             return Err(ApiError::invalid(kind, name, &twice(cause)));
         }
-        let mut new = separate(at, &old, body, subresource);
+        let mut new = separate(kind, at, &old, body, subresource);
         keep_metadata(&old, &mut new);
         if !subresource.is_empty()
             && at.structure.is_none()
@@ -255,8 +261,9 @@ impl Server {
             // What was stored is read once more together with what is new.
             decode::typed(structure, &mut new, &mut Vec::new()).map_err(ApiError::bad_request)?;
         }
-        self.conform(caller, kind, at, Some(&old), &mut new, name, subresource, &how, None)?;
-        let noted = kind.kind == "Deployment"
+        let warnings = self.conform(caller, kind, at, Some(&old), &mut new, name, subresource, &how, None)?;
+        let noted = subresource.is_empty()
+            && kind.kind == "Deployment"
             && kind.group == "apps"
             && old.pointer("/metadata/annotations") != new.pointer("/metadata/annotations");
         if (kind.counted || kind.custom) && (noted || differs_in_spec(at, &old, &new)) {
@@ -269,25 +276,25 @@ impl Server {
         self.store_form(kind, at, Some(&old), &mut new);
         managed::keep_times(&old, &mut new);
         if new == old {
-            return Ok(Written { stored: current, created: false, removed: false, warnings: Vec::new() });
+            return Ok(Written { stored: current, created: false, removed: false, warnings });
         }
         new["apiVersion"] = kind.storage_api_version().into();
         if caller.dry_run {
             let stored = Arc::new(Stored::of(&new, current.version));
-            return Ok(Written { stored, created: false, removed: false, warnings: Vec::new() });
+            return Ok(Written { stored, created: false, removed: false, warnings });
         }
         if current.deleting && is_released(kind, &new) {
             // It goes as it was; the answer is what it would have become.
             let last = Arc::new(Stored::of(&new, current.version));
             self.erase(kind, &current);
             self.settle(caller);
-            return Ok(Written { stored: last, created: false, removed: true, warnings: Vec::new() });
+            return Ok(Written { stored: last, created: false, removed: true, warnings });
         }
         let stored = self.store.commit(kind, new);
         self.after_commit(caller, kind, Some(&current), &stored);
         let place = super::store::place(kind, &stored);
         let stored = self.store.get(&place).cloned().unwrap_or(stored);
-        Ok(Written { stored, created: false, removed: false, warnings: Vec::new() })
+        Ok(Written { stored, created: false, removed: false, warnings })
     }
 
     /// Server-side apply through any door.
@@ -499,7 +506,7 @@ impl Server {
         subresource: &str,
         how: &How,
         misnamed: Option<Cause>,
-    ) -> Result<(), ApiError> {
+    ) -> Result<Vec<String>, ApiError> {
         let mut causes: Vec<Cause> = misnamed.into_iter().collect();
         if let Some(structure) = &at.structure {
             structure.default_root(new, matches!(how, How::Applied));
@@ -523,7 +530,7 @@ impl Server {
         if kind.group == builtin::EXTENSIONS && kind.plural == builtin::CRDS {
             super::crd::prepare(self, kind, old, new, &caller.now)?;
         }
-        Ok(())
+        Ok(if subresource.is_empty() { defaults::warnings(kind, old, new) } else { Vec::new() })
     }
 
     /// What comes last: addresses that the server gives, and empty lists as they are stored.
