@@ -45,6 +45,7 @@ mod patch;
 mod path;
 mod persist;
 mod quantity;
+mod rbac;
 mod rest;
 mod review;
 mod rules;
@@ -186,6 +187,12 @@ impl Sim {
             async move { Ok::<_, std::convert::Infallible>(rest::handle(shared, &user, request).await) }
         });
         kube::Client::new(service, "default")
+    }
+
+    /// From now on dependents of deleted owners and the contents of deleted namespaces are left as they are, for a controller
+    /// manager to collect, as a real API server leaves them.
+    pub fn leave_to_controllers(&self) {
+        self.shared.server().collects = false;
     }
 
     /// The cluster's name.

@@ -163,6 +163,8 @@ impl Cluster {
             unknown: Unknown::Ignore,
             twice: Vec::new(),
             patch: false,
+            shown: None,
+            scales_to_none: false,
             scales: false,
             now: stamp(self.now()),
         }

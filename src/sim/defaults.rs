@@ -503,12 +503,28 @@ pub(crate) fn check(kind: &Kind, object: &Value) -> Vec<Cause> {
                 causes.push(Cause::required("spec.selector", ""));
             }
             let wanted = selector.and_then(|selector| selector.get("matchLabels")).and_then(Value::as_object);
+            let empty = |field: &str| {
+                let value = selector.and_then(|selector| selector.get(field));
+                value
+                    .is_none_or(|value| value.as_object().is_none_or(Map::is_empty) && value.as_array().is_none_or(Vec::is_empty))
+            };
+            if selector.is_some() && kind.kind == "Deployment" && empty("matchLabels") && empty("matchExpressions") {
+                causes.push(Cause::invalid("spec.selector", &json!({}), "empty selector is invalid for deployment"));
+            }
             let matches = wanted.into_iter().flatten().all(|(k, v)| labels.and_then(|l| l.get(k)) == Some(v));
             if !matches || selector.is_none() {
                 let why = "`selector` does not match template `labels`";
                 causes.push(Cause::invalid("spec.template.metadata.labels", labels.unwrap_or(&Value::Null), why));
             }
             containers(object.pointer("/spec/template/spec"), "spec.template.spec", &mut causes);
+            let strategy = object.pointer("/spec/strategy");
+            if kind.kind == "Deployment"
+                && strategy.and_then(|strategy| strategy.get("type")) == Some(&json!("Recreate"))
+                && strategy.and_then(|strategy| strategy.get("rollingUpdate")).is_some()
+            {
+                let why = "may not be specified when strategy `type` is 'Recreate'";
+                causes.push(Cause::forbidden("spec.strategy.rollingUpdate", why));
+            }
         }
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding")
             if object.pointer("/roleRef/name").and_then(Value::as_str).is_none_or(str::is_empty) =>
@@ -518,6 +534,34 @@ pub(crate) fn check(kind: &Kind, object: &Value) -> Vec<Cause> {
         _ => {}
     }
     causes
+}
+
+/// What the server says of an object that it takes all the same.
+pub(crate) fn warnings(kind: &Kind, old: Option<&Value>, new: &Value) -> Vec<String> {
+    let path = match (kind.group.as_str(), kind.kind.as_str()) {
+        ("", "Pod") => "spec",
+        ("apps", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet") | ("batch", "Job") => "spec.template.spec",
+        _ => return Vec::new(),
+    };
+    let pointer = format!("/{}", path.replace('.', "/"));
+    if old.is_some_and(|old| old.get("spec") == new.get("spec")) {
+        return Vec::new();
+    }
+    let containers = new.pointer(&pointer).and_then(|spec| spec.get("containers")).and_then(Value::as_array);
+    let mut seen: Vec<(String, Value, Value)> = Vec::new();
+    let mut list = Vec::new();
+    for (index, container) in containers.into_iter().flatten().enumerate() {
+        for (nth, port) in container.get("ports").and_then(Value::as_array).into_iter().flatten().enumerate() {
+            let field = format!("{path}.containers[{index}].ports[{nth}]");
+            let of = |name: &str| port.get(name).cloned().unwrap_or_default();
+            let twin = seen.iter().find(|(_, number, protocol)| *number == of("containerPort") && *protocol == of("protocol"));
+            if let Some((first, ..)) = twin {
+                list.push(format!("{field}: duplicate port definition with {first}"));
+            }
+            seen.push((field, of("containerPort"), of("protocol")));
+        }
+    }
+    list
 }
 
 /// What a pod needs at the very least, and volumes that are one thing only.
@@ -533,8 +577,22 @@ fn containers(spec: Option<&Value>, path: &str, causes: &mut Vec<Cause>) {
     if list("containers").is_empty() {
         causes.push(Cause::required(&format!("{path}.containers"), ""));
     }
+    let mut names = Vec::new();
     for field in ["containers", "initContainers"] {
         for (index, container) in list(field).iter().enumerate() {
+            let name = container.get("name").filter(|name| name.as_str() != Some(""));
+            let again = names.contains(&name) && name.is_some();
+            names.push(name);
+            if let Some(name) = name.filter(|_| again) {
+                let message = format!("Duplicate value: {name}");
+                let field = format!("{path}.{field}[{index}].name");
+                causes.push(Cause { reason: "FieldValueDuplicate", field, message });
+            }
+            for (nth, variable) in container.get("env").and_then(Value::as_array).into_iter().flatten().enumerate() {
+                if variable.get("name").and_then(Value::as_str).is_none_or(str::is_empty) {
+                    causes.push(Cause::required(&format!("{path}.{field}[{index}].env[{nth}].name"), ""));
+                }
+            }
             for needed in ["name", "image"] {
                 if container.get(needed).and_then(Value::as_str).is_none_or(str::is_empty) {
                     causes.push(Cause::required(&format!("{path}.{field}[{index}].{needed}"), ""));

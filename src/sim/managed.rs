@@ -7,6 +7,7 @@ use super::error::{ApiError, Cause};
 use super::fields::Set;
 use super::kind::{Kind, Version};
 use super::merge;
+use super::rules::whole_metadata;
 use super::shape::Shape;
 use super::verbs::Caller;
 
@@ -123,8 +124,6 @@ fn ownable(object: &Value) -> Value {
                             | "generation"
                             | "managedFields"
                             | "resourceVersion"
-                            | "deletionTimestamp"
-                            | "deletionGracePeriodSeconds"
                     );
                     if !system {
                         meta.insert(key.clone(), value.clone());
@@ -143,8 +142,14 @@ fn ownable(object: &Value) -> Value {
 }
 
 /// The parts of a set that a request through this door can own.
-fn restrict(set: &mut Set, at: &Version, subresource: &str) {
+fn restrict(set: &mut Set, kind: &Kind, at: &Version, subresource: &str) {
     match subresource {
+        "status" if !whole_metadata(kind) => {
+            set.children.retain(|element, _| matches!(&**element, "f:status" | "f:metadata"));
+            if kind.kind == "Deployment" {
+                set.cut(&["f:metadata", "f:labels"]);
+            }
+        }
         "status" => set.children.retain(|element, _| &**element == "f:status"),
         _ if at.status => set.cut(&["f:status"]),
         _ => {}
@@ -175,7 +180,7 @@ pub(crate) fn after_update(kind: &Kind, at: &Version, old: Option<&Value>, new: 
     let is = ownable(new);
     let mut changes = merge::compare(&was, &is, shape);
     for set in [&mut changes.added, &mut changes.modified, &mut changes.removed] {
-        restrict(set, at, subresource);
+        restrict(set, kind, at, subresource);
         set.member = false;
     }
     let mut gained = changes.modified;
@@ -194,7 +199,12 @@ pub(crate) fn after_update(kind: &Kind, at: &Version, old: Option<&Value>, new: 
         }
         entry.fields.subtract(&changes.removed);
     }
-    if let Some(entry) = mine.and_then(|index| entries.get_mut(index)) {
+    if subresource == "scale" && (gained.is_empty() || caller.scales_to_none) {
+        // Nothing is noted of a scale without a figure.
+        if let Some(entry) = mine.and_then(|index| entries.get_mut(index)) {
+            entry.fields.subtract(&gained);
+        }
+    } else if let Some(entry) = mine.and_then(|index| entries.get_mut(index)) {
         entry.fields.union(&gained);
         entry.time.clone_from(&time);
     } else {
@@ -227,7 +237,12 @@ pub(crate) fn apply(
     let structure = kind.structure(at);
     let shape = Shape::root(structure);
     let api_version = kind.api_version(&at.name);
-    if let Some(why) = structure.and_then(|structure| decode::mismatch(structure, config, "", true)) {
+    let mut wrong = Vec::new();
+    if let Some(structure) = structure {
+        decode::mismatch(structure, config, "", true, &mut wrong);
+    }
+    if !wrong.is_empty() {
+        let why = if let [one] = wrong.as_slice() { one.clone() } else { format!("errors:\n  {}", wrong.join("\n  ")) };
         let text = |field: &str| config.pointer(&format!("/metadata/{field}")).and_then(Value::as_str).unwrap_or_default();
         let group = if kind.group.is_empty() { "/" } else { "" };
         let what = format!("{}/{}; {group}{api_version}, Kind={}", text("namespace"), text("name"), kind.kind);
@@ -239,7 +254,14 @@ pub(crate) fn apply(
     }
     if let Some(map) = config.as_object_mut() {
         match subresource {
-            "status" => map.retain(|key, _| matches!(key.as_str(), "apiVersion" | "kind" | "metadata" | "status")),
+            "status" => {
+                map.retain(|key, _| matches!(key.as_str(), "apiVersion" | "kind" | "metadata" | "status"));
+                if kind.kind == "Deployment"
+                    && let Some(metadata) = map.get_mut("metadata").and_then(Value::as_object_mut)
+                {
+                    metadata.remove("labels");
+                }
+            }
             _ if at.status => {
                 map.remove("status");
             }
@@ -247,7 +269,7 @@ pub(crate) fn apply(
         }
     }
     let mut set = merge::fields(&ownable(&config), shape);
-    restrict(&mut set, at, subresource);
+    restrict(&mut set, kind, at, subresource);
     set.member = false;
 
     let empty = json!({"metadata": {}});
@@ -256,7 +278,7 @@ pub(crate) fn apply(
     if let Some(live) = live.filter(|_| entries.is_empty()) {
         // Somebody wrote it before ownership was kept.
         let mut fields = merge::compare(&json!({}), &ownable(live), shape).added;
-        restrict(&mut fields, at, subresource);
+        restrict(&mut fields, kind, at, subresource);
         fields.member = false;
         entries.push(Entry {
             manager: FIRST.into(),
@@ -423,6 +445,28 @@ pub(crate) fn scaled(object: &Value, path: &str, caller: &Caller) -> Result<(), 
     };
     let causes: Vec<Cause> = blocks.iter().map(cause).collect();
     Err(conflict(&causes, blocks))
+}
+
+/// Notes in an object that is answered and not stored who gave what its `spec` says.
+pub(crate) fn note_spec(object: &mut Value, api_version: &str, caller: &Caller, subresource: &str) {
+    let mut given = Map::new();
+    for (field, value) in object.get("spec").and_then(Value::as_object).into_iter().flatten().filter(|(_, v)| !v.is_null()) {
+        given.insert(field.clone(), value.clone());
+    }
+    let mut fields = merge::compare(&json!({}), &json!({"spec": given}), Shape::Free).added;
+    fields.member = false;
+    if let Some(spec) = fields.children.get_mut("f:spec") {
+        spec.member = false;
+    }
+    let entry = Entry {
+        manager: caller.manager.clone(),
+        apply: false,
+        api_version: api_version.to_owned(),
+        subresource: subresource.to_owned(),
+        time: caller.now.clone(),
+        fields,
+    };
+    write(object, vec![entry]);
 }
 
 fn conflict(causes: &[Cause], mut blocks: Vec<(String, Vec<String>)>) -> ApiError {

@@ -2,6 +2,7 @@
 //! to take out when nobody wants it any more.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
@@ -130,8 +131,8 @@ pub(crate) fn prune<'a>(
                 let value = match (last.children.get(element.as_str()), keep.children.get(element.as_str())) {
                     _ if is_key => below.clone(),
                     (Some(_), None) => continue,
-                    (Some(last), Some(keep)) if !last.children.is_empty() => {
-                        prune(below, last, keep, shape.field(name, at_root), false, None)
+                    (Some(last), Some(keep)) if !last.is_within(keep) => {
+                        emptied(prune(below, last, keep, shape.field(name, at_root), false, None))
                     }
                     _ => below.clone(),
                 };
@@ -146,7 +147,7 @@ pub(crate) fn prune<'a>(
             for (element, item) in elements.iter().zip(list) {
                 match (last.children.get(element.as_str()), keep.children.get(element.as_str())) {
                     (Some(_), None) => {}
-                    (Some(last), Some(keep)) if !last.children.is_empty() => {
+                    (Some(last), Some(keep)) if !last.is_within(keep) => {
                         kept.push(prune(item, last, keep, shape.items(), false, Some(merge)));
                     }
                     _ => kept.push(item.clone()),
@@ -155,6 +156,15 @@ pub(crate) fn prune<'a>(
             Value::Array(kept)
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+    }
+}
+
+/// What is left of a container from which everything was taken is null.
+fn emptied(value: Value) -> Value {
+    match &value {
+        Value::Object(map) if map.is_empty() => Value::Null,
+        Value::Array(list) if list.is_empty() => Value::Null,
+        _ => value,
     }
 }
 
@@ -169,6 +179,13 @@ fn differ<'a>(old: Option<&'a Value>, new: Option<&'a Value>, shape: Shape<'a>, 
         (None, Some(new)) => Comparison { added: named(new, shape, at_root, true, false), ..Comparison::default() },
         (Some(old), None) => Comparison { removed: named(old, shape, at_root, true, false), ..Comparison::default() },
         (Some(old), Some(new)) if old == new => Comparison::default(),
+        // Null is an empty container where there was, or is, a full one.
+        (Some(old @ (Value::Object(_) | Value::Array(_))), Some(Value::Null)) if full(old) && merges(old, shape) => {
+            differ(Some(old), Some(if old.is_object() { &EMPTY_MAP } else { &EMPTY_LIST }), shape, at_root)
+        }
+        (Some(Value::Null), Some(new @ (Value::Object(_) | Value::Array(_)))) if full(new) && merges(new, shape) => {
+            differ(Some(if new.is_object() { &EMPTY_MAP } else { &EMPTY_LIST }), Some(new), shape, at_root)
+        }
         (Some(Value::Object(a)), Some(Value::Object(b))) if at_root || !shape.is_atomic_map() => {
             let mut result = Comparison::default();
             let only_new = b.keys().filter(|key| !a.contains_key(*key));
@@ -197,6 +214,17 @@ fn differ<'a>(old: Option<&'a Value>, new: Option<&'a Value>, shape: Shape<'a>, 
         }
         _ => Comparison::changed(),
     }
+}
+
+static EMPTY_MAP: LazyLock<Value> = LazyLock::new(|| Value::Object(Map::new()));
+static EMPTY_LIST: LazyLock<Value> = LazyLock::new(|| Value::Array(Vec::new()));
+
+fn full(value: &Value) -> bool {
+    value.as_object().is_some_and(|map| !map.is_empty()) || value.as_array().is_some_and(|list| !list.is_empty())
+}
+
+fn merges(value: &Value, shape: Shape<'_>) -> bool {
+    if value.is_object() { !shape.is_atomic_map() } else { !shape.list().is_atomic() }
 }
 
 impl Comparison {

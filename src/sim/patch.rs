@@ -20,6 +20,10 @@ pub(crate) fn json(target: &mut Value, patch: &Value) -> Result<(), ApiError> {
     };
     for operation in patch.as_array().into_iter().flatten() {
         let mut operation = operation.clone();
+        if let Some(fields) = operation.as_object_mut() {
+            // A value that is left out is null.
+            fields.entry("value").or_insert(Value::Null);
+        }
         let text = |field: &str| operation.get(field).and_then(Value::as_str).unwrap_or_default();
         let inside = text("path").rsplit_once('/').and_then(|(parent, _)| target.pointer(parent)).is_some_and(Value::is_object);
         if text("op") == "replace" && inside && target.pointer(text("path")).is_none() {
@@ -147,7 +151,7 @@ fn list(before: &[Value], items: &[Value], order: Option<&[Value]>, shape: Shape
                         merged[index] = result;
                     }
                     None if delete => {}
-                    None => merged.push(clean(item)),
+                    None => merged.push(added(item)),
                 }
             }
             merged
@@ -193,6 +197,16 @@ fn reorder(mut items: Vec<Value>, order: &[Value], key: Option<&str>) -> Vec<Val
     };
     items.sort_by_key(rank);
     items
+}
+
+/// A new item as it is put into a list: the order that it sets for lists of its own stays, and is then a field that nobody knows.
+fn added(item: &Value) -> Value {
+    let mut result = clean(item);
+    let orders = item.as_object().into_iter().flatten().filter(|(name, _)| name.starts_with("$setElementOrder/"));
+    for (name, order) in orders {
+        result[name.as_str()] = order.clone();
+    }
+    result
 }
 
 /// A value without the directives of a patch.
