@@ -417,7 +417,7 @@ fn metrics(query: &str) -> BTreeSet<String> {
     let quoted = regex::Regex::new(r#""[^"]*""#).expect("a regex");
     let aside =
         regex::Regex::new(r"\{[^}]*\}|\[[^\]]*\]|\b(by|on|ignoring|without|group_left|group_right) *\([^)]*\)").expect("a regex");
-    let text = aside.replace_all(&quoted.replace_all(query, "").into_owned(), " ").into_owned();
+    let text = aside.replace_all(&quoted.replace_all(query, ""), " ").into_owned();
     let word = regex::Regex::new(r"([a-zA-Z_:][a-zA-Z0-9_:]*)( *\()?").expect("a regex");
     let operators = ["and", "or", "unless", "bool", "offset", "by", "on"];
     let names = word.captures_iter(&text).filter(|found| found.get(2).is_none()).map(|found| found[1].to_owned());
