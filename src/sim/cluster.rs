@@ -164,7 +164,6 @@ impl Cluster {
             twice: Vec::new(),
             patch: false,
             shown: None,
-            scales_to_none: false,
             scales: false,
             now: stamp(self.now()),
         }

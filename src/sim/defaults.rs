@@ -395,6 +395,9 @@ fn pod(spec: &mut Value) {
         }
     }
     for volume in spec.get_mut("volumes").and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut) {
+        if volume.keys().all(|field| field == "name") {
+            volume.insert("emptyDir".into(), json!({}));
+        }
         for source in ["secret", "configMap", "projected", "downwardAPI"] {
             if let Some(source) = volume.get_mut(source).and_then(Value::as_object_mut) {
                 set(source, "defaultMode", || 420.into());
@@ -574,6 +577,11 @@ fn containers(spec: Option<&Value>, path: &str, causes: &mut Vec<Cause>) {
             causes.push(Cause::forbidden(&format!("{path}.volumes[{index}].{source}"), why));
         }
     }
+    for (index, volume) in list("volumes").iter().enumerate() {
+        if volume.get("name").and_then(Value::as_str).is_none_or(str::is_empty) {
+            causes.push(Cause::required(&format!("{path}.volumes[{index}].name"), ""));
+        }
+    }
     if list("containers").is_empty() {
         causes.push(Cause::required(&format!("{path}.containers"), ""));
     }
@@ -587,6 +595,11 @@ fn containers(spec: Option<&Value>, path: &str, causes: &mut Vec<Cause>) {
                 let message = format!("Duplicate value: {name}");
                 let field = format!("{path}.{field}[{index}].name");
                 causes.push(Cause { reason: "FieldValueDuplicate", field, message });
+            }
+            for (nth, port) in container.get("ports").and_then(Value::as_array).into_iter().flatten().enumerate() {
+                if port.get("containerPort").and_then(Value::as_i64).unwrap_or(0) == 0 {
+                    causes.push(Cause::required(&format!("{path}.{field}[{index}].ports[{nth}].containerPort"), ""));
+                }
             }
             for (nth, variable) in container.get("env").and_then(Value::as_array).into_iter().flatten().enumerate() {
                 if variable.get("name").and_then(Value::as_str).is_none_or(str::is_empty) {

@@ -73,6 +73,20 @@ impl Entry {
             && (apply || self.api_version == api_version)
     }
 
+    /// What conflicts are sorted by.
+    fn identifier(&self) -> String {
+        let operation = if self.apply { "Apply" } else { "Update" };
+        let mut text = format!("{{\"manager\":{:?},\"operation\":{operation:?}", self.manager);
+        if !self.apply {
+            text.push_str(&format!(",\"apiVersion\":{:?}", self.api_version));
+        }
+        if !self.subresource.is_empty() {
+            text.push_str(&format!(",\"subresource\":{:?}", self.subresource));
+        }
+        text.push('}');
+        text
+    }
+
     fn describe(&self) -> String {
         let mut text = format!("{:?}", self.manager);
         if !self.subresource.is_empty() {
@@ -87,7 +101,13 @@ impl Entry {
 
 fn parse(object: &Value) -> Vec<Entry> {
     let list = object.pointer("/metadata/managedFields").and_then(Value::as_array);
-    list.into_iter().flatten().filter_map(Entry::parse).collect()
+    let mut entries: Vec<Entry> = Vec::new();
+    for entry in list.into_iter().flatten().filter_map(Entry::parse) {
+        // Of two entries of one manager the last one counts.
+        entries.retain(|other| !other.is(&entry.manager, entry.apply, &entry.api_version, &entry.subresource));
+        entries.push(entry);
+    }
+    entries
 }
 
 fn write(object: &mut Value, mut entries: Vec<Entry>) {
@@ -161,15 +181,15 @@ pub(crate) fn after_update(kind: &Kind, at: &Version, old: Option<&Value>, new: 
     let sent = new.pointer("/metadata/managedFields").and_then(Value::as_array);
     let reset = sent.is_some_and(|list| old.is_some() && (list.is_empty() || list == &[json!({})]));
     let before = old.map(parse).unwrap_or_default();
-    if reset {
-        write(new, Vec::new());
+    if subresource == "scale" {
+        scale(kind, at, old, new, caller);
         return;
     }
-    let mut entries = parse(new);
-    if entries.is_empty() {
+    let mut entries = if reset { Vec::new() } else { parse(new) };
+    if entries.is_empty() && !reset {
         entries = before;
     }
-    if entries.is_empty() && old.is_some() {
+    if entries.is_empty() && old.is_some() && !reset {
         // Nobody owned anything so far; who does is only noted from the first apply on.
         write(new, entries);
         return;
@@ -190,33 +210,67 @@ pub(crate) fn after_update(kind: &Kind, at: &Version, old: Option<&Value>, new: 
         return;
     }
     let api_version = kind.api_version(&at.name);
-    let mine = entries.iter().position(|e| e.is(&caller.manager, caller.scales, &api_version, subresource));
-    // Who scales is noted without a time.
-    let time = if subresource == "scale" { String::new() } else { caller.now.clone() };
+    let mine = entries.iter().position(|e| e.is(&caller.manager, false, &api_version, subresource));
     for (index, entry) in entries.iter_mut().enumerate() {
         if Some(index) != mine {
             entry.fields.subtract(&gained);
         }
         entry.fields.subtract(&changes.removed);
     }
-    if subresource == "scale" && (gained.is_empty() || caller.scales_to_none) {
-        // Nothing is noted of a scale without a figure.
-        if let Some(entry) = mine.and_then(|index| entries.get_mut(index)) {
-            entry.fields.subtract(&gained);
-        }
-    } else if let Some(entry) = mine.and_then(|index| entries.get_mut(index)) {
+    if let Some(entry) = mine.and_then(|index| entries.get_mut(index)) {
         entry.fields.union(&gained);
-        entry.time.clone_from(&time);
+        entry.time.clone_from(&caller.now);
     } else {
         entries.push(Entry {
             manager: caller.manager.clone(),
-            apply: caller.scales,
+            apply: false,
             api_version,
             subresource: subresource.to_owned(),
-            time,
+            time: caller.now.clone(),
             fields: gained,
         });
     }
+    write(new, entries);
+}
+
+/// Brings managedFields up to date after a request to the scale subresource. Whoever owns the number is noted apart and without
+/// a time, and nobody is if nobody was before.
+fn scale(kind: &Kind, at: &Version, old: Option<&Value>, new: &mut Value, caller: &Caller) {
+    let (Some(old), Some(paths)) = (old, at.scale.as_ref()) else { return };
+    let path: Vec<String> = paths.spec.split('.').filter(|part| !part.is_empty()).map(|part| format!("f:{part}")).collect();
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    let number = |object: &Value| super::table::select(object, &paths.spec).first().and_then(|count| count.as_i64());
+    let (before, after) = (number(old).unwrap_or(0), number(new).unwrap_or(0));
+    let only = path.iter().rev().fold(Set::leaf(), |below, element| {
+        let mut set = Set::default();
+        set.insert((*element).to_owned(), below);
+        set
+    });
+    let mut entries = parse(old);
+    let mut holders = Vec::new();
+    for entry in &mut entries {
+        if !entry.fields.intersection(&only).is_empty() {
+            holders.push(Entry { time: String::new(), fields: only.clone(), ..entry.clone() });
+            entry.fields.cut(&path);
+        }
+    }
+    let me = Entry {
+        manager: caller.manager.clone(),
+        apply: caller.scales,
+        api_version: kind.api_version(&at.name),
+        subresource: "scale".to_owned(),
+        time: String::new(),
+        fields: only,
+    };
+    let tracked = !holders.is_empty() || caller.scales;
+    if before != after {
+        holders.clear();
+    }
+    if tracked && after != 0 && (before != after || caller.scales) {
+        holders.retain(|holder| !holder.is(&me.manager, me.apply, &me.api_version, "scale"));
+        holders.push(me);
+    }
+    entries.extend(holders);
     write(new, entries);
 }
 
@@ -295,6 +349,12 @@ pub(crate) fn apply(
     let mut merged = merge::merge(base, &config, shape, true);
     if let Some(last) = &last {
         let mut keep = set.clone();
+        // A configuration says which object it is; its metadata never goes as a whole.
+        let mut identity = Set::default();
+        identity.insert("f:name".to_owned(), Set::leaf());
+        let mut of = Set::default();
+        of.insert("f:metadata".to_owned(), identity);
+        keep.union(&of);
         for (index, entry) in entries.iter().enumerate() {
             if Some(index) != mine {
                 keep.union(&entry.fields);
@@ -326,7 +386,7 @@ pub(crate) fn apply(
                     message: format!("conflict with {who}"),
                 });
             }
-            blocks.push((who, paths));
+            blocks.push(Block { order: entry.identifier(), who, paths });
             entry.fields.subtract(&taken);
         }
         entry.fields.subtract(&changes.removed);
@@ -371,12 +431,12 @@ fn without_last_applied(config: &Value) -> Value {
 }
 
 /// Whether kubectl applies again what it once applied on its own side: then nothing of that stands in its way.
-fn taken_over(live: Option<&Value>, caller: &Caller, blocks: &[(String, Vec<String>)], shape: Shape<'_>) -> bool {
+fn taken_over(live: Option<&Value>, caller: &Caller, blocks: &[Block], shape: Shape<'_>) -> bool {
     let last = live.and_then(|live| live.pointer(LAST_APPLIED)).and_then(Value::as_str);
     let Some(last) = last.filter(|_| caller.manager == KUBECTL) else { return false };
     let Ok(last) = serde_json::from_str::<Value>(last) else { return false };
     let was = merge::fields(&ownable(&last), shape).paths();
-    blocks.iter().flat_map(|(_, paths)| paths).all(|path| was.contains(path))
+    blocks.iter().flat_map(|block| &block.paths).all(|path| was.contains(path))
 }
 
 /// Takes over the times of ownership if nothing but them would change.
@@ -428,20 +488,25 @@ pub(crate) fn scaled(object: &Value, path: &str, caller: &Caller) -> Result<(), 
         below.is_some_and(|set| set.member)
     };
     let owners: Vec<Entry> = parse(object).into_iter().filter(owns).collect();
-    let blocks: Vec<(String, Vec<String>)> = if owners.is_empty() {
+    let blocks: Vec<Block> = if owners.is_empty() {
         let who = format!("{FIRST:?} with subresource \"scale\" using autoscaling/v1");
-        vec![(who, vec![".spec.replicas".to_owned()])]
+        vec![Block { order: String::new(), who, paths: vec![".spec.replicas".to_owned()] }]
     } else {
         let others = owners.iter().filter(|entry| !(entry.manager == caller.manager && entry.subresource == "scale"));
-        others.map(|entry| (entry.describe(), vec![".spec.replicas".to_owned()])).collect()
+        let block = |entry: &Entry| Block {
+            order: entry.identifier(),
+            who: entry.describe(),
+            paths: vec![".spec.replicas".to_owned()],
+        };
+        others.map(block).collect()
     };
     if blocks.is_empty() {
         return Ok(());
     }
-    let cause = |(who, _): &(String, Vec<String>)| Cause {
+    let cause = |block: &Block| Cause {
         reason: "FieldManagerConflict",
         field: ".spec.replicas".into(),
-        message: format!("conflict with {who}"),
+        message: format!("conflict with {}", block.who),
     };
     let causes: Vec<Cause> = blocks.iter().map(cause).collect();
     Err(conflict(&causes, blocks))
@@ -469,13 +534,20 @@ pub(crate) fn note_spec(object: &mut Value, api_version: &str, caller: &Caller, 
     write(object, vec![entry]);
 }
 
-fn conflict(causes: &[Cause], mut blocks: Vec<(String, Vec<String>)>) -> ApiError {
-    blocks.sort();
-    let text = if let ([_], [(who, paths)]) = (causes, blocks.as_slice()) {
+/// What one manager has that an apply wants.
+struct Block {
+    order: String,
+    who: String,
+    paths: Vec<String>,
+}
+
+fn conflict(causes: &[Cause], mut blocks: Vec<Block>) -> ApiError {
+    blocks.sort_by(|a, b| a.order.cmp(&b.order));
+    let text = if let ([_], [Block { who, paths, .. }]) = (causes, blocks.as_slice()) {
         format!("1 conflict: conflict with {who}: {}", paths.concat())
     } else {
         let list: Vec<String> =
-            blocks.iter().map(|(who, paths)| format!("conflicts with {who}:\n- {}", paths.join("\n- "))).collect();
+            blocks.iter().map(|block| format!("conflicts with {}:\n- {}", block.who, block.paths.join("\n- "))).collect();
         format!("{} conflicts: {}", causes.len(), list.join("\n"))
     };
     let mut error = ApiError::new(409, "Conflict", format!("Apply failed with {text}"));

@@ -26,7 +26,13 @@ pub(crate) fn json(target: &mut Value, patch: &Value) -> Result<(), ApiError> {
         }
         let text = |field: &str| operation.get(field).and_then(Value::as_str).unwrap_or_default();
         let inside = text("path").rsplit_once('/').and_then(|(parent, _)| target.pointer(parent)).is_some_and(Value::is_object);
-        if text("op") == "replace" && inside && target.pointer(text("path")).is_none() {
+        let from = text("from");
+        let missing = from.rsplit_once('/').and_then(|(parent, _)| target.pointer(parent)).is_some_and(Value::is_object)
+            && target.pointer(from).is_none();
+        if text("op") == "copy" && missing {
+            // What is not there is null.
+            operation = serde_json::json!({"op": "add", "path": text("path"), "value": Value::Null});
+        } else if text("op") == "replace" && inside && target.pointer(text("path")).is_none() {
             operation["op"] = "add".into();
         }
         let operation: json_patch::Patch = serde_json::from_value(Value::Array(vec![operation])).map_err(|_| wrong())?;
@@ -40,10 +46,26 @@ pub(crate) fn strategic(target: &Value, patch: &Value, structure: Option<&Struct
     match (target, patch) {
         (Value::Object(_), Value::Object(_)) => {
             check(patch, Shape::root(structure), true)?;
+            orders(target, patch)?;
             Ok(lay(target, patch, Shape::root(structure), true))
         }
         _ => Ok(patch.clone()),
     }
+}
+
+/// An order of nothing for nothing is refused.
+fn orders(target: &Value, patch: &Value) -> Result<(), ApiError> {
+    let empty = |value: Option<&Value>| value.and_then(Value::as_array).is_none_or(Vec::is_empty);
+    for (name, value) in patch.as_object().into_iter().flatten() {
+        if let Some(field) = name.strip_prefix("$setElementOrder/") {
+            if patch.get(field).is_some_and(Value::is_array) && empty(patch.get(field)) && empty(Some(value)) && empty(target.get(field)) {
+                return Err(ApiError::new(500, "", "no elements in any of the given slices"));
+            }
+        } else if let Some(below) = target.get(name) {
+            orders(below, value)?;
+        }
+    }
+    Ok(())
 }
 
 /// Items of lists that merge by a key must have it.

@@ -433,7 +433,6 @@ impl Ask {
             twice: Vec::new(),
             patch: false,
             shown: None,
-            scales_to_none: false,
             scales: false,
             now: stamp(self.shared.clock.now()),
         })

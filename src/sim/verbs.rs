@@ -44,8 +44,6 @@ pub(crate) struct Caller {
     pub(crate) patch: bool,
     /// A strategic patch, as Go prints it.
     pub(crate) shown: Option<String>,
-    /// The request scales to nothing.
-    pub(crate) scales_to_none: bool,
     /// The request is an apply of the scale subresource.
     pub(crate) scales: bool,
     /// The present, as Kubernetes writes it.
@@ -169,11 +167,11 @@ impl Server {
             object.remove("status");
         }
         let said = self.conform(caller, kind, at, None, &mut body, &name, "", &how, misnamed).map_err(warned)?;
+        warnings.extend(said);
         if let Some(there) = self.store.of_kind(kind).and_then(|c| c.get(namespace, &name)) {
             let error = if there.deleting { ApiError::still_exists(kind, &name) } else { ApiError::already_exists(kind, &name) };
-            return Err(warned(error));
+            return Err(ApiError { warnings, ..error });
         }
-        warnings.extend(said);
         if matches!(how, How::Update) {
             managed::after_update(kind, at, None, &mut body, caller, "");
         }
@@ -252,6 +250,11 @@ impl Server {
             let cause = Cause::invalid("metadata.deletionTimestamp", time, "field is immutable");
             return Err(ApiError::invalid(kind, name, &twice(cause)));
         }
+        // Who owns what cannot be kept of an object that does not fit its schema, even where that part of it does not count.
+        let mut unfit = Vec::new();
+        if let Some(structure) = at.structure.as_ref().filter(|_| subresource == "status" && matches!(how, How::Update)) {
+            decode::mismatch(structure, &body, "", true, &mut unfit);
+        }
         let mut new = separate(kind, at, &old, body, subresource);
         keep_metadata(&old, &mut new);
         if !subresource.is_empty()
@@ -272,6 +275,9 @@ impl Server {
         }
         if matches!(how, How::Update) {
             managed::after_update(kind, at, Some(&old), &mut new, caller, subresource);
+        }
+        if let Some(metadata) = new.get_mut("metadata").and_then(Value::as_object_mut).filter(|_| !unfit.is_empty()) {
+            metadata.remove("managedFields");
         }
         self.store_form(kind, at, Some(&old), &mut new);
         managed::keep_times(&old, &mut new);
@@ -383,8 +389,14 @@ impl Server {
         // Its controller takes it away as soon as nothing uses the claim; nothing does here.
         finalizers.retain(|f| f != defaults::CLAIM);
         match options.propagation {
-            Some(Propagation::Orphan) => add(&mut finalizers, ORPHAN),
-            Some(Propagation::Foreground) => add(&mut finalizers, FOREGROUND),
+            Some(Propagation::Orphan) => {
+                finalizers.retain(|f| f != FOREGROUND);
+                add(&mut finalizers, ORPHAN);
+            }
+            Some(Propagation::Foreground) => {
+                finalizers.retain(|f| f != ORPHAN);
+                add(&mut finalizers, FOREGROUND);
+            }
             Some(Propagation::Background) => finalizers.retain(|f| f != ORPHAN && f != FOREGROUND),
             None => {}
         }

@@ -260,15 +260,12 @@ impl Ask {
             let cause = Cause { reason: "FieldValueInvalid", field: "spec.replicas".into(), message };
             return Err(ApiError::invalid_scale(&target.name, cause));
         }
-        table::assign(&mut object, &paths.spec, replicas.clone());
+        table::assign(&mut object, &paths.spec, replicas);
         if let Some(given) = scale.pointer("/metadata/resourceVersion") {
             object["metadata"]["resourceVersion"] = given.clone();
         }
-        let scales_to_none = replicas.as_i64() == Some(0);
-        let caller = Caller { scales: verb == "apply", scales_to_none, ..self.caller("UpdateOptions")? };
-        // Nobody is noted for a figure that was not there before.
-        let how = if absent { How::Applied } else { How::Update };
-        let written = server.update(&caller, spot(kind, version, target, "scale"), object, how)?;
+        let caller = Caller { scales: verb == "apply", ..self.caller("UpdateOptions")? };
+        let written = server.update(&caller, spot(kind, version, target, "scale"), object, How::Update)?;
         drop(server);
         Ok(value(StatusCode::OK, &scale_of(kind, version, &at_version(kind, version, &written.stored))))
     }

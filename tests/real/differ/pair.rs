@@ -56,7 +56,10 @@ fn plain(answer: &str) -> String {
         if let Some(end) = message.find(" is invalid: [").filter(|_| several) {
             message.truncate(end);
         }
-        if message.contains("errors:\n") {
+        if let Some(end) = message.find("): ").filter(|_| message.contains("field not declared in schema")) {
+            // The real server stops at a field that is not declared, wherever Go comes across it.
+            message.truncate(end);
+        } else if message.contains("errors:\n") {
             let mut lines: Vec<&str> = message.lines().collect();
             lines.sort_unstable();
             *message = lines.join("\n");
