@@ -1,6 +1,6 @@
 //! What the API server refuses of built-in kinds, and what it warns of: as much of it as is cheap to say.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::error::Cause;
 use super::kind::Kind;
