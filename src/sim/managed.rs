@@ -493,11 +493,8 @@ pub(crate) fn scaled(object: &Value, path: &str, caller: &Caller) -> Result<(), 
         vec![Block { order: String::new(), who, paths: vec![".spec.replicas".to_owned()] }]
     } else {
         let others = owners.iter().filter(|entry| !(entry.manager == caller.manager && entry.subresource == "scale"));
-        let block = |entry: &Entry| Block {
-            order: entry.identifier(),
-            who: entry.describe(),
-            paths: vec![".spec.replicas".to_owned()],
-        };
+        let block =
+            |entry: &Entry| Block { order: entry.identifier(), who: entry.describe(), paths: vec![".spec.replicas".to_owned()] };
         others.map(block).collect()
     };
     if blocks.is_empty() {

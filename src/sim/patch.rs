@@ -58,7 +58,11 @@ fn orders(target: &Value, patch: &Value) -> Result<(), ApiError> {
     let empty = |value: Option<&Value>| value.and_then(Value::as_array).is_none_or(Vec::is_empty);
     for (name, value) in patch.as_object().into_iter().flatten() {
         if let Some(field) = name.strip_prefix("$setElementOrder/") {
-            if patch.get(field).is_some_and(Value::is_array) && empty(patch.get(field)) && empty(Some(value)) && empty(target.get(field)) {
+            if patch.get(field).is_some_and(Value::is_array)
+                && empty(patch.get(field))
+                && empty(Some(value))
+                && empty(target.get(field))
+            {
                 return Err(ApiError::new(500, "", "no elements in any of the given slices"));
             }
         } else if let Some(below) = target.get(name) {
