@@ -16,20 +16,26 @@ pub(crate) const AUTHENTICATED: &str = "system:authenticated";
 const GROUP: &str = "rbac.authorization.k8s.io";
 /// What everybody may do who is known by name, in every cluster: binding and role, verbs, resources of a group, paths.
 const ALWAYS: &[(&str, &[&str], &str, &[&str], &[&str])] = &[
-    (
-        "system:basic-user",
-        &["create"],
-        "authorization.k8s.io",
-        &["selfsubjectaccessreviews", "selfsubjectrulesreviews"],
-        &[],
-    ),
+    ("system:basic-user", &["create"], "authorization.k8s.io", &["selfsubjectaccessreviews", "selfsubjectrulesreviews"], &[]),
     ("system:basic-user", &["create"], "authentication.k8s.io", &["selfsubjectreviews"], &[]),
     (
         "system:discovery",
         &["get"],
         "",
         &[],
-        &["/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/openapi", "/openapi/*", "/readyz", "/version", "/version/"],
+        &[
+            "/api",
+            "/api/*",
+            "/apis",
+            "/apis/*",
+            "/healthz",
+            "/livez",
+            "/openapi",
+            "/openapi/*",
+            "/readyz",
+            "/version",
+            "/version/",
+        ],
     ),
 ];
 
@@ -134,7 +140,8 @@ fn visit<T>(
         }
     }
     let kinds = [("clusterrolebindings", ""), ("rolebindings", namespace)];
-    for (plural, namespace) in kinds.into_iter().filter(|(plural, namespace)| *plural != "rolebindings" || !namespace.is_empty()) {
+    for (plural, namespace) in kinds.into_iter().filter(|(plural, namespace)| *plural != "rolebindings" || !namespace.is_empty())
+    {
         let Some(collection) = store.collection(GROUP, plural) else { continue };
         let within = Some(namespace).filter(|namespace| !namespace.is_empty());
         for binding in collection.iter(within).map(|stored| stored.value()) {
@@ -172,7 +179,8 @@ pub(crate) fn refusal(user: &User, ask: &Attributes, reason: &str) -> ApiError {
         format!("User {:?} cannot {verb} path {path:?}", user.name)
     } else {
         let whole = if subresource.is_empty() { resource.clone() } else { format!("{resource}/{subresource}") };
-        let place = if namespace.is_empty() { "at the cluster scope".to_owned() } else { format!("in the namespace {namespace:?}") };
+        let place =
+            if namespace.is_empty() { "at the cluster scope".to_owned() } else { format!("in the namespace {namespace:?}") };
         format!("User {:?} cannot {verb} resource {whole:?} in API group {group:?} {place}", user.name)
     };
     if !reason.is_empty() {

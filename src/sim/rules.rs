@@ -29,7 +29,9 @@ pub(crate) fn separate(kind: &Kind, at: &Version, old: &Value, mut body: Value, 
                     object.remove(&field);
                 }
             }
-            for (field, value) in old.as_object().into_iter().flatten().filter(|(f, _)| !matches!(f.as_str(), "metadata" | "status")) {
+            for (field, value) in
+                old.as_object().into_iter().flatten().filter(|(f, _)| !matches!(f.as_str(), "metadata" | "status"))
+            {
                 object.insert(field.clone(), value.clone());
             }
             if kind.kind == "Deployment" {

@@ -437,7 +437,10 @@ fn rules(structure: &Structure, new: &Value, old: Option<&Value>, status: bool, 
         let within = |object: &Value| object.pointer(&format!("/{}", scope.replace(['.', '['], "/").replace(']', ""))).cloned();
         let at = |object: &Value| object.pointer(&format!("/{}", path.replace(['.', '['], "/").replace(']', ""))).cloned();
         // A rule about the present is not asked again where nothing has changed.
-        if !path.is_empty() && old.is_some_and(|old| !scope.is_empty() && within(old) == within(new)) && !error.rule.contains("oldSelf") {
+        if !path.is_empty()
+            && old.is_some_and(|old| !scope.is_empty() && within(old) == within(new))
+            && !error.rule.contains("oldSelf")
+        {
             continue;
         }
         let field = if path.is_empty() { "<nil>".to_owned() } else { path.to_owned() };

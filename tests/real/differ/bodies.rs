@@ -307,11 +307,15 @@ fn widget(random: &mut Rng) -> Map<String, Value> {
         pick(random, &[json!({"a": {"n": 1}}), json!({"a": {}, "b": {"n": 2}}), json!({"b": {"n": 1}}), json!({})])
     });
     field(random, map, 15, "whole", |random| pairs(random, &["a", "b"], &["1", "2"]));
-    field(random, map, 8, "either", |random| pick(random, &[json!({"x": 1}), json!({"y": 1}), json!({"x": 1, "y": 1}), json!({})]));
+    field(random, map, 8, "either", |random| {
+        pick(random, &[json!({"x": 1}), json!({"y": 1}), json!({"x": 1, "y": 1}), json!({})])
+    });
     field(random, map, 12, "free", |random| {
         pick(random, &[json!({"known": 1}), json!({"other": {"deep": 1}}), json!({"list": [1, 2]}), json!({"other": {}})])
     });
-    field(random, map, 8, "raw", |random| pick(random, &[json!(1), json!({"a": {"b": 1}}), json!(["x"]), json!({"a": {"c": 1}})]));
+    field(random, map, 8, "raw", |random| {
+        pick(random, &[json!(1), json!({"a": {"b": 1}}), json!(["x"]), json!({"a": {"c": 1}})])
+    });
     field(random, map, 5, "unheard", |random| pick(random, &[json!(1), json!({"of": 1})]));
     spec
 }

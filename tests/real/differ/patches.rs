@@ -73,7 +73,8 @@ pub(super) fn json(random: &mut Rng, kind: &str) -> Value {
 }
 
 fn operation(random: &mut Rng, kind: &str) -> Value {
-    let common = ["/metadata/labels", "/metadata/labels/x", "/metadata/annotations/p", "/metadata/finalizers", "/metadata/finalizers/0"];
+    let common =
+        ["/metadata/labels", "/metadata/labels/x", "/metadata/annotations/p", "/metadata/finalizers", "/metadata/finalizers/0"];
     let own: &[&str] = match kind {
         "cm" => &["/data", "/data/a", "/data/b", "/immutable", "/binaryData/e"],
         "deploy" => &[
