@@ -98,17 +98,23 @@ pub(crate) fn warnings(kind: &Kind, old: Option<&Value>, new: &Value) -> Vec<Str
         return Vec::new();
     }
     let containers = new.pointer(&pointer).and_then(|spec| spec.get("containers")).and_then(Value::as_array);
-    let mut seen: Vec<(String, Value, Value)> = Vec::new();
+    let mut seen: Vec<(String, Value, Value, Value)> = Vec::new();
     let mut list = Vec::new();
     for (index, container) in containers.into_iter().flatten().enumerate() {
         for (nth, port) in container.get("ports").and_then(Value::as_array).into_iter().flatten().enumerate() {
             let field = format!("{path}.containers[{index}].ports[{nth}]");
             let of = |name: &str| port.get(name).cloned().unwrap_or_default();
-            let twin = seen.iter().find(|(_, number, protocol)| *number == of("containerPort") && *protocol == of("protocol"));
+            let twin = seen.iter().find(|(_, number, protocol, _)| *number == of("containerPort") && *protocol == of("protocol"));
             if let Some((first, ..)) = twin {
                 list.push(format!("{field}: duplicate port definition with {first}"));
             }
-            seen.push((field, of("containerPort"), of("protocol")));
+            let called = of("name");
+            if let Some((first, ..)) = seen.iter().find(|(.., name)| *name == called && !called.is_null()) {
+                list.push(format!(
+                    "{field}: duplicate port name {called} with {first}, services and probes that select ports by name will use {first}"
+                ));
+            }
+            seen.push((field, of("containerPort"), of("protocol"), called));
         }
     }
     list

@@ -362,6 +362,9 @@ fn pod(spec: &mut Value) {
     set(spec, "schedulerName", || "default-scheduler".into());
     set(spec, "terminationGracePeriodSeconds", || 30.into());
     set(spec, "securityContext", || json!({}));
+    if let Some(account) = spec.get("serviceAccount").filter(|_| !spec.contains_key("serviceAccountName")).cloned() {
+        spec.insert("serviceAccountName".into(), account);
+    }
     if let Some(account) = spec.get("serviceAccountName").cloned() {
         spec.insert("serviceAccount".into(), account);
     }

@@ -179,17 +179,22 @@ fn restrict(set: &mut Set, kind: &Kind, at: &Version, subresource: &str) {
 /// Brings managedFields up to date after an update or a patch: whoever changed a field owns it, and nobody else does.
 pub(crate) fn after_update(kind: &Kind, at: &Version, old: Option<&Value>, new: &mut Value, caller: &Caller, subresource: &str) {
     let sent = new.pointer("/metadata/managedFields").and_then(Value::as_array);
-    let reset = sent.is_some_and(|list| old.is_some() && (list.is_empty() || list == &[json!({})]));
+    // An empty list of a custom kind is as good as none.
+    let reset = sent.is_some_and(|list| old.is_some() && ((list.is_empty() && !kind.custom) || list == &[json!({})]));
     let before = old.map(parse).unwrap_or_default();
     if subresource == "scale" {
         scale(kind, at, old, new, caller);
         return;
     }
-    let mut entries = if reset { Vec::new() } else { parse(new) };
-    if entries.is_empty() && !reset {
+    if reset {
+        write(new, Vec::new());
+        return;
+    }
+    let mut entries = parse(new);
+    if entries.is_empty() {
         entries = before;
     }
-    if entries.is_empty() && old.is_some() && !reset {
+    if entries.is_empty() && old.is_some() {
         // Nobody owned anything so far; who does is only noted from the first apply on.
         write(new, entries);
         return;
@@ -247,9 +252,14 @@ fn scale(kind: &Kind, at: &Version, old: Option<&Value>, new: &mut Value, caller
         set
     });
     let mut entries = parse(old);
-    let mut holders = Vec::new();
+    let (mut holders, mut tracked) = (Vec::new(), caller.scales);
     for entry in &mut entries {
         if !entry.fields.intersection(&only).is_empty() {
+            tracked = true;
+            // Appliers keep what they have as long as nobody changes it.
+            if entry.apply && entry.subresource.is_empty() && before == after {
+                continue;
+            }
             holders.push(Entry { time: String::new(), fields: only.clone(), ..entry.clone() });
             entry.fields.cut(&path);
         }
@@ -262,7 +272,6 @@ fn scale(kind: &Kind, at: &Version, old: Option<&Value>, new: &mut Value, caller
         time: String::new(),
         fields: only,
     };
-    let tracked = !holders.is_empty() || caller.scales;
     if before != after {
         holders.clear();
     }

@@ -75,7 +75,16 @@ fn orders(target: &Value, patch: &Value) -> Result<(), ApiError> {
 /// Items of lists that merge by a key must have it.
 fn check(patch: &Value, shape: Shape<'_>, at_root: bool) -> Result<(), ApiError> {
     match patch {
-        Value::Object(map) => map.iter().try_for_each(|(name, below)| check(below, shape.field(name, at_root), false)),
+        Value::Object(map) => {
+            if let Some(kept) = map.get("$retainKeys").and_then(Value::as_array)
+                && map
+                    .iter()
+                    .any(|(name, value)| !name.starts_with('$') && !value.is_null() && !kept.contains(&name.as_str().into()))
+            {
+                return Err(ApiError::bad_request("invalid patch format of retainKeys"));
+            }
+            map.iter().try_for_each(|(name, below)| check(below, shape.field(name, at_root), false))
+        }
         Value::Array(items) => items.iter().try_for_each(|item| {
             if let (Some(key), Value::Object(map)) = (shape.merge_key().filter(|key| !key.is_empty()), item)
                 && !map.contains_key(key)
@@ -133,6 +142,8 @@ fn lay<'a>(target: &'a Value, patch: &'a Value, shape: Shape<'a>, at_root: bool)
                 let order = new.get(&format!("$setElementOrder/{key}")).and_then(Value::as_array);
                 list(before, items, order.map(Vec::as_slice), below)
             }
+            // There is nothing that a directive could be about.
+            (Value::Object(fields), None) if fields.contains_key("$patch") => continue,
             (other, _) => clean(other),
         };
         merged.insert(key.clone(), value);

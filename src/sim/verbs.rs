@@ -117,13 +117,22 @@ pub(crate) struct Server {
     pub(crate) name: String,
     pub(crate) seed: u64,
     pub(crate) tasks: VecDeque<Task>,
+    /// How many objects were created without being kept.
+    pub(crate) drafts: u64,
     /// Whether dependents and contents of namespaces are collected, as controllers do it in a real cluster.
     pub(crate) collects: bool,
 }
 
 impl Server {
     pub(crate) fn new(name: &str, seed: u64) -> Self {
-        Self { store: Store::new(builtin::registry()), name: name.into(), seed, tasks: VecDeque::new(), collects: true }
+        Self {
+            store: Store::new(builtin::registry()),
+            name: name.into(),
+            seed,
+            tasks: VecDeque::new(),
+            drafts: 0,
+            collects: true,
+        }
     }
 
     /// The stored object, or 404.
@@ -149,6 +158,9 @@ impl Server {
         let warned = |error: ApiError| ApiError { warnings: warnings.clone(), ..error };
         let (name, misnamed) = self.name_of(kind, &mut body, namespace).map_err(warned)?;
         self.check_namespace(kind, namespace, &name).map_err(warned)?;
+        if caller.dry_run {
+            self.drafts += 1;
+        }
         let uid = self.uid(kind, namespace, &name, caller.dry_run);
         let meta = metadata(&mut body)?;
         let given = meta.get("resourceVersion").and_then(Value::as_str).is_some_and(|v| !v.is_empty());
@@ -256,6 +268,8 @@ impl Server {
         let mut unfit = Vec::new();
         if let Some(structure) = at.structure.as_ref().filter(|_| subresource == "status" && matches!(how, How::Update)) {
             decode::mismatch(structure, &body, "", true, &mut unfit);
+            // What is there twice can be told apart no more, but it can be kept.
+            unfit.retain(|why| !why.contains("duplicate entries"));
         }
         let mut new = separate(kind, at, &old, body, subresource);
         keep_metadata(&old, &mut new);
@@ -559,7 +573,7 @@ impl Server {
         let mut text =
             format!("{}/{}/{}/{}/{namespace}/{name}/{}", self.name, self.seed, kind.group, kind.plural, self.store.version);
         if dry_run {
-            text.push_str("/dry run");
+            text.push_str(&format!("/dry run {}", self.drafts));
         }
         let mut hash = String::new();
         for byte in Sha256::digest(text.as_bytes()) {

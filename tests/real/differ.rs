@@ -78,7 +78,9 @@ async fn differ() {
     let total = different.len();
     different.truncate(SHOWN);
     let shrunk = futures::stream::iter(different)
-        .map(|(index, sequence, first)| async move { (index, first, shrink::shrink(pair, sequence).await) })
+        .map(|(index, sequence, first): (u64, Vec<generate::Step>, pair::Difference)| async move {
+            (index, first, shrink::shrink(pair, sequence).await)
+        })
         .buffer_unordered(AT_ONCE)
         .collect::<Vec<_>>()
         .await;
@@ -98,6 +100,14 @@ async fn differ() {
             seen.1 = text;
         }
     }
-    let list: Vec<String> = ways.values().map(|(times, text)| format!("{times} times\n{text}")).collect();
-    assert!(total == 0, "{total} of {count} sequences differ (SEED={seed}):\n{}", list.join("\n"));
+    let open: Vec<&str> = include_str!("differ/open.txt").lines().filter(|line| !line.starts_with('#')).collect();
+    let known: usize = ways.iter().filter(|(way, _)| open.contains(&way.as_str())).map(|(_, (times, _))| times).sum();
+    let new: Vec<_> = ways.iter().filter(|(way, _)| !open.contains(&way.as_str())).collect();
+    let list: Vec<String> = new.iter().map(|(way, (times, text))| format!("{times} times: {way}\n{text}")).collect();
+    println!("{known} of the sequences that differ do so in a way that is open; {} ways are new", new.len());
+    assert!(
+        new.is_empty(),
+        "{total} of {count} sequences differ (SEED={seed}), these in ways that are new:\n{}",
+        list.join("\n")
+    );
 }
