@@ -41,6 +41,7 @@ mod kind;
 mod left_out;
 mod managed;
 mod merge;
+mod naming;
 mod openapi;
 mod patch;
 mod path;

@@ -14,16 +14,28 @@ pub(crate) const MASTERS: &str = "system:masters";
 pub(crate) const AUTHENTICATED: &str = "system:authenticated";
 /// The API group of roles and bindings.
 const GROUP: &str = "rbac.authorization.k8s.io";
-/// What everybody may do who is known by name, in every cluster: binding and role, verbs, resources of a group, paths.
-const ALWAYS: &[(&str, &[&str], &str, &[&str], &[&str])] = &[
-    ("system:basic-user", &["create"], "authorization.k8s.io", &["selfsubjectaccessreviews", "selfsubjectrulesreviews"], &[]),
-    ("system:basic-user", &["create"], "authentication.k8s.io", &["selfsubjectreviews"], &[]),
-    (
-        "system:discovery",
-        &["get"],
-        "",
-        &[],
-        &[
+/// What everybody may do who is known by name, in every cluster.
+const ALWAYS: &[Always] = &[
+    Always {
+        role: "system:basic-user",
+        verbs: &["create"],
+        group: "authorization.k8s.io",
+        resources: &["selfsubjectaccessreviews", "selfsubjectrulesreviews"],
+        paths: &[],
+    },
+    Always {
+        role: "system:basic-user",
+        verbs: &["create"],
+        group: "authentication.k8s.io",
+        resources: &["selfsubjectreviews"],
+        paths: &[],
+    },
+    Always {
+        role: "system:discovery",
+        verbs: &["get"],
+        group: "",
+        resources: &[],
+        paths: &[
             "/api",
             "/api/*",
             "/apis",
@@ -36,8 +48,17 @@ const ALWAYS: &[(&str, &[&str], &str, &[&str], &[&str])] = &[
             "/version",
             "/version/",
         ],
-    ),
+    },
 ];
+
+/// A right that is bound to everybody.
+struct Always {
+    role: &'static str,
+    verbs: &'static [&'static str],
+    group: &'static str,
+    resources: &'static [&'static str],
+    paths: &'static [&'static str],
+}
 
 /// Somebody who asks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -126,7 +147,7 @@ fn visit<T>(
     missing: &mut Vec<String>,
     mut see: impl FnMut(&Value, &str) -> Option<T>,
 ) -> Option<T> {
-    for (name, verbs, group, resources, paths) in ALWAYS {
+    for Always { role: name, verbs, group, resources, paths } in ALWAYS {
         if !user.groups.iter().any(|group| group == AUTHENTICATED) {
             break;
         }

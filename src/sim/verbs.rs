@@ -7,7 +7,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
 
 use super::builtin;
 use super::checks;
@@ -19,7 +18,7 @@ use super::kind::{Kind, Version};
 use super::managed;
 use super::rules::{
     add, check_identity, check_immutable, check_metadata, differs_in_spec, finalizers, is_released, is_released_namespace,
-    keep_metadata, separate, set_finalizers, wrong_name,
+    keep_metadata, separate, set_finalizers,
 };
 use super::sent::read;
 use super::store::{Place, Store, Stored};
@@ -460,35 +459,6 @@ impl Server {
         Ok(Written { stored, created: false, removed: false, warnings: Vec::new() })
     }
 
-    /// Decides and checks the name; `generateName` is completed.
-    fn name_of(&self, kind: &Kind, body: &mut Value, namespace: &str) -> Result<(String, Option<Cause>), ApiError> {
-        let meta = metadata(body)?;
-        if !kind.namespaced && kind.custom {
-            meta.remove("namespace");
-        }
-        let given = meta.get("namespace").and_then(Value::as_str).unwrap_or_default();
-        if !given.is_empty() && given != namespace {
-            let why = "the namespace of the provided object does not match the namespace sent on the request";
-            return Err(ApiError::bad_request(why));
-        }
-        if namespace.is_empty() {
-            meta.remove("namespace");
-        } else {
-            meta.insert("namespace".into(), namespace.into());
-        }
-        let mut name = meta.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-        if name.is_empty() {
-            let prefix = meta.get("generateName").and_then(Value::as_str).unwrap_or_default().to_owned();
-            if prefix.is_empty() {
-                return Ok((name, Some(Cause::required("metadata.name", "name or generateName is required"))));
-            }
-            name = format!("{prefix}{}", self.suffix(kind, namespace, &prefix));
-            meta.insert("name".into(), name.clone().into());
-        }
-        let misnamed = wrong_name(kind, &name).map(|why| Cause::invalid("metadata.name", &json!(name), why));
-        Ok((name, misnamed))
-    }
-
     fn check_namespace(&self, kind: &Kind, namespace: &str, name: &str) -> Result<(), ApiError> {
         if !kind.namespaced {
             return Ok(());
@@ -566,27 +536,6 @@ impl Server {
         if let Some(structure) = kind.structure(at) {
             decode::nulls(structure, new);
         }
-    }
-
-    /// A uid that depends on nothing but the cluster, the object and the moment in the order of writes.
-    fn uid(&self, kind: &Kind, namespace: &str, name: &str, dry_run: bool) -> String {
-        let mut text =
-            format!("{}/{}/{}/{}/{namespace}/{name}/{}", self.name, self.seed, kind.group, kind.plural, self.store.version);
-        if dry_run {
-            text.push_str(&format!("/dry run {}", self.drafts));
-        }
-        let mut hash = String::new();
-        for byte in Sha256::digest(text.as_bytes()) {
-            hash.push_str(&format!("{byte:02x}"));
-        }
-        format!("{}-{}-4{}-a{}-{}", &hash[..8], &hash[8..12], &hash[13..16], &hash[17..20], &hash[20..32])
-    }
-
-    fn suffix(&self, kind: &Kind, namespace: &str, prefix: &str) -> String {
-        const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-        let text = format!("{}/{}/{}/{namespace}/{prefix}/{}", self.name, self.seed, kind.plural, self.store.version);
-        let hash = Sha256::digest(text.as_bytes());
-        hash.iter().take(5).map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()])).collect()
     }
 
     /// Places by group, kind, namespace, name.
