@@ -36,6 +36,9 @@ pub const OPERATION: &str = "gardener.cloud/operation";
 /// The annotation that says when it was asked for.
 pub const TIMESTAMP: &str = "gardener.cloud/timestamp";
 
+/// The groups of Services, budgets, autoscalers, roles and ManagedResources.
+const BESIDE: [&str; 5] = ["", "autoscaling.k8s.io", "policy", "rbac.authorization.k8s.io", "resources.gardener.cloud"];
+
 /// The health of an object in a component that is ready by `ready`.
 ///
 /// A component's predicate applies to the kinds that it is about; its other objects (ConfigMaps beside a Deployment) are ready as
@@ -53,6 +56,8 @@ pub fn health(object: &Object, ready: &Ready) -> Health {
             ("apps", "DaemonSet") => daemon_set(object),
             _ => Health::Ready,
         },
+        // What stands beside the object that it is about may have conditions of its own.
+        Ready::Condition(_) if BESIDE.contains(&group) => Health::Ready,
         Ready::Condition(wanted) => condition(object, wanted),
         Ready::Extension if group == "extensions.gardener.cloud" && kind != "Cluster" => extension(object),
         Ready::Etcd if group == "druid.gardener.cloud" && kind == "Etcd" => etcd(object),
@@ -137,7 +142,8 @@ fn find_condition<'a>(object: &'a Object, kind: &str) -> Option<&'a Value> {
 fn condition(object: &Object, wanted: &str) -> Health {
     // Objects of a component that never report this condition (a ConfigMap) have no status at all.
     let Some(found) = find_condition(object, wanted) else {
-        let reports = object.key.kind == "CustomResourceDefinition" || object.get("/status").is_some_and(|s| !s.is_null());
+        let always = object.key.kind == "CustomResourceDefinition" || object.key.group == "monitoring.coreos.com";
+        let reports = always || object.get("/status").is_some_and(|s| !s.is_null());
         return if reports { Health::progressing(format!("{}: no condition {wanted} yet", object.key)) } else { Health::Ready };
     };
     if found.get("status").and_then(Value::as_str) == Some("True") {

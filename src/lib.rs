@@ -68,7 +68,8 @@
 //! 9. *Status follows outcome*, and never triggers a reconcile.
 //! 10. *Secrets do not travel*: no secret value in a plan, diff, log, status file, page, metric or panic message.
 //! 11. *The mirror is not the source.* Nothing read from a status branch reaches a cluster.
-//! 12. *Cost follows change.* A pass in which nothing changed makes no write but the Lease's.
+//! 12. *Cost follows change.* A pass in which nothing changed makes no write but the Lease's; planning again after shoots changed
+//!     looks at these.
 //! 13. *No decision in the dark.* Nothing is placed, named, generated, accepted or deleted unless the garden, and the cluster
 //!     concerned, were listed completely.
 //!

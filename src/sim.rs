@@ -24,6 +24,7 @@ pub use serve::{Serving, serve};
 mod actors;
 mod archive;
 mod builtin;
+mod checks;
 mod clock;
 pub(crate) mod cluster;
 mod consequences;
@@ -50,6 +51,7 @@ mod rest;
 mod review;
 mod rules;
 mod select;
+mod sent;
 mod serve;
 mod shape;
 mod store;
@@ -59,6 +61,7 @@ mod typed;
 mod validate;
 mod verbs;
 mod watch;
+mod wire;
 
 /// How quick simulated controllers are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -101,6 +104,12 @@ pub enum SimError {
         path: PathBuf,
         /// What is wrong.
         why: String,
+    },
+    /// Another process has the file open.
+    #[error("{} is in use by another process", path.display())]
+    Held {
+        /// The file.
+        path: PathBuf,
     },
     /// The clusters cannot be served.
     #[error("failed to serve simulated clusters: {0}")]

@@ -1,4 +1,4 @@
-//! `sim`: what simulated clusters hold, as a file, and back.
+//! `sim`: simulated clusters to talk to, and what they hold as a file, and back.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -11,17 +11,21 @@ use crate::landscape::Target;
 use crate::print::table;
 use crate::sim::Archive;
 
+mod serve;
+
 /// What to say of a file that cannot be opened.
 pub(super) const OPEN: &str =
-    "a running `espalier demo` or `run` keeps its clusters to itself: end it, or use the kubeconfig that it wrote";
+    "a running `espalier demo`, `run` or `sim serve` keeps its clusters to itself: end it, or use the kubeconfig that it wrote";
 /// How the files of clusters end.
 const ENDING: &str = "redb";
 
-/// Take simulated clusters out as YAML, or put them back, so that a report of a mistake is a file.
+/// Serve simulated clusters to kubectl and other clients; take them out as YAML, or put them back.
 ///
-/// What comes back is what was there: uid, resourceVersion, generation, managed fields, times and status of every object.
+/// An export makes a report of a mistake a file: what comes back is what was there, uid, resourceVersion, generation, managed
+/// fields, times and status of every object.
 ///
 /// Examples:
+///   espalier sim serve --state-dir /tmp/clusters --cluster garden --cluster seed-eu
 ///   espalier sim export --state-dir espalier-demo/state > report.yaml
 ///   espalier sim import --state-dir /tmp/again report.yaml
 #[derive(Debug, clap::Args)]
@@ -33,6 +37,7 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    Serve(serve::Args),
     /// Print clusters as YAML; the values of Secrets are masked
     Export(Export),
     /// Make clusters of an export
@@ -62,9 +67,9 @@ struct Import {
     file: PathBuf,
 }
 
-#[expect(clippy::unused_async, reason = "every command has this form")]
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     match args.command {
+        Command::Serve(args) => serve::run(context, args).await,
         Command::Export(args) => export(context, &args),
         Command::Import(args) => import(context, &args),
     }

@@ -81,11 +81,12 @@ pub fn reduce(mut object: Value, keep: &Keep, interner: &mut Interner) -> Option
     let kept = if whole {
         whole_body(object, metadata)
     } else if known || pointers.is_some() {
+        let pointers = pointers.into_iter().flatten().map(String::as_str);
         // Secret bodies never get this far, whatever a template asks for.
         if reduced.key.kind == "Secret" && reduced.key.group.is_empty() {
-            Value::Null
+            described(&metadata, pointers)
         } else {
-            partial_body(&object, &metadata, pointers.into_iter().flatten().map(String::as_str))
+            partial_body(&object, &metadata, pointers)
         }
     } else {
         Value::Null
@@ -137,6 +138,20 @@ fn partial_body<'p>(object: &Value, metadata: &Value, pointers: impl Iterator<It
         }
     }
     kept
+}
+
+/// What is pointed at of the metadata alone.
+fn described<'p>(metadata: &Value, pointers: impl Iterator<Item = &'p str>) -> Value {
+    let mut kept = Map::new();
+    for pointer in pointers {
+        if let Some(rest) = pointer.strip_prefix("/metadata")
+            && let Some(value) = metadata.pointer(rest)
+        {
+            let below = kept.entry("metadata").or_insert_with(|| Value::Object(Map::new()));
+            put(below, rest, value.clone());
+        }
+    }
+    if kept.is_empty() { Value::Null } else { Value::Object(kept) }
 }
 
 /// Sets a value at a pointer, making what is above it as maps: a pointer through a list finds its index as a key there.

@@ -49,6 +49,32 @@ shapes! {
         rollout: Option<Rollout>,
         /// How seeds are chosen.
         scheduling: Option<Scheduling>,
+        /// What watches the control planes of shoots.
+        observability: Option<Observability>,
+    }
+
+    /// What watches the control planes of shoots; those for testing are never watched.
+    struct Observability {
+        /// Whether there are metrics, alerts and dashboards; absent means yes.
+        monitoring: Option<bool>,
+        /// Whether there are logs and events; absent means no.
+        logging: Option<bool>,
+        /// How alerts reach the people whom shoots name; absent means that no mail is sent.
+        mail: Option<AlertMail>,
+    }
+
+    /// The mail server that alerts are sent through.
+    struct AlertMail {
+        /// Host and port, such as mail.example.org:587.
+        smarthost: String,
+        /// The sender's address.
+        from: String,
+        /// Who signs in.
+        username: Option<String>,
+        /// For whom, if that is somebody else.
+        identity: Option<String>,
+        /// The Secret in the garden's namespace `garden` that has the password as `auth_password`.
+        secret_name: String,
     }
 
     /// Domains of clusters.

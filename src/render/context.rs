@@ -21,6 +21,7 @@ mod kube_proxy;
 mod kubelet;
 mod network;
 mod node_local_dns;
+mod observability;
 mod policy;
 mod pool;
 mod profile;

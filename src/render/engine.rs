@@ -66,6 +66,7 @@ pub(crate) const HELPERS: &[&str] = &[
     "advertise-address",
     "node-groups",
     "priority-expander",
+    "dashboard",
 ];
 
 /// Helpers that read what is known of clusters.

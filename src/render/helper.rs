@@ -1,5 +1,6 @@
 //! The helpers of the template language, each a plain function.
 
+mod dashboard;
 mod machines;
 
 use base64::Engine as _;
@@ -35,6 +36,7 @@ pub(crate) const PURE: &[(&str, Function)] = &[
     ("advertise-address", advertise_address),
     ("node-groups", machines::node_groups),
     ("priority-expander", machines::priority_expander),
+    ("dashboard", dashboard::dashboard),
 ];
 
 fn arg<'v>(arguments: &[&'v Value], index: usize) -> Result<&'v Value, String> {

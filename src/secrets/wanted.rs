@@ -188,6 +188,14 @@ fn shoot(shoot: &Shoot<'_>) -> Vec<Wanted> {
     for config in ["observability-ingress", "observability-ingress-users"] {
         out.push(Wanted { persist: true, ..plain(config, Recipe::BasicAuth { user: "admin".to_owned() }) });
     }
+    // Not every shoot has somebody to write mails to.
+    let mails = shoot.context.pointer("/observability/alertmanager").and_then(Value::as_bool) != Some(false);
+    for component in ["prometheus", "alertmanager", "plutono"].into_iter().filter(|c| mails || *c != "alertmanager") {
+        let host = shoot.text(&format!("/observability/hosts/{component}"));
+        out.push(server(&format!("{component}-tls"), "ca", component, host.into_iter().collect()));
+    }
+    let names = shoot.service("istio-basic-auth-server");
+    out.push(server("istio-basic-auth-server", "ca-istio-basic-auth-server", "istio-basic-auth-server", names));
     let inside = "https://kube-apiserver".to_owned();
     out.push(Wanted {
         keep_old: true,

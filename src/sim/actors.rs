@@ -40,6 +40,7 @@ mod network;
 mod object;
 mod operating_system_config;
 mod pdb;
+mod prometheus_operator;
 mod queue;
 mod rollout;
 mod statefulset;
@@ -120,6 +121,7 @@ fn engines() -> Vec<Box<dyn Actor>> {
         Box::new(managed_resource::ManagedResources),
         Box::new(token_requestor::TokenRequestor),
         Box::new(vpa::Recommender),
+        Box::new(prometheus_operator::PrometheusOperator),
     ]
 }
 

@@ -123,7 +123,8 @@ pub(crate) fn registry() -> Registry {
             scale,
             columns: super::table::builtin_columns(group, kind),
             structure: None,
-            deprecated: None,
+            deprecated: (kind == "Endpoints")
+                .then(|| "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice".to_owned()),
             selectable: Vec::new(),
         };
         registry.insert(Arc::new(Kind {

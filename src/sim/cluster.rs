@@ -1,6 +1,7 @@
 //! The handle that simulated controllers hold: synchronous requests through the same code as HTTP requests, a stream of changes,
 //! and the time.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -33,8 +34,31 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// The objects. A panic elsewhere does not make them unusable: each commit is whole.
-    pub(crate) fn server(&self) -> MutexGuard<'_, Server> {
-        self.server.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn server(&self) -> Locked<'_> {
+        Locked(self.server.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The objects, while nobody else reads or changes them. What is changed meanwhile becomes durable as a whole.
+pub(crate) struct Locked<'a>(MutexGuard<'a, Server>);
+
+impl Deref for Locked<'_> {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.0
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut Server {
+        &mut self.0
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        self.0.store.flush();
     }
 }
 

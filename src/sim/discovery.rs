@@ -8,6 +8,15 @@ use serde_json::{Value, json};
 use super::kind::{Kind, Registry, Version};
 
 const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+/// The same of custom kinds, in the order in which those have them.
+const CUSTOM: [&str; 8] = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
+
+fn verbs(kind: &Kind) -> Vec<&'static str> {
+    let verbs = if kind.custom { CUSTOM } else { VERBS };
+    // Namespaces are deleted one by one.
+    let each = kind.group.is_empty() && kind.kind == "Namespace";
+    verbs.into_iter().filter(|verb| !(each && *verb == "deletecollection")).collect()
+}
 
 /// Resources that are asked, not stored: group, version, plural, kind.
 pub(crate) const REVIEWS: [(&str, &str, &str, &str); 6] = [
@@ -108,7 +117,7 @@ pub(crate) fn resources(kinds: &Registry, group: &str, version: &str) -> Option<
     let mut list = Vec::new();
     for (kind, at) in kinds_in(kinds, group, version) {
         let mut entry = json!({
-            "name": kind.plural, "singularName": kind.singular, "namespaced": kind.namespaced, "kind": kind.kind, "verbs": VERBS,
+            "name": kind.plural, "singularName": kind.singular, "namespaced": kind.namespaced, "kind": kind.kind, "verbs": verbs(kind),
         });
         if !kind.short.is_empty() {
             entry["shortNames"] = json!(kind.short);
@@ -160,7 +169,7 @@ pub(crate) fn aggregated(kinds: &Registry, core: bool) -> Value {
                                 })
                                 .collect();
                             let mut entry = json!({
-                                "resource": kind.plural, "singularResource": kind.singular, "verbs": VERBS, "scope": scope(kind.namespaced),
+                                "resource": kind.plural, "singularResource": kind.singular, "verbs": verbs(kind), "scope": scope(kind.namespaced),
                                 "responseKind": {"group": group, "version": version, "kind": kind.kind},
                             });
                             if !kind.short.is_empty() {

@@ -4,6 +4,9 @@ use serde_json::{Map, Value, json};
 
 use super::discovery;
 use super::kind::{Kind, Registry, Version};
+use builtin::{METADATA, PUBLISHED, V3};
+
+mod builtin;
 
 /// `/openapi/v3`
 pub(crate) fn index(kinds: &Registry) -> Value {
@@ -23,10 +26,11 @@ pub(crate) fn v3(kinds: &Registry, group: &str, version: &str) -> Option<Value> 
     let mut schemas = Map::new();
     for (kind, at) in of(kinds, group, version) {
         let name = definition(kind, at);
-        paths.insert(path(kind, at), operations(kind, at, &format!("#/components/schemas/{name}"), true));
+        paths.insert(path(kind, at), operations(kind, at, &format!("{V3}{name}"), true));
         schemas.insert(name, schema(kind, at));
     }
-    schemas.insert("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta".into(), object_meta());
+    let needed = builtin::needed(&schemas);
+    schemas.extend(needed);
     Some(json!({
         "openapi": "3.0.0", "info": {"title": "Kubernetes (simulated)", "version": "v1.36.0"},
         "paths": paths, "components": {"schemas": schemas},
@@ -44,7 +48,9 @@ pub(crate) fn v2(kinds: &Registry) -> Value {
             definitions.insert(name, schema(kind, at));
         }
     }
-    definitions.insert("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta".into(), object_meta());
+    let needed = builtin::needed(&definitions);
+    definitions.extend(needed);
+    definitions.values_mut().for_each(turn);
     json!({
         "swagger": "2.0", "info": {"title": "Kubernetes (simulated)", "version": "v1.36.0"},
         "paths": paths, "definitions": definitions,
@@ -63,6 +69,9 @@ fn path(kind: &Kind, at: &Version) -> String {
 }
 
 fn definition(kind: &Kind, at: &Version) -> String {
+    if let Some(name) = published(kind, at) {
+        return name.clone();
+    }
     let group: Vec<&str> = kind.group.split('.').rev().filter(|part| !part.is_empty()).collect();
     let group = if group.is_empty() { "io.k8s.api.core".to_owned() } else { group.join(".") };
     format!("{group}.{}.{}", at.name, kind.kind)
@@ -103,27 +112,53 @@ fn operations(kind: &Kind, at: &Version, reference: &str, v3: bool) -> Value {
     })
 }
 
+/// The name under which a built-in kind is published.
+fn published(kind: &Kind, at: &Version) -> Option<&'static String> {
+    PUBLISHED.kinds.get(&format!("{}/{}/{}", kind.group, at.name, kind.kind))
+}
+
 fn schema(kind: &Kind, at: &Version) -> Value {
+    if let Some(schema) = published(kind, at).and_then(|name| PUBLISHED.schemas.get(name)) {
+        return schema.clone();
+    }
     let mut schema = match &at.structure {
         Some(structure) if structure.source().is_object() => structure.source().clone(),
-        _ => {
-            json!({"type": "object", "description": format!("{} is a built-in kind.", kind.kind), "x-kubernetes-preserve-unknown-fields": true})
-        }
+        _ => json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true}),
     };
     schema["x-kubernetes-group-version-kind"] = json!([{"group": kind.group, "version": at.name, "kind": kind.kind}]);
-    for (field, value) in [
-        ("apiVersion", json!({"type": "string", "description": "The version of this representation of an object."})),
-        ("kind", json!({"type": "string", "description": "The kind of this object."})),
-        (
-            "metadata",
-            json!({"type": "object", "description": "Standard object metadata.", "x-kubernetes-preserve-unknown-fields": true}),
-        ),
-    ] {
-        schema["properties"][field] = value;
+    // What all objects have is said of each in the same words.
+    let any = PUBLISHED.schemas.get("io.k8s.api.core.v1.ConfigMap").and_then(|schema| schema.get("properties"));
+    for field in ["apiVersion", "kind", "metadata"] {
+        schema["properties"][field] = any.and_then(|any| any.get(field)).cloned().unwrap_or_else(|| json!({"$ref": METADATA}));
     }
     schema
 }
 
-fn object_meta() -> Value {
-    json!({"type": "object", "description": "Metadata that all objects have.", "x-kubernetes-preserve-unknown-fields": true})
+/// References as the second version has them.
+fn turn(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            if let Some(Value::String(reference)) = map.get_mut("$ref")
+                && let Some(name) = reference.strip_prefix(V3)
+            {
+                *reference = format!("#/definitions/{name}");
+            }
+            if let Some(Value::Array(all)) = map.get_mut("allOf")
+                && let [Value::Object(one)] = all.as_mut_slice()
+                && let Some(reference) = one.remove("$ref")
+            {
+                map.remove("allOf");
+                map.insert("$ref".into(), reference);
+                turn(value);
+                return;
+            }
+            if map.get("oneOf").is_some_and(Value::is_array) && !map.contains_key("properties") {
+                map.remove("oneOf");
+                map.insert("type".into(), "string".into());
+            }
+            map.values_mut().for_each(turn);
+        }
+        Value::Array(list) => list.iter_mut().for_each(turn),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }

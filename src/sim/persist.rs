@@ -1,12 +1,12 @@
-//! Durability: a writer thread that gathers changes into transactions of a redb file. A request is answered once everything it
-//! has seen is on disk; several wait for the same transaction.
+//! Durability: a writer thread that gathers changes into transactions of a redb file, each synced to disk. A request is answered
+//! once everything it has seen is on disk; several wait for the same transaction, and no request is split over two.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -22,7 +22,7 @@ const OBJECTS: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("obj
 const COUNTERS: TableDefinition<'static, &str, u64> = TableDefinition::new("counters");
 /// The resourceVersion counter.
 const VERSION: &str = "resourceVersion";
-/// Changes in one transaction at most.
+/// With so many changes a transaction takes no further request.
 const BATCH: usize = 4096;
 
 /// What the server knows of its writer.
@@ -81,7 +81,10 @@ pub(crate) fn open(path: &Path, server: &mut Server) -> Result<Journal, SimError
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(|error| failed(path, error))?;
     }
-    let database = Database::create(path).map_err(|error| failed(path, error))?;
+    let database = Database::create(path).map_err(|error| match error {
+        DatabaseError::DatabaseAlreadyOpen => SimError::Held { path: path.to_owned() },
+        error => failed(path, error),
+    })?;
     let version = restore(&database, server).map_err(|error| failed(path, error))?;
     server.store.resume(version);
     let (sender, receiver) = mpsc::channel();
@@ -135,7 +138,10 @@ pub(crate) fn load(path: &Path) -> Result<(u64, Vec<Value>), SimError> {
         }
         Ok((version, objects))
     };
-    let (version, objects) = read().map_err(|error| failed(path, error))?;
+    let (version, objects) = read().map_err(|error| match error {
+        redb::Error::DatabaseAlreadyOpen => SimError::Held { path: path.to_owned() },
+        error => failed(path, error),
+    })?;
     let objects: Result<_, _> = objects.into_iter().collect();
     Ok((version, objects.map_err(|error| failed(path, error))?))
 }
@@ -159,13 +165,13 @@ pub(crate) fn store(path: &Path, version: u64, objects: &BTreeMap<String, &Value
     write().map_err(|error| failed(path, error))
 }
 
-fn write_all(database: &Database, receiver: &mpsc::Receiver<Record>, progress: &watch::Sender<Progress>) {
+fn write_all(database: &Database, receiver: &mpsc::Receiver<Vec<Record>>, progress: &watch::Sender<Progress>) {
     while let Ok(first) = receiver.recv() {
-        let mut batch = vec![first];
+        let mut batch = first;
         while batch.len() < BATCH
             && let Ok(next) = receiver.try_recv()
         {
-            batch.push(next);
+            batch.extend(next);
         }
         match write(database, &batch) {
             Ok(version) => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -25,6 +25,7 @@ use super::review;
 use super::store::Stored;
 use super::table;
 use super::verbs::{Caller, Unknown, Written};
+use super::wire;
 
 mod read;
 mod write;
@@ -46,6 +47,9 @@ pub(crate) enum Form {
     },
 }
 
+/// The largest body that is read.
+const LARGEST: usize = 3 << 20;
+
 /// A request, taken apart.
 struct Ask {
     shared: Arc<Shared>,
@@ -61,19 +65,31 @@ struct Ask {
 pub(crate) async fn handle<B>(shared: Arc<Shared>, user: &str, request: Request<B>) -> Response<Body>
 where
     B: http_body::Body,
-    B::Error: std::fmt::Display,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let (parts, body) = request.into_parts();
-    let body = match body.collect().await {
+    let body = match Limited::new(body, LARGEST).collect().await {
         Ok(body) => body.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => {
+            let why = format!("Request entity too large: limit is {LARGEST}");
+            return refuse(&ApiError::new(413, "RequestEntityTooLarge", why));
+        }
         Err(error) => return refuse(&ApiError::bad_request(format!("failed to read the request: {error}"))),
     };
+    let mut headers = parts.headers;
+    let mut body = body;
+    let protobuf =
+        headers.get(header::CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"application/vnd.kubernetes.protobuf"));
+    if protobuf && let Some(object) = wire::json(&body) {
+        body = Bytes::from(serde_json::to_vec(&object).unwrap_or_default());
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
     let ask = Ask {
         shared: Arc::clone(&shared),
-        user: identity(user, &parts.headers),
+        user: identity(user, &headers),
         method: parts.method,
         query: Query::parse(parts.uri.query().unwrap_or_default()),
-        headers: parts.headers,
+        headers,
         body,
     };
     let answer = match ask.authorised(parts.uri.path()) {
@@ -88,6 +104,14 @@ where
         }
     }
     answer.unwrap_or_else(|error| refuse(&error))
+}
+
+/// The answer to what anybody may ask: whether there is a server, and which.
+pub(crate) fn public(path: &str) -> Response<Body> {
+    if path == "/version" {
+        return value(StatusCode::OK, &discovery::version());
+    }
+    full(StatusCode::OK, "text/plain; charset=utf-8", Bytes::from_static(b"ok"))
 }
 
 /// Who asks: whoever holds a client may do everything, and may ask as somebody else.
@@ -125,6 +149,9 @@ pub(crate) fn refuse(error: &ApiError) -> Response<Body> {
         return full(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", text);
     }
     let mut response = value(StatusCode::from_u16(error.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), &error.status());
+    for warning in &error.warnings {
+        warn(&mut response, warning);
+    }
     if error.code == 429 {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
@@ -226,8 +253,8 @@ impl Ask {
                 StatusCode::OK,
                 &json!({"paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]}),
             )),
-            Route::Health => Ok(full(StatusCode::OK, "text/plain; charset=utf-8", Bytes::from_static(b"ok"))),
-            Route::Version => Ok(value(StatusCode::OK, &discovery::version())),
+            Route::Health => Ok(public("/healthz")),
+            Route::Version => Ok(public("/version")),
             Route::Core | Route::Groups if accept.contains("as=APIGroupDiscoveryList") && accept.contains("v=v2;") => {
                 let document = discovery::aggregated(&self.shared.server().store.kinds, route == Route::Core);
                 let body = Bytes::from(serde_json::to_vec(&document).unwrap_or_default());
@@ -322,6 +349,7 @@ impl Ask {
             ("update", _) => self.update(&kind, &version, target),
             ("patch" | "apply", _) => self.patch(&kind, &version, target),
             ("delete", "") | ("create", "eviction") => self.delete(&kind, &version, target),
+            ("deletecollection", "") if kind.kind == "Namespace" && kind.group.is_empty() => Err(ApiError::method_not_allowed()),
             ("deletecollection", "") => self.delete_all(&kind, &version, target),
             _ => Err(ApiError::method_not_allowed()),
         }

@@ -186,11 +186,28 @@ pub(crate) fn check_metadata(kind: &Kind, object: &Value, old: Option<&Value>) -
 pub(crate) const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 /// Why the name part of a key is refused.
 const NAME_PART: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+/// Why one part of a DNS name is refused.
+const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
 /// Why a DNS name is refused.
-pub(crate) const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+
+/// Why objects of a kind may not have this name; `None`: they may.
+pub(crate) fn wrong_name(kind: &Kind, name: &str) -> Option<&'static str> {
+    let namespace = kind.group.is_empty() && kind.kind == "Namespace";
+    match kind.group.as_str() {
+        "rbac.authorization.k8s.io" if name.contains('/') => Some("may not contain '/'"),
+        "rbac.authorization.k8s.io" if name.contains('%') => Some("may not contain '%'"),
+        "rbac.authorization.k8s.io" if name == "." => Some("may not be '.'"),
+        "rbac.authorization.k8s.io" if name == ".." => Some("may not be '..'"),
+        "rbac.authorization.k8s.io" => None,
+        _ if namespace && name.contains('.') => Some("must not contain dots"),
+        _ if is_subdomain(name) => None,
+        _ => Some(if namespace { LABEL } else { SUBDOMAIN }),
+    }
+}
 
 /// Whether a name is a DNS subdomain.
-pub(crate) fn is_subdomain(name: &str) -> bool {
+fn is_subdomain(name: &str) -> bool {
     name.len() <= 253
         && name.split('.').all(|label| {
             let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());

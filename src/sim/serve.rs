@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::{Request, Response, Uri, header};
+use http::{Method, Request, Response, Uri, header};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
@@ -29,6 +30,8 @@ use super::{Sim, SimError, rest};
 const USER: &str = "kubectl";
 /// What a listener may negotiate.
 const PROTOCOL: &[u8] = b"http/1.1";
+/// How long a client may take to agree on a key.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// Clusters being served. They stop being served when this is dropped or [`Serving::stop`] is called.
 #[derive(Debug)]
@@ -75,7 +78,7 @@ pub async fn serve(sims: BTreeMap<String, Sim>, listener: TcpListener, dir: Opti
     let address = listener.local_addr().map_err(|error| problem(&error))?;
     let identity = identify(dir, sims.keys())?;
     let acceptor = acceptor(&identity, address)?;
-    let kubeconfig = kubeconfig(&identity, address);
+    let kubeconfig = kubeconfig(&identity, address, &sims.keys().collect::<Vec<_>>());
     let doors: BTreeMap<String, Door> = sims
         .into_iter()
         .map(|(name, sim)| {
@@ -103,7 +106,7 @@ async fn accept(
                 Err(error) => {
                     tracing::debug!(%error, "a connection to the simulated clusters could not be accepted");
                     // Out of file descriptors, usually: give others the time to close theirs.
-                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                    tokio::time::sleep(Duration::from_millis(100)).await;
                     continue;
                 }
             },
@@ -111,7 +114,7 @@ async fn accept(
         let (acceptor, doors, stop) = (acceptor.clone(), Arc::clone(&doors), stop.clone());
         tasks.spawn(async move {
             let connection = async {
-                let Ok(stream) = acceptor.accept(stream).await else { return };
+                let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else { return };
                 let service = hyper::service::service_fn(move |request: Request<Incoming>| {
                     let doors = Arc::clone(&doors);
                     async move { Ok::<_, std::convert::Infallible>(enter(&doors, request).await) }
@@ -134,18 +137,21 @@ async fn accept(
 async fn enter(doors: &BTreeMap<String, Door>, request: Request<Incoming>) -> Response<rest::Body> {
     let (mut parts, body) = request.into_parts();
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    let Some((name, rest)) =
-        path.strip_prefix("/clusters/").map(|rest| rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len())))
-    else {
-        return rest::refuse(&ApiError::no_such_resource());
+    let (name, inner) = match path.strip_prefix("/clusters/") {
+        Some(rest) => rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len())),
+        None => ("", path),
     };
+    let inner = if inner.starts_with('/') { inner.to_owned() } else { format!("/{inner}") };
+    // What anybody may know, of every cluster alike.
+    if parts.method == Method::GET && matches!(inner.as_str(), "/healthz" | "/livez" | "/readyz" | "/version") {
+        return rest::public(&inner);
+    }
     let given =
         parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|v| v.strip_prefix("Bearer "));
     let unauthorized = ApiError::new(401, "Unauthorized", "Unauthorized");
     let Some(door) = doors.get(name).filter(|door| given.is_some_and(|given| same(given, &door.token))) else {
         return rest::refuse(&unauthorized);
     };
-    let inner = if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") };
     match inner.parse::<Uri>() {
         Ok(uri) => parts.uri = uri,
         Err(error) => return rest::refuse(&ApiError::bad_request(error.to_string())),
@@ -253,22 +259,27 @@ fn acceptor(identity: &Identity, address: SocketAddr) -> Result<TlsAcceptor, Sim
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-fn kubeconfig(identity: &Identity, address: SocketAddr) -> String {
+fn kubeconfig(identity: &Identity, address: SocketAddr, names: &[&String]) -> String {
     let authority = STANDARD.encode(&identity.authority);
-    let names: Vec<&String> = identity.tokens.keys().collect();
     let first = names.iter().find(|name| name.as_str() == "garden").or(names.first()).map_or("", |name| name.as_str());
+    // Whoever listens everywhere is reached on loopback from here.
+    let address = match address {
+        SocketAddr::V4(at) if at.ip().is_unspecified() => SocketAddr::from((Ipv4Addr::LOCALHOST, at.port())),
+        SocketAddr::V6(at) if at.ip().is_unspecified() => SocketAddr::from((Ipv6Addr::LOCALHOST, at.port())),
+        given => given,
+    };
     let mut text = format!("apiVersion: v1\nkind: Config\ncurrent-context: {first}\nclusters:\n");
-    for name in &names {
+    for name in names {
         text.push_str(&format!(
             "- name: {name}\n  cluster:\n    server: https://{address}/clusters/{name}\n    certificate-authority-data: {authority}\n"
         ));
     }
     text.push_str("users:\n");
-    for (name, token) in &identity.tokens {
+    for (name, token) in identity.tokens.iter().filter(|(name, _)| names.contains(name)) {
         text.push_str(&format!("- name: {name}\n  user:\n    token: {token}\n"));
     }
     text.push_str("contexts:\n");
-    for name in &names {
+    for name in names {
         text.push_str(&format!("- name: {name}\n  context:\n    cluster: {name}\n    user: {name}\n"));
     }
     text

@@ -305,7 +305,9 @@ pub(crate) struct Store {
     dependents: HashMap<Box<str>, BTreeSet<Place>>,
     subscribers: Vec<mpsc::UnboundedSender<Change>>,
     /// Where changes go to become durable.
-    journal: Option<std::sync::mpsc::Sender<Record>>,
+    journal: Option<std::sync::mpsc::Sender<Vec<Record>>>,
+    /// Changes of the request that is being answered: they become durable together.
+    unwritten: Vec<Record>,
     /// Commits so far.
     pub(crate) commits: u64,
 }
@@ -319,6 +321,7 @@ impl Store {
             dependents: HashMap::new(),
             subscribers: Vec::new(),
             journal: None,
+            unwritten: Vec::new(),
             commits: 0,
         };
         let all: Vec<Arc<Kind>> = kinds.groups().flat_map(|(_, kinds)| kinds.values().cloned()).collect();
@@ -376,7 +379,7 @@ impl Store {
         receiver
     }
 
-    pub(crate) fn journal(&mut self, journal: std::sync::mpsc::Sender<Record>) {
+    pub(crate) fn journal(&mut self, journal: std::sync::mpsc::Sender<Vec<Record>>) {
         self.journal = Some(journal);
     }
 
@@ -472,9 +475,20 @@ impl Store {
             let change = Change { key, what, version: stored.version };
             self.subscribers.retain(|subscriber| subscriber.send(change.clone()).is_ok());
         }
+        if self.journal.is_some() {
+            self.unwritten.push(Record { place, version: stored.version, json });
+        }
+    }
+
+    /// Hands over what was changed since the last time, to become durable as a whole or not at all.
+    pub(crate) fn flush(&mut self) {
+        if self.unwritten.is_empty() {
+            return;
+        }
+        let records = std::mem::take(&mut self.unwritten);
         if let Some(journal) = &self.journal {
-            let sent = journal.send(Record { place, version: stored.version, json });
-            assert!(sent.is_ok(), "the writer outlives the store");
+            let sent = journal.send(records);
+            debug_assert!(sent.is_ok(), "the writer outlives the store");
         }
     }
 }

@@ -5,13 +5,15 @@ use serde_json::{Map, Value, json};
 
 use super::kind::{Column, Kind, Version};
 
+mod more;
+
 fn column(name: &str, of: &str, path: &str, priority: i64) -> Column {
     let format = if name == "Name" { "name" } else { "" };
     Column { name: name.into(), of: of.into(), format: format.into(), path: path.into(), priority, description: String::new() }
 }
 
 /// The columns of a built-in kind after the name. A path that starts with `#` counts, one with `=` is computed, one with `@` is
-/// the age of a time, one with `~` is a number in a column of text.
+/// the age of a time, one with `~` is a number in a column of text. Priority 1 is shown if asked for, 2 always, both after the age.
 pub(crate) fn builtin_columns(group: &str, kind: &str) -> Vec<Column> {
     let list: &[(&str, &str, &str, i64)] = match (group, kind) {
         ("", "Namespace") => &[("Status", "string", ".status.phase", 0)],
@@ -39,11 +41,15 @@ pub(crate) fn builtin_columns(group: &str, kind: &str) -> Vec<Column> {
             ("Version", "string", ".status.nodeInfo.kubeletVersion", 0),
         ],
         ("", "PersistentVolumeClaim") => &[
-            ("Status", "string", ".status.phase", 0),
-            ("Volume", "string", ".spec.volumeName", 0),
-            ("Capacity", "string", ".status.capacity.storage", 0),
-            ("StorageClass", "string", ".spec.storageClassName", 0),
+            ("Status", "string", "=claim", 0),
+            ("Volume", "string", "=text /spec/volumeName", 0),
+            ("Capacity", "string", "=text /status/capacity/storage", 0),
+            ("Access Modes", "string", "=modes", 0),
+            ("StorageClass", "string", "=text /spec/storageClassName", 0),
+            ("VolumeAttributesClass", "string", "=unset /spec/volumeAttributesClassName", 0),
+            ("VolumeMode", "string", "=unset /spec/volumeMode", 1),
         ],
+        ("", "ResourceQuota") => &[("Request", "string", "=requests", 0), ("Limit", "string", "=limits", 0)],
         ("", "Event") => &[
             ("Last Seen", "string", "@.lastTimestamp", 0),
             ("Type", "string", ".type", 0),
@@ -86,16 +92,34 @@ pub(crate) fn builtin_columns(group: &str, kind: &str) -> Vec<Column> {
             ("Images", "string", "=images", 1),
             ("Selector", "string", "=labels", 1),
         ],
+        ("batch", "CronJob") => &[
+            ("Schedule", "string", ".spec.schedule", 0),
+            ("Timezone", "string", ".spec.timeZone", 0),
+            ("Suspend", "boolean", "=suspended", 0),
+            ("Active", "integer", "~#/status/active", 0),
+            ("Last Schedule", "string", "=scheduled", 0),
+            ("Containers", "string", "=containers", 1),
+            ("Images", "string", "=images", 1),
+            ("Selector", "string", "=labels", 1),
+        ],
+        ("networking.k8s.io", "Ingress") => &[
+            ("Class", "string", ".spec.ingressClassName", 0),
+            ("Hosts", "string", "=hosts", 0),
+            ("Address", "string", "=addresses", 0),
+            ("Ports", "string", "=ingress", 0),
+        ],
+        ("networking.k8s.io", "NetworkPolicy") => &[("Pod-Selector", "string", "=pods", 0)],
         ("policy", "PodDisruptionBudget") => &[
-            ("Min Available", "string", ".spec.minAvailable", 0),
-            ("Max Unavailable", "string", ".spec.maxUnavailable", 0),
+            ("Min Available", "string", "=bound /spec/minAvailable", 0),
+            ("Max Unavailable", "string", "=bound /spec/maxUnavailable", 0),
             ("Allowed Disruptions", "integer", ".status.disruptionsAllowed", 0),
         ],
         ("autoscaling", "HorizontalPodAutoscaler") => &[
             ("Reference", "string", "=reference", 0),
-            ("MinPods", "string", ".spec.minReplicas", 0),
+            ("Targets", "string", "=targets", 0),
+            ("MinPods", "string", "=unset /spec/minReplicas", 0),
             ("MaxPods", "string", ".spec.maxReplicas", 0),
-            ("Replicas", "string", ".status.currentReplicas", 0),
+            ("Replicas", "string", "~.status.currentReplicas", 0),
         ],
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => &[
             ("Role", "string", "=role", 0),
@@ -103,25 +127,28 @@ pub(crate) fn builtin_columns(group: &str, kind: &str) -> Vec<Column> {
             ("Groups", "string", "=subjects Group", 1),
             ("ServiceAccounts", "string", "=subjects ServiceAccount", 1),
         ],
-        ("rbac.authorization.k8s.io", _) => return vec![column("Created At", "date", ".metadata.creationTimestamp", 0)],
-        ("coordination.k8s.io", "Lease") => &[("Holder", "string", ".spec.holderIdentity", 0)],
-        ("scheduling.k8s.io", "PriorityClass") => {
-            &[("Value", "integer", ".value", 0), ("Global-Default", "boolean", ".globalDefault", 0)]
+        ("rbac.authorization.k8s.io", _) | ("", "LimitRange") | ("apiextensions.k8s.io", "CustomResourceDefinition") => {
+            return vec![column("Created At", "date", ".metadata.creationTimestamp", 0)];
         }
+        ("coordination.k8s.io", "Lease") => &[("Holder", "string", ".spec.holderIdentity", 0)],
+        ("scheduling.k8s.io", "PriorityClass") => &[
+            ("Value", "integer", ".value", 0),
+            ("Global-Default", "boolean", ".globalDefault", 0),
+            ("PreemptionPolicy", "string", ".preemptionPolicy", 2),
+        ],
         ("storage.k8s.io", "StorageClass") => &[
             ("Provisioner", "string", ".provisioner", 0),
             ("ReclaimPolicy", "string", ".reclaimPolicy", 0),
             ("VolumeBindingMode", "string", ".volumeBindingMode", 0),
         ],
-        ("apiextensions.k8s.io", "CustomResourceDefinition") => {
-            return vec![column("Created At", "date", ".metadata.creationTimestamp", 0)];
-        }
         _ => &[],
     };
     let rows = list.iter().map(|&(name, of, path, priority)| column(name, of, path, priority));
     let (mut columns, wide): (Vec<Column>, Vec<Column>) = rows.partition(|column| column.priority == 0);
     columns.push(column("Age", "string", "@.metadata.creationTimestamp", 0));
-    columns.extend(wide);
+    // After the age, and shown nevertheless.
+    let last = |column: Column| Column { priority: column.priority % 2, ..column };
+    columns.extend(wide.into_iter().map(last));
     columns
 }
 
@@ -166,7 +193,8 @@ pub(crate) fn partial(object: &Value) -> Value {
 
 fn cell(kind: &Kind, column: &Column, object: &Value, now: Timestamp) -> Value {
     if let Some(computed) = column.path.strip_prefix('=') {
-        return self::computed(kind, computed, object).into();
+        let found = more::computed(computed, object, now);
+        return found.unwrap_or_else(|| self::computed(kind, computed, object)).into();
     }
     let since = |value: &Value| match value.as_str().and_then(|text| text.parse::<Timestamp>().ok()) {
         Some(time) => age(now.duration_since(time).as_secs()).into(),
@@ -174,6 +202,9 @@ fn cell(kind: &Kind, column: &Column, object: &Value, now: Timestamp) -> Value {
     };
     if let Some(path) = column.path.strip_prefix('@') {
         return select(object, path).first().map_or_else(|| "<unknown>".into(), |value| since(value));
+    }
+    if let Some(pointer) = column.path.strip_prefix("~#") {
+        return object.pointer(pointer).and_then(Value::as_array).map_or(0, Vec::len).into();
     }
     if let Some(path) = column.path.strip_prefix('~') {
         return select(object, path).first().map_or_else(|| 0.into(), |value| (*value).clone());
@@ -189,12 +220,13 @@ fn cell(kind: &Kind, column: &Column, object: &Value, now: Timestamp) -> Value {
     let found = select(object, &column.path);
     match (found.as_slice(), column.of.as_str()) {
         ([], "integer") if !kind.custom => 0.into(),
+        ([], "boolean") if !kind.custom => false.into(),
         ([], _) if !kind.custom => "<none>".into(),
         ([], _) => Value::Null,
         ([value, ..], "date") if kind.custom || column.name == "Age" => since(value),
         ([value], "integer" | "number" | "boolean") => (*value).clone(),
-        ([value], _) => text(value).into(),
-        (many, _) => many.iter().map(|value| text(value)).collect::<Vec<_>>().join(",").into(),
+        // Of several only the first is shown.
+        ([value, ..], _) => text(value).into(),
     }
 }
 
@@ -237,7 +269,9 @@ fn computed(kind: &Kind, what: &str, object: &Value) -> String {
         "rollout" => format!("{}/{}", number("/status/readyReplicas"), number("/spec/replicas")),
         "images" | "containers" => {
             let field = if what == "images" { "image" } else { "name" };
-            let images = each("/spec/template/spec/containers").iter().filter_map(|c| c.get(field)?.as_str());
+            let job = kind.kind == "CronJob";
+            let path = if job { "/spec/jobTemplate/spec/template/spec/containers" } else { "/spec/template/spec/containers" };
+            let images = each(path).iter().filter_map(|c| c.get(field)?.as_str());
             images.collect::<Vec<_>>().join(",")
         }
         "labels" | "nodes" => {

@@ -84,6 +84,25 @@ pub(crate) fn of(api_version: &str, kind: &str) -> Option<&'static Structure> {
     Some(structure.get_or_init(|| object(name, &mut Vec::new())))
 }
 
+/// The name of the type of a built-in kind.
+pub(crate) fn name(api_version: &str, kind: &str) -> Option<&'static str> {
+    TYPES.kinds.get(format!("{api_version}/{kind}").as_str()).map(|(name, _)| *name)
+}
+
+/// The fields of a type and the types of those.
+pub(crate) fn fields(name: &str) -> Option<HashMap<&'static str, &'static str>> {
+    let split = |line: &&'static str| {
+        let mut words = line.split(' ');
+        Some((words.next()?.trim_end_matches('!'), words.next()?))
+    };
+    Some(TYPES.types.get(name)?.fields.iter().filter_map(split).collect())
+}
+
+/// The lines of a type as they are written, for those who publish them.
+pub(crate) fn lines(name: &str) -> &'static [&'static str] {
+    TYPES.types.get(name).map_or(&[], |written| &written.fields)
+}
+
 /// The structure of metadata.
 pub(crate) fn metadata() -> &'static Structure {
     TYPES.metadata.get_or_init(|| Structure { always: true, ..object("apis.meta.v1.ObjectMeta", &mut Vec::new()) })

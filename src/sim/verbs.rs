@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::builtin;
+use super::checks;
 use super::consequences::Task;
 use super::decode;
 use super::defaults;
@@ -17,9 +18,10 @@ use super::error::{ApiError, Cause};
 use super::kind::{Kind, Version};
 use super::managed;
 use super::rules::{
-    SUBDOMAIN, add, check_identity, check_immutable, check_metadata, differs_in_spec, finalizers, is_released,
-    is_released_namespace, is_subdomain, keep_metadata, separate, set_finalizers,
+    add, check_identity, check_immutable, check_metadata, differs_in_spec, finalizers, is_released, is_released_namespace,
+    keep_metadata, separate, set_finalizers, wrong_name,
 };
+use super::sent::read;
 use super::store::{Place, Store, Stored};
 
 /// Finalizer that makes dependents lose their owner reference instead of their life.
@@ -483,18 +485,8 @@ impl Server {
             name = format!("{prefix}{}", self.suffix(kind, namespace, &prefix));
             meta.insert("name".into(), name.clone().into());
         }
-        let why = match kind.group.as_str() {
-            "rbac.authorization.k8s.io" if name.contains('/') => "may not contain '/'",
-            "rbac.authorization.k8s.io" if name.contains('%') => "may not contain '%'",
-            "rbac.authorization.k8s.io" if name == "." => "may not be '.'",
-            "rbac.authorization.k8s.io" if name == ".." => "may not be '..'",
-            "rbac.authorization.k8s.io" => return Ok((name, None)),
-            "" if kind.kind == "Namespace" && name.contains('.') => "must not contain dots",
-            _ if is_subdomain(&name) => return Ok((name, None)),
-            _ => SUBDOMAIN,
-        };
-        let cause = Cause::invalid("metadata.name", &json!(name), why);
-        Ok((name, Some(cause)))
+        let misnamed = wrong_name(kind, &name).map(|why| Cause::invalid("metadata.name", &json!(name), why));
+        Ok((name, misnamed))
     }
 
     fn check_namespace(&self, kind: &Kind, namespace: &str, name: &str) -> Result<(), ApiError> {
@@ -548,7 +540,7 @@ impl Server {
             if let Some(old) = old {
                 causes.extend(check_immutable(kind, old, new));
             }
-            causes.extend(defaults::check(kind, new));
+            causes.extend(checks::check(kind, new));
         }
         if !causes.is_empty() {
             return Err(ApiError::invalid(kind, name, &causes));
@@ -556,7 +548,7 @@ impl Server {
         if kind.group == builtin::EXTENSIONS && kind.plural == builtin::CRDS {
             super::crd::prepare(self, kind, old, new, &caller.now)?;
         }
-        Ok(if subresource.is_empty() { defaults::warnings(kind, old, new) } else { Vec::new() })
+        Ok(if subresource.is_empty() { checks::warnings(kind, old, new) } else { Vec::new() })
     }
 
     /// What comes last: addresses that the server gives, and empty lists as they are stored.
@@ -607,48 +599,6 @@ impl Server {
             name: name.to_owned(),
         };
         Some((Arc::clone(kind), place))
-    }
-}
-
-/// Reads a body as an object of its kind: fields that the kind does not know are dropped, said or refused. Returns warnings.
-fn read(caller: &Caller, kind: &Kind, at: &Version, new: &mut Value) -> Result<Vec<String>, ApiError> {
-    new["kind"] = kind.kind.clone().into();
-    new["apiVersion"] = kind.api_version(&at.name).into();
-    let patched = caller.patch.then(|| new.clone());
-    let handled = |why: String| {
-        if let Some(patched) = &patched {
-            return ApiError::invalid_patch(caller.shown.as_deref().unwrap_or(&patched.to_string()), &why);
-        }
-        let text = format!("{} in version {:?} cannot be handled as a {}: {why}", kind.kind, at.name, kind.kind);
-        ApiError::bad_request(text)
-    };
-    let mut unknown = Vec::new();
-    match &at.structure {
-        None => {
-            if let Some(structure) = kind.structure(at) {
-                let words = |why: String| if caller.shown.is_some() { decode::restored(&why) } else { why };
-                decode::typed(structure, new, &mut unknown).map_err(words).map_err(handled)?;
-            }
-        }
-        Some(structure) => {
-            if let Some(metadata) = new.get_mut("metadata") {
-                decode::typed(super::typed::metadata(), metadata, &mut unknown).map_err(handled)?;
-                for path in &mut unknown {
-                    path.insert_str(0, "metadata.");
-                }
-            }
-            let mut dropped = Vec::new();
-            structure.prune_root(new, &mut dropped).map_err(handled)?;
-            unknown.extend(dropped);
-            unknown.sort();
-        }
-    }
-    let list: Vec<String> = unknown.iter().map(|path| format!("unknown field {path:?}")).collect();
-    let list: Vec<String> = caller.twice.iter().map(|path| format!("duplicate field {path:?}")).chain(list).collect();
-    match caller.unknown {
-        Unknown::Refuse if !list.is_empty() => Err(handled(format!("strict decoding error: {}", list.join(", ")))),
-        Unknown::Warn => Ok(list),
-        Unknown::Refuse | Unknown::Ignore => Ok(Vec::new()),
     }
 }
 

@@ -38,7 +38,7 @@ fn flag(input: &Input<'_>, pointer: &str) -> bool {
 fn conditions(input: &Input<'_>, previous: &Value, hibernated: bool) -> Value {
     let now = input.now;
     let mut out = Vec::new();
-    let groups: [Group; 4] = [
+    let groups: [Group; 5] = [
         Group {
             kind: "APIServerAvailable",
             reason: "ApiServerRolledOut",
@@ -50,8 +50,16 @@ fn conditions(input: &Input<'_>, previous: &Value, hibernated: bool) -> Value {
             reason: "ControlPlaneRunning",
             message: "All control plane components are as wanted.",
             belongs: |name| {
-                !matches!(name, "manifest" | "worker" | "network" | "coredns" | "kube-proxy") && !name.starts_with("shoot-core")
+                !matches!(name, "manifest" | "worker" | "network" | "coredns" | "kube-proxy")
+                    && !name.starts_with("shoot-core")
+                    && !OBSERVABILITY.contains(&name)
             },
+        },
+        Group {
+            kind: "ObservabilityComponentsHealthy",
+            reason: "ObservabilityComponentsRunning",
+            message: "All observability components are as wanted.",
+            belongs: |name| OBSERVABILITY.contains(&name),
         },
         Group {
             kind: "EveryNodeReady",
@@ -85,6 +93,22 @@ fn conditions(input: &Input<'_>, previous: &Value, hibernated: bool) -> Value {
     }
     json!(out)
 }
+
+/// The components that watch the others.
+const OBSERVABILITY: [&str; 12] = [
+    "alert-rules",
+    "alertmanager",
+    "blackbox-exporter-control-plane",
+    "event-logger",
+    "istio-basic-auth-server",
+    "kube-state-metrics",
+    "observability-ingress",
+    "plutono",
+    "plutono-dashboards",
+    "prometheus",
+    "scrape-configs",
+    "vali",
+];
 
 /// The components that one condition stands for.
 struct Group {

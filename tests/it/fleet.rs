@@ -87,7 +87,8 @@ impl Fleet {
         Self::starting(files, start.parse().expect("a time")).await
     }
 
-    async fn starting(files: BTreeMap<RepoPath, Vec<u8>>, start: jiff::Timestamp) -> Self {
+    /// Clusters whose clocks begin then.
+    pub(crate) async fn starting(files: BTreeMap<RepoPath, Vec<u8>>, start: jiff::Timestamp) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let path = dir.path().join("repo");
         let message = Message { subject: "Describe the landscape".into(), ..Message::default() };

@@ -92,7 +92,17 @@ fn nothing_is_made_from_what_was_not_read() {
     assert!(matches!(made("kube-apiserver", server(), &[]), Err(MakeError::NotGiven(config)) if config == "ca"));
     let empty = Body::new();
     assert!(matches!(made("kube-apiserver", server(), &[("ca", &empty)]), Err(MakeError::Lacks { .. })));
-    assert!(matches!(made("x", Recipe::BasicAuth { user: "admin".into() }, &[]), Err(MakeError::Unsupported(_))));
+}
+
+#[test]
+fn a_password_is_the_one_whose_hash_the_gateway_reads() {
+    let users = |()| made("observability-ingress-users", Recipe::BasicAuth { user: "admin".into() }, &[]).expect("made");
+    let [one, other] = [(), ()].map(users);
+    assert_eq!((text(&one, "username"), text(&one, "password").len()), ("admin", 32));
+    let (user, hash) = text(&one, "auth").split_once(':').expect("a user and a hash");
+    assert_eq!(user, "admin");
+    assert!(bcrypt::verify(text(&one, "password"), hash).expect("a hash"));
+    assert!(!bcrypt::verify(text(&other, "password"), hash).expect("a hash"));
 }
 
 #[test]

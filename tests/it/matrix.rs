@@ -105,6 +105,9 @@ const MATRIX: &[Shape] = &[
         worker(s, 0)["cri"] =
             json!({"name": "containerd", "containerRuntimes": [{"type": "gvisor", "providerConfig": {"b": 2}}]});
     }),
+    // What its landscape says of it is below.
+    ("not-watched", |_| {}),
+    ("watched", |s| s["spec"]["monitoring"] = json!({"alerting": {"emailReceivers": ["ann@example.org", "ben@example.org"]}})),
     ("no-ssh", |s| s["spec"]["provider"]["workersSettings"]["sshAccess"]["enabled"] = json!(false)),
 ];
 
@@ -115,9 +118,22 @@ fn shoot(name: &str) -> Value {
     shoot
 }
 
+/// What the landscape of a shape watches.
+fn observability(name: &str) -> Value {
+    match name {
+        "not-watched" => json!({"monitoring": false}),
+        "watched" => json!({"logging": true, "mail": {
+            "smarthost": "mail.example.org:587", "from": "alerts@example.org", "username": "alerts", "secretName": "mail",
+        }}),
+        _ => Value::Null,
+    }
+}
+
 /// Everything in the landscape of a shape.
-fn objects(shoot: Value) -> Objects {
-    let mut objects = templates::objects(shoot);
+fn objects(name: &str) -> Objects {
+    let mut objects = templates::objects(shoot(name));
+    let landscape = objects.get_mut(&Owner::cluster(Kind::Landscape, "test")).expect("a landscape");
+    Arc::make_mut(landscape)["spec"]["observability"] = observability(name);
     let registration = json!({"apiVersion": "core.gardener.cloud/v1beta1", "kind": "ControllerRegistration", "metadata": {"name": "all"}, "spec": {"resources": [
         {"kind": "Extension", "type": "early", "lifecycle": {"reconcile": "BeforeKubeAPIServer"}},
         {"kind": "Extension", "type": "plain"},
@@ -128,8 +144,8 @@ fn objects(shoot: Value) -> Objects {
     objects
 }
 
-fn render_with(shoot: Value, images: &Images) -> Vec<Rendered> {
-    let (objects, owner, identity) = (objects(shoot), templates::owner(), templates::identity());
+fn render_with(name: &str, images: &Images) -> Vec<Rendered> {
+    let (objects, owner, identity) = (objects(name), templates::owner(), templates::identity());
     let context =
         context::shoot(&Sources { objects: &objects, owner: &owner, identity: &identity }).expect("everything is known");
     let known = Known {
@@ -153,10 +169,16 @@ fn render_with(shoot: Value, images: &Images) -> Vec<Rendered> {
 static SHIPPED: LazyLock<(Components, Images)> = LazyLock::new(templates::compiled);
 /// Every shape, rendered once.
 static RENDERED: LazyLock<BTreeMap<&str, Vec<Rendered>>> =
-    LazyLock::new(|| MATRIX.iter().map(|(name, _)| (*name, render_with(shoot(name), &SHIPPED.1))).collect());
+    LazyLock::new(|| MATRIX.iter().map(|(name, _)| (*name, render_with(name, &SHIPPED.1))).collect());
 
 fn render(name: &str) -> &'static [Rendered] {
     &RENDERED[name]
+}
+
+/// Everything that shapes are made of, packed or not.
+pub(crate) fn manifests() -> impl Iterator<Item = (&'static str, Value)> {
+    let objects = |name: &'static str| render(name).iter().flat_map(|r| &r.objects).flat_map(unpacked).map(move |m| (name, m));
+    MATRIX.iter().flat_map(move |(name, _)| objects(name))
 }
 
 /// The names of a shape's wanted components.
@@ -219,8 +241,8 @@ fn every_shape_is_made_of_what_people_read_here() {
         compare(&format!("matrix/{name}.txt"), &list);
         writeln!(totals, "{name:<24}{:>5}{:>5}", sum.0, sum.1).expect("a text");
     }
-    let columns = ["standard", "ha-zone", "workerless", "hibernated"];
-    let mut table = format!("{:<32}{}\n", "objects in the seed + shoot", columns.map(|c| format!("{c:>12}")).concat());
+    let columns = ["standard", "ha-zone", "workerless", "hibernated", "watched"];
+    let mut table = format!("{:<32}{}\n", "objects + those packed in them", columns.map(|c| format!("{c:>12}")).concat());
     for (component, by_shape) in &counts {
         let cells =
             columns.map(|c| by_shape.get(c).filter(|n| n.0 > 0).map_or_else(|| "-".to_owned(), |n| format!("{} + {}", n.0, n.1)));
@@ -256,7 +278,13 @@ fn what_is_packed_fits_its_kind_and_refers_to_what_is_there() {
         let mut here = outside;
         here.extend(packed.iter().filter_map(ObjectKey::of).map(|key| (key.kind.clone(), key.name.clone())));
         let has = |kind: &str, name: &str| here.contains(&(kind.to_owned(), name.to_owned()));
-        let pods: Vec<&Value> = packed.iter().filter_map(|m| m.pointer("/spec/template/metadata/labels")).collect();
+        let mut pods: Vec<Value> = packed.iter().filter_map(|m| m.pointer("/spec/template/metadata/labels")).cloned().collect();
+        // Operators add a label of their own.
+        for object in render(name).iter().flat_map(|r| &r.objects).filter(|o| o.key.group == "monitoring.coreos.com") {
+            let mut labels = object.body["spec"]["podMetadata"]["labels"].clone();
+            labels[object.key.kind.to_lowercase()] = json!(object.key.name);
+            pods.push(labels);
+        }
         for manifest in &packed {
             let key = ObjectKey::of(manifest).expect("an object");
             for (kind, mount) in mounted(manifest) {
@@ -274,7 +302,7 @@ fn what_is_packed_fits_its_kind_and_refers_to_what_is_there() {
                 _ => None,
             };
             if let Some(selector) = selector.and_then(Value::as_object) {
-                let selects = |labels: &&Value| selector.iter().all(|(k, v)| labels.get(k) == Some(v));
+                let selects = |labels: &Value| selector.iter().all(|(k, v)| labels.get(k) == Some(v));
                 assert!(pods.iter().any(selects), "{name}: {key} selects no pod");
             }
         }
@@ -288,7 +316,21 @@ fn conditions_decide_which_components_there_are() {
         |name: &str| -> Vec<String> { standard.difference(&wanted(name)).cloned().collect() },
         |name: &str| -> Vec<String> { wanted(name).difference(&standard).cloned().collect() },
     );
-    assert_eq!(gone("testing"), ["blackbox-exporter", "kube-state-metrics", "node-exporter"]);
+    let watching = [
+        "alert-rules",
+        "blackbox-exporter",
+        "blackbox-exporter-control-plane",
+        "istio-basic-auth-server",
+        "kube-state-metrics",
+        "node-exporter",
+        "observability-ingress",
+        "plutono",
+        "plutono-dashboards",
+        "prometheus",
+        "scrape-configs",
+    ];
+    assert_eq!((gone("testing"), gone("not-watched")), (watching.map(str::to_owned).into(), watching.map(str::to_owned).into()));
+    assert_eq!(new("watched"), ["alertmanager", "event-logger", "vali"]);
     assert_eq!(gone("no-kube-proxy"), ["kube-proxy"]);
     assert_eq!(gone("no-vpa"), ["vpa"]);
     assert_eq!(gone("fixed-size"), ["cluster-autoscaler"]);
@@ -358,6 +400,139 @@ fn versions_of_kubernetes_differ_where_they_must() {
     assert!(proxy.contains("\"--v=1\"") && !proxy.contains("\"--v=2\""));
 }
 
+/// Everything of a kind that a shape has, packed or not.
+fn all_of(name: &str, kind: &str) -> Vec<Value> {
+    render(name).iter().flat_map(|r| r.objects.iter().flat_map(unpacked)).filter(|m| m["kind"] == kind).collect()
+}
+
+/// Alerts and recordings of a shape.
+fn rules(name: &str) -> Vec<Value> {
+    let groups = all_of(name, "PrometheusRule").into_iter().flat_map(|r| r["spec"]["groups"].as_array().expect("groups").clone());
+    groups.flat_map(|g| g["rules"].as_array().expect("rules").clone()).collect()
+}
+
+/// The metrics that a query asks for by name.
+fn metrics(query: &str) -> BTreeSet<String> {
+    // What is quoted, matched and grouped by is no metric.
+    let quoted = regex::Regex::new(r#""[^"]*""#).expect("a regex");
+    let aside =
+        regex::Regex::new(r"\{[^}]*\}|\[[^\]]*\]|\b(by|on|ignoring|without|group_left|group_right) *\([^)]*\)").expect("a regex");
+    let text = aside.replace_all(&quoted.replace_all(query, ""), " ").into_owned();
+    let word = regex::Regex::new(r"([a-zA-Z_:][a-zA-Z0-9_:]*)( *\()?").expect("a regex");
+    let operators = ["and", "or", "unless", "bool", "offset", "by", "on"];
+    let names = word.captures_iter(&text).filter(|found| found.get(2).is_none()).map(|found| found[1].to_owned());
+    names.filter(|name| !operators.contains(&name.as_str())).collect()
+}
+
+#[test]
+fn names_of_metrics_are_found_in_queries() {
+    let query =
+        r#"histogram_quantile(0.99, sum by (le, node) (rate(a_bucket{b="c"}[5m]))) > 3 and on (pod) d:e{f=~"g|h"} unless up"#;
+    assert_eq!(metrics(query), ["a_bucket", "d:e", "up"].map(str::to_owned).into());
+}
+
+#[test]
+fn alerts_and_dashboards_ask_for_what_is_scraped_and_kept() {
+    for name in ["standard", "watched", "workerless", "ha-zone", "node-local-dns", "no-vpa"] {
+        let mut kept: Vec<regex::Regex> = Vec::new();
+        let monitors =
+            all_of(name, "ServiceMonitor").into_iter().flat_map(|m| m["spec"]["endpoints"].as_array().expect("ends").clone());
+        let configs = all_of(name, "ScrapeConfig").into_iter().map(|c| c["spec"].clone());
+        for end in monitors.chain(configs) {
+            let relabelings = end["metricRelabelings"].as_array().into_iter().flatten();
+            let keeps = relabelings.filter(|r| r["action"] == "keep" && r["sourceLabels"] == json!(["__name__"]));
+            kept.extend(keeps.map(|r| regex::Regex::new(r["regex"].as_str().expect("a regex")).expect("a regex")));
+        }
+        let rules = rules(name);
+        let known: BTreeSet<&str> = rules.iter().filter_map(|r| r["record"].as_str()).collect();
+        // From Prometheus itself, from the seed, and from kube-state-metrics, which answers nothing else than what is kept.
+        let given = |metric: &str| {
+            metric == "up" || metric.starts_with("scrape_") || metric.starts_with("kube_") || metric.starts_with("container_")
+        };
+        let mut asked: Vec<(String, String)> = Vec::new();
+        for rule in &rules {
+            let title = rule["alert"].as_str().or(rule["record"].as_str()).expect("a name");
+            asked.push((title.to_owned(), rule["expr"].as_str().expect("a query").to_owned()));
+        }
+        let dashboards = object(name, "ConfigMap", "plutono-dashboards").expect("they are there");
+        for (file, text) in dashboards["data"].as_object().expect("files") {
+            let dashboard: Value = serde_json::from_str(text.as_str().expect("text")).expect("JSON");
+            for panel in dashboard["panels"].as_array().expect("panels").iter().filter(|p| p["datasource"] == "prometheus") {
+                for target in panel["targets"].as_array().expect("queries") {
+                    asked.push((format!("{file}: {}", panel["title"]), target["expr"].as_str().expect("a query").to_owned()));
+                }
+            }
+        }
+        assert!(kept.len() > 8 && asked.len() > 50, "{name}: {} {}", kept.len(), asked.len());
+        for (title, query) in asked {
+            for metric in metrics(&query) {
+                let there = given(&metric) || known.contains(metric.as_str()) || kept.iter().any(|regex| regex.is_match(&metric));
+                assert!(there, "{name}: {title} asks for {metric}, which nobody keeps");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_alert_says_who_is_to_look_and_where() {
+    let of = |name: &str| -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        for rule in rules(name).iter().filter(|rule| rule["alert"].is_string()) {
+            let alert = rule["alert"].as_str().expect("a name");
+            let label = |label: &str| rule["labels"][label].as_str().unwrap_or_default();
+            assert!(["all", "owner", "operator"].contains(&label("visibility")), "{alert}");
+            assert!(["blocker", "critical", "warning", "info"].contains(&label("severity")), "{alert}");
+            assert!(["shoot", "seed"].contains(&label("type")) && !label("service").is_empty(), "{alert}");
+            assert!(rule["for"].is_string() && rule["annotations"]["summary"].is_string(), "{alert}");
+            names.insert(alert.to_owned());
+        }
+        names
+    };
+    let standard = of("standard");
+    for alert in [
+        "ApiServerNotReachable",
+        "KubeEtcdMainDown",
+        "KubeEtcdEventsDown",
+        "NoWorkerNodes",
+        "VPNShootNoPods",
+        "KubeEtcdMainFullBackupFailed",
+    ] {
+        assert!(standard.contains(alert), "{alert}");
+    }
+    let workerless = of("workerless");
+    assert!(
+        workerless.contains("KubeApiserverDown")
+            && !workerless.contains("NoWorkerNodes")
+            && !workerless.contains("KubeSchedulerDown")
+    );
+    assert!(of("ha-zone").contains("VPNHAShootNoPods") && !of("fixed-size").contains("ClusterAutoscalerDown"));
+    assert!(of("watched").is_superset(&["ValiDown", "AlertmanagerFailedReload"].map(str::to_owned).into()));
+    assert!(of("testing").is_empty());
+}
+
+#[test]
+fn a_sleeping_cluster_is_watched_by_nobody_and_keeps_its_volumes() {
+    let prometheus = |name: &str| object(name, "Prometheus", "shoot").expect("it is there");
+    assert_eq!(
+        (prometheus("standard")["spec"]["replicas"].clone(), prometheus("hibernated")["spec"]["replicas"].clone()),
+        (json!(1), json!(0))
+    );
+    let sparse = |name: &str| {
+        let all = render(name).iter().flat_map(|r| &r.objects);
+        all.filter(|o| o.key.kind == "Prometheus").find_map(|o| o.once.clone()).expect("set once")
+    };
+    let size = "/spec/storage/volumeClaimTemplate/spec/resources/requests/storage";
+    for name in ["standard", "hibernated"] {
+        assert_eq!(sparse(name).pointer(size), Some(&json!("20Gi")), "{name}");
+        assert_eq!(prometheus(name).pointer(size), None, "{name}: it is set once, and then left to people");
+    }
+    let users = object("standard", "VirtualService", "plutono").expect("it is there");
+    assert_eq!(users["spec"]["hosts"], json!(["gu-shop--web.ingress.eu1.example.org"]));
+    assert!(object("hibernated", "VirtualService", "plutono").is_none());
+    let written = object("watched", "Secret", "web.monitoring").expect("it is there");
+    assert_eq!(written["metadata"]["annotations"]["alertmanager-url"], "https://au-shop--web.ingress.eu1.example.org");
+}
+
 #[test]
 fn images_of_ones_own_leave_no_registry_of_others() {
     let builtin = &SHIPPED.1;
@@ -366,7 +541,7 @@ fn images_of_ones_own_leave_no_registry_of_others() {
     let registries = ["registry.k8s.io", "europe-docker.pkg.dev", "quay.io", "gcr.io", "docker.io", "ghcr.io"];
     let mut seen = BTreeSet::new();
     for (name, _) in MATRIX {
-        for rendered in render_with(shoot(name), &images) {
+        for rendered in render_with(name, &images) {
             for manifest in rendered.objects.iter().flat_map(unpacked) {
                 let text = manifest.to_string();
                 for registry in registries {
@@ -376,7 +551,8 @@ fn images_of_ones_own_leave_no_registry_of_others() {
             }
         }
     }
-    // The gateway's is the seed's.
-    let unused: Vec<&&str> = own.keys().filter(|name| !seen.contains(**name) && **name != "istio-proxy").collect();
+    // Gateways and operators are the seed's.
+    let seeds = ["istio-proxy", "prometheus-operator", "configmap-reloader"];
+    let unused: Vec<&&str> = own.keys().filter(|name| !seen.contains(**name) && !seeds.contains(*name)).collect();
     assert!(unused.is_empty(), "no shoot uses {unused:?}");
 }

@@ -174,3 +174,80 @@ async fn kubectl_works() {
     }
     serving.stop().await;
 }
+
+/// The program, serving a folder.
+fn program(dir: &Path, more: &[&str]) -> std::process::Child {
+    std::process::Command::new(env!("CARGO_BIN_EXE_espalier"))
+        .args(["sim", "serve", "--no-controllers", "--state-dir"])
+        .arg(dir)
+        .args(more)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_of_clusters_is_served_until_it_is_asked_to_end() {
+    use std::io::BufRead as _;
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    for (turn, (signal, code)) in [("TERM", 143), ("INT", 130)].into_iter().enumerate() {
+        // What is there is served the second time.
+        let names: &[&str] = if turn == 0 { &["--cluster", "garden", "--cluster", "seed-eu"] } else { &[] };
+        let mut served = program(dir.path(), names);
+        let mut line = String::new();
+        tokio::task::block_in_place(|| {
+            std::io::BufReader::new(served.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        });
+        let file = Path::new(line.trim_end());
+        assert_eq!(file, dir.path().canonicalize().unwrap().join("kubeconfig"));
+        assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
+        let kubeconfig = Kubeconfig::read_from(file).unwrap();
+        for context in ["garden", "seed-eu"] {
+            let namespaces = Api::<Namespace>::all(client(kubeconfig.clone(), context).await);
+            assert_eq!(namespaces.list(&ListParams::default()).await.unwrap().items.len(), 4 + turn, "{context}");
+            if turn == 0 {
+                let team = serde_json::from_value(serde_json::json!({"metadata": {"name": "team"}})).unwrap();
+                namespaces.create(&kube::api::PostParams::default(), &team).await.unwrap();
+            }
+        }
+        anonymous(kubeconfig).await;
+        let held = tokio::task::block_in_place(|| program(dir.path(), &[]).wait_with_output().unwrap());
+        let said = String::from_utf8(held.stderr).unwrap();
+        assert_eq!(held.status.code(), Some(2), "{said}");
+        assert!(said.contains("garden.redb is in use by another process\nhint: ") && held.stdout.is_empty(), "{said}");
+        let kill = std::process::Command::new("kill").args([format!("-{signal}"), served.id().to_string()]).status();
+        assert!(kill.unwrap().success());
+        let ended = tokio::task::block_in_place(|| served.wait_with_output().unwrap());
+        assert_eq!(ended.status.code(), Some(code), "{}", String::from_utf8_lossy(&ended.stderr));
+    }
+    let open = tokio::task::block_in_place(|| program(dir.path(), &["--listen", "0.0.0.0:0"]).wait_with_output().unwrap());
+    assert_eq!(open.status.code(), Some(64));
+    assert!(String::from_utf8(open.stderr).unwrap().contains("say --allow-remote"));
+}
+
+/// Whoever shows no token may ask whether there is a server, and which.
+async fn anonymous(mut kubeconfig: Kubeconfig) {
+    kubeconfig.auth_infos.iter_mut().for_each(|user| user.auth_info = Some(kube::config::AuthInfo::default()));
+    let client = client(kubeconfig, "garden").await;
+    for (method, path, status) in [
+        ("GET", "/healthz", 200),
+        ("GET", "/readyz", 200),
+        ("GET", "/livez", 200),
+        ("GET", "/version", 200),
+        ("POST", "/version", 401),
+        ("GET", "/version/more", 401),
+        ("GET", "/", 401),
+        ("GET", "/api", 401),
+        ("GET", "/openapi/v2", 401),
+        ("GET", "/api/v1/namespaces", 401),
+        ("POST", "/api/v1/namespaces", 401),
+        ("PATCH", "/api/v1/namespaces/default", 401),
+        ("DELETE", "/api/v1/namespaces/default", 401),
+    ] {
+        let request = http::Request::builder().method(method).uri(path).body(kube::client::Body::empty()).unwrap();
+        assert_eq!(client.send(request).await.unwrap().status().as_u16(), status, "{method} {path}");
+    }
+}

@@ -142,6 +142,7 @@ pub(crate) fn objects(shoot: Value) -> Objects {
         "backup": {"provider": "local", "credentialsRef": {"apiVersion": "v1", "kind": "Secret", "namespace": "garden", "name": "backup"}},
         "dns": {"internal": dns("internal.example.org"), "defaults": [dns("example.org")]},
         "networks": {"pods": "10.0.0.0/16", "services": "10.1.0.0/16", "nodes": "10.2.0.0/16"},
+        "ingress": {"domain": "ingress.eu1.example.org", "controller": {"kind": "nginx"}},
         "settings": {"loadBalancerServices": {"annotations": {"example.org/a: b": "yes: \"no\""}}},
     }});
     let profile = json!({"apiVersion": "core.gardener.cloud/v1beta1", "kind": "CloudProfile", "metadata": {"name": "local"}, "spec": {
@@ -378,10 +379,12 @@ fn manifests_have_no_field_that_their_kind_does_not_know() {
 fn a_standard_shoot_has_the_whole_creation_procedure() {
     let components = render_shape("standard");
     let expected = [
+        "alert-rules",
         "apiserver-proxy",
         "backup-entry",
         "backup-entry-garden",
         "blackbox-exporter",
+        "blackbox-exporter-control-plane",
         "cluster",
         "cluster-autoscaler",
         "control-plane",
@@ -397,6 +400,7 @@ fn a_standard_shoot_has_the_whole_creation_procedure() {
         "gardener-access",
         "gardener-resource-manager",
         "infrastructure",
+        "istio-basic-auth-server",
         "kube-apiserver",
         "kube-apiserver-service",
         "kube-apiserver-sni",
@@ -411,7 +415,12 @@ fn a_standard_shoot_has_the_whole_creation_procedure() {
         "network-policies",
         "node-exporter",
         "node-problem-detector",
+        "observability-ingress",
         "operating-system-config",
+        "plutono",
+        "plutono-dashboards",
+        "prometheus",
+        "scrape-configs",
         "shoot-core-namespaces",
         "shoot-core-system",
         "vpa",
@@ -548,6 +557,9 @@ fn what_clusters_know_ends_up_in_manifests() {
                 ("tls.key", "a private key"),
                 ("vpn.tlsauth", "a private key"),
                 ("id_rsa.pub", "ssh-ed25519 AAAA"),
+                ("username", "admin"),
+                ("password", "a private key"),
+                ("auth", "admin:a private key"),
                 ("static_tokens.csv", "t0k3n-of-the-probe,health-check,health-check,\n"),
             ]);
             bodies.0.insert(
@@ -581,6 +593,17 @@ fn what_clusters_know_ends_up_in_manifests() {
         .filter(|c| matches!(c.state, RenderState::Waiting(_)))
         .map(|c| c.component.id.name.as_str())
         .collect();
+    // Who gives tokens has none of its own at first.
+    let manager = |components: &[Rendered]| {
+        let found = all(components).find(|o| o.key.kind == "Deployment" && o.key.name == "gardener-resource-manager");
+        let (_, mounts): (Vec<_>, Vec<_>) = mounted(&found.expect("it is there").body).into_iter().unzip();
+        mounts.contains(&"shoot-access-gardener-resource-manager-bootstrap-12345678".to_owned())
+    };
+    assert!(manager(&outcome.components));
+    let mut facts = Facts::default();
+    facts.insert("gardener-resource-manager.token", json!("2026-11-21T09:00:00Z"));
+    let later = render::components(&components, Scope::Shoot, &context, &Known { facts: &facts, ..known });
+    assert!(!manager(&later.components));
     // Only what reads facts of other components waits for them.
     assert_eq!(
         waiting,

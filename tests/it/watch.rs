@@ -49,12 +49,12 @@ impl<'a> Watched<'a> {
 
     /// The next plan, which is what a plan from nothing says.
     fn next(&self, args: &[&str], after: &str) -> Value {
-        let watched = self.plans.recv_timeout(Duration::from_secs(120));
+        let watched = self.plans.recv_timeout(Duration::from_mins(2));
         let watched = watched.unwrap_or_else(|_| panic!("no plan after {after}: {}", self.said()));
         let ran = run(self.dir, &[&["plan", "-o", "json"], args].concat());
         let cold: Value = serde_json::from_str(&ran.out).unwrap_or_else(|e| panic!("{e}: {}{}", ran.out, ran.err));
         let shown = |plan: &Value| serde_json::to_string_pretty(plan).expect("JSON");
-        let difference = similar::TextDiff::from_lines(&shown(&cold), &shown(&watched)).unified_diff().to_string();
+        let difference = similar::TextDiff::from_lines(shown(&cold), shown(&watched)).unified_diff().to_string();
         assert!(cold == watched, "after {after}:\n{difference}");
         watched
     }

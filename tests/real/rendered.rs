@@ -10,34 +10,7 @@ use super::conformance;
 use super::conformance::answer::{Names, compare};
 use super::fleet::{Fleet, explain, name_of, objects};
 use super::server::{Server, assets};
-
-/// Kinds of which other objects are made come first.
-const FIRST: [&str; 2] = ["CustomResourceDefinition", "Namespace"];
-
-/// The path of an object, by what the server itself says of its kind.
-fn path(object: &Value, kinds: &BTreeMap<(String, String), (String, bool)>) -> Option<String> {
-    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let (api, name, namespace) = (text("/apiVersion"), text("/metadata/name"), text("/metadata/namespace"));
-    let (plural, namespaced) = kinds.get(&(api.clone(), text("/kind")))?;
-    let prefix = if api.contains('/') { format!("/apis/{api}") } else { format!("/api/{api}") };
-    let scope = if *namespaced { format!("/namespaces/{namespace}") } else { String::new() };
-    Some(format!("{prefix}{scope}/{plural}/{name}"))
-}
-
-/// What the server serves: plural and scope by apiVersion and kind.
-async fn served(client: &kube::Client) -> BTreeMap<(String, String), (String, bool)> {
-    let found = kube::discovery::Discovery::new(client.clone()).run().await.expect("discovery");
-    let mut out = BTreeMap::new();
-    for group in found.groups() {
-        for version in group.versions() {
-            for (resource, capabilities) in group.versioned_resources(version) {
-                let namespaced = capabilities.scope == kube::discovery::Scope::Namespaced;
-                out.insert((resource.api_version, resource.kind), (resource.plural, namespaced));
-            }
-        }
-    }
-    out
-}
+use super::taken::{FIRST, established, path, served};
 
 /// The configuration that espalier applied: of a live object, what it owns.
 fn configuration(object: &Value) -> Value {
@@ -127,37 +100,6 @@ async fn apply_all(client: &kube::Client, mut all: Vec<Value>) -> BTreeMap<Strin
         answers.insert(name, answer);
     }
     answers
-}
-
-/// What is served once every definition is established.
-async fn established(
-    client: &kube::Client,
-    before: BTreeMap<(String, String), (String, bool)>,
-) -> BTreeMap<(String, String), (String, bool)> {
-    let list = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-    let mut tick = tokio::time::interval(std::time::Duration::from_millis(50));
-    loop {
-        tick.tick().await;
-        let request = http::Request::get(list).body(Vec::new()).expect("a request");
-        let all: Value = client.request(request).await.expect("a list");
-        let is = |definition: &Value| {
-            let conditions = definition.pointer("/status/conditions").and_then(Value::as_array).cloned().unwrap_or_default();
-            conditions.iter().any(|c| c["type"] == "Established" && c["status"] == "True")
-        };
-        let all = all["items"].as_array().cloned().unwrap_or_default();
-        if !all.iter().all(is) {
-            continue;
-        }
-        let kinds = served(client).await;
-        let there = |definition: &Value| {
-            let text = |pointer: &str| definition.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-            let group = text("/spec/group");
-            kinds.keys().any(|(api, kind)| *kind == text("/spec/names/kind") && api.starts_with(&format!("{group}/")))
-        };
-        if all.iter().all(there) && kinds.len() >= before.len() {
-            return kinds;
-        }
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

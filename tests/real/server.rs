@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// The folder with the binaries; `None`, and the reason is printed, where there is none.
 #[allow(clippy::print_stdout, reason = "a test that is skipped says why")]
@@ -23,17 +23,20 @@ pub(crate) fn assets() -> Option<PathBuf> {
     }
 }
 
+/// The addresses of Services where nobody says.
+pub(crate) const SERVICES: &str = "10.0.0.0/16";
+
 /// Starts both, waits until nobody holds its standard input any more – however that came about – and ends both.
 const KEEPER: &str = r#"
 trap '' INT TERM HUP
-dir=$1 assets=$2 store=$3 peer=$4 port=$5
+dir=$1 assets=$2 store=$3 peer=$4 port=$5 services=$6 sync=$7
 certificates=$dir/certificates
-"$assets/etcd" --data-dir "$dir/etcd" --unsafe-no-fsync --log-level=error \
+"$assets/etcd" --data-dir "$dir/etcd" $sync --log-level=error \
   --listen-client-urls="http://127.0.0.1:$store" --advertise-client-urls="http://127.0.0.1:$store" \
   --listen-peer-urls="http://127.0.0.1:$peer" </dev/null >"$dir/etcd.log" 2>&1 &
 etcd=$!
 "$assets/kube-apiserver" --bind-address=127.0.0.1 --advertise-address=127.0.0.1 --secure-port="$port" --cert-dir="$certificates" \
-  --etcd-servers="http://127.0.0.1:$store" --service-cluster-ip-range=10.0.0.0/16 --token-auth-file="$dir/tokens" \
+  --etcd-servers="http://127.0.0.1:$store" --service-cluster-ip-range="$services" --token-auth-file="$dir/tokens" \
   --service-account-issuer=https://kubernetes.default.svc.cluster.local \
   --service-account-key-file="$certificates/apiserver.key" --service-account-signing-key-file="$certificates/apiserver.key" \
   --authorization-mode=RBAC --anonymous-auth=false --allow-privileged=true --disable-admission-plugins=ServiceAccount \
@@ -50,6 +53,7 @@ const TOKEN: &str = "0123456789abcdef";
 /// The API server. It ends, and its folder goes, when this value is dropped or the test process is gone, even killed.
 pub(crate) struct Server {
     client: kube::Client,
+    kubeconfig: Value,
     keeper: Child,
 }
 
@@ -62,6 +66,11 @@ impl Drop for Server {
 
 impl Server {
     pub(crate) async fn start(assets: &Path) -> Self {
+        Self::start_with(assets, SERVICES, false).await
+    }
+
+    /// One with other addresses for Services; `synced`: whether what is acknowledged is on disk.
+    pub(crate) async fn start_with(assets: &Path, services: &str, synced: bool) -> Self {
         let dir = tempfile::tempdir().expect("a folder").keep();
         let (store, peer, port) = (free_port(), free_port(), free_port());
         std::fs::write(dir.join("tokens"), format!("{TOKEN},admin,admin,\"system:masters\"\n")).expect("written");
@@ -69,6 +78,7 @@ impl Server {
             .args(["-c", KEEPER, "keeper"])
             .args([&dir, assets])
             .args([store, peer, port].map(|port| port.to_string()))
+            .args([services, if synced { "" } else { "--unsafe-no-fsync" }])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -91,25 +101,46 @@ impl Server {
             let log = std::fs::read_to_string(dir.join("log")).unwrap_or_default();
             panic!("kube-apiserver does not become ready:\n{}", log.lines().rev().take(20).collect::<Vec<_>>().join("\n"));
         };
-        Self { client, keeper }
+        Self { client, kubeconfig: kubeconfig(port, &authority), keeper }
     }
 
     pub(crate) fn client(&self) -> kube::Client {
         self.client.clone()
     }
+
+    /// The processes that make it up.
+    #[allow(dead_code, reason = "for the benchmark")]
+    pub(crate) fn processes(&self) -> Vec<u32> {
+        let children = format!("/proc/{0}/task/{0}/children", self.keeper.id());
+        let children = std::fs::read_to_string(children).unwrap_or_default();
+        children.split_whitespace().filter_map(|id| id.parse().ok()).filter(|id| !is_cat(*id)).collect()
+    }
+
+    /// A kubeconfig, as JSON.
+    pub(crate) fn kubeconfig(&self) -> String {
+        self.kubeconfig.to_string()
+    }
+}
+
+/// The keeper waits with `cat`.
+fn is_cat(id: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|name| name.trim_end() == "cat")
+}
+
+fn kubeconfig(port: u16, authority: &Path) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "real",
+        "clusters": [{"name": "real", "cluster": {"server": format!("https://127.0.0.1:{port}"), "certificate-authority": authority}}],
+        "users": [{"name": "admin", "user": {"token": TOKEN}}],
+        "contexts": [{"name": "real", "context": {"cluster": "real", "user": "admin"}}],
+    })
 }
 
 async fn connect(port: u16, authority: &Path) -> Option<kube::Client> {
     if !authority.exists() {
         return None;
     }
-    let kubeconfig = json!({
-        "apiVersion": "v1", "kind": "Config", "current-context": "real",
-        "clusters": [{"name": "real", "cluster": {"server": format!("https://127.0.0.1:{port}"), "certificate-authority": authority}}],
-        "users": [{"name": "admin", "user": {"token": TOKEN}}],
-        "contexts": [{"name": "real", "context": {"cluster": "real", "user": "admin"}}],
-    });
-    let kubeconfig: Kubeconfig = serde_json::from_value(kubeconfig).expect("a kubeconfig");
+    let kubeconfig: Kubeconfig = serde_json::from_value(kubeconfig(port, authority)).expect("a kubeconfig");
     let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.ok()?;
     // A refusal is an answer, too.
     config.default_retry = false;

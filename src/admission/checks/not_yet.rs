@@ -19,7 +19,6 @@ const SHOOT: &[(&str, &str)] = &[
     ("spec/hibernation/schedules", "hibernation schedules"),
     ("spec/maintenance/autoRotation", "automatic rotation of credentials"),
     ("spec/resources", "referenced resources"),
-    ("spec/monitoring/alerting", "alerting"),
     ("spec/kubernetes/kubeAPIServer/auditConfig", "audit policy"),
     ("spec/kubernetes/kubeAPIServer/structuredAuthentication", "structured authentication"),
     ("spec/kubernetes/kubeAPIServer/structuredAuthorization", "structured authorization"),

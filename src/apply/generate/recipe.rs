@@ -46,9 +46,9 @@ pub enum MakeError {
     /// The SSH key could not be made.
     #[error("the SSH key could not be made")]
     Ssh,
-    /// We cannot make this.
-    #[error("{0}")]
-    Unsupported(&'static str),
+    /// The password could not be hashed.
+    #[error("the password could not be hashed")]
+    Password,
 }
 
 impl MakeError {
@@ -75,6 +75,7 @@ const CHAINED: [&str; 2] = ["kube-apiserver", "kube-apiserver-http-proxy"];
 const TOKEN_FILE: &str = "/var/run/secrets/gardener.cloud/shoot/generic-kubeconfig/token";
 const KEY_SECONDS_PREFIX: &str = "key";
 const TOKEN_LENGTH: usize = 128;
+const PASSWORD_LENGTH: usize = 32;
 
 /// What a recipe reads: bodies by configuration name, the older generation under the name with [`OLD`].
 struct Inputs<'a>(&'a BTreeMap<String, &'a Body>);
@@ -139,9 +140,7 @@ pub fn make(name: &str, wanted: &Wanted, inputs: &BTreeMap<String, &Body>, now: 
             made.put("static_tokens.csv", text(&line));
         }
         Recipe::SshKeyPair => ssh_key_pair(&mut made)?,
-        Recipe::BasicAuth { .. } => {
-            return Err(MakeError::Unsupported("basic authentication needs bcrypt hashes, which espalier cannot make"));
-        }
+        Recipe::BasicAuth { user } => basic_auth(&mut made, user)?,
         Recipe::VpnAuth => made.put("vpn.tlsauth", static_vpn_key()),
         Recipe::Kubeconfig { name, server, authority } => {
             let user = json!({ "tokenFile": TOKEN_FILE });
@@ -252,6 +251,17 @@ fn ssh_key_pair(made: &mut Made) -> Result<(), MakeError> {
     let public = key.public_key().to_openssh().map_err(|_| MakeError::Ssh)?;
     made.put("id_rsa", text(&private));
     made.put("id_rsa.pub", text(&format!("{public}\n")));
+    Ok(())
+}
+
+/// A user and a password, in plain and as the line of a file that web servers check passwords by.
+fn basic_auth(made: &mut Made, user: &str) -> Result<(), MakeError> {
+    let password = random_text(PASSWORD_LENGTH);
+    // As many rounds as Go's own default: it is checked at every request.
+    let hash = bcrypt::hash(password.as_bytes(), 10).map_err(|_| MakeError::Password)?;
+    made.put("username", text(user));
+    made.put("auth", text(&format!("{user}:{hash}")));
+    made.put("password", text(&password));
     Ok(())
 }
 

@@ -171,6 +171,7 @@ pub fn seed(sources: &Sources<'_>) -> Result<Value, Missing> {
         [at(backup, "/credentialsRef"), at(backup, "/secretRef")].into_iter().find(|r| !r.is_null()).unwrap_or(&Value::Null);
     let region = Some(text(backup, "/region")).filter(|r| !r.is_empty()).unwrap_or_else(|| text(&seed, "/spec/provider/region"));
     let balancer = at(&seed, "/spec/settings/loadBalancerServices");
+    let landscape = sources.landscape();
     let uid = sources.identity.uid.clone().ok_or_else(|| Missing(format!("the uid of {owner} is not known yet")))?;
     Ok(json!({
         "id": {
@@ -201,8 +202,11 @@ pub fn seed(sources: &Sources<'_>) -> Result<Value, Missing> {
         "vpa": at(&seed, "/spec/settings/verticalPodAutoscaler/enabled").as_bool() != Some(false),
         "protected": list(&seed, "/spec/taints").iter().any(|taint| text(taint, "/key") == "seed.gardener.cloud/protected"),
         "visible": !flag(&json!({"v": at(&seed, "/spec/settings/scheduling/visible") == &json!(false)}), "/v"),
+        // What watches the seed and its control planes.
+        "monitoring": at(&landscape, "/spec/observability/monitoring").as_bool() != Some(false),
+        "minimumVolume": Some(text(&seed, "/spec/volume/minimumSize")).filter(|s| !s.is_empty()).unwrap_or("1Gi"),
         "crds": crd::engines(),
         "seed": seed,
-        "landscape": sources.landscape(),
+        "landscape": landscape,
     }))
 }

@@ -9,7 +9,7 @@ use super::extension::{self, On};
 use super::pool::{self, Shared, at_least, minor};
 use super::{
     Missing, Sources, apiserver, at, autoscaling, effective_profile, flag, kube_proxy, list, manifest, network, node_local_dns,
-    plain, policy, text, texts, vpn,
+    observability, plain, policy, text, texts, vpn,
 };
 use crate::landscape::{Kind, Owner};
 use crate::observed::{project_namespace, project_of};
@@ -67,6 +67,8 @@ pub fn shoot(sources: &Sources<'_>) -> Result<Value, Missing> {
     let encrypted: Vec<&str> = texts(&api, "/encryptedResources");
     let on = extension::on(shoot, sources);
     let purpose = Some(text(shoot, "/spec/purpose")).filter(|p| !p.is_empty()).unwrap_or("evaluation");
+    let watched = observability::Watched { shoot, seed: &seed, landscape: &landscape, id: &id, workerless, purpose };
+    let observability = observability::settings(&watched);
     let parts = json!({
         "extensions": extension::phases(&on),
         "containerRuntimes": extension::runtimes(shoot),
@@ -87,8 +89,8 @@ pub fn shoot(sources: &Sources<'_>) -> Result<Value, Missing> {
         "workerless": workerless,
         "sshAccess": !workerless && at(shoot, "/spec/provider/workersSettings/sshAccess/enabled").as_bool() != Some(false),
         "purpose": purpose,
-        // Clusters for tests are not watched.
-        "monitoring": purpose != "testing",
+        "monitoring": observability["monitoring"],
+        "observability": observability,
         "kubernetes": {"version": version, "minor": minor(version)},
         "region": text(shoot, "/spec/region"),
         "provider": {

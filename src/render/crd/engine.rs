@@ -223,6 +223,7 @@ pub fn engines() -> Vec<Value> {
         ),
     ];
     all.extend(istio());
+    all.extend(monitoring());
     for definition in &mut all {
         definition["metadata"]["annotations"]["render.espalier.dev/only-if-absent"] = "true".into();
         let group = definition["spec"]["group"].as_str().unwrap_or_default();
@@ -244,6 +245,46 @@ fn istio() -> Vec<Value> {
         kind("DestinationRule", "destinationrules", &["dr"]),
         kind("Gateway", "gateways", &["gw"]),
         kind("VirtualService", "virtualservices", &["vs"]),
+        crd(
+            &Names {
+                group: "networking.istio.io",
+                version: "v1alpha3",
+                kind: "EnvoyFilter",
+                plural: "envoyfilters",
+                short: &[],
+                namespaced: true,
+            },
+            open(),
+            &[AGE],
+            Some(json!({})),
+            None,
+        ),
+    ]
+}
+
+/// What watches control planes, as the Prometheus operator has it.
+fn monitoring() -> Vec<Value> {
+    let names =
+        |version, kind, plural, short| Names { group: "monitoring.coreos.com", version, kind, plural, short, namespaced: true };
+    let running: [Column; 4] = [
+        ("Replicas", "integer", ".spec.replicas", false),
+        ("Ready", "integer", ".status.availableReplicas", false),
+        ("Available", "string", ".status.conditions[?(@.type == 'Available')].status", false),
+        AGE,
+    ];
+    let scale = |replicas: &str| {
+        let (spec, status) = (format!(".spec.{replicas}"), format!(".status.{replicas}"));
+        Some(json!({"specReplicasPath": spec, "statusReplicasPath": status, "labelSelectorPath": ".status.selector"}))
+    };
+    let status = || Some(json!({}));
+    vec![
+        crd(&names("v1", "Prometheus", "prometheuses", &["prom"]), open(), &running, status(), scale("shards")),
+        crd(&names("v1", "Alertmanager", "alertmanagers", &["am"]), open(), &running, status(), scale("replicas")),
+        crd(&names("v1alpha1", "AlertmanagerConfig", "alertmanagerconfigs", &["amcfg"]), open(), &[AGE], status(), None),
+        crd(&names("v1", "PodMonitor", "podmonitors", &["pmon"]), open(), &[AGE], status(), None),
+        crd(&names("v1", "PrometheusRule", "prometheusrules", &["promrule"]), open(), &[AGE], status(), None),
+        crd(&names("v1alpha1", "ScrapeConfig", "scrapeconfigs", &["scfg"]), open(), &[AGE], status(), None),
+        crd(&names("v1", "ServiceMonitor", "servicemonitors", &["smon"]), open(), &[AGE], status(), None),
     ]
 }
 

@@ -85,6 +85,9 @@ impl Ask {
                 return Err(wrong(why));
             }
             patch::json(&mut object, &body)?;
+        } else if !body.is_object() && strategic {
+            let why = format!("json: cannot unmarshal {} into Go value of type map[string]interface {{}}", go(&body));
+            return Err(ApiError::bad_request(why));
         } else if !body.is_object() {
             return Err(wrong(format!("json: cannot unmarshal {} into Go value of type map[string]interface {{}}", go(&body))));
         } else if strategic {
