@@ -443,6 +443,7 @@ pub(crate) fn restored(why: &str) -> String {
         wanted if wanted.starts_with("map[") => format!("cannot restore map from {given}"),
         wanted if wanted.starts_with("[]") => format!("cannot restore slice from {given}"),
         wanted if wanted.starts_with("v1.") => format!("cannot restore struct from: {given}"),
+        "string" if matches!(given, "int64" | "bool" | "float64") => format!("cannot convert {given} to string"),
         wanted => format!("unrecognized type: {wanted}"),
     }
 }

@@ -1,7 +1,7 @@
 //! The algebra behind server-side apply: which fields an object has, how two objects merge, what changed between them, and what
 //! to take out when nobody wants it any more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
@@ -89,25 +89,41 @@ fn merge_lists<'a>(
     items: Shape<'a>,
 ) -> Vec<Value> {
     let by_left: BTreeMap<&str, &Value> = left.iter().map(String::as_str).zip(a).collect();
-    let wanted: BTreeMap<&str, usize> = right.iter().enumerate().map(|(i, element)| (element.as_str(), i)).collect();
+    let wanted: BTreeSet<&str> = right.iter().map(String::as_str).collect();
+    let mut shared = right.iter().filter(|element| by_left.contains_key(element.as_str())).peekable();
+    let mut taken = BTreeSet::new();
     let mut merged = Vec::with_capacity(a.len() + b.len());
     let (mut l, mut r) = (0, 0);
-    loop {
-        match left.get(l).map(|element| wanted.get(element.as_str())) {
-            Some(None) => {
+    while l < left.len() || r < right.len() {
+        if let (Some(theirs), Some(ours)) = (left.get(l), right.get(r)) {
+            let next = shared.peek().is_some_and(|next| *next != theirs);
+            if theirs != ours && wanted.contains(theirs.as_str()) && next {
+                // Its turn comes where the configuration has it.
+                l += 1;
+                continue;
+            }
+        }
+        if let Some(theirs) = left.get(l).filter(|theirs| right.get(r) != Some(theirs)) {
+            if !wanted.contains(theirs.as_str()) {
                 merged.push(a[l].clone());
                 l += 1;
+                continue;
             }
-            Some(Some(&index)) if index < r => l += 1,
-            Some(Some(_)) | None => {
-                let Some(item) = b.get(r) else { break };
-                let old = by_left.get(right[r].as_str());
-                merged.push(match old {
-                    Some(old) if !how.is_set() => merge(old, item, items, false),
-                    _ => item.clone(),
-                });
-                r += 1;
+            if taken.contains(theirs.as_str()) {
+                l += 1;
             }
+        }
+        if let (Some(ours), Some(item)) = (right.get(r), b.get(r)) {
+            if left.get(l) == Some(ours) {
+                l += 1;
+            }
+            taken.insert(ours.as_str());
+            shared.next_if(|next| *next == ours);
+            merged.push(match by_left.get(ours.as_str()) {
+                Some(old) if !how.is_set() => merge(old, item, items, false),
+                _ => item.clone(),
+            });
+            r += 1;
         }
     }
     merged
@@ -211,6 +227,10 @@ fn differ<'a>(old: Option<&'a Value>, new: Option<&'a Value>, shape: Shape<'a>, 
                 result.take(element, below);
             }
             result
+        }
+        // What a value has become is new in all its parts.
+        (Some(old), Some(new)) if !full(old) && !old.is_null() && full(new) && merges(new, shape) => {
+            Comparison { added: named(new, shape, at_root, true, false), ..Comparison::changed() }
         }
         _ => Comparison::changed(),
     }

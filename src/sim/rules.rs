@@ -158,7 +158,7 @@ pub(crate) fn check_metadata(kind: &Kind, object: &Value, old: Option<&Value>) -
             causes.push(Cause::invalid(&format!("metadata.finalizers[{index}]"), &json!(finalizer), why));
         }
     }
-    if old.is_some() && kind.group != "apps" {
+    if old.is_some() && kind.group != "apps" && !kind.custom {
         let more: Vec<Cause> = causes[found..].to_vec();
         causes.extend(more);
     }
@@ -383,7 +383,7 @@ fn new_finalizers(kind: &Kind, old: &Value, new: &Value) -> Vec<Cause> {
     );
     let cause = Cause::forbidden("metadata.finalizers", &why);
     // Two rules find it.
-    if kind.custom { vec![cause] } else { vec![cause.clone(), cause] }
+    vec![cause.clone(), cause]
 }
 
 /// Whether anything but metadata (and, where it is separate, the status) differs.

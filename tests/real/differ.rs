@@ -25,7 +25,7 @@ const FEW: u64 = 300;
 /// How many sequences are under way at a time.
 const AT_ONCE: usize = 12;
 /// How many sequences that differ are cut down; the others are only counted.
-const SHOWN: usize = 60;
+const SHOWN: usize = 400;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn differ() {

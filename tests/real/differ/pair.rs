@@ -88,7 +88,7 @@ impl Difference {
         let kind: Vec<&str> = path.split('/').enumerate().filter(|(place, _)| *place != 1).map(|(_, part)| part).collect();
         let code = |answer: &str| answer.split(' ').next().unwrap_or_default().to_owned();
         let lines = self.lines();
-        let place = lines.iter().find(|line| line.ends_with(':')).map_or("", |line| line.trim());
+        let place = lines.first().and_then(|line| line.lines().next()).unwrap_or_default().trim();
         format!("{verb} {} {} {} {place}", kind.join("/"), code(&self.real), code(&self.sim))
     }
 }
