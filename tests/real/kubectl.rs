@@ -63,6 +63,7 @@ fn print(transcript: &Transcript) -> String {
 static MASKS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     let mask = |pattern: &str, by| (Regex::new(pattern).expect("a pattern"), by);
     vec![
+        mask(r"\b([IWE])\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ ", "$1 "),
         mask(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UID"),
         mask(r"https://127\.0\.0\.1:\d+(/clusters/\w+)?", "https://SERVER"),
         mask(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", "TIME"),
@@ -76,7 +77,6 @@ static MASKS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         mask(r"\bweb-[0-9a-f]{8,10}\b", "web-HASH"),
         mask(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4} \w+", "TIME"),
         mask(r"(Resource Version: +)\d+", "${1}N"),
-        mask(r"\b([IWE])\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ ", "$1 "),
         mask(r"(   |\t)(\d+[dhms])+( ago)?(\s|$)", "${1}AGE${3}${4}"),
         mask(r"(\S)   +", "$1   "),
         mask(r"(?m) +$", ""),
