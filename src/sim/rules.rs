@@ -163,7 +163,7 @@ pub(crate) fn check_metadata(kind: &Kind, object: &Value, old: Option<&Value>) -
         causes.extend(more);
     }
     if let Some(old) = old.filter(|old| old.pointer("/metadata/deletionTimestamp").is_some()) {
-        causes.extend(new_finalizers(kind, old, object));
+        causes.extend(new_finalizers(old, object));
     }
     let size: usize = object
         .pointer("/metadata/annotations")
@@ -370,7 +370,7 @@ pub(crate) fn check_immutable(kind: &Kind, old: &Value, new: &Value) -> Vec<Caus
 }
 
 /// Finalizers that are added to an object that is being deleted.
-fn new_finalizers(kind: &Kind, old: &Value, new: &Value) -> Vec<Cause> {
+fn new_finalizers(old: &Value, new: &Value) -> Vec<Cause> {
     let had = finalizers(old);
     let added: Vec<String> = finalizers(new).into_iter().filter(|f| !had.contains(f)).collect();
     if added.is_empty() {
