@@ -24,6 +24,7 @@ pub use serve::{Serving, serve};
 mod actors;
 mod archive;
 mod builtin;
+mod checks;
 mod clock;
 pub(crate) mod cluster;
 mod consequences;
@@ -40,15 +41,18 @@ mod kind;
 mod left_out;
 mod managed;
 mod merge;
+mod naming;
 mod openapi;
 mod patch;
 mod path;
 mod persist;
 mod quantity;
+mod rbac;
 mod rest;
 mod review;
 mod rules;
 mod select;
+mod sent;
 mod serve;
 mod shape;
 mod store;
@@ -186,6 +190,12 @@ impl Sim {
             async move { Ok::<_, std::convert::Infallible>(rest::handle(shared, &user, request).await) }
         });
         kube::Client::new(service, "default")
+    }
+
+    /// From now on dependents of deleted owners and the contents of deleted namespaces are left as they are, for a controller
+    /// manager to collect, as a real API server leaves them.
+    pub fn leave_to_controllers(&self) {
+        self.shared.server().collects = false;
     }
 
     /// The cluster's name.

@@ -163,6 +163,7 @@ impl Cluster {
             unknown: Unknown::Ignore,
             twice: Vec::new(),
             patch: false,
+            shown: None,
             scales: false,
             now: stamp(self.now()),
         }

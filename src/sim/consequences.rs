@@ -71,6 +71,7 @@ impl Server {
         let system = Caller { manager: "kube-controller-manager".into(), dry_run: false, ..caller.clone() };
         while let Some(task) = self.tasks.pop_front() {
             match task {
+                Task::OwnerGone(_) | Task::Owned(_) | Task::Marked(_) | Task::Namespace(_) if !self.collects => {}
                 Task::OwnerGone(uid) => {
                     for place in self.store.dependents(&uid) {
                         self.collect(&system, &place);

@@ -190,7 +190,9 @@ fn decode(structure: &Structure, value: &mut Value, at: &At<'_>, unknown: &mut V
                     Value::Object(fields) => {
                         !fields.is_empty() || below.additional.is_none() || own.is_none() || below.required || below.preserve
                     }
-                    Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+                    Value::Bool(given) => *given || !below.omitted,
+                    Value::Number(number) => number.as_i64() != Some(0) || !below.omitted,
+                    Value::String(text) => !text.is_empty() || !below.omitted,
                 }
             });
             result?;
@@ -229,8 +231,21 @@ fn decode(structure: &Structure, value: &mut Value, at: &At<'_>, unknown: &mut V
     }
 }
 
+/// Puts back what a typed object has even if nobody wrote it, after something was taken out.
+pub(crate) fn complete_root(structure: &Structure, object: &mut Value) {
+    if let Some(map) = object.as_object_mut() {
+        complete(structure, map);
+    }
+}
+
+/// Times that Go writes as null where nobody gave them.
+const TIMES: &[&str] = &["lastTransitionTime", "lastUpdateTime", "lastProbeTime", "lastHeartbeatTime"];
+
 /// What a typed object has even if nobody wrote it.
 fn complete(structure: &Structure, map: &mut Map<String, Value>) {
+    for name in TIMES.iter().filter(|name| structure.properties.get(**name).is_some_and(|field| &*field.format == "date-time")) {
+        map.entry(*name).or_insert(Value::Null);
+    }
     for (name, below) in structure.properties.iter().filter(|(_, below)| below.always || below.zero) {
         if map.contains_key(name) {
             continue;
@@ -324,39 +339,46 @@ fn go_value(value: &Value, structure: &Structure) -> String {
     }
 }
 
-/// What the schema of an apply says of a configuration: the first thing that does not fit.
-pub(crate) fn mismatch(structure: &Structure, value: &Value, path: &str, at_root: bool) -> Option<String> {
-    let expected = |what: &str| Some(format!("{path}: expected {what}, got {}", reflected(value)));
+/// What the schema of an apply says of a configuration: everything that does not fit.
+pub(crate) fn mismatch(structure: &Structure, value: &Value, path: &str, at_root: bool, wrong: &mut Vec<String>) {
+    let expected = |what: &str| format!("{path}: expected {what}, got {}", reflected(value));
     match (structure.of, value) {
         (_, Value::Null)
         | (Type::Any | Type::IntOrString | Type::Quantity, _)
         | (Type::String, Value::String(_))
         | (Type::Boolean, Value::Bool(_))
-        | (Type::Integer | Type::Number, Value::Number(_)) => None,
-        (Type::Object, Value::Object(map)) => map.iter().find_map(|(name, below)| {
-            let inner = format!("{path}.{name}");
-            if (at_root || structure.embedded) && super::structure::is_identity(name) {
-                return if name == "metadata" { mismatch(super::typed::metadata(), below, &inner, false) } else { None };
+        | (Type::Integer | Type::Number, Value::Number(_)) => {}
+        (Type::Object, Value::Object(map)) => {
+            for (name, below) in map {
+                let inner = format!("{path}.{name}");
+                if (at_root || structure.embedded) && super::structure::is_identity(name) {
+                    if name == "metadata" {
+                        mismatch(super::typed::metadata(), below, &inner, false, wrong);
+                    }
+                    continue;
+                }
+                match structure.field(name) {
+                    Some(structure) => mismatch(structure, below, &inner, false, wrong),
+                    None if structure.is_open() => {}
+                    None => wrong.push(format!("{inner}: field not declared in schema")),
+                }
             }
-            match structure.field(name) {
-                Some(structure) => mismatch(structure, below, &inner, false),
-                None if structure.is_open() => None,
-                None => Some(format!("{inner}: field not declared in schema")),
-            }
-        }),
-        (Type::Object, _) => expected("map"),
-        (Type::Array, Value::Array(list)) => elements(structure, list, path),
-        (Type::Array, _) => expected("list"),
-        (Type::String, _) => expected("string"),
-        (Type::Boolean, _) => expected("boolean"),
-        (Type::Integer | Type::Number, Value::String(_)) => Some(format!("{path}: expected numeric (int or float), got string")),
-        (Type::Integer | Type::Number, _) => expected("numeric (int or float)"),
+        }
+        (Type::Object, _) => wrong.push(expected("map")),
+        (Type::Array, Value::Array(list)) => elements(structure, list, path, wrong),
+        (Type::Array, _) => wrong.push(expected("list")),
+        (Type::String, _) => wrong.push(expected("string")),
+        (Type::Boolean, _) => wrong.push(expected("boolean")),
+        (Type::Integer | Type::Number, Value::String(_)) => {
+            wrong.push(format!("{path}: expected numeric (int or float), got string"));
+        }
+        (Type::Integer | Type::Number, _) => wrong.push(expected("numeric (int or float)")),
     }
 }
 
-fn elements(structure: &Structure, list: &[Value], path: &str) -> Option<String> {
+fn elements(structure: &Structure, list: &[Value], path: &str, wrong: &mut Vec<String>) {
     use super::structure::ListKind;
-    let items = structure.items.as_deref()?;
+    let Some(items) = structure.items.as_deref() else { return };
     let mut seen = BTreeSet::new();
     for (index, item) in list.iter().enumerate() {
         let element = match &structure.list {
@@ -367,23 +389,63 @@ fn elements(structure: &Structure, list: &[Value], path: &str) -> Option<String>
                 // What a typed item leaves out is empty.
                 if items.name.is_empty() && keys.iter().all(|key| item.get(key).is_none() && default(key).is_none()) {
                     let keys = serde_json::to_string(keys).unwrap_or_default().replace(',', " ");
-                    return Some(format!(
+                    wrong.push(format!(
                         "{path}: element {index}: associative list with keys has an element that omits all key fields {keys} (and doesn't have default values for any key fields)"
                     ));
+                    return;
                 }
-                let value = |key: &str| item.get(key).cloned().or_else(|| default(key)).unwrap_or_default();
+                let empty = |key: &str| match items.properties.get(key).map(|field| field.of) {
+                    Some(Type::String) => "".into(),
+                    Some(Type::Integer | Type::Number) => 0.into(),
+                    _ => Value::Null,
+                };
+                let value = |key: &str| item.get(key).cloned().or_else(|| default(key)).unwrap_or_else(|| empty(key));
                 let pairs: Vec<String> = keys.iter().map(|key| format!("{key}={}", value(key))).collect();
                 format!("[{}]", pairs.join(","))
             }
         };
         if !seen.insert(element.clone()) && structure.list != ListKind::Atomic {
-            return Some(format!("{path}: duplicate entries for key {element}"));
+            wrong.push(format!("{path}: duplicate entries for key {element}"));
         }
-        if let Some(why) = mismatch(items, item, &format!("{path}{element}"), false) {
-            return Some(why);
+        mismatch(items, item, &format!("{path}{element}"), false, wrong);
+    }
+}
+
+/// A value as Go prints it.
+pub(crate) fn printed(value: &Value) -> String {
+    match value {
+        Value::Null => "<nil>".to_owned(),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::String(text) => text.clone(),
+        Value::Array(list) => format!("[{}]", list.iter().map(printed).collect::<Vec<_>>().join(" ")),
+        Value::Object(map) => {
+            let sorted: std::collections::BTreeMap<_, _> = map.iter().collect();
+            let pairs: Vec<String> = sorted.into_iter().map(|(name, below)| format!("{name}:{}", printed(below))).collect();
+            format!("map[{}]", pairs.join(" "))
         }
     }
-    None
+}
+
+/// What is said of a value of another type where a strategic patch is read, which has words of its own.
+pub(crate) fn restored(why: &str) -> String {
+    let Some((given, wanted)) = why.strip_prefix("json: cannot unmarshal ").and_then(|rest| rest.split_once(" into Go ")) else {
+        return why.to_owned();
+    };
+    let wanted = wanted.rsplit(' ').next().unwrap_or_default();
+    let given = given.split(' ').next().unwrap_or_default();
+    let given = match given {
+        "object" => "map",
+        "array" => "slice",
+        "number" => "int64",
+        other => other,
+    };
+    match wanted {
+        wanted if wanted.starts_with("map[") => format!("cannot restore map from {given}"),
+        wanted if wanted.starts_with("[]") => format!("cannot restore slice from {given}"),
+        wanted if wanted.starts_with("v1.") => format!("cannot restore struct from: {given}"),
+        "string" if matches!(given, "int64" | "bool" | "float64") => format!("cannot convert {given} to string"),
+        wanted => format!("unrecognized type: {wanted}"),
+    }
 }
 
 fn reflected(value: &Value) -> String {

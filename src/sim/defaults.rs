@@ -1,8 +1,7 @@
-//! What the API server fills in and checks for built-in kinds: as much of it as controllers and clients build upon.
+//! What the API server fills in for built-in kinds: as much of it as controllers and clients build upon.
 
 use serde_json::{Map, Value, json};
 
-use super::error::Cause;
 use super::kind::Kind;
 use super::verbs::Server;
 
@@ -363,6 +362,9 @@ fn pod(spec: &mut Value) {
     set(spec, "schedulerName", || "default-scheduler".into());
     set(spec, "terminationGracePeriodSeconds", || 30.into());
     set(spec, "securityContext", || json!({}));
+    if let Some(account) = spec.get("serviceAccount").filter(|_| !spec.contains_key("serviceAccountName")).cloned() {
+        spec.insert("serviceAccountName".into(), account);
+    }
     if let Some(account) = spec.get("serviceAccountName").cloned() {
         spec.insert("serviceAccount".into(), account);
     }
@@ -395,6 +397,9 @@ fn pod(spec: &mut Value) {
         }
     }
     for volume in spec.get_mut("volumes").and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut) {
+        if volume.keys().all(|field| field == "name") {
+            volume.insert("emptyDir".into(), json!({}));
+        }
         for source in ["secret", "configMap", "projected", "downwardAPI"] {
             if let Some(source) = volume.get_mut(source).and_then(Value::as_object_mut) {
                 set(source, "defaultMode", || 420.into());
@@ -451,95 +456,6 @@ fn webhooks(new: &mut Value) {
         }
         if let Some(service) = hook.get_mut("clientConfig").and_then(|c| c.get_mut("service")).and_then(Value::as_object_mut) {
             set(service, "port", || 443.into());
-        }
-    }
-}
-
-/// What is wrong with an object of a built-in kind, as far as it is cheap to say.
-pub(crate) fn check(kind: &Kind, object: &Value) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    match (kind.group.as_str(), kind.kind.as_str()) {
-        ("", "Secret" | "ConfigMap") => {
-            for field in ["data", "binaryData"] {
-                for key in object.get(field).and_then(Value::as_object).into_iter().flatten().map(|(key, _)| key) {
-                    let at = format!("{field}[{key}]");
-                    let letters = key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
-                    if key.is_empty() || key.len() > 253 || !letters {
-                        let why = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
-                        causes.push(Cause::invalid(&at, &json!(key), why));
-                    }
-                    if matches!(key.as_str(), "." | "..") {
-                        causes.push(Cause::invalid(&at, &json!(key), &format!("must not be '{key}'")));
-                    }
-                    if field == "data" && object.get("binaryData").is_some_and(|other| other.get(key).is_some()) {
-                        causes.push(Cause::invalid(&at, &json!(key), "duplicate of key present in binaryData"));
-                    }
-                }
-            }
-            let needed: &[&str] = match object.get("type").and_then(Value::as_str).unwrap_or_default() {
-                "kubernetes.io/tls" => &["tls.crt", "tls.key"],
-                "kubernetes.io/dockerconfigjson" => &[".dockerconfigjson"],
-                "kubernetes.io/dockercfg" => &[".dockercfg"],
-                "kubernetes.io/ssh-auth" => &["ssh-privatekey"],
-                _ => &[],
-            };
-            for key in needed.iter().filter(|key| object.get("data").is_none_or(|data| data.get(**key).is_none())) {
-                causes.push(Cause::required(&format!("data[{key}]"), ""));
-            }
-        }
-        ("", "Service") => {
-            let text = |field: &str| object.pointer(&format!("/spec/{field}")).and_then(Value::as_str).unwrap_or_default();
-            let ports = object.pointer("/spec/ports").and_then(Value::as_array).is_some_and(|ports| !ports.is_empty());
-            if !ports && text("clusterIP") != "None" && text("type") != "ExternalName" {
-                causes.push(Cause::required("spec.ports", ""));
-            }
-        }
-        ("", "Pod") => containers(object.get("spec"), "spec", &mut causes),
-        ("batch", "Job") => containers(object.pointer("/spec/template/spec"), "spec.template.spec", &mut causes),
-        ("apps", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet") => {
-            let labels = object.pointer("/spec/template/metadata/labels");
-            let selector = object.pointer("/spec/selector");
-            if selector.is_none() {
-                causes.push(Cause::required("spec.selector", ""));
-            }
-            let wanted = selector.and_then(|selector| selector.get("matchLabels")).and_then(Value::as_object);
-            let matches = wanted.into_iter().flatten().all(|(k, v)| labels.and_then(|l| l.get(k)) == Some(v));
-            if !matches || selector.is_none() {
-                let why = "`selector` does not match template `labels`";
-                causes.push(Cause::invalid("spec.template.metadata.labels", labels.unwrap_or(&Value::Null), why));
-            }
-            containers(object.pointer("/spec/template/spec"), "spec.template.spec", &mut causes);
-        }
-        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding")
-            if object.pointer("/roleRef/name").and_then(Value::as_str).is_none_or(str::is_empty) =>
-        {
-            causes.push(Cause::required("roleRef.name", ""));
-        }
-        _ => {}
-    }
-    causes
-}
-
-/// What a pod needs at the very least, and volumes that are one thing only.
-fn containers(spec: Option<&Value>, path: &str, causes: &mut Vec<Cause>) {
-    let list = |field: &str| spec.and_then(|spec| spec.get(field)).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    for (index, volume) in list("volumes").iter().enumerate() {
-        let sources = volume.as_object().into_iter().flatten().map(|(name, _)| name).filter(|name| *name != "name");
-        for source in sources.filter(|source| *source != "emptyDir").skip(usize::from(volume.get("emptyDir").is_none())) {
-            let why = "may not specify more than 1 volume type";
-            causes.push(Cause::forbidden(&format!("{path}.volumes[{index}].{source}"), why));
-        }
-    }
-    if list("containers").is_empty() {
-        causes.push(Cause::required(&format!("{path}.containers"), ""));
-    }
-    for field in ["containers", "initContainers"] {
-        for (index, container) in list(field).iter().enumerate() {
-            for needed in ["name", "image"] {
-                if container.get(needed).and_then(Value::as_str).is_none_or(str::is_empty) {
-                    causes.push(Cause::required(&format!("{path}.{field}[{index}].{needed}"), ""));
-                }
-            }
         }
     }
 }

@@ -16,7 +16,7 @@ pub struct ApiError {
     pub message: String,
     /// `details` of the Status.
     pub details: Option<Value>,
-    /// What is said beside it, as headers.
+    /// What is to be said besides, as `Warning` headers.
     pub warnings: Vec<String>,
 }
 
@@ -120,6 +120,12 @@ impl ApiError {
         Self::new(409, "AlreadyExists", format!("{} {name:?} already exists", kind.resource())).about(kind, name)
     }
 
+    /// The same of an object that is on its way out.
+    pub(crate) fn still_exists(kind: &Kind, name: &str) -> Self {
+        let there = Self::already_exists(kind, name);
+        Self { message: format!("object is being deleted: {}", there.message), ..there }
+    }
+
     pub(crate) fn modified(kind: &Kind, name: &str) -> Self {
         let why = "the object has been modified; please apply your changes to the latest version and try again";
         Self::conflict(kind, name, why)
@@ -131,8 +137,8 @@ impl ApiError {
     }
 
     /// A patch whose result cannot be read.
-    pub(crate) fn invalid_patch(result: &Value, why: &str) -> Self {
-        let message = format!("Invalid value: {:?}: {why}", result.to_string());
+    pub(crate) fn invalid_patch(result: &str, why: &str) -> Self {
+        let message = format!("Invalid value: {result:?}: {why}");
         let cause = Cause { reason: "FieldValueInvalid", field: "patch".into(), message };
         let mut error = Self::new(422, "Invalid", format!(" \"\" is invalid: patch: {}", cause.message));
         error.details = Some(json!({"causes": Self::causes(&[cause])}));

@@ -52,6 +52,11 @@ impl Set {
         !self.member && self.children.is_empty()
     }
 
+    /// Whether everything below is in another set as well.
+    pub(crate) fn is_within(&self, other: &Self) -> bool {
+        self.children.iter().all(|(element, child)| other.children.get(element).is_some_and(|twin| child.is_within(twin)))
+    }
+
     /// Adds a subtree under an element, unless it is empty.
     pub(crate) fn insert(&mut self, element: String, child: Self) {
         if !child.is_empty() {
@@ -126,7 +131,7 @@ impl Set {
         paths
     }
 
-    /// What is here comes before what is below it.
+    /// First the members at one level, then what is below them.
     fn walk(&self, prefix: &str, paths: &mut Vec<String>) {
         let below = || self.children.iter().map(|(element, child)| (format!("{prefix}{}", print(element)), child));
         paths.extend(below().filter(|(_, child)| child.member).map(|(path, _)| path));

@@ -7,6 +7,7 @@ use super::error::{ApiError, Cause};
 use super::fields::Set;
 use super::kind::{Kind, Version};
 use super::merge;
+use super::rules::whole_metadata;
 use super::shape::Shape;
 use super::verbs::Caller;
 
@@ -72,6 +73,20 @@ impl Entry {
             && (apply || self.api_version == api_version)
     }
 
+    /// What conflicts are sorted by.
+    fn identifier(&self) -> String {
+        let operation = if self.apply { "Apply" } else { "Update" };
+        let mut text = format!("{{\"manager\":{:?},\"operation\":{operation:?}", self.manager);
+        if !self.apply {
+            text.push_str(&format!(",\"apiVersion\":{:?}", self.api_version));
+        }
+        if !self.subresource.is_empty() {
+            text.push_str(&format!(",\"subresource\":{:?}", self.subresource));
+        }
+        text.push('}');
+        text
+    }
+
     fn describe(&self) -> String {
         let mut text = format!("{:?}", self.manager);
         if !self.subresource.is_empty() {
@@ -86,7 +101,13 @@ impl Entry {
 
 fn parse(object: &Value) -> Vec<Entry> {
     let list = object.pointer("/metadata/managedFields").and_then(Value::as_array);
-    list.into_iter().flatten().filter_map(Entry::parse).collect()
+    let mut entries: Vec<Entry> = Vec::new();
+    for entry in list.into_iter().flatten().filter_map(Entry::parse) {
+        // Of two entries of one manager the last one counts.
+        entries.retain(|other| !other.is(&entry.manager, entry.apply, &entry.api_version, &entry.subresource));
+        entries.push(entry);
+    }
+    entries
 }
 
 fn write(object: &mut Value, mut entries: Vec<Entry>) {
@@ -123,8 +144,6 @@ fn ownable(object: &Value) -> Value {
                             | "generation"
                             | "managedFields"
                             | "resourceVersion"
-                            | "deletionTimestamp"
-                            | "deletionGracePeriodSeconds"
                     );
                     if !system {
                         meta.insert(key.clone(), value.clone());
@@ -143,8 +162,14 @@ fn ownable(object: &Value) -> Value {
 }
 
 /// The parts of a set that a request through this door can own.
-fn restrict(set: &mut Set, at: &Version, subresource: &str) {
+fn restrict(set: &mut Set, kind: &Kind, at: &Version, subresource: &str) {
     match subresource {
+        "status" if !whole_metadata(kind) => {
+            set.children.retain(|element, _| matches!(&**element, "f:status" | "f:metadata"));
+            if kind.kind == "Deployment" {
+                set.cut(&["f:metadata", "f:labels"]);
+            }
+        }
         "status" => set.children.retain(|element, _| &**element == "f:status"),
         _ if at.status => set.cut(&["f:status"]),
         _ => {}
@@ -154,8 +179,13 @@ fn restrict(set: &mut Set, at: &Version, subresource: &str) {
 /// Brings managedFields up to date after an update or a patch: whoever changed a field owns it, and nobody else does.
 pub(crate) fn after_update(kind: &Kind, at: &Version, old: Option<&Value>, new: &mut Value, caller: &Caller, subresource: &str) {
     let sent = new.pointer("/metadata/managedFields").and_then(Value::as_array);
-    let reset = sent.is_some_and(|list| old.is_some() && (list.is_empty() || list == &[json!({})]));
+    // An empty list of a custom kind is as good as none.
+    let reset = sent.is_some_and(|list| old.is_some() && ((list.is_empty() && !kind.custom) || list == &[json!({})]));
     let before = old.map(parse).unwrap_or_default();
+    if subresource == "scale" {
+        scale(kind, at, old, new, caller);
+        return;
+    }
     if reset {
         write(new, Vec::new());
         return;
@@ -175,7 +205,7 @@ pub(crate) fn after_update(kind: &Kind, at: &Version, old: Option<&Value>, new: 
     let is = ownable(new);
     let mut changes = merge::compare(&was, &is, shape);
     for set in [&mut changes.added, &mut changes.modified, &mut changes.removed] {
-        restrict(set, at, subresource);
+        restrict(set, kind, at, subresource);
         set.member = false;
     }
     let mut gained = changes.modified;
@@ -185,9 +215,7 @@ pub(crate) fn after_update(kind: &Kind, at: &Version, old: Option<&Value>, new: 
         return;
     }
     let api_version = kind.api_version(&at.name);
-    let mine = entries.iter().position(|e| e.is(&caller.manager, caller.scales, &api_version, subresource));
-    // Who scales is noted without a time.
-    let time = if subresource == "scale" { String::new() } else { caller.now.clone() };
+    let mine = entries.iter().position(|e| e.is(&caller.manager, false, &api_version, subresource));
     for (index, entry) in entries.iter_mut().enumerate() {
         if Some(index) != mine {
             entry.fields.subtract(&gained);
@@ -196,17 +224,62 @@ pub(crate) fn after_update(kind: &Kind, at: &Version, old: Option<&Value>, new: 
     }
     if let Some(entry) = mine.and_then(|index| entries.get_mut(index)) {
         entry.fields.union(&gained);
-        entry.time.clone_from(&time);
+        entry.time.clone_from(&caller.now);
     } else {
         entries.push(Entry {
             manager: caller.manager.clone(),
-            apply: caller.scales,
+            apply: false,
             api_version,
             subresource: subresource.to_owned(),
-            time,
+            time: caller.now.clone(),
             fields: gained,
         });
     }
+    write(new, entries);
+}
+
+/// Brings managedFields up to date after a request to the scale subresource. Whoever owns the number is noted apart and without
+/// a time, and nobody is if nobody was before.
+fn scale(kind: &Kind, at: &Version, old: Option<&Value>, new: &mut Value, caller: &Caller) {
+    let (Some(old), Some(paths)) = (old, at.scale.as_ref()) else { return };
+    let path: Vec<String> = paths.spec.split('.').filter(|part| !part.is_empty()).map(|part| format!("f:{part}")).collect();
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    let number = |object: &Value| super::table::select(object, &paths.spec).first().and_then(|count| count.as_i64());
+    let (before, after) = (number(old).unwrap_or(0), number(new).unwrap_or(0));
+    let only = path.iter().rev().fold(Set::leaf(), |below, element| {
+        let mut set = Set::default();
+        set.insert((*element).to_owned(), below);
+        set
+    });
+    let mut entries = parse(old);
+    let (mut holders, mut tracked) = (Vec::new(), caller.scales);
+    for entry in &mut entries {
+        if !entry.fields.intersection(&only).is_empty() {
+            tracked = true;
+            // Appliers keep what they have as long as nobody changes it.
+            if entry.apply && entry.subresource.is_empty() && before == after {
+                continue;
+            }
+            holders.push(Entry { time: String::new(), fields: only.clone(), ..entry.clone() });
+            entry.fields.cut(&path);
+        }
+    }
+    let me = Entry {
+        manager: caller.manager.clone(),
+        apply: caller.scales,
+        api_version: kind.api_version(&at.name),
+        subresource: "scale".to_owned(),
+        time: String::new(),
+        fields: only,
+    };
+    if before != after {
+        holders.clear();
+    }
+    if tracked && after != 0 && (before != after || caller.scales) {
+        holders.retain(|holder| !holder.is(&me.manager, me.apply, &me.api_version, "scale"));
+        holders.push(me);
+    }
+    entries.extend(holders);
     write(new, entries);
 }
 
@@ -227,7 +300,12 @@ pub(crate) fn apply(
     let structure = kind.structure(at);
     let shape = Shape::root(structure);
     let api_version = kind.api_version(&at.name);
-    if let Some(why) = structure.and_then(|structure| decode::mismatch(structure, config, "", true)) {
+    let mut wrong = Vec::new();
+    if let Some(structure) = structure {
+        decode::mismatch(structure, config, "", true, &mut wrong);
+    }
+    if !wrong.is_empty() {
+        let why = if let [one] = wrong.as_slice() { one.clone() } else { format!("errors:\n  {}", wrong.join("\n  ")) };
         let text = |field: &str| config.pointer(&format!("/metadata/{field}")).and_then(Value::as_str).unwrap_or_default();
         let group = if kind.group.is_empty() { "/" } else { "" };
         let what = format!("{}/{}; {group}{api_version}, Kind={}", text("namespace"), text("name"), kind.kind);
@@ -239,7 +317,14 @@ pub(crate) fn apply(
     }
     if let Some(map) = config.as_object_mut() {
         match subresource {
-            "status" => map.retain(|key, _| matches!(key.as_str(), "apiVersion" | "kind" | "metadata" | "status")),
+            "status" => {
+                map.retain(|key, _| matches!(key.as_str(), "apiVersion" | "kind" | "metadata" | "status"));
+                if kind.kind == "Deployment"
+                    && let Some(metadata) = map.get_mut("metadata").and_then(Value::as_object_mut)
+                {
+                    metadata.remove("labels");
+                }
+            }
             _ if at.status => {
                 map.remove("status");
             }
@@ -247,7 +332,7 @@ pub(crate) fn apply(
         }
     }
     let mut set = merge::fields(&ownable(&config), shape);
-    restrict(&mut set, at, subresource);
+    restrict(&mut set, kind, at, subresource);
     set.member = false;
 
     let empty = json!({"metadata": {}});
@@ -256,7 +341,7 @@ pub(crate) fn apply(
     if let Some(live) = live.filter(|_| entries.is_empty()) {
         // Somebody wrote it before ownership was kept.
         let mut fields = merge::compare(&json!({}), &ownable(live), shape).added;
-        restrict(&mut fields, at, subresource);
+        restrict(&mut fields, kind, at, subresource);
         fields.member = false;
         entries.push(Entry {
             manager: FIRST.into(),
@@ -273,6 +358,12 @@ pub(crate) fn apply(
     let mut merged = merge::merge(base, &config, shape, true);
     if let Some(last) = &last {
         let mut keep = set.clone();
+        // A configuration says which object it is; its metadata never goes as a whole.
+        let mut identity = Set::default();
+        identity.insert("f:name".to_owned(), Set::leaf());
+        let mut of = Set::default();
+        of.insert("f:metadata".to_owned(), identity);
+        keep.union(&of);
         for (index, entry) in entries.iter().enumerate() {
             if Some(index) != mine {
                 keep.union(&entry.fields);
@@ -304,7 +395,7 @@ pub(crate) fn apply(
                     message: format!("conflict with {who}"),
                 });
             }
-            blocks.push((who, paths));
+            blocks.push(Block { order: entry.identifier(), who, paths });
             entry.fields.subtract(&taken);
         }
         entry.fields.subtract(&changes.removed);
@@ -349,12 +440,12 @@ fn without_last_applied(config: &Value) -> Value {
 }
 
 /// Whether kubectl applies again what it once applied on its own side: then nothing of that stands in its way.
-fn taken_over(live: Option<&Value>, caller: &Caller, blocks: &[(String, Vec<String>)], shape: Shape<'_>) -> bool {
+fn taken_over(live: Option<&Value>, caller: &Caller, blocks: &[Block], shape: Shape<'_>) -> bool {
     let last = live.and_then(|live| live.pointer(LAST_APPLIED)).and_then(Value::as_str);
     let Some(last) = last.filter(|_| caller.manager == KUBECTL) else { return false };
     let Ok(last) = serde_json::from_str::<Value>(last) else { return false };
     let was = merge::fields(&ownable(&last), shape).paths();
-    blocks.iter().flat_map(|(_, paths)| paths).all(|path| was.contains(path))
+    blocks.iter().flat_map(|block| &block.paths).all(|path| was.contains(path))
 }
 
 /// Takes over the times of ownership if nothing but them would change.
@@ -406,32 +497,63 @@ pub(crate) fn scaled(object: &Value, path: &str, caller: &Caller) -> Result<(), 
         below.is_some_and(|set| set.member)
     };
     let owners: Vec<Entry> = parse(object).into_iter().filter(owns).collect();
-    let blocks: Vec<(String, Vec<String>)> = if owners.is_empty() {
+    let blocks: Vec<Block> = if owners.is_empty() {
         let who = format!("{FIRST:?} with subresource \"scale\" using autoscaling/v1");
-        vec![(who, vec![".spec.replicas".to_owned()])]
+        vec![Block { order: String::new(), who, paths: vec![".spec.replicas".to_owned()] }]
     } else {
         let others = owners.iter().filter(|entry| !(entry.manager == caller.manager && entry.subresource == "scale"));
-        others.map(|entry| (entry.describe(), vec![".spec.replicas".to_owned()])).collect()
+        let block =
+            |entry: &Entry| Block { order: entry.identifier(), who: entry.describe(), paths: vec![".spec.replicas".to_owned()] };
+        others.map(block).collect()
     };
     if blocks.is_empty() {
         return Ok(());
     }
-    let cause = |(who, _): &(String, Vec<String>)| Cause {
+    let cause = |block: &Block| Cause {
         reason: "FieldManagerConflict",
         field: ".spec.replicas".into(),
-        message: format!("conflict with {who}"),
+        message: format!("conflict with {}", block.who),
     };
     let causes: Vec<Cause> = blocks.iter().map(cause).collect();
     Err(conflict(&causes, blocks))
 }
 
-fn conflict(causes: &[Cause], mut blocks: Vec<(String, Vec<String>)>) -> ApiError {
-    blocks.sort();
-    let text = if let ([_], [(who, paths)]) = (causes, blocks.as_slice()) {
+/// Notes in an object that is answered and not stored who gave what its `spec` says.
+pub(crate) fn note_spec(object: &mut Value, api_version: &str, caller: &Caller, subresource: &str) {
+    let mut given = Map::new();
+    for (field, value) in object.get("spec").and_then(Value::as_object).into_iter().flatten().filter(|(_, v)| !v.is_null()) {
+        given.insert(field.clone(), value.clone());
+    }
+    let mut fields = merge::compare(&json!({}), &json!({"spec": given}), Shape::Free).added;
+    fields.member = false;
+    if let Some(spec) = fields.children.get_mut("f:spec") {
+        spec.member = false;
+    }
+    let entry = Entry {
+        manager: caller.manager.clone(),
+        apply: false,
+        api_version: api_version.to_owned(),
+        subresource: subresource.to_owned(),
+        time: caller.now.clone(),
+        fields,
+    };
+    write(object, vec![entry]);
+}
+
+/// What one manager has that an apply wants.
+struct Block {
+    order: String,
+    who: String,
+    paths: Vec<String>,
+}
+
+fn conflict(causes: &[Cause], mut blocks: Vec<Block>) -> ApiError {
+    blocks.sort_by(|a, b| a.order.cmp(&b.order));
+    let text = if let ([_], [Block { who, paths, .. }]) = (causes, blocks.as_slice()) {
         format!("1 conflict: conflict with {who}: {}", paths.concat())
     } else {
         let list: Vec<String> =
-            blocks.iter().map(|(who, paths)| format!("conflicts with {who}:\n- {}", paths.join("\n- "))).collect();
+            blocks.iter().map(|block| format!("conflicts with {}:\n- {}", block.who, block.paths.join("\n- "))).collect();
         format!("{} conflicts: {}", causes.len(), list.join("\n"))
     };
     let mut error = ApiError::new(409, "Conflict", format!("Apply failed with {text}"));

@@ -1,7 +1,8 @@
 //! The algebra behind server-side apply: which fields an object has, how two objects merge, what changed between them, and what
 //! to take out when nobody wants it any more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
@@ -88,25 +89,41 @@ fn merge_lists<'a>(
     items: Shape<'a>,
 ) -> Vec<Value> {
     let by_left: BTreeMap<&str, &Value> = left.iter().map(String::as_str).zip(a).collect();
-    let wanted: BTreeMap<&str, usize> = right.iter().enumerate().map(|(i, element)| (element.as_str(), i)).collect();
+    let wanted: BTreeSet<&str> = right.iter().map(String::as_str).collect();
+    let mut shared = right.iter().filter(|element| by_left.contains_key(element.as_str())).peekable();
+    let mut taken = BTreeSet::new();
     let mut merged = Vec::with_capacity(a.len() + b.len());
     let (mut l, mut r) = (0, 0);
-    loop {
-        match left.get(l).map(|element| wanted.get(element.as_str())) {
-            Some(None) => {
+    while l < left.len() || r < right.len() {
+        if let (Some(theirs), Some(ours)) = (left.get(l), right.get(r)) {
+            let next = shared.peek().is_some_and(|next| *next != theirs);
+            if theirs != ours && wanted.contains(theirs.as_str()) && next {
+                // Its turn comes where the configuration has it.
+                l += 1;
+                continue;
+            }
+        }
+        if let Some(theirs) = left.get(l).filter(|theirs| right.get(r) != Some(theirs)) {
+            if !wanted.contains(theirs.as_str()) {
                 merged.push(a[l].clone());
                 l += 1;
+                continue;
             }
-            Some(Some(&index)) if index < r => l += 1,
-            Some(Some(_)) | None => {
-                let Some(item) = b.get(r) else { break };
-                let old = by_left.get(right[r].as_str());
-                merged.push(match old {
-                    Some(old) if !how.is_set() => merge(old, item, items, false),
-                    _ => item.clone(),
-                });
-                r += 1;
+            if taken.contains(theirs.as_str()) {
+                l += 1;
             }
+        }
+        if let (Some(ours), Some(item)) = (right.get(r), b.get(r)) {
+            if left.get(l) == Some(ours) {
+                l += 1;
+            }
+            taken.insert(ours.as_str());
+            shared.next_if(|next| *next == ours);
+            merged.push(match by_left.get(ours.as_str()) {
+                Some(old) if !how.is_set() => merge(old, item, items, false),
+                _ => item.clone(),
+            });
+            r += 1;
         }
     }
     merged
@@ -130,8 +147,8 @@ pub(crate) fn prune<'a>(
                 let value = match (last.children.get(element.as_str()), keep.children.get(element.as_str())) {
                     _ if is_key => below.clone(),
                     (Some(_), None) => continue,
-                    (Some(last), Some(keep)) if !last.children.is_empty() => {
-                        prune(below, last, keep, shape.field(name, at_root), false, None)
+                    (Some(last), Some(keep)) if !last.is_within(keep) => {
+                        emptied(prune(below, last, keep, shape.field(name, at_root), false, None))
                     }
                     _ => below.clone(),
                 };
@@ -146,7 +163,7 @@ pub(crate) fn prune<'a>(
             for (element, item) in elements.iter().zip(list) {
                 match (last.children.get(element.as_str()), keep.children.get(element.as_str())) {
                     (Some(_), None) => {}
-                    (Some(last), Some(keep)) if !last.children.is_empty() => {
+                    (Some(last), Some(keep)) if !last.is_within(keep) => {
                         kept.push(prune(item, last, keep, shape.items(), false, Some(merge)));
                     }
                     _ => kept.push(item.clone()),
@@ -155,6 +172,15 @@ pub(crate) fn prune<'a>(
             Value::Array(kept)
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+    }
+}
+
+/// What is left of a container from which everything was taken is null.
+fn emptied(value: Value) -> Value {
+    match &value {
+        Value::Object(map) if map.is_empty() => Value::Null,
+        Value::Array(list) if list.is_empty() => Value::Null,
+        _ => value,
     }
 }
 
@@ -169,6 +195,13 @@ fn differ<'a>(old: Option<&'a Value>, new: Option<&'a Value>, shape: Shape<'a>, 
         (None, Some(new)) => Comparison { added: named(new, shape, at_root, true, false), ..Comparison::default() },
         (Some(old), None) => Comparison { removed: named(old, shape, at_root, true, false), ..Comparison::default() },
         (Some(old), Some(new)) if old == new => Comparison::default(),
+        // Null is an empty container where there was, or is, a full one.
+        (Some(old @ (Value::Object(_) | Value::Array(_))), Some(Value::Null)) if full(old) && merges(old, shape) => {
+            differ(Some(old), Some(if old.is_object() { &EMPTY_MAP } else { &EMPTY_LIST }), shape, at_root)
+        }
+        (Some(Value::Null), Some(new @ (Value::Object(_) | Value::Array(_)))) if full(new) && merges(new, shape) => {
+            differ(Some(if new.is_object() { &EMPTY_MAP } else { &EMPTY_LIST }), Some(new), shape, at_root)
+        }
         (Some(Value::Object(a)), Some(Value::Object(b))) if at_root || !shape.is_atomic_map() => {
             let mut result = Comparison::default();
             let only_new = b.keys().filter(|key| !a.contains_key(*key));
@@ -195,8 +228,23 @@ fn differ<'a>(old: Option<&'a Value>, new: Option<&'a Value>, shape: Shape<'a>, 
             }
             result
         }
+        // What a value has become is new in all its parts.
+        (Some(old), Some(new)) if !full(old) && !old.is_null() && full(new) && merges(new, shape) => {
+            Comparison { added: named(new, shape, at_root, true, false), ..Comparison::changed() }
+        }
         _ => Comparison::changed(),
     }
+}
+
+static EMPTY_MAP: LazyLock<Value> = LazyLock::new(|| Value::Object(Map::new()));
+static EMPTY_LIST: LazyLock<Value> = LazyLock::new(|| Value::Array(Vec::new()));
+
+fn full(value: &Value) -> bool {
+    value.as_object().is_some_and(|map| !map.is_empty()) || value.as_array().is_some_and(|list| !list.is_empty())
+}
+
+fn merges(value: &Value, shape: Shape<'_>) -> bool {
+    if value.is_object() { !shape.is_atomic_map() } else { !shape.list().is_atomic() }
 }
 
 impl Comparison {

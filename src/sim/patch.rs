@@ -20,9 +20,19 @@ pub(crate) fn json(target: &mut Value, patch: &Value) -> Result<(), ApiError> {
     };
     for operation in patch.as_array().into_iter().flatten() {
         let mut operation = operation.clone();
+        if let Some(fields) = operation.as_object_mut() {
+            // A value that is left out is null.
+            fields.entry("value").or_insert(Value::Null);
+        }
         let text = |field: &str| operation.get(field).and_then(Value::as_str).unwrap_or_default();
         let inside = text("path").rsplit_once('/').and_then(|(parent, _)| target.pointer(parent)).is_some_and(Value::is_object);
-        if text("op") == "replace" && inside && target.pointer(text("path")).is_none() {
+        let from = text("from");
+        let missing = from.rsplit_once('/').and_then(|(parent, _)| target.pointer(parent)).is_some_and(Value::is_object)
+            && target.pointer(from).is_none();
+        if text("op") == "copy" && missing {
+            // What is not there is null.
+            operation = serde_json::json!({"op": "add", "path": text("path"), "value": Value::Null});
+        } else if text("op") == "replace" && inside && target.pointer(text("path")).is_none() {
             operation["op"] = "add".into();
         }
         let operation: json_patch::Patch = serde_json::from_value(Value::Array(vec![operation])).map_err(|_| wrong())?;
@@ -36,16 +46,45 @@ pub(crate) fn strategic(target: &Value, patch: &Value, structure: Option<&Struct
     match (target, patch) {
         (Value::Object(_), Value::Object(_)) => {
             check(patch, Shape::root(structure), true)?;
+            orders(target, patch)?;
             Ok(lay(target, patch, Shape::root(structure), true))
         }
         _ => Ok(patch.clone()),
     }
 }
 
+/// An order of nothing for nothing is refused.
+fn orders(target: &Value, patch: &Value) -> Result<(), ApiError> {
+    let empty = |value: Option<&Value>| value.and_then(Value::as_array).is_none_or(Vec::is_empty);
+    for (name, value) in patch.as_object().into_iter().flatten() {
+        if let Some(field) = name.strip_prefix("$setElementOrder/") {
+            if patch.get(field).is_some_and(Value::is_array)
+                && empty(patch.get(field))
+                && empty(Some(value))
+                && empty(target.get(field))
+            {
+                return Err(ApiError::new(500, "", "no elements in any of the given slices"));
+            }
+        } else if let Some(below) = target.get(name) {
+            orders(below, value)?;
+        }
+    }
+    Ok(())
+}
+
 /// Items of lists that merge by a key must have it.
 fn check(patch: &Value, shape: Shape<'_>, at_root: bool) -> Result<(), ApiError> {
     match patch {
-        Value::Object(map) => map.iter().try_for_each(|(name, below)| check(below, shape.field(name, at_root), false)),
+        Value::Object(map) => {
+            if let Some(kept) = map.get("$retainKeys").and_then(Value::as_array)
+                && map
+                    .iter()
+                    .any(|(name, value)| !name.starts_with('$') && !value.is_null() && !kept.contains(&name.as_str().into()))
+            {
+                return Err(ApiError::bad_request("invalid patch format of retainKeys"));
+            }
+            map.iter().try_for_each(|(name, below)| check(below, shape.field(name, at_root), false))
+        }
         Value::Array(items) => items.iter().try_for_each(|item| {
             if let (Some(key), Value::Object(map)) = (shape.merge_key().filter(|key| !key.is_empty()), item)
                 && !map.contains_key(key)
@@ -103,6 +142,8 @@ fn lay<'a>(target: &'a Value, patch: &'a Value, shape: Shape<'a>, at_root: bool)
                 let order = new.get(&format!("$setElementOrder/{key}")).and_then(Value::as_array);
                 list(before, items, order.map(Vec::as_slice), below)
             }
+            // There is nothing that a directive could be about.
+            (Value::Object(fields), None) if fields.contains_key("$patch") => continue,
             (other, _) => clean(other),
         };
         merged.insert(key.clone(), value);
@@ -147,7 +188,7 @@ fn list(before: &[Value], items: &[Value], order: Option<&[Value]>, shape: Shape
                         merged[index] = result;
                     }
                     None if delete => {}
-                    None => merged.push(clean(item)),
+                    None => merged.push(added(item)),
                 }
             }
             merged
@@ -193,6 +234,16 @@ fn reorder(mut items: Vec<Value>, order: &[Value], key: Option<&str>) -> Vec<Val
     };
     items.sort_by_key(rank);
     items
+}
+
+/// A new item as it is put into a list: the order that it sets for lists of its own stays, and is then a field that nobody knows.
+fn added(item: &Value) -> Value {
+    let mut result = clean(item);
+    let orders = item.as_object().into_iter().flatten().filter(|(name, _)| name.starts_with("$setElementOrder/"));
+    for (name, order) in orders {
+        result[name.as_str()] = order.clone();
+    }
+    result
 }
 
 /// A value without the directives of a patch.

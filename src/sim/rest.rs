@@ -20,6 +20,7 @@ use super::kind::{Kind, Version};
 use super::left_out;
 use super::openapi;
 use super::path::{Query, Route, Target, route};
+use super::rbac::{self, Attributes, User};
 use super::review;
 use super::store::Stored;
 use super::table;
@@ -52,7 +53,8 @@ const LARGEST: usize = 3 << 20;
 /// A request, taken apart.
 struct Ask {
     shared: Arc<Shared>,
-    user: String,
+    /// Whose client it is: that of the cluster's own user, or of somebody whom it impersonates.
+    user: User,
     method: Method,
     query: Query,
     headers: HeaderMap,
@@ -84,13 +86,16 @@ where
     }
     let ask = Ask {
         shared: Arc::clone(&shared),
-        user: user.to_owned(),
+        user: identity(user, &headers),
         method: parts.method,
         query: Query::parse(parts.uri.query().unwrap_or_default()),
         headers,
         body,
     };
-    let answer = ask.answer(route(parts.uri.path())).await;
+    let answer = match ask.authorised(parts.uri.path()) {
+        Ok(()) => ask.answer(route(parts.uri.path())).await,
+        Err(error) => Err(error),
+    };
     // Nothing is said that could be lost: whatever this answer has seen is on disk before it goes out.
     if let Some(journal) = &shared.journal {
         let version = shared.server().store.version;
@@ -107,6 +112,16 @@ pub(crate) fn public(path: &str) -> Response<Body> {
         return value(StatusCode::OK, &discovery::version());
     }
     full(StatusCode::OK, "text/plain; charset=utf-8", Bytes::from_static(b"ok"))
+}
+
+/// Who asks: whoever holds a client may do everything, and may ask as somebody else.
+fn identity(user: &str, headers: &HeaderMap) -> User {
+    let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
+    let groups = headers.get_all("impersonate-group").iter().map(text).collect();
+    match headers.get("impersonate-user").map(text).filter(|name| !name.is_empty()) {
+        Some(name) => User::named(&name, groups),
+        None => User { name: user.to_owned(), groups: vec![rbac::MASTERS.into(), rbac::AUTHENTICATED.into()] },
+    }
 }
 
 fn full(status: StatusCode, kind: &'static str, body: Bytes) -> Response<Body> {
@@ -139,6 +154,9 @@ pub(crate) fn refuse(error: &ApiError) -> Response<Body> {
     }
     if error.code == 429 {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    for warning in &error.warnings {
+        warn(&mut response, warning);
     }
     response
 }
@@ -198,6 +216,31 @@ fn json_error(text: &[u8], error: &serde_json::Error) -> String {
 }
 
 impl Ask {
+    /// Whether the one who asks may; nobody asks that of the cluster's own user.
+    fn authorised(&self, path: &str) -> Result<(), ApiError> {
+        if self.user.is_master() {
+            return Ok(());
+        }
+        let ask = match route(path) {
+            Route::Objects(target) => Attributes {
+                verb: match self.verb(&target) {
+                    "apply" => "patch",
+                    other => other,
+                }
+                .to_owned(),
+                namespace: if target.plural == "namespaces" { target.name.clone() } else { target.namespace },
+                group: target.group,
+                resource: target.plural,
+                subresource: target.subresource,
+                name: target.name,
+                path: String::new(),
+            },
+            _ => Attributes { verb: self.method.as_str().to_lowercase(), path: path.to_owned(), ..Attributes::default() },
+        };
+        let verdict = rbac::decide(&self.shared.server().store, &self.user, &ask);
+        if verdict.allowed { Ok(()) } else { Err(rbac::refusal(&self.user, &ask, &verdict.reason)) }
+    }
+
     async fn answer(&self, route: Route) -> Result<Response<Body>, ApiError> {
         let accept = self.headers.get(header::ACCEPT).and_then(|a| a.to_str().ok()).unwrap_or_default();
         let reading = self.method == Method::GET || self.method == Method::HEAD;
@@ -264,7 +307,7 @@ impl Ask {
         let verb = self.verb(&target);
         let resource =
             if target.subresource.is_empty() { kind.resource() } else { format!("{}/{}", kind.resource(), target.subresource) };
-        self.shared.tally.count(counters::Request { user: self.user.clone(), verb, resource });
+        self.shared.tally.count(counters::Request { user: self.user.name.clone(), verb, resource });
         if let Some(delay) = self.shared.faults.latency(verb, &kind.kind, &target.namespace) {
             tokio::time::sleep(delay).await;
         }
@@ -389,6 +432,7 @@ impl Ask {
             unknown,
             twice: Vec::new(),
             patch: false,
+            shown: None,
             scales: false,
             now: stamp(self.shared.clock.now()),
         })
@@ -513,6 +557,10 @@ impl Ask {
         } else {
             self.parse()?
         };
-        Ok(Some(value(StatusCode::CREATED, &review::answer(&target.plural, question, &self.user))))
+        let caller = self.caller("CreateOptions")?;
+        let server = self.shared.server();
+        let answer = review::answer(&server.store, &target.plural, question, &self.user, &caller);
+        drop(server);
+        Ok(Some(value(StatusCode::CREATED, &answer)))
     }
 }

@@ -19,9 +19,30 @@ pub(crate) fn check_identity(kind: &Kind, namespace: &str, name: &str, meta: &mu
 }
 
 /// What of a body counts: all but the status, or nothing but the status.
-pub(crate) fn separate(at: &Version, old: &Value, mut body: Value, subresource: &str) -> Value {
+pub(crate) fn separate(kind: &Kind, at: &Version, old: &Value, mut body: Value, subresource: &str) -> Value {
     let Some(object) = body.as_object_mut() else { return body };
     match subresource {
+        // Metadata comes with the status.
+        "status" if !whole_metadata(kind) => {
+            for field in object.keys().cloned().collect::<Vec<_>>() {
+                if !matches!(field.as_str(), "metadata" | "status") {
+                    object.remove(&field);
+                }
+            }
+            for (field, value) in
+                old.as_object().into_iter().flatten().filter(|(f, _)| !matches!(f.as_str(), "metadata" | "status"))
+            {
+                object.insert(field.clone(), value.clone());
+            }
+            if kind.kind == "Deployment" {
+                match (old.pointer("/metadata/labels"), object.get_mut("metadata").and_then(Value::as_object_mut)) {
+                    (Some(labels), Some(metadata)) => metadata.insert("labels".into(), labels.clone()),
+                    (None, Some(metadata)) => metadata.remove("labels"),
+                    (_, None) => None,
+                };
+            }
+            body
+        }
         "status" => {
             let mut new = old.clone();
             match object.remove("status") {
@@ -58,6 +79,11 @@ pub(crate) fn separate(at: &Version, old: &Value, mut body: Value, subresource: 
             body
         }
     }
+}
+
+/// Whether the status of a kind is written without its metadata.
+pub(crate) fn whole_metadata(kind: &Kind) -> bool {
+    kind.custom || matches!(kind.group.as_str(), "apiextensions.k8s.io" | "apiregistration.k8s.io")
 }
 
 /// The parts of metadata that no client changes.
@@ -97,7 +123,8 @@ pub(crate) fn keep_metadata(old: &Value, new: &mut Value) {
     }
 }
 
-pub(crate) fn check_metadata(kind: &Kind, object: &Value, name: &str) -> Result<(), ApiError> {
+/// What is wrong with the metadata of an object. Several rules look at an update, and each says what it finds.
+pub(crate) fn check_metadata(kind: &Kind, object: &Value, old: Option<&Value>) -> Vec<Cause> {
     let mut causes = Vec::new();
     for field in ["labels", "annotations"] {
         let pairs = object.pointer(&format!("/metadata/{field}"));
@@ -114,6 +141,13 @@ pub(crate) fn check_metadata(kind: &Kind, object: &Value, name: &str) -> Result<
         }
     }
     owners(object, &mut causes);
+    let times = match old {
+        None => 1,
+        Some(_) if kind.custom || kind.group == "apps" => 3,
+        Some(_) => 4,
+    };
+    causes = vec![causes; times].concat();
+    let found = causes.len();
     for (index, finalizer) in finalizers(object).iter().enumerate() {
         let why = qualified(finalizer);
         // Custom kinds may have finalizers without a prefix.
@@ -123,6 +157,13 @@ pub(crate) fn check_metadata(kind: &Kind, object: &Value, name: &str) -> Result<
             let why = "name is neither a standard finalizer name nor is it fully qualified";
             causes.push(Cause::invalid(&format!("metadata.finalizers[{index}]"), &json!(finalizer), why));
         }
+    }
+    if old.is_some() && kind.group != "apps" && !kind.custom {
+        let more: Vec<Cause> = causes[found..].to_vec();
+        causes.extend(more);
+    }
+    if let Some(old) = old.filter(|old| old.pointer("/metadata/deletionTimestamp").is_some()) {
+        causes.extend(new_finalizers(old, object));
     }
     let size: usize = object
         .pointer("/metadata/annotations")
@@ -138,7 +179,7 @@ pub(crate) fn check_metadata(kind: &Kind, object: &Value, name: &str) -> Result<
             message: "Too long: may not be more than 262144 bytes".into(),
         });
     }
-    if causes.is_empty() { Ok(()) } else { Err(ApiError::invalid(kind, name, &causes)) }
+    causes
 }
 
 /// Why a value of a label is refused.
@@ -146,12 +187,27 @@ pub(crate) const LABEL_VALUE: &str = "a valid label must be an empty string or c
 /// Why the name part of a key is refused.
 const NAME_PART: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 /// Why one part of a DNS name is refused.
-pub(crate) const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
+const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
 /// Why a DNS name is refused.
-pub(crate) const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+
+/// Why objects of a kind may not have this name; `None`: they may.
+pub(crate) fn wrong_name(kind: &Kind, name: &str) -> Option<&'static str> {
+    let namespace = kind.group.is_empty() && kind.kind == "Namespace";
+    match kind.group.as_str() {
+        "rbac.authorization.k8s.io" if name.contains('/') => Some("may not contain '/'"),
+        "rbac.authorization.k8s.io" if name.contains('%') => Some("may not contain '%'"),
+        "rbac.authorization.k8s.io" if name == "." => Some("may not be '.'"),
+        "rbac.authorization.k8s.io" if name == ".." => Some("may not be '..'"),
+        "rbac.authorization.k8s.io" => None,
+        _ if namespace && name.contains('.') => Some("must not contain dots"),
+        _ if is_subdomain(name) => None,
+        _ => Some(if namespace { LABEL } else { SUBDOMAIN }),
+    }
+}
 
 /// Whether a name is a DNS subdomain.
-pub(crate) fn is_subdomain(name: &str) -> bool {
+fn is_subdomain(name: &str) -> bool {
     name.len() <= 253
         && name.split('.').all(|label| {
             let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
@@ -233,11 +289,20 @@ fn owners(object: &Value, causes: &mut Vec<Cause>) {
     if let [first, second, ..] = controllers.as_slice() {
         let why =
             format!("Only one reference can have Controller set to true. Found \"true\" in references for {first} and {second}");
-        causes.push(Cause::invalid("metadata.ownerReferences", &Value::Array(list.to_vec()), &why));
+        let shown = format!("Invalid value: [{}]: {why}", list.iter().map(owner_in_go).collect::<Vec<_>>().join(","));
+        causes.push(Cause { reason: "FieldValueInvalid", field: "metadata.ownerReferences".into(), message: shown });
     }
 }
 
-pub(crate) fn check_immutable(kind: &Kind, old: &Value, new: &Value, name: &str) -> Result<(), ApiError> {
+/// An owner, its fields in Go's order.
+fn owner_in_go(owner: &Value) -> String {
+    let fields = ["apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"];
+    let pairs: Vec<String> = fields.iter().filter_map(|field| Some(format!("{field:?}:{}", owner.get(*field)?))).collect();
+    format!("{{{}}}", pairs.join(","))
+}
+
+/// What an update changes that may not change.
+pub(crate) fn check_immutable(kind: &Kind, old: &Value, new: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
     let mut fixed = |pointer: &str, field: &str, why: &str| {
         if old.pointer(pointer) != new.pointer(pointer) {
@@ -246,7 +311,7 @@ pub(crate) fn check_immutable(kind: &Kind, old: &Value, new: &Value, name: &str)
     };
     match (kind.group.as_str(), kind.kind.as_str()) {
         ("", "ConfigMap" | "Secret") if old.get("immutable") == Some(&Value::Bool(true)) => {
-            for field in ["data", "binaryData", "immutable"] {
+            for field in ["immutable", "data", "binaryData"] {
                 if old.get(field) != new.get(field) {
                     causes.push(Cause::forbidden(field, "field is immutable when `immutable` is set"));
                 }
@@ -301,14 +366,15 @@ pub(crate) fn check_immutable(kind: &Kind, old: &Value, new: &Value, name: &str)
         }
         _ => {}
     }
-    if causes.is_empty() { Ok(()) } else { Err(ApiError::invalid(kind, name, &causes)) }
+    causes
 }
 
-pub(crate) fn refuse_new_finalizers(kind: &Kind, old: &Value, new: &Value, name: &str) -> Result<(), ApiError> {
+/// Finalizers that are added to an object that is being deleted.
+fn new_finalizers(old: &Value, new: &Value) -> Vec<Cause> {
     let had = finalizers(old);
     let added: Vec<String> = finalizers(new).into_iter().filter(|f| !had.contains(f)).collect();
     if added.is_empty() {
-        return Ok(());
+        return Vec::new();
     }
     let quoted: Vec<String> = added.iter().map(|finalizer| format!("{finalizer:?}")).collect();
     let why = format!(
@@ -317,8 +383,7 @@ pub(crate) fn refuse_new_finalizers(kind: &Kind, old: &Value, new: &Value, name:
     );
     let cause = Cause::forbidden("metadata.finalizers", &why);
     // Two rules find it.
-    let causes = if kind.custom { vec![cause] } else { vec![cause.clone(), cause] };
-    Err(ApiError::invalid(kind, name, &causes))
+    vec![cause.clone(), cause]
 }
 
 /// Whether anything but metadata (and, where it is separate, the status) differs.

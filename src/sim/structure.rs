@@ -58,6 +58,8 @@ pub(crate) struct Structure {
     pub(crate) always: bool,
     /// A number or a truth value that is written even if nobody gave it, of built-in kinds.
     pub(crate) zero: bool,
+    /// A number, truth value or text that is not written if it is zero, of built-in kinds.
+    pub(crate) omitted: bool,
     /// A field that is written even if it is empty, of built-in kinds.
     pub(crate) required: bool,
     /// The field by which strategic merge patches tell items apart; empty: by the items themselves; `None`: they do not merge.

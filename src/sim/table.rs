@@ -50,7 +50,6 @@ pub(crate) fn builtin_columns(group: &str, kind: &str) -> Vec<Column> {
             ("VolumeMode", "string", "=unset /spec/volumeMode", 1),
         ],
         ("", "ResourceQuota") => &[("Request", "string", "=requests", 0), ("Limit", "string", "=limits", 0)],
-        ("", "LimitRange") => return vec![column("Created At", "date", ".metadata.creationTimestamp", 0)],
         ("", "Event") => &[
             ("Last Seen", "string", "@.lastTimestamp", 0),
             ("Type", "string", ".type", 0),
@@ -128,7 +127,9 @@ pub(crate) fn builtin_columns(group: &str, kind: &str) -> Vec<Column> {
             ("Groups", "string", "=subjects Group", 1),
             ("ServiceAccounts", "string", "=subjects ServiceAccount", 1),
         ],
-        ("rbac.authorization.k8s.io", _) => return vec![column("Created At", "date", ".metadata.creationTimestamp", 0)],
+        ("rbac.authorization.k8s.io", _) | ("", "LimitRange") | ("apiextensions.k8s.io", "CustomResourceDefinition") => {
+            return vec![column("Created At", "date", ".metadata.creationTimestamp", 0)];
+        }
         ("coordination.k8s.io", "Lease") => &[("Holder", "string", ".spec.holderIdentity", 0)],
         ("scheduling.k8s.io", "PriorityClass") => &[
             ("Value", "integer", ".value", 0),
@@ -140,9 +141,6 @@ pub(crate) fn builtin_columns(group: &str, kind: &str) -> Vec<Column> {
             ("ReclaimPolicy", "string", ".reclaimPolicy", 0),
             ("VolumeBindingMode", "string", ".volumeBindingMode", 0),
         ],
-        ("apiextensions.k8s.io", "CustomResourceDefinition") => {
-            return vec![column("Created At", "date", ".metadata.creationTimestamp", 0)];
-        }
         _ => &[],
     };
     let rows = list.iter().map(|&(name, of, path, priority)| column(name, of, path, priority));
@@ -227,7 +225,6 @@ fn cell(kind: &Kind, column: &Column, object: &Value, now: Timestamp) -> Value {
         ([], _) => Value::Null,
         ([value, ..], "date") if kind.custom || column.name == "Age" => since(value),
         ([value], "integer" | "number" | "boolean") => (*value).clone(),
-        ([value], _) => text(value).into(),
         // Of several only the first is shown.
         ([value, ..], _) => text(value).into(),
     }

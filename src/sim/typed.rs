@@ -10,6 +10,32 @@ use std::sync::{LazyLock, OnceLock};
 
 use super::structure::{ListKind, Structure, Type};
 
+/// What is not written if it is zero, by type: Go has no pointer there. The server does not publish it.
+const OMITTED: &[(&str, &[&str])] = &[
+    ("Container", &["stdin", "stdinOnce", "tty"]),
+    ("ContainerPort", &["hostPort"]),
+    ("DaemonSetSpec", &["minReadySeconds"]),
+    ("DaemonSetStatus", &["numberAvailable", "numberUnavailable", "observedGeneration", "updatedNumberScheduled"]),
+    ("DeploymentSpec", &["minReadySeconds", "paused"]),
+    (
+        "DeploymentStatus",
+        &["availableReplicas", "observedGeneration", "readyReplicas", "replicas", "unavailableReplicas", "updatedReplicas"],
+    ),
+    ("DeploymentCondition", &["message", "reason"]),
+    ("EnvVar", &["value"]),
+    ("JobStatus", &["active", "failed", "succeeded"]),
+    ("PersistentVolumeClaimVolumeSource", &["readOnly"]),
+    ("PodSpec", &["hostIPC", "hostNetwork", "hostPID"]),
+    ("Probe", &["failureThreshold", "initialDelaySeconds", "periodSeconds", "successThreshold", "timeoutSeconds"]),
+    ("ReplicaSetSpec", &["minReadySeconds"]),
+    ("ReplicaSetStatus", &["availableReplicas", "fullyLabeledReplicas", "observedGeneration", "readyReplicas"]),
+    ("ServicePort", &["nodePort"]),
+    ("ServiceSpec", &["healthCheckNodePort", "publishNotReadyAddresses"]),
+    ("StatefulSetSpec", &["minReadySeconds"]),
+    ("StatefulSetStatus", &["currentReplicas", "observedGeneration", "readyReplicas", "updatedReplicas"]),
+    ("VolumeMount", &["readOnly"]),
+];
+
 /// A type as it is written.
 struct Written {
     atomic: bool,
@@ -116,6 +142,7 @@ fn object(name: &'static str, above: &mut Vec<&'static str>) -> Structure {
         }
         // The rules of a role are always written, though they are not said to be required.
         below.required = name.ends_with('!') || (name == "rules" && matches!(short, "Role" | "ClusterRole"));
+        below.omitted = OMITTED.iter().any(|(of, fields)| *of == short && fields.contains(&name));
         structure.properties.insert(name.trim_end_matches('!').to_owned(), below);
     }
     above.pop();

@@ -33,26 +33,33 @@ fn has_rules(schema: &Value) -> bool {
 }
 
 /// All findings about an object: of the schema, of lists, of embedded objects, of the scale subresource, then of the rules.
-pub(crate) fn object(structure: &Structure, scale: Option<&Scale>, new: &Value, old: Option<&Value>, status: bool) -> Vec<Cause> {
+/// They are added to what was found before.
+pub(crate) fn object(
+    structure: &Structure,
+    scale: Option<&Scale>,
+    new: &Value,
+    old: Option<&Value>,
+    status: bool,
+    causes: &mut Vec<Cause>,
+) {
     let schema = structure.source();
-    let mut causes = Vec::new();
     let state = |value: &Value| value.get("status").cloned().unwrap_or_default();
     if status {
         if let (Some(schema), Some(value)) = (schema.pointer("/properties/status"), new.get("status")) {
-            node(schema, value, old.map(state).as_ref(), &Path::status(), &mut causes);
-            lists(schema, value, "status", &mut causes);
+            node(schema, value, old.map(state).as_ref(), &Path::status(), causes);
+            lists(schema, value, "status", causes);
         }
     } else {
-        node(schema, new, old, &Path { field: String::new(), body: String::new() }, &mut causes);
+        node(schema, new, old, &Path { field: String::new(), body: String::new() }, causes);
         for (name, below) in fields(schema) {
             if let Some(value) = new.get(name).filter(|_| !is_identity(name)) {
-                lists(below, value, name, &mut causes);
-                embedded(below, value, name, &mut causes);
+                lists(below, value, name, causes);
+                embedded(below, value, name, causes);
             }
         }
     }
     if let Some(scale) = scale.filter(|_| !status) {
-        replicas(scale, new, &mut causes);
+        replicas(scale, new, causes);
     }
     let blocking = |cause: &Cause| {
         matches!(
@@ -64,9 +71,8 @@ pub(crate) fn object(structure: &Structure, scale: Option<&Scale>, new: &Value, 
         let why = "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation";
         causes.push(Cause::invalid("<nil>", &Value::Null, why));
     } else {
-        rules(structure, new, old, status, &mut causes);
+        rules(structure, new, old, status, causes);
     }
-    causes
 }
 
 /// What a schema finds wrong with a value that is no object of its own, such as a default.
@@ -425,14 +431,21 @@ fn rules(structure: &Structure, new: &Value, old: Option<&Value>, status: bool, 
         if status != path.starts_with("status") && !path.is_empty() {
             continue;
         }
+        let elsewhere = place_of(structure.source(), &error.rule);
+        // What the rule looks at, which may be more than what it blames.
+        let scope = elsewhere.as_deref().and_then(|below| path.strip_suffix(below)).unwrap_or(path).trim_end_matches('.');
+        let within = |object: &Value| object.pointer(&format!("/{}", scope.replace(['.', '['], "/").replace(']', ""))).cloned();
         let at = |object: &Value| object.pointer(&format!("/{}", path.replace(['.', '['], "/").replace(']', ""))).cloned();
         // A rule about the present is not asked again where nothing has changed.
-        if !path.is_empty() && old.is_some_and(|old| at(old) == at(new)) && !error.rule.contains("oldSelf") {
+        if !path.is_empty()
+            && old.is_some_and(|old| !scope.is_empty() && within(old) == within(new))
+            && !error.rule.contains("oldSelf")
+        {
             continue;
         }
         let field = if path.is_empty() { "<nil>".to_owned() } else { path.to_owned() };
         let shown = at(new).filter(|value| !path.is_empty() && !value.is_object() && !value.is_array());
-        let points_elsewhere = names_a_field(structure.source(), &error.rule);
+        let points_elsewhere = elsewhere.is_some();
         let message = match (&error.kind, shown.filter(|_| !points_elsewhere)) {
             (ErrorKind::ValidationFailure, Some(value)) => format!("{value}: {}", error.message),
             _ => error.message.clone(),
@@ -447,15 +460,16 @@ fn rules(structure: &Structure, new: &Value, old: Option<&Value>, status: bool, 
     }
 }
 
-/// Whether a rule blames a field below the one it is written at; then no value is shown.
-fn names_a_field(schema: &Value, rule: &str) -> bool {
+/// The field that a rule blames, below the one it is written at; then no value is shown.
+fn place_of(schema: &Value, rule: &str) -> Option<String> {
     match schema {
         Value::Object(map) => {
             let own = map.get("x-kubernetes-validations").and_then(Value::as_array);
-            own.into_iter().flatten().any(|r| text(r, "rule") == rule && r.get("fieldPath").is_some())
-                || map.values().any(|below| names_a_field(below, rule))
+            let mut own = own.into_iter().flatten().filter(|r| text(r, "rule") == rule);
+            let place = own.find_map(|r| r.get("fieldPath").and_then(Value::as_str));
+            place.map(str::to_owned).or_else(|| map.values().find_map(|below| place_of(below, rule)))
         }
-        Value::Array(list) => list.iter().any(|below| names_a_field(below, rule)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+        Value::Array(list) => list.iter().find_map(|below| place_of(below, rule)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
     }
 }

@@ -7,9 +7,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
 
 use super::builtin;
+use super::checks;
 use super::consequences::Task;
 use super::decode;
 use super::defaults;
@@ -17,9 +17,10 @@ use super::error::{ApiError, Cause};
 use super::kind::{Kind, Version};
 use super::managed;
 use super::rules::{
-    LABEL, SUBDOMAIN, add, check_identity, check_immutable, check_metadata, differs_in_spec, finalizers, is_released,
-    is_released_namespace, is_subdomain, keep_metadata, refuse_new_finalizers, separate, set_finalizers,
+    add, check_identity, check_immutable, check_metadata, differs_in_spec, finalizers, is_released, is_released_namespace,
+    keep_metadata, separate, set_finalizers,
 };
+use super::sent::read;
 use super::store::{Place, Store, Stored};
 
 /// Finalizer that makes dependents lose their owner reference instead of their life.
@@ -42,6 +43,8 @@ pub(crate) struct Caller {
     pub(crate) twice: Vec<String>,
     /// The request is a patch that is not an apply.
     pub(crate) patch: bool,
+    /// A strategic patch, as Go prints it.
+    pub(crate) shown: Option<String>,
     /// The request is an apply of the scale subresource.
     pub(crate) scales: bool,
     /// The present, as Kubernetes writes it.
@@ -113,11 +116,22 @@ pub(crate) struct Server {
     pub(crate) name: String,
     pub(crate) seed: u64,
     pub(crate) tasks: VecDeque<Task>,
+    /// How many objects were created without being kept.
+    pub(crate) drafts: u64,
+    /// Whether dependents and contents of namespaces are collected, as controllers do it in a real cluster.
+    pub(crate) collects: bool,
 }
 
 impl Server {
     pub(crate) fn new(name: &str, seed: u64) -> Self {
-        Self { store: Store::new(builtin::registry()), name: name.into(), seed, tasks: VecDeque::new() }
+        Self {
+            store: Store::new(builtin::registry()),
+            name: name.into(),
+            seed,
+            tasks: VecDeque::new(),
+            drafts: 0,
+            collects: true,
+        }
     }
 
     /// The stored object, or 404.
@@ -139,20 +153,18 @@ impl Server {
         how: How,
     ) -> Result<Written, ApiError> {
         let at = kind.version(version).ok_or_else(ApiError::no_such_resource)?;
-        let name = self.name_of(kind, &mut body, namespace)?;
-        self.check_namespace(kind, namespace, &name)?;
-        if self.store.of_kind(kind).is_some_and(|c| c.get(namespace, &name).is_some()) {
-            // What is wrong with the object itself is said first.
-            if !(kind.group == builtin::EXTENSIONS && kind.plural == builtin::CRDS) {
-                self.conform(caller, kind, at, None, &mut body, &name, "", &how)?;
-            }
-            return Err(ApiError::already_exists(kind, &name));
+        let mut warnings = read(caller, kind, at, &mut body)?;
+        let warned = |error: ApiError| ApiError { warnings: warnings.clone(), ..error };
+        let (name, misnamed) = self.name_of(kind, &mut body, namespace).map_err(warned)?;
+        self.check_namespace(kind, namespace, &name).map_err(warned)?;
+        if caller.dry_run {
+            self.drafts += 1;
         }
         let uid = self.uid(kind, namespace, &name, caller.dry_run);
         let meta = metadata(&mut body)?;
         let given = meta.get("resourceVersion").and_then(Value::as_str).is_some_and(|v| !v.is_empty());
         if given && matches!(how, How::Update) {
-            return Err(ApiError::new(500, "", "resourceVersion should not be set on objects to be created"));
+            return Err(warned(ApiError::new(500, "", "resourceVersion should not be set on objects to be created")));
         }
         for field in ["resourceVersion", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"] {
             meta.remove(field);
@@ -167,7 +179,12 @@ impl Server {
         {
             object.remove("status");
         }
-        let warnings = self.conform(caller, kind, at, None, &mut body, &name, "", &how)?;
+        let said = self.conform(caller, kind, at, None, &mut body, &name, "", &how, misnamed).map_err(warned)?;
+        warnings.extend(said);
+        if let Some(there) = self.store.of_kind(kind).and_then(|c| c.get(namespace, &name)) {
+            let error = if there.deleting { ApiError::still_exists(kind, &name) } else { ApiError::already_exists(kind, &name) };
+            return Err(ApiError { warnings, ..error });
+        }
         if matches!(how, How::Update) {
             managed::after_update(kind, at, None, &mut body, caller, "");
         }
@@ -186,8 +203,25 @@ impl Server {
 
     /// Replaces an object, or its status.
     pub(crate) fn update(&mut self, caller: &Caller, spot: Spot<'_>, mut body: Value, how: How) -> Result<Written, ApiError> {
+        let at = spot.kind.version(spot.version).ok_or_else(ApiError::no_such_resource)?;
+        let mut warnings = read(caller, spot.kind, at, &mut body)?;
+        match self.replace(caller, spot, at, body, how) {
+            Ok(written) => {
+                warnings.extend(written.warnings);
+                Ok(Written { warnings, ..written })
+            }
+            Err(error) => Err(ApiError { warnings, ..error }),
+        }
+    }
+
+    /// Replaces an object by one that has been read.
+    fn replace(&mut self, caller: &Caller, spot: Spot<'_>, at: &Version, mut body: Value, how: How) -> Result<Written, ApiError> {
         let Spot { kind, version, subresource, namespace, name } = spot;
-        let at = kind.version(version).ok_or_else(ApiError::no_such_resource)?;
+        let named = body.pointer("/metadata/name").and_then(Value::as_str).is_some_and(|name| !name.is_empty());
+        if !named && matches!(how, How::Update) {
+            let why = format!("the name of the object ({name} based on URL) was undeterminable: name must be provided");
+            return Err(ApiError::bad_request(why));
+        }
         let current = Arc::clone(self.get(kind, namespace, name)?);
         let mut old = current.value();
         old["apiVersion"] = kind.api_version(version).into();
@@ -229,14 +263,25 @@ impl Server {
             let cause = Cause::invalid("metadata.deletionTimestamp", time, "field is immutable");
             return Err(ApiError::invalid(kind, name, &twice(cause)));
         }
-        let mut new = separate(at, &old, body, subresource);
-        keep_metadata(&old, &mut new);
-        let warnings = self.conform(caller, kind, at, Some(&old), &mut new, name, subresource, &how)?;
-        check_immutable(kind, &old, &new, name)?;
-        if current.deleting {
-            refuse_new_finalizers(kind, &old, &new, name)?;
+        // Who owns what cannot be kept of an object that does not fit its schema, even where that part of it does not count.
+        let mut unfit = Vec::new();
+        if let Some(structure) = at.structure.as_ref().filter(|_| subresource == "status" && matches!(how, How::Update)) {
+            decode::mismatch(structure, &body, "", true, &mut unfit);
+            // What is there twice can be told apart no more, but it can be kept.
+            unfit.retain(|why| !why.contains("duplicate entries"));
         }
-        let noted = kind.kind == "Deployment"
+        let mut new = separate(kind, at, &old, body, subresource);
+        keep_metadata(&old, &mut new);
+        if !subresource.is_empty()
+            && at.structure.is_none()
+            && let Some(structure) = kind.structure(at)
+        {
+            // What was stored is read once more together with what is new.
+            decode::typed(structure, &mut new, &mut Vec::new()).map_err(ApiError::bad_request)?;
+        }
+        let warnings = self.conform(caller, kind, at, Some(&old), &mut new, name, subresource, &how, None)?;
+        let noted = subresource.is_empty()
+            && kind.kind == "Deployment"
             && kind.group == "apps"
             && old.pointer("/metadata/annotations") != new.pointer("/metadata/annotations");
         if (kind.counted || kind.custom) && (noted || differs_in_spec(at, &old, &new)) {
@@ -245,6 +290,9 @@ impl Server {
         }
         if matches!(how, How::Update) {
             managed::after_update(kind, at, Some(&old), &mut new, caller, subresource);
+        }
+        if let Some(metadata) = new.get_mut("metadata").and_then(Value::as_object_mut).filter(|_| !unfit.is_empty()) {
+            metadata.remove("managedFields");
         }
         self.store_form(kind, at, Some(&old), &mut new);
         managed::keep_times(&old, &mut new);
@@ -356,8 +404,14 @@ impl Server {
         // Its controller takes it away as soon as nothing uses the claim; nothing does here.
         finalizers.retain(|f| f != defaults::CLAIM);
         match options.propagation {
-            Some(Propagation::Orphan) => add(&mut finalizers, ORPHAN),
-            Some(Propagation::Foreground) => add(&mut finalizers, FOREGROUND),
+            Some(Propagation::Orphan) => {
+                finalizers.retain(|f| f != FOREGROUND);
+                add(&mut finalizers, ORPHAN);
+            }
+            Some(Propagation::Foreground) => {
+                finalizers.retain(|f| f != ORPHAN);
+                add(&mut finalizers, FOREGROUND);
+            }
             Some(Propagation::Background) => finalizers.retain(|f| f != ORPHAN && f != FOREGROUND),
             None => {}
         }
@@ -405,51 +459,6 @@ impl Server {
         Ok(Written { stored, created: false, removed: false, warnings: Vec::new() })
     }
 
-    /// Decides and checks the name; `generateName` is completed.
-    fn name_of(&self, kind: &Kind, body: &mut Value, namespace: &str) -> Result<String, ApiError> {
-        let meta = metadata(body)?;
-        if !kind.namespaced && kind.custom {
-            meta.remove("namespace");
-        }
-        let given = meta.get("namespace").and_then(Value::as_str).unwrap_or_default();
-        if !given.is_empty() && given != namespace {
-            let why = "the namespace of the provided object does not match the namespace sent on the request";
-            return Err(ApiError::bad_request(why));
-        }
-        if namespace.is_empty() {
-            meta.remove("namespace");
-        } else {
-            meta.insert("namespace".into(), namespace.into());
-        }
-        let mut name = meta.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-        if name.is_empty() {
-            let prefix = meta.get("generateName").and_then(Value::as_str).unwrap_or_default().to_owned();
-            if prefix.is_empty() {
-                let cause = Cause::required("metadata.name", "name or generateName is required");
-                return Err(ApiError::invalid(kind, "", &[cause]));
-            }
-            name = format!("{prefix}{}", self.suffix(kind, namespace, &prefix));
-            meta.insert("name".into(), name.clone().into());
-        }
-        let why = match kind.group.as_str() {
-            "rbac.authorization.k8s.io" if name.contains('/') => "may not contain '/'",
-            "rbac.authorization.k8s.io" if name.contains('%') => "may not contain '%'",
-            "rbac.authorization.k8s.io" if name == "." => "may not be '.'",
-            "rbac.authorization.k8s.io" if name == ".." => "may not be '..'",
-            "rbac.authorization.k8s.io" => return Ok(name),
-            "" if kind.kind == "Namespace" && name.contains('.') => "must not contain dots",
-            _ if is_subdomain(&name) => return Ok(name),
-            _ => {
-                if kind.kind == "Namespace" {
-                    LABEL
-                } else {
-                    SUBDOMAIN
-                }
-            }
-        };
-        Err(ApiError::invalid(kind, &name, &[Cause::invalid("metadata.name", &json!(name), why)]))
-    }
-
     fn check_namespace(&self, kind: &Kind, namespace: &str, name: &str) -> Result<(), ApiError> {
         if !kind.namespaced {
             return Ok(());
@@ -473,7 +482,7 @@ impl Server {
     }
 
     #[allow(clippy::too_many_arguments, reason = "one step of two callers, taken out of both")]
-    /// Defaults, pruning, validation: makes the object what its kind wants, or refuses it. Returns warnings.
+    /// Defaults and validation: makes the object what its kind wants, or refuses it. `misnamed`: what is wrong with its name.
     fn conform(
         &self,
         caller: &Caller,
@@ -484,67 +493,32 @@ impl Server {
         name: &str,
         subresource: &str,
         how: &How,
+        misnamed: Option<Cause>,
     ) -> Result<Vec<String>, ApiError> {
-        let mut warnings = Vec::new();
-        new["kind"] = kind.kind.clone().into();
-        new["apiVersion"] = kind.api_version(&at.name).into();
-        let patched = caller.patch.then(|| new.clone());
-        let handled = |why: String| {
-            if let Some(patched) = &patched {
-                return ApiError::invalid_patch(patched, &why);
-            }
-            let text = format!("{} in version {:?} cannot be handled as a {}: {why}", kind.kind, at.name, kind.kind);
-            ApiError::bad_request(text)
-        };
-        let mut unknown = Vec::new();
-        match &at.structure {
-            None => {
-                if let Some(structure) = kind.structure(at) {
-                    decode::typed(structure, new, &mut unknown).map_err(handled)?;
-                }
-            }
-            Some(structure) => {
-                if let Some(metadata) = new.get_mut("metadata") {
-                    decode::typed(super::typed::metadata(), metadata, &mut unknown).map_err(handled)?;
-                    for path in &mut unknown {
-                        path.insert_str(0, "metadata.");
-                    }
-                }
-                let mut dropped = Vec::new();
-                structure.prune_root(new, &mut dropped).map_err(handled)?;
-                unknown.extend(dropped);
-                unknown.sort();
-            }
-        }
-        let list: Vec<String> = unknown.iter().map(|path| format!("unknown field {path:?}")).collect();
-        let list: Vec<String> = caller.twice.iter().map(|path| format!("duplicate field {path:?}")).chain(list).collect();
-        match caller.unknown {
-            Unknown::Refuse if !list.is_empty() => {
-                return Err(handled(format!("strict decoding error: {}", list.join(", "))));
-            }
-            Unknown::Warn => warnings.extend(list),
-            Unknown::Refuse | Unknown::Ignore => {}
-        }
+        let mut causes: Vec<Cause> = misnamed.into_iter().collect();
         if let Some(structure) = &at.structure {
             structure.default_root(new, matches!(how, How::Applied));
-            check_metadata(kind, new, name)?;
+            causes.extend(check_metadata(kind, new, old));
             let status = subresource == "status";
-            let causes = super::validate::object(structure, at.scale.as_ref(), new, old, status);
-            if !causes.is_empty() {
-                return Err(ApiError { warnings, ..ApiError::invalid(kind, name, &causes) });
-            }
+            super::validate::object(structure, at.scale.as_ref(), new, old, status, &mut causes);
         } else {
-            defaults::fill(kind, old, new);
-            check_metadata(kind, new, name)?;
-            let causes = defaults::check(kind, new);
-            if !causes.is_empty() {
-                return Err(ApiError { warnings, ..ApiError::invalid(kind, name, &causes) });
+            if let Some(structure) = kind.structure(at) {
+                decode::complete_root(structure, new);
             }
+            defaults::fill(kind, old, new);
+            causes.extend(check_metadata(kind, new, old));
+            if let Some(old) = old {
+                causes.extend(check_immutable(kind, old, new));
+            }
+            causes.extend(checks::check(kind, new));
+        }
+        if !causes.is_empty() {
+            return Err(ApiError::invalid(kind, name, &causes));
         }
         if kind.group == builtin::EXTENSIONS && kind.plural == builtin::CRDS {
             super::crd::prepare(self, kind, old, new, &caller.now)?;
         }
-        Ok(warnings)
+        Ok(if subresource.is_empty() { checks::warnings(kind, old, new) } else { Vec::new() })
     }
 
     /// What comes last: addresses that the server gives, and empty lists as they are stored.
@@ -562,27 +536,6 @@ impl Server {
         if let Some(structure) = kind.structure(at) {
             decode::nulls(structure, new);
         }
-    }
-
-    /// A uid that depends on nothing but the cluster, the object and the moment in the order of writes.
-    fn uid(&self, kind: &Kind, namespace: &str, name: &str, dry_run: bool) -> String {
-        let mut text =
-            format!("{}/{}/{}/{}/{namespace}/{name}/{}", self.name, self.seed, kind.group, kind.plural, self.store.version);
-        if dry_run {
-            text.push_str("/dry run");
-        }
-        let mut hash = String::new();
-        for byte in Sha256::digest(text.as_bytes()) {
-            hash.push_str(&format!("{byte:02x}"));
-        }
-        format!("{}-{}-4{}-a{}-{}", &hash[..8], &hash[8..12], &hash[13..16], &hash[17..20], &hash[20..32])
-    }
-
-    fn suffix(&self, kind: &Kind, namespace: &str, prefix: &str) -> String {
-        const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-        let text = format!("{}/{}/{}/{namespace}/{prefix}/{}", self.name, self.seed, kind.plural, self.store.version);
-        let hash = Sha256::digest(text.as_bytes());
-        hash.iter().take(5).map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()])).collect()
     }
 
     /// Places by group, kind, namespace, name.

@@ -199,21 +199,21 @@ fn value(of: &str, wire: &Wire<'_>, depth: usize) -> Option<Value> {
         ("string", Wire::Bytes(text)) => Some(std::str::from_utf8(text).ok()?.into()),
         ("byte", Wire::Bytes(bytes)) => Some(STANDARD.encode(bytes).into()),
         ("time" | "microtime", Wire::Bytes(bytes)) => time(bytes, of == "microtime"),
-        ("quantity", Wire::Bytes(bytes)) => match first(bytes, 1)? {
+        ("quantity", Wire::Bytes(bytes)) => match first(bytes, 1) {
             Some(Wire::Bytes(text)) => Some(std::str::from_utf8(text).ok()?.into()),
             _ => Some("0".into()),
         },
-        ("int-or-string", Wire::Bytes(bytes)) => match first(bytes, 1)? {
-            Some(Wire::Number(1)) => match first(bytes, 3)? {
+        ("int-or-string", Wire::Bytes(bytes)) => match first(bytes, 1) {
+            Some(Wire::Number(1)) => match first(bytes, 3) {
                 Some(Wire::Bytes(text)) => Some(std::str::from_utf8(text).ok()?.into()),
                 _ => Some("".into()),
             },
-            _ => match first(bytes, 2)? {
+            _ => match first(bytes, 2) {
                 Some(Wire::Number(number)) => Some(number.cast_signed().into()),
                 _ => Some(0.into()),
             },
         },
-        ("any", Wire::Bytes(bytes)) => match first(bytes, 1)? {
+        ("any", Wire::Bytes(bytes)) => match first(bytes, 1) {
             Some(Wire::Bytes(text)) => serde_json::from_slice(text).ok(),
             _ => Some(Value::Null),
         },
@@ -233,15 +233,9 @@ fn value(of: &str, wire: &Wire<'_>, depth: usize) -> Option<Value> {
     }
 }
 
-/// A field of a message, if it is there; `None`: the message cannot be read.
-fn first(bytes: &[u8], wanted: u64) -> Option<Option<Wire<'_>>> {
-    for part in Parts(bytes) {
-        let (number, wire) = part?;
-        if number == wanted {
-            return Some(Some(wire));
-        }
-    }
-    Some(None)
+/// A field of a message, if it is there and can be read.
+fn first(bytes: &[u8], wanted: u64) -> Option<Wire<'_>> {
+    Parts(bytes).map_while(|part| part).find(|(number, _)| *number == wanted).map(|(_, wire)| wire)
 }
 
 /// A time; null if it is none.
@@ -250,7 +244,7 @@ fn time(bytes: &[u8], micro: bool) -> Option<Value> {
         Some(Wire::Number(number)) => number.cast_signed(),
         _ => 0,
     };
-    let (seconds, nanos) = (number(first(bytes, 1)?), number(first(bytes, 2)?));
+    let (seconds, nanos) = (number(first(bytes, 1)), number(first(bytes, 2)));
     if bytes.is_empty() {
         return Some(Value::Null);
     }

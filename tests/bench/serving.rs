@@ -171,13 +171,17 @@ fn resident(processes: &[u32]) -> u64 {
     processes.iter().map(of).sum()
 }
 
+fn mebibytes(kibibytes: u64) -> String {
+    format!("{}.{} MiB", kibibytes / 1024, kibibytes % 1024 * 10 / 1024)
+}
+
 async fn memory(side: &Side) -> Result<()> {
     namespace(side, "memory").await?;
     let before = resident(&side.processes);
     rate(side, "memory", 8, MANY, |api, nth| apply(api, nth, 0)).await?;
     let after = resident(&side.processes);
-    say(side.name, "memory of 10,000", 8, &format!("{:.1} MiB", after.saturating_sub(before) as f64 / 1024.0));
-    say(side.name, "memory, all", 8, &format!("{:.1} MiB", after as f64 / 1024.0));
+    say(side.name, "memory of 10,000", 8, &mebibytes(after.saturating_sub(before)));
+    say(side.name, "memory, all", 8, &mebibytes(after));
     Ok(())
 }
 

@@ -96,7 +96,7 @@ fn nothing_is_made_from_what_was_not_read() {
 
 #[test]
 fn a_password_is_the_one_whose_hash_the_gateway_reads() {
-    let users = |_| made("observability-ingress-users", Recipe::BasicAuth { user: "admin".into() }, &[]).expect("made");
+    let users = |()| made("observability-ingress-users", Recipe::BasicAuth { user: "admin".into() }, &[]).expect("made");
     let [one, other] = [(), ()].map(users);
     assert_eq!((text(&one, "username"), text(&one, "password").len()), ("admin", 32));
     let (user, hash) = text(&one, "auth").split_once(':').expect("a user and a hash");

@@ -254,6 +254,9 @@ fn online(library: &Library, landscape: &BTreeMap<Owner, Arc<Value>>) -> Renderi
                 "ca.key",
                 "secret",
                 "id_rsa",
+                "username",
+                "password",
+                "auth",
             ];
             let body = data.map(|key| {
                 (key.to_owned(), Zeroizing::new(format!("{}-{key}-t0psecret,health,check\n", address.name).into_bytes()))

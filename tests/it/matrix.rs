@@ -241,8 +241,8 @@ fn every_shape_is_made_of_what_people_read_here() {
         compare(&format!("matrix/{name}.txt"), &list);
         writeln!(totals, "{name:<24}{:>5}{:>5}", sum.0, sum.1).expect("a text");
     }
-    let columns = ["standard", "ha-zone", "workerless", "hibernated"];
-    let mut table = format!("{:<32}{}\n", "objects in the seed + shoot", columns.map(|c| format!("{c:>12}")).concat());
+    let columns = ["standard", "ha-zone", "workerless", "hibernated", "watched"];
+    let mut table = format!("{:<32}{}\n", "objects + those packed in them", columns.map(|c| format!("{c:>12}")).concat());
     for (component, by_shape) in &counts {
         let cells =
             columns.map(|c| by_shape.get(c).filter(|n| n.0 > 0).map_or_else(|| "-".to_owned(), |n| format!("{} + {}", n.0, n.1)));
@@ -417,7 +417,7 @@ fn metrics(query: &str) -> BTreeSet<String> {
     let quoted = regex::Regex::new(r#""[^"]*""#).expect("a regex");
     let aside =
         regex::Regex::new(r"\{[^}]*\}|\[[^\]]*\]|\b(by|on|ignoring|without|group_left|group_right) *\([^)]*\)").expect("a regex");
-    let text = aside.replace_all(&quoted.replace_all(query, "").into_owned(), " ").into_owned();
+    let text = aside.replace_all(&quoted.replace_all(query, ""), " ").into_owned();
     let word = regex::Regex::new(r"([a-zA-Z_:][a-zA-Z0-9_:]*)( *\()?").expect("a regex");
     let operators = ["and", "or", "unless", "bool", "offset", "by", "on"];
     let names = word.captures_iter(&text).filter(|found| found.get(2).is_none()).map(|found| found[1].to_owned());

@@ -14,8 +14,8 @@ use super::server::{Server, assets};
 use script::Case;
 
 pub(crate) mod answer;
-mod run;
-mod script;
+pub(crate) mod run;
+pub(crate) mod script;
 
 /// What was asked and what came of it, request by request.
 type Answers = Vec<(String, String)>;
@@ -26,7 +26,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real/conformance")
 }
 
-fn variable(name: &str) -> Option<String> {
+pub(crate) fn variable(name: &str) -> Option<String> {
     #[allow(clippy::disallowed_methods, reason = "the variables are how a person asks for something special")]
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
@@ -56,6 +56,8 @@ async fn answers(client: &kube::Client) -> Found {
                 let (client, namespace) = (client.clone(), format!("{group}-{index}"));
                 async move {
                     let answers = run::case(&client, &namespace, &case).await;
+                    let unsent = answers.iter().find(|(_, answer)| answer.starts_with(run::NOT_SENT));
+                    assert_eq!(unsent, None, "{namespace}");
                     (case.title, answers)
                 }
             })

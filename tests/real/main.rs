@@ -4,6 +4,7 @@
 mod boot;
 mod conformance;
 mod controllers;
+mod differ;
 #[path = "../it/fleet.rs"]
 #[allow(dead_code, reason = "shared with the other integration tests")]
 mod fleet;

@@ -34,10 +34,6 @@ impl Ask {
     pub(super) fn update(&self, kind: &Arc<Kind>, version: &Version, target: &Target) -> Result<Response<Body>, ApiError> {
         let mut caller = self.caller("UpdateOptions")?;
         let object = self.object(kind, version, &mut caller)?;
-        if object.pointer("/metadata/name").and_then(Value::as_str).is_none_or(str::is_empty) {
-            let why = format!("the name of the object ({} based on URL) was undeterminable: name must be provided", target.name);
-            return Err(ApiError::bad_request(why));
-        }
         let sub = door(&target.subresource);
         let written = self.shared.server().update(&caller, spot(kind, version, target, sub), object, How::Update)?;
         Ok(self.written(kind, version, &written))
@@ -95,6 +91,7 @@ impl Ask {
         } else if !body.is_object() {
             return Err(wrong(format!("json: cannot unmarshal {} into Go value of type map[string]interface {{}}", go(&body))));
         } else if strategic {
+            caller.shown = Some(decode::printed(&body));
             object = patch::strategic(&object, &body, kind.structure(version))?;
         } else {
             patch::merge(&mut object, &body);
@@ -111,7 +108,7 @@ impl Ask {
                 None
             };
             if let Some(why) = why {
-                return Err(ApiError::invalid_patch(&object, &why));
+                return Err(ApiError::invalid_patch(&object.to_string(), &why));
             }
         }
         let written = server.update(&caller, spot(kind, version, target, sub), object, How::Update)?;
@@ -205,7 +202,9 @@ impl Ask {
         let server = self.shared.server();
         let account = Arc::clone(server.get(kind, &target.namespace, &target.name)?);
         drop(server);
-        Ok(value(StatusCode::CREATED, &review::token(self.parse()?, &account, &self.shared.name, self.shared.clock.now())))
+        let caller = self.caller("CreateOptions")?;
+        let now = self.shared.clock.now();
+        Ok(value(StatusCode::CREATED, &review::token(self.parse()?, &account, &self.shared.name, now, &caller)))
     }
 
     pub(super) fn scale(
@@ -219,7 +218,8 @@ impl Ask {
         let mut server = self.shared.server();
         let stored = Arc::clone(server.get(kind, &target.namespace, &target.name)?);
         let mut object = at_version(kind, version, &stored);
-        if kind.custom && table::select(&object, &paths.spec).is_empty() {
+        let absent = kind.custom && table::select(&object, &paths.spec).is_empty();
+        if absent && verb == "get" {
             let why = format!("the spec replicas field {:?} does not exist", paths.spec);
             let mut error = ApiError::new(500, "InternalError", format!("Internal error occurred: {why}"));
             error.details = Some(json!({"causes": [{"message": why}]}));
@@ -250,6 +250,9 @@ impl Ask {
         }
         if verb == "get" {
             return Ok(value(StatusCode::OK, &scale));
+        }
+        if absent && verb != "update" && scale.pointer("/spec/replicas").is_none() {
+            return Err(ApiError::bad_request(format!("the spec replicas field {:?} cannot be empty", paths.spec)));
         }
         let replicas = scale.pointer("/spec/replicas").cloned().unwrap_or_else(|| 0.into());
         if !kind.custom && replicas.as_i64().is_some_and(|count| count < 0) {
@@ -298,8 +301,11 @@ fn scale_of(kind: &Kind, version: &Version, object: &Value) -> Value {
             "name": meta("name"), "namespace": meta("namespace"), "uid": meta("uid"),
             "resourceVersion": meta("resourceVersion"), "creationTimestamp": meta("creationTimestamp"),
         },
-        "spec": {"replicas": spec}, "status": {"replicas": status},
+        "spec": {}, "status": {"replicas": status},
     });
+    if spec != 0 {
+        scale["spec"]["replicas"] = spec.into();
+    }
     if !selector.is_empty() {
         scale["status"]["selector"] = selector.into();
     }

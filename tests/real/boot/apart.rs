@@ -43,7 +43,7 @@ fn unshare() -> Option<(&'static [&'static str], bool)> {
         let ran = Command::new("unshare").args(flags).args(["--fork", "--kill-child", "sh", "-c", trial]).output();
         match ran {
             Ok(ran) if ran.status.success() => return Some((flags, users)),
-            Ok(ran) => why = String::from_utf8_lossy(&ran.stderr).trim().to_owned(),
+            Ok(ran) => String::from_utf8_lossy(&ran.stderr).trim().clone_into(&mut why),
             Err(error) => why = error.to_string(),
         }
     }

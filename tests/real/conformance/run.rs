@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 use super::answer::Names;
 use super::script::{Case, Step, named};
 
+/// How the answer to a request begins that could not be asked.
+pub(crate) const NOT_SENT: &str = "not sent";
 /// Longest that anything is waited for.
 const LONG: Duration = Duration::from_secs(30);
 
@@ -130,11 +132,22 @@ pub(crate) async fn case(client: &kube::Client, namespace: &str, case: &Case) ->
     let mut seen: BTreeMap<String, String> = BTreeMap::new();
     let mut answers = Vec::new();
     for step in &case.steps {
+        if let Some(missing) = missing(step, &seen) {
+            answers.push((step.text.clone(), format!("{NOT_SENT}: {missing} was not answered before")));
+            continue;
+        }
         let (status, warnings, body) = one(client, namespace, step, &seen).await;
         remember(&step.path, &body, &mut seen);
         answers.push((step.text.clone(), names.print(status, &warnings, body)));
     }
     answers
+}
+
+/// The first name of a request for something that no answer had.
+fn missing(step: &Step, seen: &BTreeMap<String, String>) -> Option<String> {
+    let texts = std::iter::once(&step.path).chain(&step.options).chain(&step.body);
+    let names = texts.flat_map(|text| text.split("${").skip(1)).filter_map(|rest| rest.split_once('}'));
+    names.map(|(name, _)| format!("${{{name}}}")).find(|name| !seen.contains_key(name))
 }
 
 fn remember(path: &str, body: &Value, seen: &mut BTreeMap<String, String>) {
@@ -170,18 +183,20 @@ async fn one(client: &kube::Client, namespace: &str, step: &Step, seen: &BTreeMa
         for (from, to) in seen {
             text = text.replace(from, to);
         }
-        assert!(!text.contains("${"), "{}: {text:?} names something that was not answered before", step.text);
         text
     };
     let short = fill(&step.path);
     let target = named(&short, namespace);
     let mut path = target.as_ref().map_or_else(|| short.clone(), |target| target.path.clone());
     let (mut query, mut accept, mut content, mut raw, mut events) = (Vec::new(), String::new(), None, false, 1);
+    let (mut identity, mut patient) = (Vec::new(), false);
     for option in &step.options {
         let option = fill(option);
         match option.split_once('=') {
             Some(("by", manager)) => query.push(("fieldManager".to_owned(), manager.to_owned())),
             Some(("accept", form)) => form.clone_into(&mut accept),
+            Some(("as", user)) => identity.push(("impersonate-user", user.to_owned())),
+            Some(("group", group)) => identity.push(("impersonate-group", group.to_owned())),
             Some(("type", of)) => content = Some(of.to_owned()),
             Some(("events", count)) => events = count.parse().expect("a number"),
             Some((key, value)) => query.push((key.to_owned(), value.to_owned())),
@@ -191,6 +206,8 @@ async fn one(client: &kube::Client, namespace: &str, step: &Step, seen: &BTreeMa
                 "strict" => query.push(("fieldValidation".to_owned(), "Strict".to_owned())),
                 "ignore" => query.push(("fieldValidation".to_owned(), "Ignore".to_owned())),
                 "raw" => raw = true,
+                // Roles take effect a moment after they are written.
+                "patient" => patient = true,
                 other => panic!("{}: what is {other:?}?", step.text),
             },
         }
@@ -234,6 +251,22 @@ async fn one(client: &kube::Client, namespace: &str, step: &Step, seen: &BTreeMa
             body.to_string().into_bytes()
         }
     };
-    let request = request(method, &path, content.as_deref().unwrap_or(kind), &accept, body);
-    if step.verb == "watch" { watch(client, request, events).await } else { send(client, request).await }
+    let build = || {
+        let mut built = request(method.clone(), &path, content.as_deref().unwrap_or(kind), &accept, body.clone());
+        for (name, value) in &identity {
+            built.headers_mut().append(*name, value.parse().expect("a header"));
+        }
+        built
+    };
+    if step.verb == "watch" {
+        return watch(client, build(), events).await;
+    }
+    let mut answer = send(client, build()).await;
+    let mut tick = tokio::time::interval(Duration::from_millis(50));
+    let begin = tokio::time::Instant::now();
+    while patient && begin.elapsed() < LONG && answer.2.pointer("/status/allowed") != Some(&Value::Bool(true)) {
+        tick.tick().await;
+        answer = send(client, build()).await;
+    }
+    answer
 }
