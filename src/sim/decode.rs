@@ -263,33 +263,6 @@ fn complete(structure: &Structure, map: &mut Map<String, Value>) {
     }
 }
 
-/// Writes quantities in the one way in which they are stored, so that equal ones are the same.
-pub(crate) fn quantities(structure: &Structure, value: &mut Value) {
-    match (structure.of, &mut *value) {
-        (Type::Quantity, Value::Number(_) | Value::String(_)) => {
-            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            if let Some(text) = super::quantity::canonical(&text) {
-                *value = text.into();
-            }
-        }
-        (_, Value::Object(map)) => {
-            for (name, value) in map {
-                if let Some(below) = structure.field(name) {
-                    quantities(below, value);
-                }
-            }
-        }
-        (_, Value::Array(list)) => {
-            if let Some(items) = &structure.items {
-                for item in list {
-                    quantities(items, item);
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
 /// Lists that must be there and are empty are stored as null.
 pub(crate) fn nulls(structure: &Structure, value: &mut Value) {
     let Some(map) = value.as_object_mut() else { return };

@@ -312,9 +312,6 @@ pub(crate) fn apply(
         return Err(ApiError::new(500, "", format!("failed to create typed patch object ({what}): {why}")));
     }
     let mut config = config.clone();
-    if let Some(structure) = structure.filter(|_| !kind.custom) {
-        decode::quantities(structure, &mut config);
-    }
     if let Some(map) = config.as_object_mut() {
         match subresource {
             "status" => {

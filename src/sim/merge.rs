@@ -147,6 +147,8 @@ pub(crate) fn prune<'a>(
                 let value = match (last.children.get(element.as_str()), keep.children.get(element.as_str())) {
                     _ if is_key => below.clone(),
                     (Some(_), None) => continue,
+                    // Whoever has something inside of an entry of a map does not have the entry.
+                    (Some(last), Some(keep)) if last.member && !keep.member && !shape.declares(name, at_root) => continue,
                     (Some(last), Some(keep)) if !last.is_within(keep) => {
                         emptied(prune(below, last, keep, shape.field(name, at_root), false, None))
                     }
@@ -163,6 +165,8 @@ pub(crate) fn prune<'a>(
             for (element, item) in elements.iter().zip(list) {
                 match (last.children.get(element.as_str()), keep.children.get(element.as_str())) {
                     (Some(_), None) => {}
+                    // Whoever has something inside of an item does not have the item.
+                    (Some(last), Some(keep)) if last.member && !keep.member => {}
                     (Some(last), Some(keep)) if !last.is_within(keep) => {
                         kept.push(prune(item, last, keep, shape.items(), false, Some(merge)));
                     }

@@ -204,7 +204,8 @@ fn list(before: &[Value], items: &[Value], order: Option<&[Value]>, shape: Shape
 
 /// Items in the order of the patch; those that it does not name stay before whatever came after them.
 fn arrange(merged: Vec<Value>, before: &[Value], items: &[Value], key: &str) -> Vec<Value> {
-    let same = |a: &Value, b: &Value| if key.is_empty() { a == b } else { a.get(key).is_some() && a.get(key) == b.get(key) };
+    let of = |item: &Value| item.get(key).filter(|value| !value.is_null()).cloned();
+    let same = |a: &Value, b: &Value| if key.is_empty() { a == b } else { of(a) == of(b) };
     let place = |item: &Value, list: &[Value]| list.iter().position(|other| same(item, other));
     let (mut named, rest): (Vec<Value>, Vec<Value>) = merged.into_iter().partition(|item| place(item, items).is_some());
     named.sort_by_key(|item| place(item, items));

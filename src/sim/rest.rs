@@ -149,9 +149,6 @@ pub(crate) fn refuse(error: &ApiError) -> Response<Body> {
         return full(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", text);
     }
     let mut response = value(StatusCode::from_u16(error.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), &error.status());
-    for warning in &error.warnings {
-        warn(&mut response, warning);
-    }
     if error.code == 429 {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
