@@ -158,6 +158,10 @@ fn containers(spec: Option<&Value>, path: &str, causes: &mut Vec<Cause>) {
                 if variable.get("name").and_then(Value::as_str).is_none_or(str::is_empty) {
                     causes.push(Cause::required(&format!("{path}.{field}[{index}].env[{nth}].name"), ""));
                 }
+                if variable.get("valueFrom").and_then(Value::as_object).is_some_and(Map::is_empty) {
+                    let why = "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`";
+                    causes.push(Cause::invalid(&format!("{path}.{field}[{index}].env[{nth}].valueFrom"), &json!(""), why));
+                }
             }
             for needed in ["name", "image"] {
                 if container.get(needed).and_then(Value::as_str).is_none_or(str::is_empty) {
