@@ -159,7 +159,8 @@ fn containers(spec: Option<&Value>, path: &str, causes: &mut Vec<Cause>) {
                     causes.push(Cause::required(&format!("{path}.{field}[{index}].env[{nth}].name"), ""));
                 }
                 if variable.get("valueFrom").and_then(Value::as_object).is_some_and(Map::is_empty) {
-                    let why = "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`";
+                    let why =
+                        "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`";
                     causes.push(Cause::invalid(&format!("{path}.{field}[{index}].env[{nth}].valueFrom"), &json!(""), why));
                 }
             }
