@@ -6,9 +6,9 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Instant;
 
 use futures::StreamExt as _;
+use tokio::time::Instant;
 
 use super::conformance::{run, simulated, variable};
 use super::server::{Server, assets};

@@ -58,7 +58,7 @@ fn smaller(sequence: &[Step], at: usize, nth: usize) -> Option<Vec<Step>> {
     if nth < step.options.len() {
         // An apply needs a manager.
         if step.verb == "apply" && step.options[nth].starts_with("by=") {
-            step.options[nth] = "by=m".to_owned();
+            "by=m".clone_into(&mut step.options[nth]);
         } else {
             step.options.remove(nth);
         }
