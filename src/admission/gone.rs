@@ -44,7 +44,8 @@ pub(super) fn decide(
             settle(&owner, vec![finding], admitted, findings);
         }
     }
-    for owner in missing.into_keys() {
+    // A landscape has its settings for as long as there is one: without its file they stay what they were.
+    for owner in missing.into_keys().filter(|owner| owner.kind != Kind::Landscape) {
         if admitted.gone.get(owner) == Some(&Gone::Confirmed) {
             admitted.objects.remove(owner);
         }
