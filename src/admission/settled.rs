@@ -84,21 +84,21 @@ impl Settled {
         now: i64,
     ) -> Option<Differing> {
         let (from, until) = self.valid;
-        let holds = from <= now && until.is_none_or(|until| now < until) && self.policies == *policies.digest();
+        if now < from || until.is_some_and(|until| until <= now) || self.policies != *policies.digest() {
+            return None;
+        }
         let mut written: BTreeMap<Owner, Arc<Value>> = BTreeMap::new();
         for owner in documents {
             let (value, was) = (landscape.value(owner)?, self.kept.get(owner)?);
             let known = owner.kind == Kind::Shoot && was.accepted.is_some() && domain(value) == domain(&was.written);
             known.then(|| written.insert(owner.clone(), value.clone()))?;
         }
-        if !holds {
-            return None;
-        }
         let found = self.forward(&written, documents, policies, now)?;
         let verdicts: Vec<(Owner, Arc<Verdict>)> =
             found.iter().map(|(owner, kept)| (owner.clone(), kept.verdict.clone())).collect();
         let objects = found.iter().filter_map(|(owner, kept)| Some((owner.clone(), kept.seen()?))).collect();
-        let mut admitted = Admitted { landscape: landscape.name.clone(), objects, evaluated: found.len(), ..Admitted::default() };
+        let mut admitted =
+            Admitted { landscape: self.world.landscape.clone(), objects, evaluated: found.len(), ..Admitted::default() };
         let mut findings = Findings::default();
         take(landscape, &verdicts, &mut admitted, &mut findings);
         let back = self.back(&admitted, policies, now);

@@ -40,7 +40,7 @@ pub(super) struct Sides<'a> {
     pub(super) judge: &'a Library,
     pub(super) now: Timestamp,
     /// Where shoots are known to be.
-    pub(super) placed: BTreeMap<Owner, String>,
+    pub(super) placed: &'a BTreeMap<Owner, String>,
 }
 
 /// What differs.
@@ -107,7 +107,7 @@ impl Base {
 
 /// Compares; of the objects, only those that are wanted are looked at.
 pub(super) fn compare(sides: &Sides<'_>, wanted: impl Fn(&Owner) -> bool) -> Compared {
-    let mut base = Base::new(sides.before, &sides.placed, sides.now);
+    let mut base = Base::new(sides.before, sides.placed, sides.now);
     let compared = whole(&mut base, sides, wanted);
     share::drop_later(base);
     compared
@@ -134,7 +134,7 @@ fn whole(base: &mut Base, sides: &Sides<'_>, wanted: impl Fn(&Owner) -> bool) ->
         Admitted::default()
     };
     took("judged the change and the way back");
-    let mut offline = Offline::new(&new, &after.library, base.placed(&sides.placed));
+    let mut offline = Offline::new(&new, &after.library, base.placed(sides.placed));
     took("placed");
     let mut owners: BTreeSet<&Owner> = base.old.objects.keys().chain(new.objects.keys()).chain(new.held.keys()).collect();
     owners.retain(|owner| wanted(owner));
@@ -147,14 +147,10 @@ fn whole(base: &mut Base, sides: &Sides<'_>, wanted: impl Fn(&Owner) -> bool) ->
     let items = view.items(&owners, touched.as_ref());
     took("compared");
     tracing::debug!(again = new.evaluated, back = back.evaluated, "counted");
-    let digest = intent(&base.old.objects, &new, &BTreeMap::new(), &going, after.library.digest());
-    let root = Owner::cluster(Kind::Landscape, new.landscape.clone());
-    let settings = base.settings().or_else(|| new.objects.get(&root).cloned());
-    let held = base.old.held.keys().cloned().collect();
-    let unchanged = owners.len() - items.len();
+    let compared = view.compared(findings, items, owners.len());
     drop((owners, touched));
     share::drop_later((new, back, offline));
-    Compared { unchanged, settings, digest, findings, items, known: base.known.clone(), held }
+    compared
 }
 
 /// Both sides, judged.
@@ -170,6 +166,21 @@ struct View<'a> {
 }
 
 impl View<'_> {
+    /// What is said of it all: `count` objects were to be looked at, and these are those that something becomes of.
+    fn compared(&self, findings: Findings, items: Vec<Item>, count: usize) -> Compared {
+        let Self { base, new, .. } = *self;
+        let root = Owner::cluster(Kind::Landscape, new.landscape.clone());
+        Compared {
+            unchanged: count - items.len(),
+            settings: base.settings().or_else(|| new.objects.get(&root).cloned()),
+            digest: intent(&base.old.objects, new, &BTreeMap::new(), self.going, self.after.library.digest()),
+            findings,
+            items,
+            known: base.known.clone(),
+            held: base.old.held.keys().cloned().collect(),
+        }
+    }
+
     /// What becomes of these owners, of which only those that are touched are rendered; those that nothing becomes of are left out.
     fn items(&self, owners: &[&Owner], touched: Option<&BTreeSet<&Owner>>) -> Vec<Item> {
         let settings = self.base.settings();
@@ -316,11 +327,15 @@ pub(super) fn worst(before: &Value, after: &Value) -> Mark {
 fn touched<'a>(old: &'a Admitted, new: &'a Admitted, before: &Offline, after: &Offline) -> Option<BTreeSet<&'a Owner>> {
     let differs = |owner: &&Owner| old.objects.get(*owner) != new.objects.get(*owner);
     let mut touched: BTreeSet<&Owner> = old.objects.keys().chain(new.objects.keys()).filter(differs).collect();
-    // A shoot of the project `garden` may be a seed.
-    let alone = touched.iter().all(|owner| owner.kind == Kind::Shoot && owner.project != "garden");
+    let alone = touched.iter().all(|owner| concerns_itself(owner));
     let seed = |offline: &Offline, owner: &Owner| offline.placements.decisions.get(owner).map(|placement| placement.seed.clone());
     touched.extend(new.of_kind(Kind::Shoot).map(|(owner, _)| owner).filter(|owner| seed(before, owner) != seed(after, owner)));
     (alone && before.is_made_like(after)).then_some(touched)
+}
+
+/// Whether nothing else is rendered otherwise because an object differs: a shoot, but of the project `garden` it may be a seed.
+fn concerns_itself(owner: &Owner) -> bool {
+    owner.kind == Kind::Shoot && owner.project != "garden"
 }
 
 /// `production · aws eu-west-1 · seed aws-eu1 · HA zone · 1.33.4`.

@@ -10,7 +10,7 @@ use super::output::{self, Format, formats};
 use super::reach::Reach;
 use super::read::{self, Reading};
 use super::reported::Reported;
-use super::selector::Selector;
+use super::selector::{self, Selector};
 use super::{Context, Exit};
 use crate::admission::Accepted;
 use crate::cluster::{self, KindRef};
@@ -62,7 +62,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let mut owners: BTreeSet<Owner> = written.landscape.objects().map(|(owner, ..)| owner).collect();
     owners.extend(written.landscape.broken.keys().chain(reported.files.keys()).cloned());
     let known: Vec<String> = owners.iter().map(Owner::key).collect();
-    let wanted = |owner: &Owner| args.selectors.iter().any(|selector| selector.matches(owner));
+    let wanted = |owner: &Owner| selector::named(&args.selectors, owner);
     owners.retain(|owner| wanted(owner));
     if owners.is_empty() {
         let said = args.selectors.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");

@@ -8,7 +8,7 @@ use super::output::{self, Format, formats};
 use super::reach::Reach;
 use super::read::{self, Reading};
 use super::reported::Reported;
-use super::selector::Selector;
+use super::selector::{self, Selector};
 use super::{Context, Exit};
 use crate::git::Repo;
 use crate::landscape::Owner;
@@ -62,7 +62,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     }
     let (reading, reported, _) = reconciled(context).await?;
     let (name, revision) = (reading.landscape.name.clone(), reading.snapshot.revision.clone());
-    let wanted = |owner: &Owner| args.selectors.is_empty() || args.selectors.iter().any(|s| s.matches(owner));
+    let wanted = |owner: &Owner| selector::wanted(&args.selectors, owner);
     let mut live = Live::look(context, &args.reach, reading, &reported, wanted).await?;
     if !live.is_there() {
         for note in &live.notes {

@@ -9,7 +9,7 @@ use self::reports::Reports;
 use super::output::{self, Format, formats};
 use super::past::{COMMITS, Past, Step, Touched};
 use super::read::{self, WORKTREE};
-use super::selector::Selector;
+use super::selector::{self, Selector};
 use super::{Context, Exit, compare};
 use crate::admission::filled_in;
 use crate::daemon::reverts;
@@ -139,7 +139,7 @@ impl Walk<'_> {
     /// Leaves of a step what was asked for.
     fn narrow(&self, step: &mut Step) {
         let Args { selectors, field, .. } = self.args;
-        step.objects.retain(|owner, _| selectors.is_empty() || selectors.iter().any(|selector| selector.matches(owner)));
+        step.objects.retain(|owner, _| selector::wanted(selectors, owner));
         if let Some(field) = field {
             step.objects.retain(|_, touched| touched.fields().iter().any(|changed| concerns(&changed.name, field)));
         }
@@ -195,7 +195,7 @@ fn entries(args: &Args, steps: &[Step], commits: &[Commit], reports: &Reports, b
         };
         told.push((commit, entry));
     }
-    let wanted = |owner: &Owner| args.selectors.is_empty() || args.selectors.iter().any(|selector| selector.matches(owner));
+    let wanted = |owner: &Owner| selector::wanted(&args.selectors, owner);
     // Nothing is told of times of which not all is told.
     let from = told.last().map(|(commit, _)| commit.committed).filter(|_| bounded);
     let from = from.max(args.since.map(Timestamp::as_second));

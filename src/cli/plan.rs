@@ -11,9 +11,9 @@ use self::setters::setters;
 use super::compare::{Compared, Sides, compare};
 use super::output::{self, Format, formats};
 use super::reach::Reach;
-use super::read::{self, WORKTREE};
+use super::read::{self, Reading, WORKTREE};
 use super::reported::Reported;
-use super::selector::Selector;
+use super::selector::{self, Selector};
 use super::{Context, Exit};
 use crate::git::Repo;
 use crate::landscape::{FileMemo, Owner};
@@ -147,10 +147,9 @@ async fn made(context: &Context, args: &Args) -> anyhow::Result<Preview> {
         anyhow::bail!("a plan of files that are in no commit cannot be kept: commit them, and say --to HEAD");
     }
     let wish = wish(args, &from, &to);
-    let named = |owner: &Owner| args.selectors.iter().any(|s| s.matches(owner));
-    let mut preview = preview(context, &wish, |owner| args.selectors.is_empty() || named(owner)).await?;
+    let mut preview = preview(context, &wish, |owner| selector::wanted(&args.selectors, owner)).await?;
     if args.live {
-        live::look(context, &args.reach, &mut preview, named).await?;
+        live::look(context, &args.reach, &mut preview, |owner| selector::named(&args.selectors, owner)).await?;
         for note in preview.live.iter().flat_map(|live| &live.notes).filter(|_| args.output != Format::Text) {
             context.printer.note(note);
         }
@@ -186,13 +185,18 @@ pub(super) async fn preview(context: &Context, wish: &Wish<'_>, wanted: impl Fn(
         Some(rev) => read::library(context, rev).await?,
         None => before.library.clone(),
     };
-    let name = if after.landscape.name.is_empty() { &before.landscape.name } else { &after.landscape.name };
-    let (repo, reported) = Reported::read(context, name).await?;
-    let sides = Sides { before: &before, after: &after, judge: &judge, now, placed: reported.placed() };
+    let (repo, reported) = Reported::read(context, name(&before, &after)).await?;
+    let placed = reported.placed();
+    let sides = Sides { before: &before, after: &after, judge: &judge, now, placed: &placed };
     let compared = compare(&sides, wanted);
     let preview = told(context, wish, &sides, compared, repo.as_ref(), &reported).await?;
     share::drop_later((before, after));
     Ok(preview)
+}
+
+/// What the landscape is called, even while its file cannot be read on one side.
+fn name<'a>(before: &'a Reading, after: &'a Reading) -> &'a str {
+    if after.landscape.name.is_empty() { &before.landscape.name } else { &after.landscape.name }
 }
 
 /// What is told of what was compared.
@@ -227,9 +231,8 @@ async fn told(
         library: after.library.digest().as_str().to_owned(),
         observed: Vec::new(),
     });
-    let name = if after.landscape.name.is_empty() { &before.landscape.name } else { &after.landscape.name };
     Ok(Preview {
-        landscape: name.clone(),
+        landscape: name(before, after).to_owned(),
         from: before.from.clone(),
         to: if to == WORKTREE { WORKTREE.to_owned() } else { after.from.clone() },
         commits: commits.len(),

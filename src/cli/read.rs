@@ -24,7 +24,7 @@ use crate::snapshot::{RepoPath, Revision, Snapshot};
 
 mod worktree;
 
-pub(super) use worktree::{CLAIMED, differing, file, heading, is_claimed, one, work_tree};
+pub(super) use worktree::{CLAIMED, differing, file, heading, is_claimed, is_same, one, work_tree};
 
 /// The word for files on disk where a revision is expected.
 pub(super) const WORKTREE: &str = "WORKTREE";

@@ -68,7 +68,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         .objects
         .keys()
         .filter(|owner| stage_admitted || scope_of(owner.kind).is_some())
-        .filter(|owner| args.all || args.selectors.iter().any(|selector| selector.matches(owner)))
+        .filter(|owner| args.all || selector::named(&args.selectors, owner))
         .cloned()
         .collect();
     let mut failed = false;

@@ -178,7 +178,7 @@ impl Making<'_> {
                 again = Some(read::read_with(read::commit(context, repo, &result.0).await?, &mut memo));
             }
             let after = again.as_ref().unwrap_or(&first);
-            let sides = Sides { before: tip, after, judge: &tip.library, now: self.now, placed: placed.clone() };
+            let sides = Sides { before: tip, after, judge: &tip.library, now: self.now, placed: &placed };
             let compared = compare(&sides, |_| true);
             let question = Question { tip, after, only_clean: args.only_clean, include: &args.include };
             let found = reversal::all(&question, &compared);

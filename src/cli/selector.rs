@@ -60,6 +60,16 @@ impl Selector {
     }
 }
 
+/// Whether an owner is among those that are asked for: all, if nobody says which.
+pub(super) fn wanted(selectors: &[Selector], owner: &Owner) -> bool {
+    selectors.is_empty() || named(selectors, owner)
+}
+
+/// Whether an owner is asked for by name.
+pub(super) fn named(selectors: &[Selector], owner: &Owner) -> bool {
+    selectors.iter().any(|selector| selector.matches(owner))
+}
+
 /// The word by which an owner is selected: `shoot/shop/prod`.
 pub(super) fn word(owner: &Owner) -> String {
     format!("{}/{}", owner.kind.name().to_lowercase(), owner.key())

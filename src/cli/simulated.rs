@@ -26,17 +26,24 @@ pub(crate) struct Park {
     delays: Delays,
     /// Whether simulated controllers run.
     actors: bool,
+    /// Whether clusters are made that are not there.
+    makes: bool,
     sims: Arc<Mutex<BTreeMap<Target, Sim>>>,
 }
 
 impl Park {
     pub(crate) fn new(state: Option<PathBuf>, seed: u64, delays: Delays) -> Self {
-        Self { state, seed, delays, actors: true, sims: Arc::default() }
+        Self { state, seed, delays, actors: true, makes: true, sims: Arc::default() }
     }
 
     /// Clusters that were left below a folder, to look at: no simulated controller runs. None is made that is not there.
     pub(crate) fn still(state: PathBuf) -> Self {
-        Self { state: Some(state), seed: 1, delays: Delays::None, actors: false, sims: Arc::default() }
+        Self { actors: false, makes: false, ..Self::new(Some(state), 1, Delays::None) }
+    }
+
+    /// The same with nobody who acts on what is written.
+    pub(crate) fn without_controllers(self) -> Self {
+        Self { actors: false, ..self }
     }
 
     /// Lets go of all clusters, so that another process may have them.
@@ -59,7 +66,7 @@ impl Park {
         }
         if let Some(dir) = &self.state {
             anyhow::ensure!(
-                self.actors || self.file(target).is_some_and(|file| file.is_file()),
+                self.makes || self.file(target).is_some_and(|file| file.is_file()),
                 "there is no simulated cluster {target} in {}",
                 dir.display()
             );

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::output::{self, Format, formats};
 use super::reported::Reported;
-use super::selector::Selector;
+use super::selector::{self, Selector};
 use super::{Context, Exit, read};
 use crate::landscape::{Kind, Owner};
 use crate::pipeline::freeze;
@@ -54,7 +54,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     };
     let mut owners: BTreeSet<Owner> = reading.landscape.objects().map(|(owner, _, _)| owner).collect();
     owners.extend(reported.files.keys().cloned());
-    owners.retain(|owner| args.selectors.is_empty() || args.selectors.iter().any(|s| s.matches(owner)));
+    owners.retain(|owner| selector::wanted(&args.selectors, owner));
     let mut counts: BTreeMap<Kind, BTreeMap<&str, usize>> = BTreeMap::new();
     for owner in &owners {
         *counts.entry(owner.kind).or_default().entry(reported.standing(owner)).or_default() += 1;

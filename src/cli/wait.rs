@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::output::{self, Format, formats};
 use super::reported::Reported;
-use super::selector::Selector;
+use super::selector::{self, Selector};
 use super::{Context, Exit, read, stop_signal};
 use crate::config;
 use crate::git::Repo;
@@ -87,7 +87,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     }
     let name = context.settings.global.landscape.clone().unwrap_or_else(|| reading.landscape.name.clone());
     let mut owners: BTreeSet<Owner> = reading.landscape.objects().map(|(owner, _, _)| owner).collect();
-    owners.retain(|owner| args.selectors.is_empty() || args.selectors.iter().any(|s| s.matches(owner)));
+    owners.retain(|owner| selector::wanted(&args.selectors, owner));
     if owners.is_empty() && !args.selectors.is_empty() {
         let selectors: Vec<String> = args.selectors.iter().map(ToString::to_string).collect();
         anyhow::bail!("nothing in {} is called {}", reading.from, selectors.join(" or "));

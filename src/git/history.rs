@@ -6,7 +6,7 @@ use std::sync::Arc;
 use git2::{DiffFile, DiffOptions, FileMode, Oid};
 
 use super::error::GitError;
-use super::read::{differences, find_commit, paths_of, revision, size};
+use super::read::{content, differences, find_commit, paths_of, revision};
 use super::thread::Worker;
 use crate::snapshot::{BlobId, RepoPath, Revision};
 
@@ -80,13 +80,9 @@ fn changed(delta: &git2::DiffDelta<'_>) -> Option<Changed> {
 pub(super) fn blobs(worker: &Worker, ids: &[BlobId]) -> Result<Vec<Option<Arc<[u8]>>>, GitError> {
     let objects = worker.repository.odb().map_err(GitError::read("the objects"))?;
     let blob = |id: &BlobId| {
-        let failed = |source| GitError::Read { what: format!("blob {}", id.0), source };
-        let oid = Oid::from_str(&id.0).map_err(failed)?;
-        if size(&objects, oid, &id.0)? > worker.budget.file {
-            return Ok(None);
-        }
-        let blob = worker.repository.find_blob(oid).map_err(failed)?;
-        Ok(Some(Arc::from(blob.content())))
+        let what = format!("blob {}", id.0);
+        let oid = Oid::from_str(&id.0).map_err(GitError::read(what.as_str()))?;
+        content(worker, &objects, oid, &what)
     };
     ids.iter().map(blob).collect()
 }

@@ -138,7 +138,7 @@ pub(super) fn differing(worker: &Worker, from: &Revision, to: &Revision, root: &
         let read = match new.mode() {
             git2::FileMode::Commit => (EntryKind::Submodule, None),
             git2::FileMode::Link => (EntryKind::Symlink, None),
-            _ => match content(worker, &objects, new.id(), &path)? {
+            _ => match content(worker, &objects, new.id(), &format!("file `{path}`"))? {
                 Some(bytes) => (EntryKind::File, Some(bytes)),
                 None => (EntryKind::TooLarge, None),
             },
@@ -189,7 +189,7 @@ fn read_files(
                         used.insert(id, Arc::clone(&known));
                         (EntryKind::File, known)
                     }
-                    None => match content(worker, &objects, id, &path)? {
+                    None => match content(worker, &objects, id, &format!("file `{path}`"))? {
                         Some(bytes) => {
                             used.insert(id, Arc::clone(&bytes));
                             (EntryKind::File, bytes)
@@ -224,17 +224,12 @@ fn within(path: &str, budget: Budget, at: &Revision) -> Result<(), GitError> {
 }
 
 /// The bytes of a file; `None` if there are too many, which is known before anything is unpacked.
-fn content(worker: &Worker, objects: &git2::Odb<'_>, id: Oid, path: &str) -> Result<Option<Arc<[u8]>>, GitError> {
-    if size(objects, id, path)? > worker.budget.file {
+pub(super) fn content(worker: &Worker, objects: &git2::Odb<'_>, id: Oid, what: &str) -> Result<Option<Arc<[u8]>>, GitError> {
+    if objects.read_header(id).map_err(GitError::read(what))?.0 > worker.budget.file {
         return Ok(None);
     }
-    let blob = worker.repository.find_blob(id).map_err(GitError::read(format!("file `{path}`")))?;
+    let blob = worker.repository.find_blob(id).map_err(GitError::read(what))?;
     Ok(Some(Arc::from(blob.content())))
-}
-
-/// The size of an object by its header.
-pub(super) fn size(objects: &git2::Odb<'_>, id: Oid, path: &str) -> Result<usize, GitError> {
-    objects.read_header(id).map(|(size, _)| size).map_err(GitError::read(format!("file `{path}`")))
 }
 
 fn author(commit: &git2::Commit<'_>) -> String {

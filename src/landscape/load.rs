@@ -23,12 +23,13 @@ pub fn load(snapshot: &Snapshot, memo: &mut FileMemo) -> (Landscape, Findings) {
     let claimed: Vec<Claimed<'_>> = snapshot.files.iter().filter_map(claimed).collect();
     read_new(&claimed, memo);
     let mut read = Vec::with_capacity(claimed.len());
-    for Claimed { path, blob, sorted, key } in claimed {
+    for one in claimed {
+        let Claimed { path, blob, sorted, .. } = one;
         if let Some(finding) = unusable(path, blob.kind, &mut folded) {
             landscape.unknown.extend(finding.places.first().cloned());
             read.push(Err(finding));
         } else if sorted != Path::Overlay {
-            read.push(Ok(Arc::clone(memo.get_or_insert_with(key, || Arc::new(file::read(path, sorted, &blob.bytes))))));
+            read.push(Ok(remembered(one, memo)));
         } else if let Ok(text) = std::str::from_utf8(&blob.bytes) {
             landscape.overlays.insert(path.clone(), Arc::from(text));
         } else {
@@ -77,9 +78,14 @@ fn read_new(claimed: &[Claimed<'_>], memo: &mut FileMemo) {
 
 /// Reads one file of manifests, or remembers it; `None` if it is something else.
 pub(super) fn read_manifest(path: &RepoPath, blob: &Blob, memo: &mut FileMemo) -> Option<Arc<File>> {
-    let Claimed { sorted, key, .. } = claimed((path, blob))?;
-    let readable = blob.kind == EntryKind::File && sorted != Path::Overlay;
-    readable.then(|| Arc::clone(memo.get_or_insert_with(key, || Arc::new(file::read(path, sorted, &blob.bytes)))))
+    let claimed = claimed((path, blob))?;
+    let readable = blob.kind == EntryKind::File && claimed.sorted != Path::Overlay;
+    readable.then(|| remembered(claimed, memo))
+}
+
+fn remembered(claimed: Claimed<'_>, memo: &mut FileMemo) -> Arc<File> {
+    let Claimed { path, blob, sorted, key } = claimed;
+    Arc::clone(memo.get_or_insert_with(key, || Arc::new(file::read(path, sorted, &blob.bytes))))
 }
 
 /// Whether a file is laid over what is built in: a policy, a template, a schema.

@@ -47,7 +47,7 @@ impl Server {
         if kind.custom {
             self.tasks.push_back(Task::Definition(kind.resource()));
         }
-        if kind.group == EXTENSIONS && kind.plural == CRDS {
+        if kind.is_definition() {
             let object = last.value();
             let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
             self.store.unregister(&text("/spec/group"), &text("/spec/names/plural"));
@@ -57,7 +57,7 @@ impl Server {
 
     /// What follows from a commit.
     pub(crate) fn after_commit(&mut self, caller: &Caller, kind: &Arc<Kind>, before: Option<&Stored>, now: &Arc<Stored>) {
-        if kind.group == EXTENSIONS && kind.plural == CRDS {
+        if kind.is_definition() {
             crd::establish(self, &now.value());
         }
         if !now.owners.is_empty() && before.is_none_or(|b| b.owners != now.owners) {

@@ -14,8 +14,7 @@ const CUSTOM: [&str; 8] = ["delete", "deletecollection", "get", "list", "patch",
 fn verbs(kind: &Kind) -> Vec<&'static str> {
     let verbs = if kind.custom { CUSTOM } else { VERBS };
     // Namespaces are deleted one by one.
-    let each = kind.group.is_empty() && kind.kind == "Namespace";
-    verbs.into_iter().filter(|verb| !(each && *verb == "deletecollection")).collect()
+    verbs.into_iter().filter(|verb| !(kind.is_namespace() && *verb == "deletecollection")).collect()
 }
 
 /// Resources that are asked, not stored: group, version, plural, kind.
@@ -97,7 +96,7 @@ fn subresources(kind: &Kind, version: &Version) -> Vec<(&'static str, String, St
     if version.scale.is_some() {
         list.push(("scale", "autoscaling".to_owned(), "v1".to_owned(), "Scale".to_owned(), write));
     }
-    if kind.group.is_empty() && kind.kind == "Namespace" {
+    if kind.is_namespace() {
         list.push(("finalize", String::new(), "v1".to_owned(), "Namespace".to_owned(), vec!["update"]));
     }
     if kind.group.is_empty() && kind.kind == "ServiceAccount" {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::builtin::{CRDS, EXTENSIONS};
 use super::structure::Structure;
 
 /// A kind of object, built in or from a CustomResourceDefinition.
@@ -62,6 +63,16 @@ pub(crate) struct Column {
 }
 
 impl Kind {
+    /// Whether its objects hold others.
+    pub(crate) fn is_namespace(&self) -> bool {
+        self.group.is_empty() && self.plural == "namespaces"
+    }
+
+    /// Whether its objects define kinds.
+    pub(crate) fn is_definition(&self) -> bool {
+        self.group == EXTENSIONS && self.plural == CRDS
+    }
+
     /// `plural.group`, as error messages name it.
     pub(crate) fn resource(&self) -> String {
         if self.group.is_empty() { self.plural.clone() } else { format!("{}.{}", self.plural, self.group) }

@@ -68,7 +68,7 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let (parts, body) = request.into_parts();
-    let body = match Limited::new(body, LARGEST).collect().await {
+    let mut body = match Limited::new(body, LARGEST).collect().await {
         Ok(body) => body.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => {
             let why = format!("Request entity too large: limit is {LARGEST}");
@@ -77,7 +77,6 @@ where
         Err(error) => return refuse(&ApiError::bad_request(format!("failed to read the request: {error}"))),
     };
     let mut headers = parts.headers;
-    let mut body = body;
     let protobuf =
         headers.get(header::CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"application/vnd.kubernetes.protobuf"));
     if protobuf && let Some(object) = wire::json(&body) {
@@ -315,7 +314,7 @@ impl Ask {
             "" => true,
             "status" => version.status,
             "scale" => version.scale.is_some(),
-            "finalize" => kind.group.is_empty() && kind.kind == "Namespace",
+            "finalize" => kind.is_namespace(),
             "token" => kind.group.is_empty() && kind.kind == "ServiceAccount",
             "eviction" => kind.group.is_empty() && kind.kind == "Pod",
             "approval" => kind.kind == "CertificateSigningRequest",
@@ -346,7 +345,7 @@ impl Ask {
             ("update", _) => self.update(&kind, &version, target),
             ("patch" | "apply", _) => self.patch(&kind, &version, target),
             ("delete", "") | ("create", "eviction") => self.delete(&kind, &version, target),
-            ("deletecollection", "") if kind.kind == "Namespace" && kind.group.is_empty() => Err(ApiError::method_not_allowed()),
+            ("deletecollection", "") if kind.is_namespace() => Err(ApiError::method_not_allowed()),
             ("deletecollection", "") => self.delete_all(&kind, &version, target),
             _ => Err(ApiError::method_not_allowed()),
         }

@@ -193,7 +193,7 @@ const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower ca
 
 /// Why objects of a kind may not have this name; `None`: they may.
 pub(crate) fn wrong_name(kind: &Kind, name: &str) -> Option<&'static str> {
-    let namespace = kind.group.is_empty() && kind.kind == "Namespace";
+    let namespace = kind.is_namespace();
     match kind.group.as_str() {
         "rbac.authorization.k8s.io" if name.contains('/') => Some("may not contain '/'"),
         "rbac.authorization.k8s.io" if name.contains('%') => Some("may not contain '%'"),

@@ -396,7 +396,7 @@ impl Server {
             );
             return Err(ApiError::precondition(kind, name, &why));
         }
-        if kind.group.is_empty() && kind.plural == "namespaces" && matches!(name, "default" | "kube-system" | "kube-public") {
+        if kind.is_namespace() && matches!(name, "default" | "kube-system" | "kube-public") {
             return Err(ApiError::forbidden(kind, name, "this namespace may not be deleted"));
         }
         let mut object = current.value();
@@ -415,11 +415,11 @@ impl Server {
             Some(Propagation::Background) => finalizers.retain(|f| f != ORPHAN && f != FOREGROUND),
             None => {}
         }
-        let is_crd = kind.group == builtin::EXTENSIONS && kind.plural == builtin::CRDS;
+        let is_crd = kind.is_definition();
         if is_crd && !current.deleting {
             add(&mut finalizers, CLEANUP);
         }
-        let is_namespace = kind.group.is_empty() && kind.plural == "namespaces";
+        let is_namespace = kind.is_namespace();
         let blocked = !finalizers.is_empty() || (is_namespace && !is_released_namespace(&object));
         if !blocked {
             if caller.dry_run {
@@ -515,7 +515,7 @@ impl Server {
         if !causes.is_empty() {
             return Err(ApiError::invalid(kind, name, &causes));
         }
-        if kind.group == builtin::EXTENSIONS && kind.plural == builtin::CRDS {
+        if kind.is_definition() {
             super::crd::prepare(self, kind, old, new, &caller.now)?;
         }
         Ok(if subresource.is_empty() { checks::warnings(kind, old, new) } else { Vec::new() })

@@ -25,6 +25,23 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+/// A simulated cluster without simulated controllers, in memory.
+pub(crate) fn options(name: &str) -> SimOptions {
+    SimOptions {
+        name: name.into(),
+        state: None,
+        seed: 1,
+        actors: false,
+        garden: false,
+        delays: Delays::None,
+        start: "2026-11-21T00:00:00Z".parse().expect("a time"),
+    }
+}
+
+pub(crate) fn simulated(name: &str) -> Sim {
+    Sim::open(options(name)).expect("a simulated cluster")
+}
+
 pub(crate) const BRANCH: &str = "refs/heads/landscape/local";
 pub(crate) const STATUS: &str = "refs/heads/espalier/status/local";
 pub(crate) const NOW: i64 = 1_795_000_000;

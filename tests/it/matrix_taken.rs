@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use espalier::render::crd;
-use espalier::sim::{Delays, Options, Sim};
 use regex::{Captures, Regex};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
@@ -154,16 +153,7 @@ async fn api_servers_take_every_object_of_the_matrix() {
     // The shapes' own addresses for Services.
     let server = Server::start_with(&assets, "100.64.0.0/13,fd00:20::/112", false).await;
     let real = against(&server.client(), definitions.clone(), objects.clone()).await;
-    let sim = Sim::open(Options {
-        name: "taken".into(),
-        state: None,
-        seed: 1,
-        actors: false,
-        garden: false,
-        delays: Delays::None,
-        start: "2026-11-21T00:00:00Z".parse().expect("a time"),
-    })
-    .expect("a simulated cluster");
+    let sim = fleet::simulated("taken");
     let ours = against(&sim.client(), definitions, objects.clone()).await;
     println!(
         "{count} objects of the matrix, {} different: {} against the real server, {} against ours",

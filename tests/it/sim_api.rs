@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use espalier::sim::{Delays, Fault, Matching, Options, Sim};
+use espalier::sim::{Fault, Matching, Options, Sim};
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, Service};
@@ -17,24 +17,10 @@ use kube::api::{
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 
-fn options(name: &str) -> Options {
-    Options {
-        name: name.into(),
-        state: None,
-        seed: 1,
-        actors: false,
-        garden: false,
-        delays: Delays::None,
-        start: "2026-11-21T00:00:00Z".parse().unwrap(),
-    }
-}
-
-fn sim() -> Sim {
-    Sim::open(options("test")).unwrap()
-}
+use crate::fleet::{options, simulated};
 
 fn client() -> Client {
-    sim().client()
+    simulated("test").client()
 }
 
 fn make<T: serde::de::DeserializeOwned>(value: Value) -> T {
@@ -248,7 +234,7 @@ async fn lists_are_ordered_selected_and_paged_consistently() {
 
 #[tokio::test]
 async fn an_expired_page_or_watch_is_gone() {
-    let sim = sim();
+    let sim = simulated("test");
     let api = maps(&sim.client());
     for i in 0..3 {
         api.create(&PostParams::default(), &map(&format!("m{i}"), json!({}))).await.unwrap();
@@ -303,7 +289,7 @@ async fn watches_tell_what_happens_from_a_version_on() {
 async fn kube_watchers_follow_both_ways_of_starting_and_survive_lost_watches() {
     use kube::runtime::watcher;
     for config in [watcher::Config::default(), watcher::Config::default().streaming_lists()] {
-        let sim = sim();
+        let sim = simulated("test");
         let api = maps(&sim.client());
         api.create(&PostParams::default(), &map("before", json!({}))).await.unwrap();
         let mut events = Box::pin(watcher::watcher(api.clone(), config));
@@ -677,7 +663,7 @@ async fn metadata_alone_can_be_asked_for() {
 
 #[tokio::test]
 async fn faults_come_as_ordered() {
-    let sim = sim();
+    let sim = simulated("test");
     let api = maps(&sim.client());
     for i in 0..5 {
         api.create(&PostParams::default(), &map(&format!("m{i}"), json!({}))).await.unwrap();

@@ -4,13 +4,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use espalier::sim::{Delays, Options, Sim};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
 use kube::api::{Api, Patch, PatchParams};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+
+use crate::fleet::simulated;
 
 const KEYS: [&str; 4] = ["a", "b", "c", "d"];
 const MANAGERS: [&str; 3] = ["one", "two", "three"];
@@ -97,19 +98,6 @@ impl Model {
     }
 }
 
-fn sim() -> Sim {
-    Sim::open(Options {
-        name: "test".into(),
-        state: None,
-        seed: 1,
-        actors: false,
-        garden: false,
-        delays: Delays::None,
-        start: "2026-11-21T00:00:00Z".parse().unwrap(),
-    })
-    .unwrap()
-}
-
 async fn perform(api: &Api<ConfigMap>, step: &Step) -> Result<ConfigMap, kube::Error> {
     match step {
         Step::Apply { manager, data, force } => {
@@ -158,7 +146,7 @@ proptest! {
     fn ownership_follows_the_model(steps in steps()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let api: Api<ConfigMap> = Api::namespaced(sim().client(), "default");
+            let api: Api<ConfigMap> = Api::namespaced(simulated("test").client(), "default");
             let keep = Step::Apply { manager: "base", data: BTreeMap::new(), force: false };
             perform(&api, &keep).await.unwrap();
             let mut model = Model::default();
@@ -186,7 +174,7 @@ proptest! {
     fn managers_of_different_items_never_lose_each_others(ours in items(), theirs in items(), later in items()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let api: Api<Deployment> = Api::namespaced(sim().client(), "default");
+            let api: Api<Deployment> = Api::namespaced(simulated("test").client(), "default");
             let put = |manager: &'static str, prefix: &'static str, items: &BTreeMap<String, u8>| {
                 let list: Vec<Value> = items.iter().map(|(k, v)| json!({"name": format!("{prefix}{k}"), "value": v.to_string()})).collect();
                 let body = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"}, "spec": {

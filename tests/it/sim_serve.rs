@@ -6,27 +6,16 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Stdio;
 
-use espalier::sim::{Delays, Options, Serving, Sim, serve};
+use espalier::sim::{Serving, Sim, serve};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, ListParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use tokio::net::TcpListener;
 
-fn sim(name: &str) -> Sim {
-    Sim::open(Options {
-        name: name.into(),
-        state: None,
-        seed: 1,
-        actors: false,
-        garden: false,
-        delays: Delays::None,
-        start: "2026-11-21T00:00:00Z".parse().unwrap(),
-    })
-    .unwrap()
-}
+use crate::fleet::simulated;
 
 async fn served(dir: &Path) -> (BTreeMap<String, Sim>, Serving) {
-    let sims: BTreeMap<String, Sim> = ["garden", "seed-eu"].into_iter().map(|name| (name.to_owned(), sim(name))).collect();
+    let sims: BTreeMap<String, Sim> = ["garden", "seed-eu"].into_iter().map(|name| (name.to_owned(), simulated(name))).collect();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let serving = serve(sims.clone(), listener, Some(dir)).await.unwrap();
     (sims, serving)

@@ -7,9 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use espalier::sim::{Delays, Options, Sim};
 use futures::StreamExt as _;
 
+use super::fleet::simulated;
 use super::server::{Server, assets};
 use script::Case;
 
@@ -168,20 +168,6 @@ async fn what_the_simulated_server_leaves_out_says_so() {
         assert_eq!(status, 501, "{path}: {message}");
         assert!(message.contains(why), "{path}: {message}");
     }
-}
-
-/// A simulated cluster without simulated controllers.
-pub(crate) fn simulated(name: &str) -> Sim {
-    Sim::open(Options {
-        name: name.into(),
-        state: None,
-        seed: 1,
-        actors: false,
-        garden: false,
-        delays: Delays::None,
-        start: "2026-11-21T00:00:00Z".parse().expect("a time"),
-    })
-    .expect("a simulated cluster")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,7 @@ use kube::api::{Api, DeleteParams, PostParams};
 use kube::runtime::wait::{await_condition, conditions};
 use serde_json::json;
 
-use super::conformance;
+use super::fleet;
 use super::server::assets;
 
 /// Runs it until nobody holds its standard input any more.
@@ -37,7 +37,7 @@ impl Drop for Manager {
 #[tokio::test(flavor = "multi_thread")]
 async fn controllers_of_kubernetes_work_on_the_simulated_server() {
     let Some(assets) = assets() else { return };
-    let sim = conformance::simulated("garden");
+    let sim = fleet::simulated("garden");
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback");
     let clusters = BTreeMap::from([("garden".to_owned(), sim.clone())]);
     let serving = espalier::sim::serve(clusters, listener, None).await.expect("served");

@@ -10,7 +10,8 @@ use std::path::Path;
 use futures::StreamExt as _;
 use tokio::time::Instant;
 
-use super::conformance::{run, simulated, variable};
+use super::conformance::{run, variable};
+use super::fleet::simulated;
 use super::server::{Server, assets};
 use pair::Pair;
 

@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 
 use espalier::observed::TRACKING_ANNOTATION;
-use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
-use super::conformance;
 use super::conformance::answer::{Names, compare};
-use super::fleet::{Fleet, explain, name_of, objects};
+use super::fleet::{self, Fleet, explain, objects};
 use super::server::{Server, assets};
-use super::taken::{FIRST, established, path, served};
+use super::taken::{UNSERVED, answered, in_order};
 
 /// The configuration that espalier applied: of a live object, what it owns.
 fn configuration(object: &Value) -> Value {
@@ -61,45 +59,18 @@ fn owned(value: &Value, fields: &Value) -> Value {
     }
 }
 
-/// Applies an object: status code, warnings and body of the answer.
-async fn apply(client: &kube::Client, path: &str, object: &Value) -> String {
-    let request = http::Request::patch(format!("{path}?fieldManager=espalier&force=true&fieldValidation=Strict"))
-        .header("content-type", "application/apply-patch+yaml")
-        .body(kube::client::Body::from(object.to_string().into_bytes()))
-        .expect("a request");
-    let response = client.send(request).await.expect("an answer");
-    let status = response.status().as_u16();
-    let warnings =
-        response.headers().get_all("warning").iter().map(|w| w.to_str().unwrap_or_default().to_owned()).collect::<Vec<_>>();
-    let bytes = response.into_body().collect().await.expect("a body").to_bytes();
-    let mut body: Value = serde_json::from_slice(&bytes).unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned().into());
-    // A definition takes effect a moment later on the real server.
-    if body["kind"] == "CustomResourceDefinition" {
-        body["status"] = Value::Null;
-    }
-    Names::new("no namespace of its own").print(status, &warnings, body)
-}
-
 /// Applies objects in the order in which they can be; the answer to each.
-async fn apply_all(client: &kube::Client, mut all: Vec<Value>) -> BTreeMap<String, String> {
-    let rank = |object: &Value| FIRST.iter().position(|kind| object["kind"] == *kind).unwrap_or(FIRST.len());
-    all.sort_by_key(rank);
-    let mut answers = BTreeMap::new();
-    let mut kinds = served(client).await;
-    let mut last = 0;
-    for object in all {
-        if rank(&object) != last {
-            last = rank(&object);
-            kinds = established(client, kinds).await;
+async fn apply_all(client: &kube::Client, all: Vec<Value>) -> BTreeMap<String, String> {
+    let answer = async |path: &str, object: &Value| {
+        let (status, warnings, mut body) = answered(client, path, object, false).await;
+        // A definition takes effect a moment later on the real server.
+        if body["kind"] == "CustomResourceDefinition" {
+            body["status"] = Value::Null;
         }
-        let name = format!("{} {}", object["apiVersion"].as_str().unwrap_or_default(), name_of(&object));
-        let answer = match path(&object, &kinds) {
-            Some(path) => apply(client, &path, &object).await,
-            None => "the server does not serve this kind".to_owned(),
-        };
-        answers.insert(name, answer);
-    }
-    answers
+        Names::new("no namespace of its own").print(status, &warnings, body)
+    };
+    let answers = in_order(client, all, answer).await;
+    answers.into_iter().map(|(name, answer)| (name, answer.unwrap_or_else(|| UNSERVED.to_owned()))).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,7 +83,7 @@ async fn both_servers_take_every_object_of_the_example_alike() {
     let (mut tried, mut refused, mut different) = (0, Vec::new(), Vec::new());
     for (target, sim) in &fleet.sims {
         let server = Server::start(&assets).await;
-        let twin = conformance::simulated(&target.to_string());
+        let twin = fleet::simulated(&target.to_string());
         let ours = |object: &Value| object["metadata"]["annotations"].get(TRACKING_ANNOTATION).is_some();
         let all: Vec<Value> = objects(sim).await.iter().filter(|object| ours(object)).map(configuration).collect();
         assert!(all.len() > 30, "{target} has objects of ours");

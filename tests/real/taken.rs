@@ -9,13 +9,16 @@ use serde_json::Value;
 use super::fleet::name_of;
 
 /// Kinds of which other objects are made come first.
-pub(super) const FIRST: [&str; 2] = ["CustomResourceDefinition", "Namespace"];
+const FIRST: [&str; 2] = ["CustomResourceDefinition", "Namespace"];
+
+/// What there is to say of an object whose kind is not served.
+pub(super) const UNSERVED: &str = "the server does not serve this kind";
 
 /// Plural and scope of what a server serves, by apiVersion and kind.
 pub(super) type Kinds = BTreeMap<(String, String), (String, bool)>;
 
 /// The path of an object, by what the server itself says of its kind.
-pub(super) fn path(object: &Value, kinds: &Kinds) -> Option<String> {
+fn path(object: &Value, kinds: &Kinds) -> Option<String> {
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (api, name, namespace) = (text("/apiVersion"), text("/metadata/name"), text("/metadata/namespace"));
     let (plural, namespaced) = kinds.get(&(api.clone(), text("/kind")))?;
@@ -77,8 +80,8 @@ pub(super) async fn established(client: &kube::Client, before: Kinds) -> Kinds {
     }
 }
 
-/// An object as it is applied: what the server says against it, or `None`.
-async fn applied(client: &kube::Client, path: &str, object: &Value, dry: bool) -> Option<String> {
+/// Applies an object strictly: status code, warnings and body of the answer.
+pub(super) async fn answered(client: &kube::Client, path: &str, object: &Value, dry: bool) -> (u16, Vec<String>, Value) {
     let dry = if dry { "&dryRun=All" } else { "" };
     let request = http::Request::patch(format!("{path}?fieldManager=espalier&force=true&fieldValidation=Strict{dry}"))
         .header("content-type", "application/apply-patch+yaml")
@@ -89,7 +92,13 @@ async fn applied(client: &kube::Client, path: &str, object: &Value, dry: bool) -
     let warnings: Vec<String> =
         response.headers().get_all("warning").iter().map(|w| w.to_str().unwrap_or_default().to_owned()).collect();
     let bytes = response.into_body().collect().await.expect("a body").to_bytes();
-    let body: Value = serde_json::from_slice(&bytes).unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned().into());
+    let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned().into());
+    (status, warnings, body)
+}
+
+/// An object as it is applied: what the server says against it, or `None`.
+async fn applied(client: &kube::Client, path: &str, object: &Value, dry: bool) -> Option<String> {
+    let (status, warnings, body) = answered(client, path, object, dry).await;
     if status != 200 && status != 201 {
         return Some(format!("{status} {}", body["message"].as_str().unwrap_or_default()));
     }
@@ -134,11 +143,16 @@ fn is_nothing(value: &Value) -> bool {
     }
 }
 
-/// Applies objects in the order in which they can be, all of them strictly; what is said against them.
-pub(super) async fn apply_each(client: &kube::Client, mut all: Vec<Value>, dry: bool) -> Vec<String> {
+/// Goes through objects in the order in which they can be applied: what `apply` answers to each by its path, `None` where the server
+/// does not serve its kind.
+pub(super) async fn in_order<T>(
+    client: &kube::Client,
+    mut all: Vec<Value>,
+    apply: impl AsyncFn(&str, &Value) -> T,
+) -> Vec<(String, Option<T>)> {
     let rank = |object: &Value| FIRST.iter().position(|kind| object["kind"] == *kind).unwrap_or(FIRST.len());
     all.sort_by_key(rank);
-    let mut wrong = Vec::new();
+    let mut answers = Vec::with_capacity(all.len());
     let mut kinds = served(client).await;
     let mut last = 0;
     for object in all {
@@ -146,13 +160,22 @@ pub(super) async fn apply_each(client: &kube::Client, mut all: Vec<Value>, dry: 
             last = rank(&object);
             kinds = established(client, kinds).await;
         }
-        let said = match path(&object, &kinds) {
-            Some(path) => applied(client, &path, &object, dry).await,
-            None => Some("the server does not serve this kind".to_owned()),
+        let name = format!("{} {}", object["apiVersion"].as_str().unwrap_or_default(), name_of(&object));
+        let answer = match path(&object, &kinds) {
+            Some(path) => Some(apply(&path, &object).await),
+            None => None,
         };
-        wrong.extend(
-            said.map(|said| format!("{} {}: {said}", object["apiVersion"].as_str().unwrap_or_default(), name_of(&object))),
-        );
+        answers.push((name, answer));
     }
-    wrong
+    answers
+}
+
+/// Applies objects in the order in which they can be, all of them strictly; what is said against them.
+pub(super) async fn apply_each(client: &kube::Client, all: Vec<Value>, dry: bool) -> Vec<String> {
+    let said = in_order(client, all, async |path, object| applied(client, path, object, dry).await).await;
+    let wrong = |(name, said): (String, Option<Option<String>>)| {
+        let said = said.unwrap_or_else(|| Some(UNSERVED.to_owned()))?;
+        Some(format!("{name}: {said}"))
+    };
+    said.into_iter().filter_map(wrong).collect()
 }

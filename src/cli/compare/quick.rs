@@ -3,25 +3,22 @@
 //!
 //! What comes out is what comparing as a whole gives, or nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{Base, Compared, Sides, View, whole};
+use super::{Base, Compared, Sides, View, concerns_itself, whole};
 use crate::admission::{Admitted, Settled};
 use crate::cli::offline::Offline;
 use crate::cli::read;
 use crate::finding::Findings;
-use crate::landscape::{self, Kind, Owner};
+use crate::landscape::{self, Owner};
 use crate::plan::acknowledged;
-use crate::plan::intent::intent;
 
 /// A revision that others are compared with.
 pub(in crate::cli) struct Quick {
     base: Base,
-    /// Until when what was judged holds.
-    until: Option<i64>,
     ready: Option<Ready>,
 }
 
@@ -41,19 +38,12 @@ struct Ready {
 impl Quick {
     /// Judges the revision that others are compared with.
     pub(in crate::cli) fn new(sides: &Sides<'_>) -> Self {
-        let base = Base::new(sides.before, &sides.placed, sides.now);
-        let until = base.old.again;
-        Self { base, until, ready: None }
-    }
-
-    /// Whether it is prepared.
-    pub(in crate::cli) const fn is_ready(&self) -> bool {
-        self.ready.is_some()
+        Self { base: Base::new(sides.before, sides.placed, sides.now), ready: None }
     }
 
     /// Whether what was judged holds at a time.
     pub(in crate::cli) fn holds(&self, now: Timestamp) -> bool {
-        self.until.is_none_or(|until| now.as_second() < until)
+        self.base.old.again.is_none_or(|until| now.as_second() < until)
     }
 
     /// Compares as a whole, whatever differs.
@@ -64,6 +54,9 @@ impl Quick {
 
     /// Prepares for comparing with revisions that differ from the one before in documents of shoots only, as this one does.
     pub(in crate::cli) fn prepare(&mut self, sides: &Sides<'_>, wanted: impl Fn(&Owner) -> bool) {
+        if self.ready.is_some() {
+            return;
+        }
         let Sides { before, after, judge, now, .. } = *sides;
         let alike = before.library.digest() == after.library.digest();
         let documents = landscape::differing_shoots(&before.landscape, &after.landscape).filter(|_| alike);
@@ -73,7 +66,7 @@ impl Quick {
         if still.objects != old.objects || !still.gone.is_empty() {
             return;
         }
-        let offline = Offline::new(&still, &before.library, self.base.placed(&sides.placed));
+        let offline = Offline::new(&still, &before.library, self.base.placed(sides.placed));
         let never_accepted = still.held.keys().filter(|owner| !still.objects.contains_key(*owner));
         let count = still.objects.keys().chain(never_accepted).filter(|owner| wanted(owner)).count();
         self.ready = Some(Ready { settled, documents, still, findings, offline, count });
@@ -105,10 +98,9 @@ impl Quick {
         base.keep_back(&mut new, now);
         let differs = |(owner, manifest): &(&Owner, _)| base.old.objects.get(*owner) != Some(*manifest);
         let touched: BTreeSet<&Owner> = new.objects.iter().filter(differs).map(|(owner, _)| owner).collect();
-        // A shoot of the project `garden` may be a seed, and one that has no place yet gets one among all the others.
+        // One that has no place yet gets one among all the others.
         let placed = |owner: &Owner| ready.offline.placements.decisions.contains_key(owner);
-        let alone = |owner: &&&Owner| owner.kind == Kind::Shoot && owner.project != "garden" && placed(owner);
-        if touched.iter().filter(alone).count() < touched.len() {
+        if !touched.iter().all(|owner| concerns_itself(owner) && placed(owner)) {
             return None;
         }
         let (going, budget) = read::going(&new, &base.accepted);
@@ -119,20 +111,13 @@ impl Quick {
         let owners: Vec<&Owner> = owners.into_iter().collect();
         let view = View { base, new: &new, back: &back, going: &going, offline: &ready.offline, after, now };
         let items = view.items(&owners, Some(&touched));
-        ready.offline.replace(touched.iter().filter_map(|owner| ready.still.objects.get_key_value(*owner)));
         let names: BTreeSet<String> = judged.iter().map(ToString::to_string).collect();
         let said = ready.findings.iter().filter(|finding| !names.contains(&finding.owner)).cloned();
         let findings = said.chain(differing.findings).chain(after.findings.clone()).chain(budget);
         let findings = Findings(findings.chain(acknowledged::check(&after.landscape, now)).collect()).sorted();
         tracing::debug!(judged = judged.len(), us = began.elapsed().as_micros(), "compared quickly");
-        Some(Compared {
-            unchanged: ready.count - items.len(),
-            settings: base.settings(),
-            digest: intent(&base.old.objects, &new, &BTreeMap::new(), &going, after.library.digest()),
-            findings,
-            items,
-            known: base.known.clone(),
-            held: base.old.held.keys().cloned().collect(),
-        })
+        let compared = view.compared(findings, items, ready.count);
+        ready.offline.replace(touched.iter().filter_map(|owner| ready.still.objects.get_key_value(*owner)));
+        Some(compared)
     }
 }

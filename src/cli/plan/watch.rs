@@ -11,10 +11,11 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::touched::{Touched, Watch};
-use super::{Args, revisions, show, told, wish};
+use super::{Args, name, revisions, show, told, wish};
 use crate::cli::compare::{Quick, Sides};
 use crate::cli::read::{self, Reading, Source, WORKTREE};
 use crate::cli::reported::Reported;
+use crate::cli::selector;
 use crate::cli::{Context, Exit};
 use crate::git::{self, Repo};
 use crate::landscape::{self, FileMemo, Owner};
@@ -74,13 +75,31 @@ struct Desk {
     from: String,
     to: String,
     memo: FileMemo,
+    read: Read,
+    /// The commit that the policies are from, if it is another one.
+    judged_by: Option<Revision>,
+    quick: Quick,
+}
+
+/// What was read.
+struct Read {
     before: Reading,
     after: Reading,
     judge: Arc<Library>,
-    /// The commit that the policies are from, if it is another one.
-    judged_by: Option<Revision>,
     reported: Reported,
-    quick: Quick,
+    /// Where shoots are reported to be.
+    placed: BTreeMap<Owner, String>,
+}
+
+impl Read {
+    fn sides(&self, now: Timestamp) -> Sides<'_> {
+        Sides { before: &self.before, after: &self.after, judge: &self.judge, now, placed: &self.placed }
+    }
+
+    fn now(&self, context: &Context, args: &Args) -> anyhow::Result<Timestamp> {
+        let committed = (self.after.snapshot.revision.0 != WORKTREE).then_some(self.after.snapshot.committed);
+        read::now(&context.settings, args.now, committed)
+    }
 }
 
 impl Desk {
@@ -101,29 +120,21 @@ impl Desk {
             Some(rev) => (read::library(context, rev).await?, Some(read::resolve(&repo, rev).await?)),
             None => (before.library.clone(), None),
         };
-        let reported = Reported::of(&repo, &before.landscape.name).await?;
-        let committed = (to != WORKTREE).then_some(after.snapshot.committed);
-        let now = read::now(&context.settings, args.now, committed)?;
-        let sides = Sides { before: &before, after: &after, judge: &judge, now, placed: reported.placed() };
+        let reported = Reported::of(&repo, name(&before, &after)).await?;
+        let placed = reported.placed();
+        let read = Read { before, after, judge, reported, placed };
+        let sides = read.sides(read.now(context, args)?);
         let mut quick = Quick::new(&sides);
-        let compared = quick.whole(&sides, |owner| wanted(args, owner));
-        let preview = told(context, &wish(args, &from, &to), &sides, compared, Some(&repo), &reported).await?;
-        Ok((Self { repo, from, to, memo, before, after, judge, judged_by, reported, quick }, preview))
+        let compared = quick.whole(&sides, |owner| selector::wanted(&args.selectors, owner));
+        let preview = told(context, &wish(args, &from, &to), &sides, compared, Some(&repo), &read.reported).await?;
+        Ok((Self { repo, from, to, memo, read, judged_by, quick }, preview))
     }
 
     /// Makes ready for what comes next, while the reader looks at what came last.
     fn prepare(&mut self, context: &Context, args: &Args) -> anyhow::Result<()> {
-        let now = self.now(context, args)?;
-        let Self { before, after, judge, reported, quick, .. } = self;
-        let sides = Sides { before, after, judge, now, placed: reported.placed() };
-        if !quick.is_ready() {
-            quick.prepare(&sides, |owner| wanted(args, owner));
-        }
+        let sides = self.read.sides(self.read.now(context, args)?);
+        self.quick.prepare(&sides, |owner| selector::wanted(&args.selectors, owner));
         Ok(())
-    }
-
-    fn now(&self, context: &Context, args: &Args) -> anyhow::Result<Timestamp> {
-        read::now(&context.settings, args.now, (self.to != WORKTREE).then_some(self.after.snapshot.committed))
     }
 
     /// Plans again if something moved that the plan is about.
@@ -137,14 +148,14 @@ impl Desk {
             Moved::References if self.to == WORKTREE => return Ok(None),
             Moved::References => {
                 let revision = read::resolve(&self.repo, &self.to).await?;
-                if revision == self.after.snapshot.revision {
+                let after = &self.read.after;
+                if revision == after.snapshot.revision {
                     return Ok(None);
                 }
-                let folder = self.after.prefix.trim_end_matches('/');
-                self.repo.differing(&self.after.snapshot.revision, &revision, folder).await?
+                self.repo.differing(&after.snapshot.revision, &revision, after.prefix.trim_end_matches('/')).await?
             }
             Moved::Files(touched) => {
-                let differing = look(&read::root(&context.settings), &self.after.snapshot, touched)?;
+                let differing = look(&read::root(&context.settings), &self.read.after.snapshot, touched)?;
                 if differing.files.is_empty() {
                     return Ok(None);
                 }
@@ -160,19 +171,19 @@ impl Desk {
             self.repo.fetch().await?;
         }
         let (from, to) = revisions(context, args).await?;
-        let mut outdated = to != self.to || read::resolve(&self.repo, &from).await? != self.before.snapshot.revision;
+        let mut outdated = to != self.to || read::resolve(&self.repo, &from).await? != self.read.before.snapshot.revision;
         if let (Some(rev), Some(judged_by)) = (&args.policies_from, &self.judged_by) {
             outdated |= read::resolve(&self.repo, rev).await? != *judged_by;
         }
-        let status = git::status_reference(&self.before.landscape.name);
-        Ok(outdated || self.repo.resolve(&status).await? != self.reported.commit)
+        let status = git::status_reference(name(&self.read.before, &self.read.after));
+        Ok(outdated || self.repo.resolve(&status).await? != self.read.reported.commit)
     }
 
     /// Plans with these files in their place.
     async fn again(&mut self, context: &Context, args: &Args, differing: Differing) -> anyhow::Result<Preview> {
         let began = Instant::now();
         let names = named(&differing);
-        let Self { after, memo, .. } = self;
+        let Self { read: Read { after, .. }, memo, .. } = self;
         let amended = landscape::amend(&mut after.landscape, &after.snapshot.files, &differing.files, memo);
         after.snapshot.amend(differing);
         if self.to != WORKTREE {
@@ -183,17 +194,16 @@ impl Desk {
             *after = read::read_with(source, memo);
             after.is_something()?;
         }
-        let now = self.now(context, args)?;
-        let Self { before, after, judge, reported, quick, .. } = self;
-        let sides = Sides { before, after, judge, now, placed: reported.placed() };
-        if !quick.holds(now) {
+        let Self { read, quick, .. } = self;
+        let sides = read.sides(read.now(context, args)?);
+        if !quick.holds(sides.now) {
             *quick = Quick::new(&sides);
         }
-        let wanted = |owner: &Owner| wanted(args, owner);
+        let wanted = |owner: &Owner| selector::wanted(&args.selectors, owner);
         let compared = amended.and_then(|owners| quick.compare(&sides, owners, wanted));
         let compared = compared.unwrap_or_else(|| quick.whole(&sides, wanted));
         let preview =
-            told(context, &wish(args, &self.from, &self.to), &sides, compared, Some(&self.repo), &self.reported).await?;
+            told(context, &wish(args, &self.from, &self.to), &sides, compared, Some(&self.repo), &read.reported).await?;
         context.printer.note(&format!("{names}: planned in {} ms", began.elapsed().as_millis()));
         Ok(preview)
     }
@@ -201,27 +211,23 @@ impl Desk {
 
 /// What touched files have otherwise than they had.
 fn look(root: &Path, before: &Snapshot, touched: Touched) -> anyhow::Result<Differing> {
-    let Touched::Paths(paths) = touched else { return Ok(read::differing(before, read::work_tree(root)?.snapshot)) };
+    let anything = || Ok(read::differing(before, read::work_tree(root)?.snapshot));
+    let Touched::Paths(paths) = touched else { return anything() };
     let mut files = BTreeMap::new();
     for below in paths {
         let name = RepoPath::from(below.to_string_lossy().into_owned());
-        match read::one(&root.join(&below)) {
+        let blob = match read::one(&root.join(&below)) {
             // A folder that came, went or was renamed with everything that is in it.
-            Err(error) if error.kind() == ErrorKind::IsADirectory => {
-                return Ok(read::differing(before, read::work_tree(root)?.snapshot));
-            }
-            blob => {
-                let blob = blob.with_context(|| format!("failed to read {}", below.display()))?;
-                let below = format!("{name}/");
-                let was = before.files.get(&name);
-                let inside = before.files.range(RepoPath::from(below.as_str())..).next();
-                if blob.is_none() && inside.is_some_and(|(path, _)| path.as_str().starts_with(&below)) {
-                    return Ok(read::differing(before, read::work_tree(root)?.snapshot));
-                }
-                if was.map(|was| (&was.id, was.kind)) != blob.as_ref().map(|blob| (&blob.id, blob.kind)) {
-                    files.insert(name, blob);
-                }
-            }
+            Err(error) if error.kind() == ErrorKind::IsADirectory => return anything(),
+            blob => blob.with_context(|| format!("failed to read {}", below.display()))?,
+        };
+        let inside = format!("{name}/");
+        let first = before.files.range(RepoPath::from(inside.as_str())..).next();
+        if blob.is_none() && first.is_some_and(|(path, _)| path.as_str().starts_with(&inside)) {
+            return anything();
+        }
+        if !read::is_same(before.files.get(&name), blob.as_ref()) {
+            files.insert(name, blob);
         }
     }
     Ok(Differing { heading: read::heading(), files })
@@ -237,8 +243,4 @@ fn named(differing: &Differing) -> String {
         (_, 0) => names.join(", "),
         _ => format!("{} and {more} more", names.join(", ")),
     }
-}
-
-fn wanted(args: &Args, owner: &Owner) -> bool {
-    args.selectors.is_empty() || args.selectors.iter().any(|selector| selector.matches(owner))
 }

@@ -80,7 +80,8 @@ pub(super) async fn preview(
 ) -> anyhow::Result<(Preview, Vec<String>)> {
     let reported = Reported::of(repo, &before.landscape.name).await?;
     let now = Timestamp::from_second(now)?;
-    let sides = Sides { before, after, judge: &before.library, now, placed: reported.placed() };
+    let placed = reported.placed();
+    let sides = Sides { before, after, judge: &before.library, now, placed: &placed };
     let compared = compare(&sides, |_| true);
     let refused = refused(&compared);
     let preview = Preview {

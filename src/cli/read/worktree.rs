@@ -98,6 +98,11 @@ pub(in crate::cli) fn differing(before: &Snapshot, after: Snapshot) -> Differing
     Differing { heading: heading(), files: differing }
 }
 
+/// Whether a file is what it was.
+pub(in crate::cli) fn is_same(was: Option<&Blob>, is: Option<&Blob>) -> bool {
+    was.map(|was| (&was.id, was.kind)) == is.map(|is| (&is.id, is.kind))
+}
+
 /// What is said of a work tree instead of a commit.
 pub(in crate::cli) fn heading() -> Snapshot {
     Snapshot {

@@ -1,17 +1,17 @@
 //! `sim serve`: simulated clusters behind one listener, for kubectl and every other client.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow};
 use tokio::net::TcpListener;
 
-use super::{Context, ENDING, Exit, OPEN, files, folder};
+use super::{Context, Exit, OPEN, files, folder};
+use crate::cli::simulated::Park;
 use crate::cli::{private, stop_signal};
-use crate::config;
 use crate::landscape::Target;
-use crate::sim::{self, Delays, Options, Sim, SimError};
+use crate::sim::{self, Delays, SimError};
 
 /// Serve simulated clusters over HTTPS until interrupted: https://ADDRESS/clusters/NAME each.
 ///
@@ -83,40 +83,28 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         Speed::Short => Delays::Short,
         Speed::Real => Delays::Real,
     };
-    let mut sims: BTreeMap<String, Sim> = BTreeMap::new();
+    let park = Park::new(Some(folder.clone()), 1, delays);
+    let park = if args.no_controllers { park.without_controllers() } else { park };
     for target in wanted {
-        let name = target.to_string();
-        let opened = Sim::open(Options {
-            state: Some(folder.join(format!("{name}.{ENDING}"))),
-            name: name.clone(),
-            seed: 1,
-            actors: !args.no_controllers,
-            garden: target == Target::Garden,
-            delays,
-            start: config::now(),
-        });
-        match opened {
-            Ok(sim) => sims.insert(name, sim),
-            Err(held @ SimError::Held { .. }) => {
-                printer.error(&held.to_string(), Some(OPEN));
+        match park.open(&target) {
+            Err(error) if matches!(error.downcast_ref(), Some(SimError::Held { .. })) => {
+                printer.error(&error.to_string(), Some(OPEN));
                 return Ok(Exit::Failed);
             }
-            Err(error) => return Err(error.into()),
+            opened => opened?,
         };
     }
     let listener = TcpListener::bind(args.listen).await.with_context(|| format!("failed to listen on {}", args.listen))?;
-    let serving = sim::serve(sims.clone(), listener, Some(&folder)).await?;
+    let serving = sim::serve(park.sims(), listener, Some(&folder)).await?;
     let kubeconfig = dir.join("kubeconfig");
     private::write(&kubeconfig, &serving.kubeconfig)?;
-    for name in sims.keys() {
+    for name in park.sims().keys() {
         printer.note(&format!("serving https://{}/clusters/{name}", serving.address));
     }
     printer.line(&kubeconfig.display().to_string());
     // The sender lives as long as this process.
     drop(stop.wait_for(|stop| *stop).await);
     serving.stop().await;
-    for (_, sim) in sims {
-        sim.close().await;
-    }
+    park.close().await;
     Ok(why.get().copied().unwrap_or(Exit::Terminated))
 }

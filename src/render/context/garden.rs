@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Missing, Sources, at, flag, list, manifest, text, texts};
+use super::{Missing, Sources, at, flag, list, manifest, observability, text, texts};
 use crate::landscape::Kind;
 use crate::observed::project_namespace;
 use crate::render::crd;
@@ -203,7 +203,7 @@ pub fn seed(sources: &Sources<'_>) -> Result<Value, Missing> {
         "protected": list(&seed, "/spec/taints").iter().any(|taint| text(taint, "/key") == "seed.gardener.cloud/protected"),
         "visible": !flag(&json!({"v": at(&seed, "/spec/settings/scheduling/visible") == &json!(false)}), "/v"),
         // What watches the seed and its control planes.
-        "monitoring": at(&landscape, "/spec/observability/monitoring").as_bool() != Some(false),
+        "monitoring": observability::is_monitored(&landscape),
         "minimumVolume": Some(text(&seed, "/spec/volume/minimumSize")).filter(|s| !s.is_empty()).unwrap_or("1Gi"),
         "crds": crd::engines(),
         "seed": seed,

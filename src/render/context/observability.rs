@@ -17,12 +17,17 @@ pub(super) struct Watched<'a> {
     pub(super) purpose: &'a str,
 }
 
+/// Whether a landscape wants metrics, alerts and dashboards.
+pub(super) fn is_monitored(landscape: &Value) -> bool {
+    at(landscape, "/spec/observability/monitoring").as_bool() != Some(false)
+}
+
 /// `observability` of the context.
 pub(super) fn settings(watched: &Watched<'_>) -> Value {
     let wanted = at(watched.landscape, "/spec/observability");
     // Clusters for tests are not watched.
     let watch = watched.purpose != "testing";
-    let monitoring = watch && at(wanted, "/monitoring").as_bool() != Some(false);
+    let monitoring = watch && is_monitored(watched.landscape);
     let logging = watch && flag(wanted, "/logging");
     let silent = text(watched.shoot, "/metadata/annotations/shoot.gardener.cloud~1ignore-alerts") == "true";
     let receivers = texts(watched.shoot, "/spec/monitoring/alerting/emailReceivers");
