@@ -64,6 +64,15 @@ pub const CONFIRMATION: &str = "confirmation.gardener.cloud/deletion";
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Accepted(pub Arc<BTreeMap<Owner, Arc<Value>>>);
 
+impl Accepted {
+    /// The name of the landscape: the accepted one, for a landscape cannot be renamed, and keeps its name while its file cannot be
+    /// read; else what Git says, which may be nothing.
+    fn name_of(&self, landscape: &Landscape) -> String {
+        let first = self.0.range(Owner::cluster(Kind::Landscape, "")..).next().map(|(owner, _)| owner);
+        first.filter(|owner| owner.kind == Kind::Landscape).map_or_else(|| landscape.name.clone(), |owner| owner.name.clone())
+    }
+}
+
 /// Why an owner is held.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Held {
@@ -83,7 +92,7 @@ pub enum Gone {
 /// What may be acted upon.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Admitted {
-    /// The landscape's name.
+    /// The landscape's name; empty if neither Git nor what was accepted before says it.
     pub landscape: String,
     /// Manifests with defaults; for held owners, and for those gone without confirmation, the accepted ones.
     pub objects: BTreeMap<Owner, Arc<Value>>,
@@ -140,7 +149,7 @@ fn conclude(
     let evaluate::Evaluated { mut world, verdicts, absent, again, evaluated } = evaluated;
     let mut findings = Findings::default();
     let mut admitted = Admitted {
-        landscape: landscape.name.clone(),
+        landscape: world.landscape.clone(),
         distances: landscape.distances.clone(),
         again,
         evaluated,

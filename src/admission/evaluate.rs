@@ -100,7 +100,7 @@ pub(super) fn all(landscape: &Landscape, accepted: &Accepted, policies: &Policie
     memory.stood = stand_ins(landscape, accepted, &absent);
     let mut changed = differing(&stood, &memory.stood);
     let mut world = World {
-        landscape: landscape.name.clone(),
+        landscape: accepted.name_of(landscape),
         accepted: accepted.0.clone(),
         asked: written.iter().filter(|w| w.accepted.is_none()).map(|w| (w.owner.clone(), w.value.clone())).collect(),
         users: users(accepted),

@@ -24,6 +24,16 @@ pub(super) fn decide(
 ) {
     let unbroken = absent.iter().filter(|owner| !landscape.broken.contains_key(*owner));
     let missing: BTreeMap<&Owner, &Arc<Value>> = unbroken.filter_map(|owner| accepted.0.get_key_value(owner)).collect();
+    let (roots, missing): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        missing.into_iter().partition(|(owner, _)| owner.kind == Kind::Landscape);
+    for owner in roots.into_keys() {
+        let said = without_file(owner);
+        // Of a document with another name it is said there.
+        if landscape.name.is_empty() {
+            findings.push(said.clone());
+        }
+        admitted.held.insert(owner.clone(), Held { findings: vec![said] });
+    }
     if missing.is_empty() {
         return;
     }
@@ -44,8 +54,7 @@ pub(super) fn decide(
             settle(&owner, vec![finding], admitted, findings);
         }
     }
-    // A landscape has its settings for as long as there is one: without its file they stay what they were.
-    for owner in missing.into_keys().filter(|owner| owner.kind != Kind::Landscape) {
+    for owner in missing.into_keys() {
         if admitted.gone.get(owner) == Some(&Gone::Confirmed) {
             admitted.objects.remove(owner);
         }
@@ -69,6 +78,16 @@ pub(crate) fn needs_confirmation(kind: Kind) -> bool {
 /// Whether a manifest confirms its own deletion.
 pub(crate) fn is_confirmed(manifest: &Value) -> bool {
     Node::root(manifest).at("metadata/annotations").get(CONFIRMATION).text() == Some("true")
+}
+
+/// A landscape is there for as long as anybody runs it: what its file said stays.
+fn without_file(owner: &Owner) -> Finding {
+    Finding::error(
+        Code::new("LANDSCAPE-GONE"),
+        format!("{owner} is in no file that can be read; its settings stay as they were accepted"),
+    )
+    .of(owner)
+    .help("mend or restore landscape.yaml")
 }
 
 fn unconfirmed(owner: &Owner) -> Finding {

@@ -119,10 +119,6 @@ fn whole(base: &mut Base, sides: &Sides<'_>, wanted: impl Fn(&Owner) -> bool) ->
     let began = Instant::now();
     let took = |what: &str| tracing::debug!(ms = began.elapsed().as_millis(), "{what}");
     let (mut new, findings) = after.admit_with(judge, &base.accepted, now, &mut base.memory);
-    if new.landscape.is_empty() {
-        // landscape.yaml cannot be read any more: it stays what it was.
-        new.landscape.clone_from(&base.old.landscape);
-    }
     base.keep_back(&mut new, now);
     let (going, _) = read::going(&new, &base.accepted);
     // The way back: what was, judged against what is to be. Only of what is updated does anybody ask.

@@ -111,7 +111,7 @@ pub fn world(
         admission::admit(&landscape, &accepted, library.policies(), now.as_second(), &mut memory.admission);
     intend(&mut admitted, &landscape, &written, memory);
     findings.extend(loaded.clone());
-    let root = Owner::cluster(Kind::Landscape, landscape.name.clone());
+    let root = Owner::cluster(Kind::Landscape, admitted.landscape.clone());
     // Settings that guard are read from the last accepted landscape.yaml where there is one (design §5: from the base).
     let settings = accepted.0.get(&root).or_else(|| admitted.objects.get(&root)).cloned();
     let (freezes, next) = freeze::in_force(settings.as_deref(), now);

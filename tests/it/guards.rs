@@ -127,4 +127,19 @@ fn a_landscape_file_that_nobody_can_read_changes_nothing_else() {
     let ran = run(at, &["plan"]);
     assert_eq!(ran.code, 3, "{}{}", ran.out, ran.err);
     assert!(ran.out.contains("Rendered anew: 0 owners, 0 manifests touched"), "{}", ran.out);
+    std::fs::remove_file(at.join("landscape.yaml")).expect("it is there");
+    let ran = run(at, &["plan"]);
+    assert_eq!(ran.code, 3, "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains("Rendered anew: 0 owners, 0 manifests touched"), "{}", ran.out);
+    assert!(ran.out.contains("LANDSCAPE-GONE"), "{}", ran.out);
+    git(at, &["checkout", "-q", "landscape.yaml"]);
+    edit(at, "landscape.yaml", "  name: local\n", "  name: other\n");
+    let ran = run(at, &["plan"]);
+    assert_eq!(ran.code, 3, "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains("Rendered anew: 0 owners, 0 manifests touched"), "{}", ran.out);
+    assert!(
+        ran.out.contains("landscape.yaml:4:9: the landscape is called `local`, and `other` would be another one"),
+        "{}",
+        ran.out
+    );
 }

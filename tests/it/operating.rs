@@ -218,6 +218,21 @@ async fn what_is_frozen_waits_and_is_repaired() {
     };
     running.reported(&fleet, "the freeze", said).await;
     assert_eq!(version(&fleet).await, "1.35.1");
+
+    // Whatever becomes of landscape.yaml, what was accepted of it guards.
+    let whole = fleet.repo.read_tree(super::fleet::BRANCH).await.expect("git works").remove("landscape.yaml").expect("there");
+    let other = whole.replacen("  name: local\n", "  name: other\n", 1);
+    let root = Owner::cluster(Kind::Landscape, "local");
+    for (what, text) in [("broken", Some("a: [\n".into())), ("gone", None), ("renamed", Some(other))] {
+        let commit = fleet.commit(Changes::from([("landscape.yaml".into(), text)])).await;
+        let seen = |v: &View| v.revision.as_ref() == Some(&commit) && v.owners[&root].standing == Standing::Held;
+        let view = running.until(what, seen).await;
+        assert!(view.owners[&root].note.contains("its settings stay"), "{what}: {:?}", view.owners[&root]);
+        let note = &view.owners[&mini()].note;
+        assert!(note.contains("frozen until 2027-01-02T06:00:00Z (shop): holidays"), "{what}: {note}");
+        assert_eq!(version(&fleet).await, "1.35.1", "{what}");
+    }
+    fleet.commit(Changes::from([("landscape.yaml".into(), Some(whole))])).await;
     let api = "projects/lab/shoots/api.yaml";
     let lab = fleet.repo.read_tree(super::fleet::BRANCH).await.expect("git works").remove(api).expect("there");
     let commit = fleet

@@ -14,6 +14,9 @@ rules! {
     "SEED-DELETE-UNCONFIRMED", "a seed is gone from Git without confirmation", Any, quiet;
     /// A project that was accepted is gone from Git without having said that it may be deleted (V-372).
     "PROJECT-DELETE-UNCONFIRMED", "a project is gone from Git without confirmation", Any, quiet;
+    /// The landscape is in no file that can be read. Without settings nothing could be guarded, so those that were accepted go on
+    /// being in force, freezes included.
+    "LANDSCAPE-GONE", "there is no landscape.yaml that can be read", Any, quiet;
     /// An object is gone from Git while others still refer to it (V-366, V-371, V-376). It stays as it was accepted.
     "DELETE-IN-USE", "an object is gone from Git while it is used", Any, quiet;
     /// A document has no readable identity: it could be any object, so nothing is deleted while it is there.

@@ -16,6 +16,10 @@ rules! {
     "PROJECT-NAME", "a project's name is not usable", Project, project_name;
     /// The name of a seed is a DNS label: it becomes part of host names and label keys.
     "SEED-NAME", "a seed's name is not usable", Seed, seed_name;
+    /// A landscape keeps its name.
+    ///
+    /// Its status branch is called after it, and so is what it owns in the garden. Whoever wants another name runs another landscape.
+    "LANDSCAPE-RENAMED", "a landscape cannot be renamed", Landscape, landscape_name as Espalier;
 }
 
 const TOGETHER: usize = 21;
@@ -60,4 +64,12 @@ fn project_name(cx: &Cx<'_>, out: &mut Out) {
 
 fn seed_name(cx: &Cx<'_>, out: &mut Out) {
     plain(cx, out, "seed");
+}
+
+fn landscape_name(cx: &Cx<'_>, out: &mut Out) {
+    let (is, was) = (&cx.owner.name, cx.landscape());
+    if is != was {
+        out.forbidden(&cx.new.at("metadata/name"), format!("the landscape is called `{was}`, and `{is}` would be another one"))
+            .help(format!("write `{was}`; its settings stay as they were accepted"));
+    }
 }
