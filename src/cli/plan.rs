@@ -196,7 +196,7 @@ pub(super) async fn preview(context: &Context, wish: &Wish<'_>, wanted: impl Fn(
 
 /// What the landscape is called, even while its file cannot be read on one side.
 fn name<'a>(before: &'a Reading, after: &'a Reading) -> &'a str {
-    if after.landscape.name.is_empty() { &before.landscape.name } else { &after.landscape.name }
+    if before.landscape.name.is_empty() { &after.landscape.name } else { &before.landscape.name }
 }
 
 /// What is told of what was compared.

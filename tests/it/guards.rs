@@ -138,7 +138,7 @@ fn a_landscape_file_that_nobody_can_read_changes_nothing_else() {
     assert_eq!(ran.code, 3, "{}{}", ran.out, ran.err);
     assert!(ran.out.contains("Rendered anew: 0 owners, 0 manifests touched"), "{}", ran.out);
     assert!(
-        ran.out.contains("landscape.yaml:4:9: the landscape is called `local`, and `other` would be another one"),
+        ran.out.contains("the landscape is called `local`, and `other` would be another one"),
         "{}",
         ran.out
     );
