@@ -187,9 +187,9 @@ pub(crate) const LABEL_VALUE: &str = "a valid label must be an empty string or c
 /// Why the name part of a key is refused.
 const NAME_PART: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 /// Why one part of a DNS name is refused.
-const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
+pub(crate) const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
 /// Why a DNS name is refused.
-const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+pub(crate) const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 
 /// Why objects of a kind may not have this name; `None`: they may.
 pub(crate) fn wrong_name(kind: &Kind, name: &str) -> Option<&'static str> {
@@ -207,7 +207,7 @@ pub(crate) fn wrong_name(kind: &Kind, name: &str) -> Option<&'static str> {
 }
 
 /// Whether a name is a DNS subdomain.
-fn is_subdomain(name: &str) -> bool {
+pub(crate) fn is_subdomain(name: &str) -> bool {
     name.len() <= 253
         && name.split('.').all(|label| {
             let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
@@ -414,6 +414,25 @@ pub(crate) fn is_released(kind: &Kind, object: &Value) -> bool {
 
 pub(crate) fn is_released_namespace(object: &Value) -> bool {
     object.pointer("/spec/finalizers").and_then(Value::as_array).is_none_or(Vec::is_empty)
+}
+
+/// What marks an object as being deleted.
+const DELETION: [&str; 2] = ["deletionTimestamp", "deletionGracePeriodSeconds"];
+
+/// What metadata says of a deletion.
+pub(crate) fn deletion(object: &Value) -> [Option<Value>; 2] {
+    DELETION.map(|field| object.get("metadata").and_then(|metadata| metadata.get(field)).cloned())
+}
+
+/// Writes what metadata says of a deletion.
+pub(crate) fn set_deletion(object: &mut Value, marks: [Option<Value>; 2]) {
+    let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+    for (field, value) in DELETION.into_iter().zip(marks) {
+        match value {
+            Some(value) => metadata.insert(field.to_owned(), value),
+            None => metadata.remove(field),
+        };
+    }
 }
 
 /// `metadata.finalizers`.

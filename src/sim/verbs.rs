@@ -17,8 +17,8 @@ use super::error::{ApiError, Cause};
 use super::kind::{Kind, Version};
 use super::managed;
 use super::rules::{
-    add, check_identity, check_immutable, check_metadata, differs_in_spec, finalizers, is_released, is_released_namespace,
-    keep_metadata, separate, set_finalizers,
+    add, check_identity, check_immutable, check_metadata, deletion, differs_in_spec, finalizers, is_released, is_released_namespace,
+    keep_metadata, separate, set_deletion, set_finalizers,
 };
 use super::sent::read;
 use super::store::{Place, Store, Stored};
@@ -271,6 +271,7 @@ impl Server {
             unfit.retain(|why| !why.contains("duplicate entries"));
         }
         let mut new = separate(kind, at, &old, body, subresource);
+        let sent = deletion(&new);
         keep_metadata(&old, &mut new);
         if !subresource.is_empty()
             && at.structure.is_none()
@@ -289,7 +290,11 @@ impl Server {
             new["metadata"]["generation"] = generation.into();
         }
         if matches!(how, How::Update) {
+            // Who owns what goes by what was sent.
+            let kept = deletion(&new);
+            set_deletion(&mut new, sent);
             managed::after_update(kind, at, Some(&old), &mut new, caller, subresource);
+            set_deletion(&mut new, kept);
         }
         if let Some(metadata) = new.get_mut("metadata").and_then(Value::as_object_mut).filter(|_| !unfit.is_empty()) {
             metadata.remove("managedFields");
@@ -422,6 +427,12 @@ impl Server {
         let is_namespace = kind.is_namespace();
         let blocked = !finalizers.is_empty() || (is_namespace && !is_released_namespace(&object));
         if !blocked {
+            if caller.dry_run && object.pointer("/metadata/finalizers").is_some() {
+                // What stood in its way would go first, and that is as far as it gets.
+                set_finalizers(&mut object, &finalizers);
+                let stored = Arc::new(Stored::of(&object, current.version));
+                return Ok(Written { stored, created: false, removed: false, warnings: Vec::new() });
+            }
             if caller.dry_run {
                 return Ok(Written { stored: current, created: false, removed: true, warnings: Vec::new() });
             }

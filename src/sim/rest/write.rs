@@ -10,7 +10,7 @@ use crate::sim::decode;
 use crate::sim::error::{ApiError, Cause, details};
 use crate::sim::kind::{Kind, Version};
 use crate::sim::managed;
-use crate::sim::patch;
+use crate::sim::{patch, strategic};
 use crate::sim::path::Target;
 use crate::sim::review;
 use crate::sim::store::Stored;
@@ -77,7 +77,7 @@ impl Ask {
         let mut server = self.shared.server();
         let stored = Arc::clone(server.get(kind, &target.namespace, &target.name)?);
         let wrong = |why: String| ApiError::bad_request(format!("error decoding patch: {why}"));
-        let body = decode::json(&self.body, &mut caller.twice).map_err(|error| wrong(json_error(&self.body, &error)))?;
+        let mut body = decode::json(&self.body, &mut caller.twice).map_err(|error| wrong(json_error(&self.body, &error)))?;
         let mut object = at_version(kind, version, &stored);
         if content == "application/json-patch+json" {
             if !body.is_array() {
@@ -91,8 +91,8 @@ impl Ask {
         } else if !body.is_object() {
             return Err(wrong(format!("json: cannot unmarshal {} into Go value of type map[string]interface {{}}", go(&body))));
         } else if strategic {
+            object = strategic::apply(&object, &mut body, kind.structure(version))?;
             caller.shown = Some(decode::printed(&body));
-            object = patch::strategic(&object, &body, kind.structure(version))?;
         } else {
             patch::merge(&mut object, &body);
         }
