@@ -156,9 +156,7 @@ pub(crate) fn prune<'a>(
                     (Some(_), None) => continue,
                     // Whoever has something inside of an entry of a map does not have the entry.
                     (Some(last), Some(keep)) if last.member && !keep.member && !shape.declares(name, at_root) => continue,
-                    (Some(last), Some(keep)) if !last.is_within(keep) => {
-                        emptied(prune(below, last, keep, shape.field(name, at_root), false, None))
-                    }
+                    (Some(last), Some(keep)) => emptied(below, prune(below, last, keep, shape.field(name, at_root), false, None)),
                     _ => below.clone(),
                 };
                 kept.insert(name.clone(), value);
@@ -174,7 +172,7 @@ pub(crate) fn prune<'a>(
                     (Some(_), None) => {}
                     // Whoever has something inside of an item does not have the item.
                     (Some(last), Some(keep)) if last.member && !keep.member => {}
-                    (Some(last), Some(keep)) if !last.is_within(keep) => {
+                    (Some(last), Some(keep)) => {
                         kept.push(prune(item, last, keep, shape.items(), false, Some(merge)));
                     }
                     _ => kept.push(item.clone()),
@@ -187,12 +185,8 @@ pub(crate) fn prune<'a>(
 }
 
 /// What is left of a container from which everything was taken is null.
-fn emptied(value: Value) -> Value {
-    match &value {
-        Value::Object(map) if map.is_empty() => Value::Null,
-        Value::Array(list) if list.is_empty() => Value::Null,
-        _ => value,
-    }
+fn emptied(before: &Value, value: Value) -> Value {
+    if full(before) && (value.is_object() || value.is_array()) && !full(&value) { Value::Null } else { value }
 }
 
 /// What changed from `old` to `new`.

@@ -140,31 +140,6 @@ pub(crate) fn check_metadata(kind: &Kind, object: &Value, old: Option<&Value>) -
             }
         }
     }
-    owners(object, &mut causes);
-    let times = match old {
-        None => 1,
-        Some(_) if kind.custom || kind.group == "apps" => 3,
-        Some(_) => 4,
-    };
-    causes = vec![causes; times].concat();
-    let found = causes.len();
-    for (index, finalizer) in finalizers(object).iter().enumerate() {
-        let why = qualified(finalizer);
-        // Custom kinds may have finalizers without a prefix.
-        let standard = kind.custom || matches!(finalizer.as_str(), "kubernetes" | "orphan" | "foregroundDeletion");
-        causes.extend(why.iter().map(|why| Cause::invalid("metadata.finalizers", &json!(finalizer), why)));
-        if why.is_empty() && !finalizer.contains('/') && !standard {
-            let why = "name is neither a standard finalizer name nor is it fully qualified";
-            causes.push(Cause::invalid(&format!("metadata.finalizers[{index}]"), &json!(finalizer), why));
-        }
-    }
-    if old.is_some() && kind.group != "apps" && !kind.custom {
-        let more: Vec<Cause> = causes[found..].to_vec();
-        causes.extend(more);
-    }
-    if let Some(old) = old.filter(|old| old.pointer("/metadata/deletionTimestamp").is_some()) {
-        causes.extend(new_finalizers(old, object));
-    }
     let size: usize = object
         .pointer("/metadata/annotations")
         .and_then(Value::as_object)
@@ -179,7 +154,32 @@ pub(crate) fn check_metadata(kind: &Kind, object: &Value, old: Option<&Value>) -
             message: "Too long: may not be more than 262144 bytes".into(),
         });
     }
-    causes
+    owners(object, &mut causes);
+    let finalizers = finalizers(object);
+    let wrong = |finalizer: &String| {
+        qualified(finalizer).into_iter().map(|why| Cause::invalid("metadata.finalizers", &json!(finalizer), &why)).collect()
+    };
+    let names: Vec<Cause> = finalizers.iter().flat_map(|finalizer| -> Vec<Cause> { wrong(finalizer) }).collect();
+    let bare = finalizers.iter().enumerate().filter(|(_, finalizer)| {
+        let standard = matches!(finalizer.as_str(), "kubernetes" | "orphan" | "foregroundDeletion");
+        // Custom kinds may have finalizers without a prefix.
+        !standard && !kind.custom && !finalizer.contains('/')
+    });
+    let bare: Vec<Cause> = bare
+        .map(|(index, finalizer)| {
+            let why = "name is neither a standard finalizer name nor is it fully qualified";
+            Cause::invalid(&format!("metadata.finalizers[{index}]"), &json!(finalizer), why)
+        })
+        .collect();
+    let Some(old) = old else { return [causes, names, bare].concat() };
+    let added = if deletion(old)[0].is_some() { new_finalizers(old, &finalizers) } else { None };
+    let added: Vec<Cause> = added.into_iter().collect();
+    // Several rules look at it, one after another, and each says what it finds.
+    let mut all = [causes.clone(), names.clone(), added.clone(), causes.clone(), added, causes.clone(), bare.clone()].concat();
+    if !kind.custom && kind.group != "apps" {
+        all.extend([causes, names, bare].concat());
+    }
+    all
 }
 
 /// Why a value of a label is refused.
@@ -370,20 +370,18 @@ pub(crate) fn check_immutable(kind: &Kind, old: &Value, new: &Value) -> Vec<Caus
 }
 
 /// Finalizers that are added to an object that is being deleted.
-fn new_finalizers(old: &Value, new: &Value) -> Vec<Cause> {
+fn new_finalizers(old: &Value, new: &[String]) -> Option<Cause> {
     let had = finalizers(old);
-    let added: Vec<String> = finalizers(new).into_iter().filter(|f| !had.contains(f)).collect();
+    let added: std::collections::BTreeSet<&String> = new.iter().filter(|finalizer| !had.contains(finalizer)).collect();
     if added.is_empty() {
-        return Vec::new();
+        return None;
     }
     let quoted: Vec<String> = added.iter().map(|finalizer| format!("{finalizer:?}")).collect();
     let why = format!(
         "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
         quoted.join(", ")
     );
-    let cause = Cause::forbidden("metadata.finalizers", &why);
-    // Two rules find it.
-    vec![cause.clone(), cause]
+    Some(Cause::forbidden("metadata.finalizers", &why))
 }
 
 /// Whether anything but metadata (and, where it is separate, the status) differs.

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use super::decode::printed;
+use super::decode::{LIST, MAP, printed, type_in_go};
 use super::error::ApiError;
 use super::shape::Shape;
 use super::structure::Structure;
@@ -19,9 +19,6 @@ const RETAIN: &str = "$retainKeys";
 const ORDER: &str = "$setElementOrder/";
 /// What goes from a list of plain values, whose field follows.
 const DELETE: &str = "$deleteFromPrimitiveList/";
-
-const MAP: &str = "map[string]interface {}";
-const LIST: &str = "[]interface {}";
 
 /// Lays a patch over an object; the patch loses the directives that were followed, as errors that show it later say.
 pub(crate) fn apply(target: &Value, patch: &mut Value, structure: Option<&Structure>) -> Result<Value, ApiError> {
@@ -294,7 +291,7 @@ fn keyed<'a>(item: &'a Value, key: &str) -> Result<&'a Value, ApiError> {
 
 /// Whether the items of both lists are maps; all must be of one type.
 fn are_maps(one: &[Value], other: &[Value]) -> Result<bool, ApiError> {
-    let mut types = one.iter().chain(other).map(go_type);
+    let mut types = one.iter().chain(other).map(type_in_go);
     let first = types.next().ok_or_else(|| internal("no elements in any of the given slices".to_owned()))?;
     if first == LIST {
         return Err(ApiError::new(422, "Invalid", "lists of lists are not supported"));
@@ -318,24 +315,11 @@ fn internal(why: String) -> ApiError {
 }
 
 fn wrong_type(expected: &str, given: &Value) -> ApiError {
-    internal(format!("expected a {expected}, but received a {}", go_type(given)))
+    internal(format!("expected a {expected}, but received a {}", type_in_go(given)))
 }
 
 fn unknown_directive(directive: &str, whole: &Value) -> ApiError {
     internal(format!("unknown patch type: {directive} in map: {}", printed(whole)))
-}
-
-/// The type of a value in Go, as it is printed there.
-fn go_type(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "%!s(<nil>)",
-        Value::Bool(_) => "bool",
-        Value::Number(number) if number.is_f64() => "float64",
-        Value::Number(_) => "int64",
-        Value::String(_) => "string",
-        Value::Array(_) => LIST,
-        Value::Object(_) => MAP,
-    }
 }
 
 /// A value where there was none before: maps and items with a directive fall away, in the patch itself, too.

@@ -153,6 +153,7 @@ impl Server {
         how: How,
     ) -> Result<Written, ApiError> {
         let at = kind.version(version).ok_or_else(ApiError::no_such_resource)?;
+        let hollow = is_hollow(kind, &how, &body);
         let mut warnings = read(caller, kind, at, &mut body)?;
         let warned = |error: ApiError| ApiError { warnings: warnings.clone(), ..error };
         let (name, misnamed) = self.name_of(kind, &mut body, namespace).map_err(warned)?;
@@ -194,7 +195,7 @@ impl Server {
             let stored = Arc::new(Stored::of(&body, 0));
             return Ok(Written { stored, created: true, removed: false, warnings });
         }
-        let stored = self.store.commit(kind, body);
+        let stored = self.store.commit_as(kind, body, hollow);
         self.after_commit(caller, kind, None, &stored);
         let place = super::store::place(kind, &stored);
         let stored = self.store.get(&place).cloned().unwrap_or(stored);
@@ -204,8 +205,9 @@ impl Server {
     /// Replaces an object, or its status.
     pub(crate) fn update(&mut self, caller: &Caller, spot: Spot<'_>, mut body: Value, how: How) -> Result<Written, ApiError> {
         let at = spot.kind.version(spot.version).ok_or_else(ApiError::no_such_resource)?;
+        let hollow = spot.subresource.is_empty() && is_hollow(spot.kind, &how, &body);
         let mut warnings = read(caller, spot.kind, at, &mut body)?;
-        match self.replace(caller, spot, at, body, how) {
+        match self.replace(caller, spot, at, body, how, hollow) {
             Ok(written) => {
                 warnings.extend(written.warnings);
                 Ok(Written { warnings, ..written })
@@ -215,7 +217,15 @@ impl Server {
     }
 
     /// Replaces an object by one that has been read.
-    fn replace(&mut self, caller: &Caller, spot: Spot<'_>, at: &Version, mut body: Value, how: How) -> Result<Written, ApiError> {
+    fn replace(
+        &mut self,
+        caller: &Caller,
+        spot: Spot<'_>,
+        at: &Version,
+        mut body: Value,
+        how: How,
+        hollow: bool,
+    ) -> Result<Written, ApiError> {
         let Spot { kind, version, subresource, namespace, name } = spot;
         let named = body.pointer("/metadata/name").and_then(Value::as_str).is_some_and(|name| !name.is_empty());
         if !named && matches!(how, How::Update) {
@@ -301,7 +311,7 @@ impl Server {
         }
         self.store_form(kind, at, Some(&old), &mut new);
         managed::keep_times(&old, &mut new);
-        if new == old {
+        if new == old && !hollow && !current.hollow {
             return Ok(Written { stored: current, created: false, removed: false, warnings });
         }
         new["apiVersion"] = kind.storage_api_version().into();
@@ -316,7 +326,7 @@ impl Server {
             self.settle(caller);
             return Ok(Written { stored: last, created: false, removed: true, warnings });
         }
-        let stored = self.store.commit(kind, new);
+        let stored = self.store.commit_as(kind, new, hollow);
         self.after_commit(caller, kind, Some(&current), &stored);
         let place = super::store::place(kind, &stored);
         let stored = self.store.get(&place).cloned().unwrap_or(stored);
@@ -428,9 +438,8 @@ impl Server {
         let blocked = !finalizers.is_empty() || (is_namespace && !is_released_namespace(&object));
         if !blocked {
             if caller.dry_run && object.pointer("/metadata/finalizers").is_some() {
-                // What stood in its way would go first, and that is as far as it gets.
-                set_finalizers(&mut object, &finalizers);
-                let stored = Arc::new(Stored::of(&object, current.version));
+                // What stood in its way would go first; that is as far as it gets, and nothing comes of it.
+                let stored = Arc::new(Stored::of(&blank(kind, &object), current.version));
                 return Ok(Written { stored, created: false, removed: false, warnings: Vec::new() });
             }
             if caller.dry_run {
@@ -560,6 +569,32 @@ impl Server {
         };
         Some((Arc::clone(kind), place))
     }
+}
+
+/// Whether metadata comes with an apply that is empty: of a custom kind it is stored as it is, and seen by nobody.
+fn is_hollow(kind: &Kind, how: &How, body: &Value) -> bool {
+    let empty = |value: &Value| match value {
+        Value::Object(map) => map.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    };
+    let has = |field: &str| body.get("metadata").and_then(|metadata| metadata.get(field)).is_some_and(empty);
+    kind.custom && matches!(how, How::Applied) && ["labels", "annotations", "finalizers", "ownerReferences"].into_iter().any(has)
+}
+
+/// An object of the same kind of which nothing is known.
+fn blank(kind: &Kind, object: &Value) -> Value {
+    let version = kind.stored();
+    let mut blank = kind.structure(version).filter(|_| !kind.custom).map_or_else(|| json!({}), decode::blank);
+    blank["apiVersion"] = object["apiVersion"].clone();
+    blank["kind"] = object["kind"].clone();
+    if !kind.custom {
+        blank["metadata"] = json!({});
+        if version.scale.is_some() {
+            blank["spec"]["replicas"] = 0.into();
+        }
+    }
+    blank
 }
 
 /// The metadata of a body, created where it is missing.
