@@ -270,7 +270,13 @@ pub(crate) fn blank(structure: &Structure) -> Value {
     complete(structure, &mut map);
     for (name, below) in structure.properties.iter().filter(|(_, below)| below.required || below.always) {
         let value = if below.always { blank(below) } else { Value::Null };
-        map.entry(name.clone()).and_modify(|given| if given.is_object() { given.clone_from(&value) }).or_insert(value);
+        map.entry(name.clone())
+            .and_modify(|given| {
+                if given.is_object() {
+                    given.clone_from(&value)
+                }
+            })
+            .or_insert(value);
     }
     Value::Object(map)
 }

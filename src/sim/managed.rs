@@ -327,7 +327,7 @@ pub(crate) fn apply(
             manager: FIRST.into(),
             apply: false,
             api_version: api_version.clone(),
-            subresource: String::new(),
+            subresource: subresource.to_owned(),
             time: caller.now.clone(),
             fields,
         });

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::checks::wrong_key;
 use super::error::Cause;
+use super::quantity::billionths;
 use super::rules::{LABEL, SUBDOMAIN, is_subdomain};
 
 /// The sources of volumes, in the order in which they are looked at.
@@ -186,6 +187,24 @@ fn container(container: &Value, path: &str, causes: &mut Vec<Cause>) {
         }
         if let Some(from) = variable.get("valueFrom").and_then(Value::as_object) {
             check_origin(from, text(variable, "value"), &format!("{at}.valueFrom"), causes);
+        }
+    }
+    if let Some(resources) = container.get("resources") {
+        check_resources(resources, &format!("{path}.resources"), causes);
+    }
+}
+
+/// Nobody asks for more than there may be.
+fn check_resources(resources: &Value, path: &str, causes: &mut Vec<Cause>) {
+    let limits = resources.get("limits");
+    for (name, asked) in resources.get("requests").and_then(Value::as_object).into_iter().flatten() {
+        let Some(limit) = limits.and_then(|limits| limits.get(name)?.as_str()) else { continue };
+        let Some(given) = asked.as_str() else { continue };
+        if let (Some(most), Some(amount)) = (billionths(limit), billionths(given))
+            && amount > most
+        {
+            let why = format!("must be less than or equal to {name} limit of {limit}");
+            causes.push(Cause::invalid(&format!("{path}.requests"), &json!(given), &why));
         }
     }
 }

@@ -17,8 +17,8 @@ use super::error::{ApiError, Cause};
 use super::kind::{Kind, Version};
 use super::managed;
 use super::rules::{
-    add, check_identity, check_immutable, check_metadata, deletion, differs_in_spec, finalizers, is_released, is_released_namespace,
-    keep_metadata, separate, set_deletion, set_finalizers,
+    add, check_identity, check_immutable, check_metadata, deletion, differs_in_spec, finalizers, is_released,
+    is_released_namespace, keep_metadata, separate, set_deletion, set_finalizers,
 };
 use super::sent::read;
 use super::store::{Place, Store, Stored};
@@ -258,12 +258,8 @@ impl Server {
                 let cause = Cause::invalid("metadata.uid", &json!(uid), "field is immutable");
                 return Err(ApiError::invalid(kind, name, &twice(cause)));
             }
-            let group = if kind.custom { format!("{}/", kind.group) } else { String::new() };
-            let place = if kind.namespaced { format!("{namespace}/{name}") } else { name.to_owned() };
-            let why = format!(
-                "StorageError: invalid object, Code: 4, Key: /registry/{group}{}/{place}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
-                kind.plural, current.uid
-            );
+            let why = format!("UID in precondition: {uid}, UID in object meta: {}", current.uid);
+            let why = stale(kind, namespace, name, &why);
             return Err(ApiError::conflict(kind, name, &why));
         }
         if let Some(time) = meta.get("deletionTimestamp").filter(|time| !time.is_null())
@@ -437,6 +433,13 @@ impl Server {
         let is_namespace = kind.is_namespace();
         let blocked = !finalizers.is_empty() || (is_namespace && !is_released_namespace(&object));
         if !blocked {
+            // What stood in its way goes first, and with it goes what is known of the version that was asked for.
+            if let Some(version) =
+                options.version.as_ref().filter(|_| !caller.dry_run && object.pointer("/metadata/finalizers").is_some())
+            {
+                let why = format!("ResourceVersion in precondition: , ResourceVersion in object meta: {version}");
+                return Err(ApiError::conflict(kind, name, &stale(kind, namespace, name, &why)));
+            }
             if caller.dry_run && object.pointer("/metadata/finalizers").is_some() {
                 // What stood in its way would go first; that is as far as it gets, and nothing comes of it.
                 let stored = Arc::new(Stored::of(&blank(kind, &object), current.version));
@@ -530,6 +533,7 @@ impl Server {
             if let Some(old) = old {
                 causes.extend(check_immutable(kind, old, new));
             }
+            super::sent::settle(kind, new);
             causes.extend(checks::check(kind, new));
         }
         if !causes.is_empty() {
@@ -538,7 +542,7 @@ impl Server {
         if kind.is_definition() {
             super::crd::prepare(self, kind, old, new, &caller.now)?;
         }
-        Ok(if subresource.is_empty() { checks::warnings(kind, old, new) } else { Vec::new() })
+        Ok(if matches!(subresource, "" | "scale") { checks::warnings(kind, old, new) } else { Vec::new() })
     }
 
     /// What comes last: addresses that the server gives, and empty lists as they are stored.
@@ -569,6 +573,16 @@ impl Server {
         };
         Some((Arc::clone(kind), place))
     }
+}
+
+/// Why the store refuses to touch an object that is not the one that was meant.
+fn stale(kind: &Kind, namespace: &str, name: &str, why: &str) -> String {
+    let group = if kind.custom { format!("{}/", kind.group) } else { String::new() };
+    let place = if kind.namespaced { format!("{namespace}/{name}") } else { name.to_owned() };
+    format!(
+        "StorageError: invalid object, Code: 4, Key: /registry/{group}{}/{place}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: {why}",
+        kind.plural
+    )
 }
 
 /// Whether metadata comes with an apply that is empty: of a custom kind it is stored as it is, and seen by nobody.

@@ -10,12 +10,12 @@ use crate::sim::decode;
 use crate::sim::error::{ApiError, Cause, details};
 use crate::sim::kind::{Kind, Version};
 use crate::sim::managed;
-use crate::sim::{patch, strategic};
 use crate::sim::path::Target;
 use crate::sim::review;
 use crate::sim::store::Stored;
 use crate::sim::table;
 use crate::sim::verbs::{Caller, DeleteOptions, How, Propagation, Spot};
+use crate::sim::{patch, strategic};
 
 impl Ask {
     pub(super) fn create(&self, kind: &Arc<Kind>, version: &Version, target: &Target) -> Result<Response<Body>, ApiError> {
@@ -267,7 +267,11 @@ impl Ask {
         let caller = Caller { scales: verb == "apply", ..self.caller("UpdateOptions")? };
         let written = server.update(&caller, spot(kind, version, target, "scale"), object, How::Update)?;
         drop(server);
-        Ok(value(StatusCode::OK, &scale_of(kind, version, &at_version(kind, version, &written.stored))))
+        let mut response = value(StatusCode::OK, &scale_of(kind, version, &at_version(kind, version, &written.stored)));
+        for warning in &written.warnings {
+            super::warn(&mut response, warning);
+        }
+        Ok(response)
     }
 }
 
