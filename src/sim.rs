@@ -33,6 +33,7 @@ mod crd;
 mod decode;
 mod defaults;
 mod definition;
+mod deletion;
 mod discovery;
 mod error;
 mod fault;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Ask, Body, at_version, go, json_error, value};
 use crate::sim::decode;
+use crate::sim::deletion::{DeleteOptions, Propagation};
 use crate::sim::error::{ApiError, Cause, details};
 use crate::sim::kind::{Kind, Version};
 use crate::sim::managed;
@@ -14,7 +15,7 @@ use crate::sim::path::Target;
 use crate::sim::review;
 use crate::sim::store::Stored;
 use crate::sim::table;
-use crate::sim::verbs::{Caller, DeleteOptions, How, Propagation, Spot};
+use crate::sim::verbs::{Caller, How, Spot};
 use crate::sim::{patch, strategic};
 
 impl Ask {
