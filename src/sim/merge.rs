@@ -251,8 +251,8 @@ fn differ_items<'a>(old: &[&'a Value], new: &[&'a Value], shape: Shape<'a>) -> C
         ([_, _, ..], [_, _, ..]) => return if old == new { Comparison::default() } else { Comparison::changed() },
         _ => differ(lone(old), lone(new), shape, false),
     };
-    result.added.member |= lone(old).is_none() && !new.is_empty();
-    result.removed.member |= lone(new).is_none() && !old.is_empty();
+    result.added.member |= new.len() > 1 || (lone(old).is_none() && !new.is_empty());
+    result.removed.member |= old.len() > 1 || (lone(new).is_none() && !old.is_empty());
     result
 }
 

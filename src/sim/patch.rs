@@ -27,6 +27,10 @@ pub(crate) fn json(target: &mut Value, patch: &Value) -> Result<(), ApiError> {
         let from = text("from");
         let missing = from.rsplit_once('/').and_then(|(parent, _)| target.pointer(parent)).is_some_and(Value::is_object)
             && target.pointer(from).is_none();
+        if text("op") == "test" && inside && target.pointer(text("path")).is_none() && operation["value"].is_null() {
+            // Nothing is null.
+            continue;
+        }
         if text("op") == "copy" && missing {
             // What is not there is null.
             operation = serde_json::json!({"op": "add", "path": text("path"), "value": Value::Null});
