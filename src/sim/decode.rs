@@ -273,7 +273,7 @@ pub(crate) fn blank(structure: &Structure) -> Value {
         map.entry(name.clone())
             .and_modify(|given| {
                 if given.is_object() {
-                    given.clone_from(&value)
+                    given.clone_from(&value);
                 }
             })
             .or_insert(value);
