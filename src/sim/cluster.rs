@@ -10,13 +10,14 @@ use tokio::sync::mpsc;
 
 use super::clock::{Clock, stamp};
 use super::counters::Tally;
+use super::deletion::{DeleteOptions, Propagation};
 use super::error::ApiError;
 use super::fault::Faults;
 use super::kind::Kind;
 use super::patch;
 use super::persist::Journal;
 pub(crate) use super::store::{Change, Stored};
-use super::verbs::{Caller, DeleteOptions, How, Propagation, Server, Spot, Unknown};
+use super::verbs::{Caller, How, Server, Spot, Unknown};
 use crate::observed::ObjectKey;
 
 /// What all handles of one cluster share.

@@ -8,10 +8,11 @@ use serde_json::Value;
 
 use super::builtin::{CRDS, EXTENSIONS};
 use super::crd;
+use super::deletion::{CLEANUP, DeleteOptions, FOREGROUND, ORPHAN, Propagation};
 use super::kind::Kind;
 use super::rules::{finalizers, set_finalizers};
 use super::store::{Place, Stored};
-use super::verbs::{CLEANUP, Caller, DeleteOptions, FOREGROUND, ORPHAN, Propagation, Server};
+use super::verbs::{Caller, Server};
 
 /// Something to look at again.
 #[derive(Debug, Clone, PartialEq, Eq)]

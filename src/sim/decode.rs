@@ -181,8 +181,9 @@ fn decode(structure: &Structure, value: &mut Value, at: &At<'_>, unknown: &mut V
                 };
                 result = decode(below, value, &inner, unknown);
                 match value {
-                    Value::Null if own.is_none() && below.of == Type::String => {
-                        *value = "".into();
+                    // An entry of a map stays, with nothing in it.
+                    Value::Null if own.is_none() && matches!(below.of, Type::String | Type::Quantity) => {
+                        *value = if below.of == Type::String { "" } else { "0" }.into();
                         true
                     }
                     Value::Null => false,
@@ -261,6 +262,23 @@ fn complete(structure: &Structure, map: &mut Map<String, Value>) {
         };
         map.insert(name.clone(), value);
     }
+}
+
+/// What is written of an object of which nothing is known: what must be there is null.
+pub(crate) fn blank(structure: &Structure) -> Value {
+    let mut map = Map::new();
+    complete(structure, &mut map);
+    for (name, below) in structure.properties.iter().filter(|(_, below)| below.required || below.always) {
+        let value = if below.always { blank(below) } else { Value::Null };
+        map.entry(name.clone())
+            .and_modify(|given| {
+                if given.is_object() {
+                    given.clone_from(&value);
+                }
+            })
+            .or_insert(value);
+    }
+    Value::Object(map)
 }
 
 /// Lists that must be there and are empty are stored as null.
@@ -342,10 +360,9 @@ pub(crate) fn mismatch(structure: &Structure, value: &Value, path: &str, at_root
         (Type::Array, _) => wrong.push(expected("list")),
         (Type::String, _) => wrong.push(expected("string")),
         (Type::Boolean, _) => wrong.push(expected("boolean")),
-        (Type::Integer | Type::Number, Value::String(_)) => {
-            wrong.push(format!("{path}: expected numeric (int or float), got string"));
+        (Type::Integer | Type::Number, other) => {
+            wrong.push(format!("{path}: expected numeric (int or float), got {}", type_in_go(other)));
         }
-        (Type::Integer | Type::Number, _) => wrong.push(expected("numeric (int or float)")),
     }
 }
 
@@ -381,6 +398,23 @@ fn elements(structure: &Structure, list: &[Value], path: &str, wrong: &mut Vec<S
             wrong.push(format!("{path}: duplicate entries for key {element}"));
         }
         mismatch(items, item, &format!("{path}{element}"), false, wrong);
+    }
+}
+
+/// What Go calls a map and a list whose types it does not know.
+pub(crate) const MAP: &str = "map[string]interface {}";
+pub(crate) const LIST: &str = "[]interface {}";
+
+/// The type of a value in Go, as it is printed there.
+pub(crate) fn type_in_go(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "%!s(<nil>)",
+        Value::Bool(_) => "bool",
+        Value::Number(number) if number.is_f64() => "float64",
+        Value::Number(_) => "int64",
+        Value::String(_) => "string",
+        Value::Array(_) => LIST,
+        Value::Object(_) => MAP,
     }
 }
 

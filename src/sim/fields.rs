@@ -52,11 +52,6 @@ impl Set {
         !self.member && self.children.is_empty()
     }
 
-    /// Whether everything below is in another set as well.
-    pub(crate) fn is_within(&self, other: &Self) -> bool {
-        self.children.iter().all(|(element, child)| other.children.get(element).is_some_and(|twin| child.is_within(twin)))
-    }
-
     /// Adds a subtree under an element, unless it is empty.
     pub(crate) fn insert(&mut self, element: String, child: Self) {
         if !child.is_empty() {

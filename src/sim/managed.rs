@@ -311,24 +311,7 @@ pub(crate) fn apply(
         let what = format!("{}/{}; {group}{api_version}, Kind={}", text("namespace"), text("name"), kind.kind);
         return Err(ApiError::new(500, "", format!("failed to create typed patch object ({what}): {why}")));
     }
-    let mut config = config.clone();
-    if let Some(map) = config.as_object_mut() {
-        match subresource {
-            "status" => {
-                map.retain(|key, _| matches!(key.as_str(), "apiVersion" | "kind" | "metadata" | "status"));
-                if kind.kind == "Deployment"
-                    && let Some(metadata) = map.get_mut("metadata").and_then(Value::as_object_mut)
-                {
-                    metadata.remove("labels");
-                }
-            }
-            _ if at.status => {
-                map.remove("status");
-            }
-            _ => {}
-        }
-    }
-    let mut set = merge::fields(&ownable(&config), shape);
+    let mut set = merge::fields(&ownable(config), shape);
     restrict(&mut set, kind, at, subresource);
     set.member = false;
 
@@ -344,7 +327,7 @@ pub(crate) fn apply(
             manager: FIRST.into(),
             apply: false,
             api_version: api_version.clone(),
-            subresource: String::new(),
+            subresource: subresource.to_owned(),
             time: caller.now.clone(),
             fields,
         });
@@ -352,7 +335,7 @@ pub(crate) fn apply(
     let mine = entries.iter().position(|e| e.is(&caller.manager, true, &api_version, subresource));
     let last = mine.and_then(|index| entries.get(index)).cloned();
 
-    let mut merged = merge::merge(base, &config, shape, true);
+    let mut merged = merge::merge(base, config, shape, true);
     if let Some(last) = &last {
         let mut keep = set.clone();
         // A configuration says which object it is; its metadata never goes as a whole.
@@ -372,7 +355,10 @@ pub(crate) fn apply(
         merged["metadata"] = json!({});
     }
     restore_system(base, &mut merged);
-    let changes = merge::compare(&ownable(base), &ownable(&merged), shape);
+    let mut changes = merge::compare(&ownable(base), &ownable(&merged), shape);
+    for set in [&mut changes.added, &mut changes.modified, &mut changes.removed] {
+        restrict(set, kind, at, subresource);
+    }
     let mut gained = changes.added;
     gained.union(&changes.modified);
     let mut causes = Vec::new();
@@ -422,7 +408,7 @@ pub(crate) fn apply(
     if caller.manager == KUBECTL
         && let Some(last) = merged.pointer_mut(LAST_APPLIED)
     {
-        *last = format!("{}\n", without_last_applied(&config)).into();
+        *last = format!("{}\n", without_last_applied(config)).into();
     }
     Ok(merged)
 }

@@ -41,10 +41,13 @@ fn named<'a>(value: &'a Value, shape: Shape<'a>, at_root: bool, all: bool, fresh
         }
         Value::Array(list) => {
             let merge = shape.list();
-            let Some(elements) = merge.elements(list) else { return Set::leaf() };
+            let Some(groups) = merge.groups(list) else { return Set::leaf() };
             set.member = all && counted;
-            for (element, item) in elements.into_iter().zip(list) {
-                let mut child = if merge.is_set() { Set::leaf() } else { named(item, shape.items(), false, all, true) };
+            for (element, items) in groups {
+                let mut child = match items.as_slice() {
+                    [item] if !merge.is_set() => named(item, shape.items(), false, all, true),
+                    _ => Set::leaf(),
+                };
                 child.member = true;
                 set.insert(element, child);
             }
@@ -88,7 +91,11 @@ fn merge_lists<'a>(
     how: Merge<'a>,
     items: Shape<'a>,
 ) -> Vec<Value> {
-    let by_left: BTreeMap<&str, &Value> = left.iter().map(String::as_str).zip(a).collect();
+    let mut by_left: BTreeMap<&str, Option<&Value>> = BTreeMap::new();
+    for (element, item) in left.iter().map(String::as_str).zip(a) {
+        // What is there twice does not merge.
+        by_left.entry(element).and_modify(|twin| *twin = None).or_insert(Some(item));
+    }
     let wanted: BTreeSet<&str> = right.iter().map(String::as_str).collect();
     let mut shared = right.iter().filter(|element| by_left.contains_key(element.as_str())).peekable();
     let mut taken = BTreeSet::new();
@@ -120,7 +127,7 @@ fn merge_lists<'a>(
             taken.insert(ours.as_str());
             shared.next_if(|next| *next == ours);
             merged.push(match by_left.get(ours.as_str()) {
-                Some(old) if !how.is_set() => merge(old, item, items, false),
+                Some(Some(old)) if !how.is_set() => merge(old, item, items, false),
                 _ => item.clone(),
             });
             r += 1;
@@ -149,9 +156,7 @@ pub(crate) fn prune<'a>(
                     (Some(_), None) => continue,
                     // Whoever has something inside of an entry of a map does not have the entry.
                     (Some(last), Some(keep)) if last.member && !keep.member && !shape.declares(name, at_root) => continue,
-                    (Some(last), Some(keep)) if !last.is_within(keep) => {
-                        emptied(prune(below, last, keep, shape.field(name, at_root), false, None))
-                    }
+                    (Some(last), Some(keep)) => emptied(below, prune(below, last, keep, shape.field(name, at_root), false, None)),
                     _ => below.clone(),
                 };
                 kept.insert(name.clone(), value);
@@ -167,7 +172,7 @@ pub(crate) fn prune<'a>(
                     (Some(_), None) => {}
                     // Whoever has something inside of an item does not have the item.
                     (Some(last), Some(keep)) if last.member && !keep.member => {}
-                    (Some(last), Some(keep)) if !last.is_within(keep) => {
+                    (Some(last), Some(keep)) => {
                         kept.push(prune(item, last, keep, shape.items(), false, Some(merge)));
                     }
                     _ => kept.push(item.clone()),
@@ -180,12 +185,8 @@ pub(crate) fn prune<'a>(
 }
 
 /// What is left of a container from which everything was taken is null.
-fn emptied(value: Value) -> Value {
-    match &value {
-        Value::Object(map) if map.is_empty() => Value::Null,
-        Value::Array(list) if list.is_empty() => Value::Null,
-        _ => value,
-    }
+fn emptied(before: &Value, value: Value) -> Value {
+    if full(before) && (value.is_object() || value.is_array()) && !full(&value) { Value::Null } else { value }
 }
 
 /// What changed from `old` to `new`.
@@ -218,26 +219,41 @@ fn differ<'a>(old: Option<&'a Value>, new: Option<&'a Value>, shape: Shape<'a>, 
         }
         (Some(Value::Array(a)), Some(Value::Array(b))) => {
             let merge = shape.list();
-            let (Some(left), Some(right)) = (merge.elements(a), merge.elements(b)) else { return Comparison::changed() };
-            let old: BTreeMap<&str, &Value> = left.iter().map(String::as_str).zip(a).collect();
-            let new: BTreeMap<&str, &Value> = right.iter().map(String::as_str).zip(b).collect();
+            let (Some(old), Some(new)) = (merge.groups(a), merge.groups(b)) else { return Comparison::changed() };
             let mut result = Comparison::default();
             let only_new = new.keys().filter(|element| !old.contains_key(*element));
             for element in old.keys().chain(only_new) {
-                let (was, is) = (old.get(element).copied(), new.get(element).copied());
-                let mut below = differ(was, is, shape.items(), false);
-                below.added.member |= was.is_none();
-                below.removed.member |= is.is_none();
-                result.take(element, below);
+                let was = old.get(element).map_or(&[][..], Vec::as_slice);
+                let is = new.get(element).map_or(&[][..], Vec::as_slice);
+                result.take(element, differ_items(was, is, shape.items()));
             }
             result
         }
-        // What a value has become is new in all its parts.
-        (Some(old), Some(new)) if !full(old) && !old.is_null() && full(new) && merges(new, shape) => {
-            Comparison { added: named(new, shape, at_root, true, false), ..Comparison::changed() }
+        // A value of another kind: what was in it is gone, and what is in it is new.
+        (Some(old), Some(new)) => {
+            let inside = |value: &Value| {
+                let parts = full(value) && merges(value, shape) && (value.is_object() || value.is_array());
+                let parts = if parts { named(value, shape, at_root, true, false) } else { Set::default() };
+                Set { member: false, ..parts }
+            };
+            match (old, new) {
+                (Value::Object(_), Value::Object(_)) | (Value::Array(_), Value::Array(_)) => Comparison::changed(),
+                _ => Comparison { added: inside(new), removed: inside(old), ..Comparison::changed() },
+            }
         }
-        _ => Comparison::changed(),
     }
+}
+
+/// What changed of the items of one element: usually there is one, and several are compared as a whole.
+fn differ_items<'a>(old: &[&'a Value], new: &[&'a Value], shape: Shape<'a>) -> Comparison {
+    let lone = |list: &[&'a Value]| if let [one] = list { Some(*one) } else { None };
+    let mut result = match (old, new) {
+        ([_, _, ..], [_, _, ..]) => return if old == new { Comparison::default() } else { Comparison::changed() },
+        _ => differ(lone(old), lone(new), shape, false),
+    };
+    result.added.member |= new.len() > 1 || (lone(old).is_none() && !new.is_empty());
+    result.removed.member |= old.len() > 1 || (lone(new).is_none() && !old.is_empty());
+    result
 }
 
 static EMPTY_MAP: LazyLock<Value> = LazyLock::new(|| Value::Object(Map::new()));

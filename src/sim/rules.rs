@@ -140,31 +140,6 @@ pub(crate) fn check_metadata(kind: &Kind, object: &Value, old: Option<&Value>) -
             }
         }
     }
-    owners(object, &mut causes);
-    let times = match old {
-        None => 1,
-        Some(_) if kind.custom || kind.group == "apps" => 3,
-        Some(_) => 4,
-    };
-    causes = vec![causes; times].concat();
-    let found = causes.len();
-    for (index, finalizer) in finalizers(object).iter().enumerate() {
-        let why = qualified(finalizer);
-        // Custom kinds may have finalizers without a prefix.
-        let standard = kind.custom || matches!(finalizer.as_str(), "kubernetes" | "orphan" | "foregroundDeletion");
-        causes.extend(why.iter().map(|why| Cause::invalid("metadata.finalizers", &json!(finalizer), why)));
-        if why.is_empty() && !finalizer.contains('/') && !standard {
-            let why = "name is neither a standard finalizer name nor is it fully qualified";
-            causes.push(Cause::invalid(&format!("metadata.finalizers[{index}]"), &json!(finalizer), why));
-        }
-    }
-    if old.is_some() && kind.group != "apps" && !kind.custom {
-        let more: Vec<Cause> = causes[found..].to_vec();
-        causes.extend(more);
-    }
-    if let Some(old) = old.filter(|old| old.pointer("/metadata/deletionTimestamp").is_some()) {
-        causes.extend(new_finalizers(old, object));
-    }
     let size: usize = object
         .pointer("/metadata/annotations")
         .and_then(Value::as_object)
@@ -179,7 +154,32 @@ pub(crate) fn check_metadata(kind: &Kind, object: &Value, old: Option<&Value>) -
             message: "Too long: may not be more than 262144 bytes".into(),
         });
     }
-    causes
+    owners(object, &mut causes);
+    let finalizers = finalizers(object);
+    let wrong = |finalizer: &String| {
+        qualified(finalizer).into_iter().map(|why| Cause::invalid("metadata.finalizers", &json!(finalizer), &why)).collect()
+    };
+    let names: Vec<Cause> = finalizers.iter().flat_map(|finalizer| -> Vec<Cause> { wrong(finalizer) }).collect();
+    let bare = finalizers.iter().enumerate().filter(|(_, finalizer)| {
+        let standard = matches!(finalizer.as_str(), "kubernetes" | "orphan" | "foregroundDeletion");
+        // Custom kinds may have finalizers without a prefix.
+        !standard && !kind.custom && !finalizer.contains('/')
+    });
+    let bare: Vec<Cause> = bare
+        .map(|(index, finalizer)| {
+            let why = "name is neither a standard finalizer name nor is it fully qualified";
+            Cause::invalid(&format!("metadata.finalizers[{index}]"), &json!(finalizer), why)
+        })
+        .collect();
+    let Some(old) = old else { return [causes, names, bare].concat() };
+    let added = if deletion(old)[0].is_some() { new_finalizers(old, &finalizers) } else { None };
+    let added: Vec<Cause> = added.into_iter().collect();
+    // Several rules look at it, one after another, and each says what it finds.
+    let mut all = [causes.clone(), names.clone(), added.clone(), causes.clone(), added, causes.clone(), bare.clone()].concat();
+    if !kind.custom && kind.group != "apps" {
+        all.extend([causes, names, bare].concat());
+    }
+    all
 }
 
 /// Why a value of a label is refused.
@@ -187,9 +187,9 @@ pub(crate) const LABEL_VALUE: &str = "a valid label must be an empty string or c
 /// Why the name part of a key is refused.
 const NAME_PART: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 /// Why one part of a DNS name is refused.
-const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
+pub(crate) const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
 /// Why a DNS name is refused.
-const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+pub(crate) const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 
 /// Why objects of a kind may not have this name; `None`: they may.
 pub(crate) fn wrong_name(kind: &Kind, name: &str) -> Option<&'static str> {
@@ -207,7 +207,7 @@ pub(crate) fn wrong_name(kind: &Kind, name: &str) -> Option<&'static str> {
 }
 
 /// Whether a name is a DNS subdomain.
-fn is_subdomain(name: &str) -> bool {
+pub(crate) fn is_subdomain(name: &str) -> bool {
     name.len() <= 253
         && name.split('.').all(|label| {
             let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
@@ -370,20 +370,18 @@ pub(crate) fn check_immutable(kind: &Kind, old: &Value, new: &Value) -> Vec<Caus
 }
 
 /// Finalizers that are added to an object that is being deleted.
-fn new_finalizers(old: &Value, new: &Value) -> Vec<Cause> {
+fn new_finalizers(old: &Value, new: &[String]) -> Option<Cause> {
     let had = finalizers(old);
-    let added: Vec<String> = finalizers(new).into_iter().filter(|f| !had.contains(f)).collect();
+    let added: std::collections::BTreeSet<&String> = new.iter().filter(|finalizer| !had.contains(finalizer)).collect();
     if added.is_empty() {
-        return Vec::new();
+        return None;
     }
     let quoted: Vec<String> = added.iter().map(|finalizer| format!("{finalizer:?}")).collect();
     let why = format!(
         "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
         quoted.join(", ")
     );
-    let cause = Cause::forbidden("metadata.finalizers", &why);
-    // Two rules find it.
-    vec![cause.clone(), cause]
+    Some(Cause::forbidden("metadata.finalizers", &why))
 }
 
 /// Whether anything but metadata (and, where it is separate, the status) differs.
@@ -414,6 +412,25 @@ pub(crate) fn is_released(kind: &Kind, object: &Value) -> bool {
 
 pub(crate) fn is_released_namespace(object: &Value) -> bool {
     object.pointer("/spec/finalizers").and_then(Value::as_array).is_none_or(Vec::is_empty)
+}
+
+/// What marks an object as being deleted.
+const DELETION: [&str; 2] = ["deletionTimestamp", "deletionGracePeriodSeconds"];
+
+/// What metadata says of a deletion.
+pub(crate) fn deletion(object: &Value) -> [Option<Value>; 2] {
+    DELETION.map(|field| object.get("metadata").and_then(|metadata| metadata.get(field)).cloned())
+}
+
+/// Writes what metadata says of a deletion.
+pub(crate) fn set_deletion(object: &mut Value, marks: [Option<Value>; 2]) {
+    let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+    for (field, value) in DELETION.into_iter().zip(marks) {
+        match value {
+            Some(value) => metadata.insert(field.to_owned(), value),
+            None => metadata.remove(field),
+        };
+    }
 }
 
 /// `metadata.finalizers`.

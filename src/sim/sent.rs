@@ -1,6 +1,6 @@
 //! What a client sent, read as an object of its kind.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::decode;
 use super::error::ApiError;
@@ -24,7 +24,11 @@ pub(crate) fn read(caller: &Caller, kind: &Kind, at: &Version, new: &mut Value) 
         None => {
             if let Some(structure) = kind.structure(at) {
                 let words = |why: String| if caller.shown.is_some() { decode::restored(&why) } else { why };
+                let emptied = emptied(kind, new);
                 decode::typed(structure, new, &mut unknown).map_err(words).map_err(handled)?;
+                if let Some(field) = emptied {
+                    new[field] = Value::Object(Map::new());
+                }
             }
         }
         Some(structure) => {
@@ -46,5 +50,22 @@ pub(crate) fn read(caller: &Caller, kind: &Kind, at: &Version, new: &mut Value) 
         Unknown::Refuse if !list.is_empty() => Err(handled(format!("strict decoding error: {}", list.join(", ")))),
         Unknown::Warn => Ok(list),
         Unknown::Refuse | Unknown::Ignore => Ok(Vec::new()),
+    }
+}
+
+/// Contents that are given and empty: to what is immutable that is not the same as none. The data of a ConfigMap is never none.
+fn emptied(kind: &Kind, object: &Value) -> Option<&'static str> {
+    let field = match (kind.group.as_str(), kind.kind.as_str()) {
+        ("", "ConfigMap") => "binaryData",
+        ("", "Secret") => "data",
+        _ => return None,
+    };
+    object.get(field).and_then(Value::as_object).filter(|map| map.is_empty()).map(|_| field)
+}
+
+/// Forgets contents that are empty once nothing asks for them any more.
+pub(crate) fn settle(kind: &Kind, object: &mut Value) {
+    if let (Some(field), Some(map)) = (emptied(kind, object), object.as_object_mut()) {
+        map.remove(field);
     }
 }

@@ -1,5 +1,7 @@
 //! How lists and maps merge: by keys, as sets, or as a whole, as the schema of their kind says.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::structure::{ListKind, Structure, Type, is_identity};
@@ -105,7 +107,16 @@ impl Merge<'_> {
             Self::Atomic => None,
             Self::Set => (!item.is_object() && !item.is_array()).then(|| format!("v:{item}")),
             Self::Keys(keys, items) => {
-                let default = |key: &str| items?.properties.get(key)?.default.clone();
+                let default = |key: &str| {
+                    let (items, field) = (items?, items?.properties.get(key)?);
+                    // What an item of a built-in kind leaves out is zero.
+                    let zero = || match field.of {
+                        Type::String => Some(Value::from("")),
+                        Type::Integer => Some(Value::from(0)),
+                        _ => None,
+                    };
+                    field.default.clone().or_else(|| zero().filter(|_| !items.name.is_empty()))
+                };
                 let mut element = Map::new();
                 for key in keys {
                     if let Some(value) = item.get(key).cloned().or_else(|| default(key)) {
@@ -122,14 +133,17 @@ impl Merge<'_> {
         matches!(self, Self::Keys(keys, _) if keys.iter().any(|k| k == field))
     }
 
-    /// The elements of all items, or `None` if some item has none or two have the same: then the list is one value.
+    /// The elements of all items; `None`: the list is one value, because it merges that way or because some item has no element.
     pub(crate) fn elements(self, list: &[Value]) -> Option<Vec<String>> {
-        if self.is_atomic() {
-            return None;
+        if self.is_atomic() { None } else { list.iter().map(|item| self.element(item)).collect() }
+    }
+
+    /// The items by element, of which there may be several.
+    pub(crate) fn groups(self, list: &[Value]) -> Option<BTreeMap<String, Vec<&Value>>> {
+        let mut groups: BTreeMap<String, Vec<&Value>> = BTreeMap::new();
+        for (element, item) in self.elements(list)?.into_iter().zip(list) {
+            groups.entry(element).or_default().push(item);
         }
-        let elements: Vec<String> = list.iter().map(|item| self.element(item)).collect::<Option<_>>()?;
-        let mut sorted: Vec<&String> = elements.iter().collect();
-        sorted.sort_unstable();
-        sorted.windows(2).all(|pair| pair[0] != pair[1]).then_some(elements)
+        Some(groups)
     }
 }

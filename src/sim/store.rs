@@ -68,6 +68,8 @@ pub(crate) struct Stored {
     pub(crate) owners: Box<[Box<str>]>,
     /// Whether deletionTimestamp is set.
     pub(crate) deleting: bool,
+    /// Whether it was written with empty metadata, which nobody who reads it sees.
+    pub(crate) hollow: bool,
 }
 
 impl Stored {
@@ -91,6 +93,7 @@ impl Stored {
             labels: labels.into_boxed_slice(),
             owners: owners.into_boxed_slice(),
             deleting: object.pointer("/metadata/deletionTimestamp").is_some(),
+            hollow: false,
         }
     }
 
@@ -163,7 +166,7 @@ impl Collection {
     }
 
     /// One page of the objects of a namespace (or all) as they were at `version`, by undoing the log: at most `limit` that
-    /// `matches`, after a given namespace and name, and whether there are more.
+    /// `matches`, after a given namespace and name, and whether there are more, be it of those that do not match.
     pub(crate) fn page(
         &self,
         namespace: Option<&str>,
@@ -196,10 +199,11 @@ impl Collection {
                     undo.next().and_then(|(_, before)| before)
                 }
             };
-            if let Some(stored) = found.filter(|stored| matches(stored)) {
-                if page.len() == limit {
-                    return Ok((page, true));
-                }
+            let Some(stored) = found else { continue };
+            if page.len() == limit {
+                return Ok((page, true));
+            }
+            if matches(stored) {
                 page.push(Arc::clone(stored));
             }
         }
@@ -389,11 +393,16 @@ impl Store {
     }
 
     /// Stores an object under a new resourceVersion, which is written into it.
-    pub(crate) fn commit(&mut self, kind: &Kind, mut object: Value) -> Arc<Stored> {
+    pub(crate) fn commit(&mut self, kind: &Kind, object: Value) -> Arc<Stored> {
+        self.commit_as(kind, object, false)
+    }
+
+    /// The same for an object of which it is known whether it is hollow.
+    pub(crate) fn commit_as(&mut self, kind: &Kind, mut object: Value, hollow: bool) -> Arc<Stored> {
         self.version += 1;
         let version = self.version;
         object["metadata"]["resourceVersion"] = Value::String(version.to_string());
-        let stored = Arc::new(Stored::of(&object, version));
+        let stored = Arc::new(Stored { hollow, ..Stored::of(&object, version) });
         let place = place(kind, &stored);
         let collection = self
             .collections

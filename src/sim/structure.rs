@@ -194,7 +194,7 @@ impl Structure {
                                 below.prune(value, &format!("{path}.{name}"), dropped)?;
                             }
                         }
-                        None if self.preserve || (self.of != Type::Object && self.properties.is_empty()) => {}
+                        None if self.preserve => {}
                         None => {
                             map.remove(&name);
                             dropped.push(format!("{path}.{name}"));

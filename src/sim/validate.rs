@@ -153,6 +153,8 @@ fn node(schema: &Value, value: &Value, old: Option<&Value>, path: &Path, causes:
                 causes.push(wrong_type(path, format, "float64"));
                 causes.push(unfit("integer", format, path));
             }
+            // Where there is a format, that is what is said to be missing.
+            (_, format, "object" | "boolean") if !format.is_empty() => causes.push(wrong_type(path, format, "")),
             _ => causes.push(wrong_type(path, wanted, given)),
         }
         return;
@@ -218,14 +220,14 @@ fn node(schema: &Value, value: &Value, old: Option<&Value>, path: &Path, causes:
             if let Some(most) = count("maxProperties").filter(|most| map.len() > *most) {
                 causes.push(too_many(path, map.len(), most));
             }
-            for name in strings(schema, "required").filter(|name| !map.contains_key(*name)) {
-                causes.push(Cause::required(&path.below(name).field, ""));
-            }
             for (name, value) in map.iter().filter(|(name, _)| !(path.field.is_empty() && is_identity(name))) {
                 let below = schema.get("properties").and_then(|p| p.get(name)).or_else(|| schema.get("additionalProperties"));
                 if let Some(below) = below.filter(|below| below.is_object()) {
                     node(below, value, old.and_then(|old| old.get(name)), &path.below(name), causes);
                 }
+            }
+            for name in strings(schema, "required").filter(|name| !map.contains_key(*name)) {
+                causes.push(Cause::required(&path.below(name).field, ""));
             }
         }
         Value::Null | Value::Bool(_) => {}
@@ -351,27 +353,27 @@ fn lists(schema: &Value, value: &Value, path: &str, causes: &mut Vec<Cause>) {
         Value::Array(items) => {
             let keys: Vec<&str> = strings(schema, "x-kubernetes-list-map-keys").collect();
             let of = text(schema, "x-kubernetes-list-type");
+            let foreign = items.iter().enumerate().find(|(_, item)| of == "map" && !item.is_object() && !item.is_null());
+            if let Some((index, item)) = foreign {
+                let why = "must be an object for an array of list-type map";
+                causes.push(Cause::invalid(&format!("{path}[{index}]"), item, why));
+            }
             let mut seen: Vec<Value> = Vec::new();
-            for (index, item) in items.iter().enumerate() {
-                let place = format!("{path}[{index}]");
+            for (index, item) in items.iter().enumerate().filter(|_| foreign.is_none()) {
                 let element = match of {
                     "set" => item.clone(),
-                    "map" if item.is_object() => {
+                    "map" => {
                         let pairs = keys.iter().filter_map(|key| Some(((*key).to_owned(), item.get(key)?.clone())));
                         Value::Object(pairs.collect())
                     }
-                    "map" => {
-                        causes.push(Cause::invalid(&place, item, "must be an object for an array of list-type map"));
-                        continue;
-                    }
-                    _ => continue,
+                    _ => break,
                 };
-                if seen.contains(&element) {
-                    let message = format!("Duplicate value: {element}");
-                    causes.push(Cause { reason: "FieldValueDuplicate", field: place, message });
-                } else {
-                    seen.push(element);
+                // What is there a third time has been said.
+                if seen.iter().filter(|other| **other == element).count() == 1 {
+                    let (field, message) = (format!("{path}[{index}]"), format!("Duplicate value: {element}"));
+                    causes.push(Cause { reason: "FieldValueDuplicate", field, message });
                 }
+                seen.push(element);
             }
             if let Some(below) = schema.get("items") {
                 for (index, item) in items.iter().enumerate() {

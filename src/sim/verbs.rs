@@ -17,18 +17,11 @@ use super::error::{ApiError, Cause};
 use super::kind::{Kind, Version};
 use super::managed;
 use super::rules::{
-    add, check_identity, check_immutable, check_metadata, differs_in_spec, finalizers, is_released, is_released_namespace,
-    keep_metadata, separate, set_finalizers,
+    check_identity, check_immutable, check_metadata, deletion, differs_in_spec, is_released, keep_metadata, separate,
+    set_deletion,
 };
 use super::sent::read;
 use super::store::{Place, Store, Stored};
-
-/// Finalizer that makes dependents lose their owner reference instead of their life.
-pub(crate) const ORPHAN: &str = "orphan";
-/// Finalizer that keeps an owner until its dependents are gone.
-pub(crate) const FOREGROUND: &str = "foregroundDeletion";
-/// Finalizer that keeps a CustomResourceDefinition until its objects are gone.
-pub(crate) const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
 
 /// Who asks, and how.
 #[derive(Debug, Clone)]
@@ -93,22 +86,6 @@ pub(crate) struct Spot<'a> {
     pub(crate) name: &'a str,
 }
 
-/// What a deletion may insist on.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct DeleteOptions {
-    pub(crate) uid: Option<String>,
-    pub(crate) version: Option<String>,
-    pub(crate) propagation: Option<Propagation>,
-}
-
-/// What becomes of dependents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Propagation {
-    Background,
-    Foreground,
-    Orphan,
-}
-
 /// The objects and what follows from changing them.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -153,6 +130,7 @@ impl Server {
         how: How,
     ) -> Result<Written, ApiError> {
         let at = kind.version(version).ok_or_else(ApiError::no_such_resource)?;
+        let hollow = is_hollow(kind, &how, &body);
         let mut warnings = read(caller, kind, at, &mut body)?;
         let warned = |error: ApiError| ApiError { warnings: warnings.clone(), ..error };
         let (name, misnamed) = self.name_of(kind, &mut body, namespace).map_err(warned)?;
@@ -194,7 +172,7 @@ impl Server {
             let stored = Arc::new(Stored::of(&body, 0));
             return Ok(Written { stored, created: true, removed: false, warnings });
         }
-        let stored = self.store.commit(kind, body);
+        let stored = self.store.commit_as(kind, body, hollow);
         self.after_commit(caller, kind, None, &stored);
         let place = super::store::place(kind, &stored);
         let stored = self.store.get(&place).cloned().unwrap_or(stored);
@@ -204,8 +182,9 @@ impl Server {
     /// Replaces an object, or its status.
     pub(crate) fn update(&mut self, caller: &Caller, spot: Spot<'_>, mut body: Value, how: How) -> Result<Written, ApiError> {
         let at = spot.kind.version(spot.version).ok_or_else(ApiError::no_such_resource)?;
+        let hollow = spot.subresource.is_empty() && is_hollow(spot.kind, &how, &body);
         let mut warnings = read(caller, spot.kind, at, &mut body)?;
-        match self.replace(caller, spot, at, body, how) {
+        match self.replace(caller, spot, at, body, how, hollow) {
             Ok(written) => {
                 warnings.extend(written.warnings);
                 Ok(Written { warnings, ..written })
@@ -215,7 +194,15 @@ impl Server {
     }
 
     /// Replaces an object by one that has been read.
-    fn replace(&mut self, caller: &Caller, spot: Spot<'_>, at: &Version, mut body: Value, how: How) -> Result<Written, ApiError> {
+    fn replace(
+        &mut self,
+        caller: &Caller,
+        spot: Spot<'_>,
+        at: &Version,
+        mut body: Value,
+        how: How,
+        hollow: bool,
+    ) -> Result<Written, ApiError> {
         let Spot { kind, version, subresource, namespace, name } = spot;
         let named = body.pointer("/metadata/name").and_then(Value::as_str).is_some_and(|name| !name.is_empty());
         if !named && matches!(how, How::Update) {
@@ -248,12 +235,8 @@ impl Server {
                 let cause = Cause::invalid("metadata.uid", &json!(uid), "field is immutable");
                 return Err(ApiError::invalid(kind, name, &twice(cause)));
             }
-            let group = if kind.custom { format!("{}/", kind.group) } else { String::new() };
-            let place = if kind.namespaced { format!("{namespace}/{name}") } else { name.to_owned() };
-            let why = format!(
-                "StorageError: invalid object, Code: 4, Key: /registry/{group}{}/{place}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
-                kind.plural, current.uid
-            );
+            let why = format!("UID in precondition: {uid}, UID in object meta: {}", current.uid);
+            let why = stale(kind, namespace, name, &why);
             return Err(ApiError::conflict(kind, name, &why));
         }
         if let Some(time) = meta.get("deletionTimestamp").filter(|time| !time.is_null())
@@ -271,6 +254,7 @@ impl Server {
             unfit.retain(|why| !why.contains("duplicate entries"));
         }
         let mut new = separate(kind, at, &old, body, subresource);
+        let sent = deletion(&new);
         keep_metadata(&old, &mut new);
         if !subresource.is_empty()
             && at.structure.is_none()
@@ -289,14 +273,18 @@ impl Server {
             new["metadata"]["generation"] = generation.into();
         }
         if matches!(how, How::Update) {
+            // Who owns what goes by what was sent.
+            let kept = deletion(&new);
+            set_deletion(&mut new, sent);
             managed::after_update(kind, at, Some(&old), &mut new, caller, subresource);
+            set_deletion(&mut new, kept);
         }
         if let Some(metadata) = new.get_mut("metadata").and_then(Value::as_object_mut).filter(|_| !unfit.is_empty()) {
             metadata.remove("managedFields");
         }
         self.store_form(kind, at, Some(&old), &mut new);
         managed::keep_times(&old, &mut new);
-        if new == old {
+        if new == old && !hollow && !current.hollow {
             return Ok(Written { stored: current, created: false, removed: false, warnings });
         }
         new["apiVersion"] = kind.storage_api_version().into();
@@ -311,7 +299,7 @@ impl Server {
             self.settle(caller);
             return Ok(Written { stored: last, created: false, removed: true, warnings });
         }
-        let stored = self.store.commit(kind, new);
+        let stored = self.store.commit_as(kind, new, hollow);
         self.after_commit(caller, kind, Some(&current), &stored);
         let place = super::store::place(kind, &stored);
         let stored = self.store.get(&place).cloned().unwrap_or(stored);
@@ -348,115 +336,6 @@ impl Server {
                 self.update(caller, spot, object, How::Applied)
             }
         }
-    }
-
-    /// Deletes an object, or marks it as being deleted while finalizers stand in the way.
-    pub(crate) fn delete(
-        &mut self,
-        caller: &Caller,
-        kind: &Arc<Kind>,
-        namespace: &str,
-        name: &str,
-        options: &DeleteOptions,
-    ) -> Result<Written, ApiError> {
-        let written = self.mark(caller, kind, namespace, name, options)?;
-        if !caller.dry_run {
-            self.settle(caller);
-        }
-        // A settled deletion may have taken the object with it.
-        let gone = self.get(kind, namespace, name).map_or(true, |now| now.uid != written.stored.uid);
-        Ok(Written { removed: written.removed || (gone && !caller.dry_run), ..written })
-    }
-
-    /// The first half of a deletion, without its consequences.
-    pub(crate) fn mark(
-        &mut self,
-        caller: &Caller,
-        kind: &Arc<Kind>,
-        namespace: &str,
-        name: &str,
-        options: &DeleteOptions,
-    ) -> Result<Written, ApiError> {
-        let current = Arc::clone(self.get(kind, namespace, name)?);
-        if let Some(uid) = &options.uid
-            && **uid != *current.uid
-        {
-            let why = format!(
-                "the UID in the precondition ({uid}) does not match the UID in record ({}). The object might have been deleted and then recreated",
-                current.uid
-            );
-            return Err(ApiError::precondition(kind, name, &why));
-        }
-        if let Some(version) = &options.version
-            && *version != current.version.to_string()
-        {
-            let why = format!(
-                "the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record ({}). The object might have been modified",
-                current.version
-            );
-            return Err(ApiError::precondition(kind, name, &why));
-        }
-        if kind.is_namespace() && matches!(name, "default" | "kube-system" | "kube-public") {
-            return Err(ApiError::forbidden(kind, name, "this namespace may not be deleted"));
-        }
-        let mut object = current.value();
-        let mut finalizers = finalizers(&object);
-        // Its controller takes it away as soon as nothing uses the claim; nothing does here.
-        finalizers.retain(|f| f != defaults::CLAIM);
-        match options.propagation {
-            Some(Propagation::Orphan) => {
-                finalizers.retain(|f| f != FOREGROUND);
-                add(&mut finalizers, ORPHAN);
-            }
-            Some(Propagation::Foreground) => {
-                finalizers.retain(|f| f != ORPHAN);
-                add(&mut finalizers, FOREGROUND);
-            }
-            Some(Propagation::Background) => finalizers.retain(|f| f != ORPHAN && f != FOREGROUND),
-            None => {}
-        }
-        let is_crd = kind.is_definition();
-        if is_crd && !current.deleting {
-            add(&mut finalizers, CLEANUP);
-        }
-        let is_namespace = kind.is_namespace();
-        let blocked = !finalizers.is_empty() || (is_namespace && !is_released_namespace(&object));
-        if !blocked {
-            if caller.dry_run {
-                return Ok(Written { stored: current, created: false, removed: true, warnings: Vec::new() });
-            }
-            let last = self.erase(kind, &current);
-            return Ok(Written { stored: last, created: false, removed: true, warnings: Vec::new() });
-        }
-        let before = object.clone();
-        set_finalizers(&mut object, &finalizers);
-        if !current.deleting {
-            object["metadata"]["deletionTimestamp"] = caller.now.clone().into();
-            object["metadata"]["deletionGracePeriodSeconds"] = 0.into();
-            if let Some(generation) = object.pointer("/metadata/generation").and_then(Value::as_i64) {
-                object["metadata"]["generation"] = (generation + 1).into();
-            }
-            if is_namespace {
-                object["status"]["phase"] = "Terminating".into();
-            }
-            if is_crd {
-                super::crd::terminating(&mut object, &caller.now);
-            }
-        }
-        if object == before || caller.dry_run {
-            let stored = if object == before { current } else { Arc::new(Stored::of(&object, current.version)) };
-            return Ok(Written { stored, created: false, removed: false, warnings: Vec::new() });
-        }
-        let stored = self.store.commit(kind, object);
-        let place = super::store::place(kind, &stored);
-        if is_namespace {
-            self.tasks.push_back(Task::Namespace(name.to_owned()));
-        }
-        if is_crd {
-            self.tasks.push_back(Task::Definition(name.to_owned()));
-        }
-        self.tasks.push_back(Task::Marked(place));
-        Ok(Written { stored, created: false, removed: false, warnings: Vec::new() })
     }
 
     fn check_namespace(&self, kind: &Kind, namespace: &str, name: &str) -> Result<(), ApiError> {
@@ -510,6 +389,7 @@ impl Server {
             if let Some(old) = old {
                 causes.extend(check_immutable(kind, old, new));
             }
+            super::sent::settle(kind, new);
             causes.extend(checks::check(kind, new));
         }
         if !causes.is_empty() {
@@ -518,7 +398,7 @@ impl Server {
         if kind.is_definition() {
             super::crd::prepare(self, kind, old, new, &caller.now)?;
         }
-        Ok(if subresource.is_empty() { checks::warnings(kind, old, new) } else { Vec::new() })
+        Ok(if matches!(subresource, "" | "scale") { checks::warnings(kind, old, new) } else { Vec::new() })
     }
 
     /// What comes last: addresses that the server gives, and empty lists as they are stored.
@@ -549,6 +429,27 @@ impl Server {
         };
         Some((Arc::clone(kind), place))
     }
+}
+
+/// Why the store refuses to touch an object that is not the one that was meant.
+pub(crate) fn stale(kind: &Kind, namespace: &str, name: &str, why: &str) -> String {
+    let group = if kind.custom { format!("{}/", kind.group) } else { String::new() };
+    let place = if kind.namespaced { format!("{namespace}/{name}") } else { name.to_owned() };
+    format!(
+        "StorageError: invalid object, Code: 4, Key: /registry/{group}{}/{place}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: {why}",
+        kind.plural
+    )
+}
+
+/// Whether metadata comes with an apply that is empty: of a custom kind it is stored as it is, and seen by nobody.
+fn is_hollow(kind: &Kind, how: &How, body: &Value) -> bool {
+    let empty = |value: &Value| match value {
+        Value::Object(map) => map.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    };
+    let has = |field: &str| body.get("metadata").and_then(|metadata| metadata.get(field)).is_some_and(empty);
+    kind.custom && matches!(how, How::Applied) && ["labels", "annotations", "finalizers", "ownerReferences"].into_iter().any(has)
 }
 
 /// The metadata of a body, created where it is missing.

@@ -7,15 +7,16 @@ use serde_json::{Value, json};
 
 use super::{Ask, Body, at_version, go, json_error, value};
 use crate::sim::decode;
+use crate::sim::deletion::{DeleteOptions, Propagation};
 use crate::sim::error::{ApiError, Cause, details};
 use crate::sim::kind::{Kind, Version};
 use crate::sim::managed;
-use crate::sim::patch;
 use crate::sim::path::Target;
 use crate::sim::review;
 use crate::sim::store::Stored;
 use crate::sim::table;
-use crate::sim::verbs::{Caller, DeleteOptions, How, Propagation, Spot};
+use crate::sim::verbs::{Caller, How, Spot};
+use crate::sim::{patch, strategic};
 
 impl Ask {
     pub(super) fn create(&self, kind: &Arc<Kind>, version: &Version, target: &Target) -> Result<Response<Body>, ApiError> {
@@ -77,7 +78,7 @@ impl Ask {
         let mut server = self.shared.server();
         let stored = Arc::clone(server.get(kind, &target.namespace, &target.name)?);
         let wrong = |why: String| ApiError::bad_request(format!("error decoding patch: {why}"));
-        let body = decode::json(&self.body, &mut caller.twice).map_err(|error| wrong(json_error(&self.body, &error)))?;
+        let mut body = decode::json(&self.body, &mut caller.twice).map_err(|error| wrong(json_error(&self.body, &error)))?;
         let mut object = at_version(kind, version, &stored);
         if content == "application/json-patch+json" {
             if !body.is_array() {
@@ -91,8 +92,8 @@ impl Ask {
         } else if !body.is_object() {
             return Err(wrong(format!("json: cannot unmarshal {} into Go value of type map[string]interface {{}}", go(&body))));
         } else if strategic {
+            object = strategic::apply(&object, &mut body, kind.structure(version))?;
             caller.shown = Some(decode::printed(&body));
-            object = patch::strategic(&object, &body, kind.structure(version))?;
         } else {
             patch::merge(&mut object, &body);
         }
@@ -267,7 +268,11 @@ impl Ask {
         let caller = Caller { scales: verb == "apply", ..self.caller("UpdateOptions")? };
         let written = server.update(&caller, spot(kind, version, target, "scale"), object, How::Update)?;
         drop(server);
-        Ok(value(StatusCode::OK, &scale_of(kind, version, &at_version(kind, version, &written.stored))))
+        let mut response = value(StatusCode::OK, &scale_of(kind, version, &at_version(kind, version, &written.stored)));
+        for warning in &written.warnings {
+            super::warn(&mut response, warning);
+        }
+        Ok(response)
     }
 }
 
