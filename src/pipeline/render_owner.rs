@@ -86,7 +86,7 @@ impl World {
         };
         let input = render::input(&inputs);
         let version = |secret: &SecretRef| {
-            let key = ObjectKey::new("", "Secret", &secret.namespace, &secret.name);
+            let key = ObjectKey::new("", secret.kind.name(), &secret.namespace, &secret.name);
             look.observed.get(&secret.target, &key).map(|o| o.resource_version.clone())
         };
         let again = ensured.again;
@@ -155,5 +155,5 @@ pub fn digest_key_ref(observed: &Observed) -> Option<SecretRef> {
         .into_iter()
         .filter(|s| s.labels.get("name").is_some_and(|n| n == secrets::DIGEST_KEY));
     let newest = named.max_by_key(|s| s.key.name.clone())?;
-    Some(SecretRef { target: Target::Garden, namespace: "garden".into(), name: newest.key.name.clone() })
+    Some(SecretRef::secret(Target::Garden, "garden", newest.key.name.clone()))
 }

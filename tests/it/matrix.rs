@@ -108,6 +108,15 @@ const MATRIX: &[Shape] = &[
     // What its landscape says of it is below.
     ("not-watched", |_| {}),
     ("watched", |s| s["spec"]["monitoring"] = json!({"alerting": {"emailReceivers": ["ann@example.org", "ben@example.org"]}})),
+    ("own-files", |s| {
+        let server = &mut s["spec"]["kubernetes"]["kubeAPIServer"];
+        server["auditConfig"] = json!({"auditPolicy": {"configMapRef": {"name": "audit-policy"}}});
+        server["structuredAuthentication"] = json!({"configMapName": "authentication"});
+        server["structuredAuthorization"] =
+            json!({"configMapName": "authorization", "kubeconfigs": [{"authorizerName": "Mine", "secretName": "mine"}]});
+        server["admissionPlugins"] =
+            json!([{"name": "ValidatingAdmissionWebhook", "kubeconfigSecretName": "webhook"}, {"name": "ImagePolicyWebhook", "config": {"imagePolicy": {"kubeConfigFile": "/etc/passwd"}}}]);
+    }),
     ("no-ssh", |s| s["spec"]["provider"]["workersSettings"]["sshAccess"]["enabled"] = json!(false)),
 ];
 
@@ -339,7 +348,9 @@ fn conditions_decide_which_components_there_are() {
     assert_eq!(new("addons"), ["kubernetes-dashboard", "nginx-ingress"]);
     assert_eq!(new("extensions"), ["extensions-after-worker", "extensions-before-kube-apiserver"]);
     assert_eq!(new("container-runtimes"), ["container-runtimes"]);
-    for name in ["ha-node", "ha-zone", "ha-zone-one-tunnel", "infrastructure", "kubernetes-1.32", "kubernetes-1.36", "no-ssh"] {
+    for name in
+        ["ha-node", "ha-zone", "ha-zone-one-tunnel", "infrastructure", "kubernetes-1.32", "kubernetes-1.36", "no-ssh", "own-files"]
+    {
         assert_eq!((gone(name), new(name)), (Vec::new(), Vec::new()), "{name}");
     }
 }
@@ -365,6 +376,34 @@ fn a_highly_available_control_plane_has_two_tunnels() {
     }
     let asleep = object("hibernated-ha", "StatefulSet", "vpn-seed-server").expect("it is there");
     assert_eq!(asleep["spec"]["replicas"], 0);
+}
+
+#[test]
+fn kubeconfigs_in_files_of_people_are_their_own_or_none() {
+    let map = |prefix: &str| {
+        let all = render("own-files").iter().flat_map(|r| &r.objects).find(|o| o.key.name.starts_with(prefix));
+        all.expect("it is there").body.clone()
+    };
+    let plugin = |file: &str| -> Value {
+        let config = map("kube-apiserver-admission-config-");
+        serde_json::from_str(config["data"][file].as_str().expect("a file")).expect("JSON")
+    };
+    let own = "/etc/kubernetes/admission-kubeconfigs/validatingadmissionwebhook-kubeconfig.yaml";
+    assert_eq!(plugin("validatingadmissionwebhook.yaml")["kubeConfigFile"], own);
+    assert_eq!(plugin("imagepolicywebhook.yaml")["imagePolicy"]["kubeConfigFile"], "", "nothing of the API server's own files");
+    let kubeconfigs = map("kube-apiserver-admission-kubeconfigs-")["data"].clone();
+    assert_eq!(kubeconfigs, json!({"validatingadmissionwebhook-kubeconfig.yaml": "<garden-secret garden-shop webhook kubeconfig>"}));
+    let kubeconfigs = map("kube-apiserver-authorization-webhooks-kubeconfigs-")["data"].clone();
+    assert_eq!(kubeconfigs, json!({"mine-kubeconfig.yaml": "<garden-secret garden-shop mine kubeconfig>"}));
+    let file = |prefix: &str, key: &str| map(prefix)["data"][key].as_str().expect("a file").to_owned();
+    let anonymous = file("kube-apiserver-authentication-config-", "config.yaml");
+    assert!(anonymous.contains("<garden-config garden-shop authentication config.yaml>"), "{anonymous}");
+    let anonymous: Value = serde_yaml::from_str(&anonymous).expect("YAML");
+    assert_eq!(anonymous["anonymous"], json!({"enabled": false}), "unless the file says otherwise");
+    assert!(file("audit-policy-config-", "audit-policy.yaml").contains("<garden-config garden-shop audit-policy policy>"));
+    let order: Value = serde_yaml::from_str(&file("kube-apiserver-authorization-config-", "config.yaml")).expect("YAML");
+    let order: Vec<&str> = order["authorizers"].as_array().expect("a list").iter().map(|a| a["name"].as_str().unwrap_or("theirs")).collect();
+    assert_eq!(order, ["node", "rbac", "theirs", "node-agent-authorizer"]);
 }
 
 #[test]

@@ -563,13 +563,13 @@ fn what_clusters_know_ends_up_in_manifests() {
                 ("static_tokens.csv", "t0k3n-of-the-probe,health-check,health-check,\n"),
             ]);
             bodies.0.insert(
-                SecretRef { target: seed.clone(), namespace: "shoot--shop--web".into(), name: format!("{config}-12345678") },
+                SecretRef::secret(seed.clone(), "shoot--shop--web", format!("{config}-12345678")),
                 Some(body),
             );
         }
     }
     for (namespace, name) in [("garden", "dns"), ("garden", "backup"), ("garden-shop", "account")] {
-        let address = SecretRef { target: Target::Garden, namespace: namespace.into(), name: name.into() };
+        let address = SecretRef::secret(Target::Garden, namespace, name);
         bodies.0.insert(address, Some(data(&[("accessKey", "very secret")])));
     }
     let key = DigestKey(Zeroizing::new(vec![7; 32]));

@@ -11,7 +11,7 @@ use crate::cluster::Signal;
 use crate::landscape::Target;
 use crate::observed::{Delta, Object};
 use crate::plan::StepResult;
-use crate::secrets::SecretRef;
+use crate::secrets::{BodyKind, SecretRef};
 
 impl State {
     pub(super) fn signals(&mut self, signals: Vec<Signal>, now: Timestamp, at: Millis) {
@@ -48,8 +48,8 @@ impl State {
                 completeness.insert(target);
             }
             for (target, key) in touched.keys {
-                if key.kind == "Secret" && key.group.is_empty() {
-                    let secret = SecretRef { target, namespace: key.namespace, name: key.name };
+                if let Some(kind) = BodyKind::of(&key.group, &key.kind) {
+                    let secret = SecretRef { target, kind, namespace: key.namespace, name: key.name };
                     for owner in self.waiting_for.get(&secret).into_iter().flatten() {
                         owners.insert(owner.label());
                     }
