@@ -204,7 +204,12 @@ impl Cluster {
     }
 
     /// The bodies of all Secrets or ConfigMaps of a namespace, or of one.
-    async fn contents(&self, kind: BodyKind, namespace: &str, name: Option<&str>) -> Result<BTreeMap<String, Body>, ClusterError> {
+    async fn contents(
+        &self,
+        kind: BodyKind,
+        namespace: &str,
+        name: Option<&str>,
+    ) -> Result<BTreeMap<String, Body>, ClusterError> {
         check_name(namespace)?;
         let path = format!("/api/v1/namespaces/{namespace}/{}", kind.plural());
         let decode = |object: SecretObject| match kind {

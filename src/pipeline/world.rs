@@ -290,6 +290,10 @@ pub fn sources(world: &World, owner: &Owner, placed: Option<&str>) -> BTreeSet<O
     if owner.kind.namespaced() {
         out.insert(Owner::cluster(Kind::Project, owner.project.clone()));
     }
+    if owner.kind == Kind::Seed {
+        // Seeds have gateways for the exposure classes that may be used on them.
+        out.extend(world.admitted.of_kind(Kind::ExposureClass).map(|(class, _)| class.clone()));
+    }
     if owner.kind == Kind::Shoot {
         match text("/spec/cloudProfile/kind") {
             Some("NamespacedCloudProfile") => {

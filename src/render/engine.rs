@@ -73,7 +73,8 @@ pub(crate) const HELPERS: &[&str] = &[
 ];
 
 /// Helpers that read what is known of clusters.
-const READING: &[&str] = &["image", "secret", "secret-data", "secret-checksum", "fact", "has-fact", "garden-secret", "garden-config", "replicas"];
+const READING: &[&str] =
+    &["image", "secret", "secret-data", "secret-checksum", "fact", "has-fact", "garden-secret", "garden-config", "replicas"];
 
 /// What one owner's templates may read beside their context.
 pub struct Known<'a> {

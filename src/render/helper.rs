@@ -315,14 +315,14 @@ pub(crate) fn read(
             let asleep = context.get("hibernated").and_then(Value::as_bool).unwrap_or(false);
             Ok(if asleep { 0.into() } else { arg(arguments, 0)?.clone() })
         }
-        "has-fact" => Ok((known.offline || known.facts.get(text(arguments, 0)?).is_some()).into()),
+        "has-fact" => Ok((known.offline || fact(arguments, known)?.is_some()).into()),
         "fact" => {
-            let fact = text(arguments, 0)?;
             if known.offline {
                 return Ok(symbol("fact", arguments));
             }
-            Ok(known.facts.get(fact).cloned().unwrap_or_else(|| {
-                notes.waiting.push(format!("fact {fact}"));
+            let (name, of) = (text(arguments, 0)?, arguments.get(1).and_then(|key| key.as_str()));
+            Ok(fact(arguments, known)?.cloned().unwrap_or_else(|| {
+                notes.waiting.push(of.map_or_else(|| format!("fact {name}"), |of| format!("fact {name} of {of}")));
                 Value::Null
             }))
         }
@@ -350,6 +350,16 @@ pub(crate) fn read(
         "garden-config" => garden::config(arguments, known, notes),
         other => Err(format!("`{other}` does not read anything")),
     }
+}
+
+/// `NAME [NAMESPACE]`: a fact, or what it is in one of several namespaces.
+fn fact<'k>(arguments: &[&Value], known: &Known<'k>) -> Result<Option<&'k Value>, String> {
+    let found = known.facts.get(text(arguments, 0)?);
+    if arguments.len() < 2 {
+        return Ok(found);
+    }
+    let namespace = text(arguments, 1)?;
+    Ok(found.and_then(|by_namespace| by_namespace.get(namespace)))
 }
 
 fn names<'k>(config: &str, known: &Known<'k>, notes: &mut Notes) -> Option<&'k crate::secrets::Names> {

@@ -97,6 +97,8 @@ pub(crate) struct CompiledExport {
     pub(crate) fact: String,
     pub(crate) kind: String,
     pub(crate) name: Template,
+    /// Whether there is one in each of several namespaces (`Kind/name/*#/json/pointer`).
+    pub(crate) each: bool,
     pub(crate) pointer: String,
 }
 
@@ -377,6 +379,7 @@ fn ready(text: &str) -> Option<Ready> {
 fn export(fact: &str, address: &str) -> Option<CompiledExport> {
     let (object, pointer) = address.split_once('#')?;
     let (kind, name) = object.split_once('/')?;
+    let (name, each) = name.strip_suffix("/*").map_or((name, false), |name| (name, true));
     let fine = !kind.is_empty()
         && kind.chars().all(|c| c.is_ascii_alphanumeric())
         && !name.is_empty()
@@ -390,6 +393,7 @@ fn export(fact: &str, address: &str) -> Option<CompiledExport> {
         fact: fact.to_owned(),
         kind: kind.to_owned(),
         name: Template::compile(name).ok()?,
+        each,
         pointer: pointer.to_owned(),
     })
 }

@@ -279,7 +279,10 @@ fn a_file_in_a_garden_config_map_is_waited_for_and_checked() {
         ("apiVersion: audit.k8s.io.example.org/v1\nkind: Policy\n", "is not of kind Policy in the group audit.k8s.io"),
     ] {
         let (state, _, outcome) = with(Some(&[("policy", text)]));
-        assert!(matches!(&state, RenderState::Failed(said) if said.contains("ConfigMap garden-dev/audit") && said.contains(why)), "{state:?}");
+        assert!(
+            matches!(&state, RenderState::Failed(said) if said.contains("ConfigMap garden-dev/audit") && said.contains(why)),
+            "{state:?}"
+        );
         assert!(outcome.findings.has_errors());
     }
     let policy = "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n- level: Metadata\n  users: [\"on\", \"a: b\"]\n";

@@ -562,10 +562,7 @@ fn what_clusters_know_ends_up_in_manifests() {
                 ("auth", "admin:a private key"),
                 ("static_tokens.csv", "t0k3n-of-the-probe,health-check,health-check,\n"),
             ]);
-            bodies.0.insert(
-                SecretRef::secret(seed.clone(), "shoot--shop--web", format!("{config}-12345678")),
-                Some(body),
-            );
+            bodies.0.insert(SecretRef::secret(seed.clone(), "shoot--shop--web", format!("{config}-12345678")), Some(body));
         }
     }
     for (namespace, name) in [("garden", "dns"), ("garden", "backup"), ("garden-shop", "account")] {
@@ -744,7 +741,13 @@ fn gardens_projects_and_seeds_render() {
     let seed = Owner::cluster(Kind::Seed, "eu1");
     assert!(all(&rendered).all(|o| misfit(&o.body).is_none()));
     let rendered = offline(Scope::Seed, &seed, &context::seed(&sources(&seed)).expect("known"), "garden");
-    assert!(all(&rendered).any(|o| o.key.name == "istio-ingressgateway" && o.body["spec"]["type"] == "LoadBalancer"));
+    let doors: Vec<&DesiredObject> = all(&rendered).filter(|o| o.key.name == "istio-ingressgateway").collect();
+    assert!(doors.iter().all(|o| o.body["spec"]["type"] == "LoadBalancer"));
+    let spaces: Vec<&str> = doors.iter().map(|o| o.key.namespace.as_str()).collect();
+    assert_eq!(spaces, ["istio-ingress", "istio-ingress--eu-a", "istio-ingress--eu-b", "istio-ingress--eu-c"]);
+    for space in spaces {
+        assert!(all(&rendered).any(|o| o.key.kind == "Namespace" && o.key.name == space), "{space}");
+    }
     for object in all(&rendered) {
         assert_eq!(misfit(&object.body), None, "{}", object.key);
     }

@@ -125,7 +125,8 @@ async fn an_audit_policy_is_waited_for_by_name_and_followed_when_it_changes() {
         let plane = fleet.get(&seed(), PLANE).await.expect("it runs");
         let volumes = plane.pointer("/spec/template/spec/volumes").and_then(Value::as_array).expect("volumes");
         let volume = volumes.iter().find(|v| v["name"] == "audit-policy-config").expect("the policy is mounted");
-        let path = format!("/api/v1/namespaces/shoot--shop--mini/configmaps/{}", volume["configMap"]["name"].as_str().expect("a name"));
+        let path =
+            format!("/api/v1/namespaces/shoot--shop--mini/configmaps/{}", volume["configMap"]["name"].as_str().expect("a name"));
         let map = fleet.get(&seed(), &path).await.expect("it is there");
         map["data"]["audit-policy.yaml"].as_str().expect("a policy").contains(&format!("level: {level}"))
     };

@@ -53,7 +53,7 @@ const SETTINGS: &str = "
       structuredAuthentication: {configMapName: authentication}
       structuredAuthorization:
         configMapName: authorization
-        kubeconfigs: [{authorizerName: Nobody, secretName: nobody}]
+        kubeconfigs: [{authorizerName: nobody, secretName: nobody}]
       admissionPlugins:
         - name: PodSecurity
           config:
@@ -69,9 +69,7 @@ const SETTINGS: &str = "
 
 /// The files that these settings refer to, as people keep them in their project's namespace.
 fn own_files() -> Vec<Value> {
-    let map = |name: &str, key: &str, text: &str| {
-        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "garden-shop", "name": name}, "data": {key: text}})
-    };
+    let map = |name: &str, key: &str, text: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "garden-shop", "name": name}, "data": {key: text}});
     let policy = "apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
@@ -87,7 +85,7 @@ anonymous: {enabled: true, conditions: [{path: /livez}]}
 kind: AuthorizationConfiguration
 authorizers:
 - type: Webhook
-  name: Nobody
+  name: nobody
   webhook:
     authorizedTTL: 1m
     unauthorizedTTL: 1m
@@ -398,7 +396,8 @@ async fn people(since: &Report, admin: &kube::Client, viewer: &kube::Client, all
 
 /// What the files do that people keep in their project's namespace.
 async fn own_files_in_use(since: &Report, server: &Pod, anybody: &kube::Client) {
-    let code = async |path: &str| match anybody.request_text(http::Request::get(path).body(Vec::new()).expect("a request")).await {
+    let code = async |path: &str| match anybody.request_text(http::Request::get(path).body(Vec::new()).expect("a request")).await
+    {
         Ok(_) => 200,
         Err(kube::Error::Api(status)) => status.code,
         Err(error) => panic!("GET {path}: {error}"),
@@ -408,7 +407,10 @@ async fn own_files_in_use(since: &Report, server: &Pod, anybody: &kube::Client) 
     let text = server.said();
     let events: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let [event] = events.as_slice() else { panic!("one event: {events:#?}") };
-    assert_eq!((&event["apiVersion"], &event["level"], &event["verb"]), (&json!("audit.k8s.io/v1"), &json!("Metadata"), &json!("create")));
+    assert_eq!(
+        (&event["apiVersion"], &event["level"], &event["verb"]),
+        (&json!("audit.k8s.io/v1"), &json!("Metadata"), &json!("create"))
+    );
     assert_eq!((&event["objectRef"]["resource"], &event["objectRef"]["name"]), (&json!("secrets"), &json!("canary")));
     assert_eq!(event["responseStatus"]["code"], 201);
     assert!(!text.contains(CANARY), "a policy at level Metadata keeps content out");

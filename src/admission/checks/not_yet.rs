@@ -21,7 +21,6 @@ const SHOOT: &[(&str, &str)] = &[
     ("spec/resources", "referenced resources"),
     ("spec/dns/providers", "DNS providers of the shoot"),
     ("spec/controlPlane/zones", "zones of the control plane"),
-    ("spec/exposureClassName", "exposure class"),
     ("spec/accessRestrictions", "access restrictions"),
 ];
 
@@ -29,7 +28,6 @@ const SHOOT: &[(&str, &str)] = &[
 const SEED: &[(&str, &str)] = &[
     ("spec/extensions", "extensions"),
     ("spec/resources", "referenced resources"),
-    ("spec/settings/loadBalancerServices/zones", "load balancers by zone"),
     ("spec/settings/dependencyWatchdog", "dependency watchdog"),
     ("spec/settings/excessCapacityReservation/configs", "reserve of capacity"),
 ];

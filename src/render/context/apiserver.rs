@@ -70,7 +70,8 @@ fn admission(shoot: &Value) -> Admission {
         if !config.is_null() {
             let path = if file.is_empty() { file } else { format!("/etc/kubernetes/admission-kubeconfigs/{file}") };
             secure(&name, &mut config, &path);
-            out.configured.push(json!({"name": name, "file": format!("{}.yaml", name.to_lowercase()), "text": config.to_string()}));
+            out.configured
+                .push(json!({"name": name, "file": format!("{}.yaml", name.to_lowercase()), "text": config.to_string()}));
         }
         if !out.on.contains(&name) {
             out.on.push(name);

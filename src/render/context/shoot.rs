@@ -8,8 +8,8 @@ use sha2::{Digest as _, Sha256};
 use super::extension::{self, On};
 use super::pool::{self, Shared, at_least, minor};
 use super::{
-    Missing, Sources, apiserver, at, autoscaling, effective_profile, flag, kube_proxy, list, manifest, network, node_local_dns,
-    observability, plain, policy, text, texts, vpn,
+    Missing, Sources, apiserver, at, autoscaling, effective_profile, exposure, flag, kube_proxy, list, manifest, network,
+    node_local_dns, observability, plain, policy, text, texts, vpn,
 };
 use crate::landscape::{Kind, Owner};
 use crate::observed::{project_namespace, project_of};
@@ -69,6 +69,17 @@ pub fn shoot(sources: &Sources<'_>) -> Result<Value, Missing> {
     let purpose = Some(text(shoot, "/spec/purpose")).filter(|p| !p.is_empty()).unwrap_or("evaluation");
     let watched = observability::Watched { shoot, seed: &seed, landscape: &landscape, id: &id, workerless, purpose };
     let observability = observability::settings(&watched);
+    let namespace = namespace(shoot, &seed, ha, &uid, workerless, &on);
+    let class = match text(shoot, "/spec/exposureClassName") {
+        "" => None,
+        name => {
+            let class = Owner::cluster(Kind::ExposureClass, name);
+            Some(sources.get(&class).ok_or_else(|| absent("the exposure class"))?)
+        }
+    };
+    let exposure = exposure::gateway(&seed, &landscape, class, text(&namespace, "/zones")).map_err(|name| {
+        Missing(format!("handler {name} of the exposure class, which landscape.yaml does not name in exposureClassHandlers"))
+    })?;
     let parts = json!({
         "extensions": extension::phases(&on),
         "containerRuntimes": extension::runtimes(shoot),
@@ -79,6 +90,7 @@ pub fn shoot(sources: &Sources<'_>) -> Result<Value, Missing> {
         "networkPolicies": policy::ranges(&seed, &networks),
         "watchdog": at(&seed, "/spec/settings/dependencyWatchdog/prober/enabled").as_bool() != Some(false),
         "addons": addons(shoot),
+        "exposure": exposure,
     });
     let mut context = json!({
         "cluster": cluster(shoot, &seed, &profile, &id, sources),
@@ -98,7 +110,7 @@ pub fn shoot(sources: &Sources<'_>) -> Result<Value, Missing> {
             "infrastructureConfig": at(shoot, "/spec/provider/infrastructureConfig"),
             "controlPlaneConfig": at(shoot, "/spec/provider/controlPlaneConfig"),
         },
-        "namespace": namespace(shoot, &seed, ha, &uid, workerless, &on),
+        "namespace": namespace,
         "credentials": credentials(sources, shoot),
         "apiServer": api,
         "controllerManager": apiserver::controller_manager(shoot, &networks, workerless),

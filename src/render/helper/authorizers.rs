@@ -28,7 +28,8 @@ fn authorizer(one: &Value, kubeconfigs: &Value, folder: &str, caches: bool) -> R
     if kind != Some("Webhook") {
         return Err(format!("authorizer `{name}` is not a Webhook: others are there by themselves"));
     }
-    if name.is_empty() || OWN.contains(&name) {
+    let lower = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.');
+    if name.is_empty() || !lower || OWN.contains(&name) {
         return Err(format!("an authorizer cannot be called `{name}`"));
     }
     let mut files = kubeconfigs.as_array().into_iter().flatten();
@@ -49,19 +50,25 @@ mod tests {
     #[test]
     fn webhooks_are_reached_by_their_own_kubeconfigs_only() {
         let ask = |config: Value, caches: bool| {
-            let kubeconfigs = json!([{"authorizer": "Mine", "file": "mine-kubeconfig.yaml"}]);
+            let kubeconfigs = json!([{"authorizer": "mine", "file": "mine-kubeconfig.yaml"}]);
             authorizers(&[&config, &kubeconfigs, &json!("/x"), &json!(caches)])
         };
         let config = |name: &str, kind: &str| {
-            let webhook = json!({"timeout": "3s", "cacheAuthorizedRequests": true, "connectionInfo": {"type": "InClusterConfig"}});
+            let webhook =
+                json!({"timeout": "3s", "cacheAuthorizedRequests": true, "connectionInfo": {"type": "InClusterConfig"}});
             json!({"authorizers": [{"type": kind, "name": name, "webhook": webhook}]})
         };
         let reached = json!({"type": "KubeConfigFile", "kubeConfigFile": "/x/mine-kubeconfig.yaml"});
-        let made = ask(config("Mine", "Webhook"), false).expect("an authorizer");
-        assert_eq!(made, json!([{"type": "Webhook", "name": "Mine", "webhook": {"timeout": "3s", "connectionInfo": reached}}]));
-        let made = ask(config("Mine", "Webhook"), true).expect("an authorizer");
+        let made = ask(config("mine", "Webhook"), false).expect("an authorizer");
+        assert_eq!(made, json!([{"type": "Webhook", "name": "mine", "webhook": {"timeout": "3s", "connectionInfo": reached}}]));
+        let made = ask(config("mine", "Webhook"), true).expect("an authorizer");
         assert_eq!(made[0]["webhook"]["cacheAuthorizedRequests"], true);
-        for (name, kind, why) in [("other", "Webhook", "kubeconfig"), ("rbac", "Webhook", "called"), ("Mine", "AlwaysAllow", "Webhook")] {
+        for (name, kind, why) in [
+            ("other", "Webhook", "kubeconfig"),
+            ("rbac", "Webhook", "called"),
+            ("Mine", "Webhook", "called"),
+            ("mine", "AlwaysAllow", "Webhook"),
+        ] {
             assert!(ask(config(name, kind), true).expect_err(name).contains(why), "{name}");
         }
         assert!(ask(json!({}), true).is_err());
