@@ -13,6 +13,9 @@ use crate::landscape::Target;
 use crate::observed::Observed;
 use crate::render::{Ready, Scope};
 
+/// The names of what a seed's operators give to a shoot: no component exports it, it is read from the Secrets of the seed.
+pub const STATIC_MANIFESTS: &str = "seed:static-manifests.names";
+
 /// Where one fact of one owner is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exported {

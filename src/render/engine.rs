@@ -48,6 +48,8 @@ pub(crate) const HELPERS: &[&str] = &[
     "has-fact",
     "garden-secret",
     "garden-config",
+    "seed-secret",
+    "static-manifests",
     "replicas",
     "sha256",
     "hash8",
@@ -73,8 +75,19 @@ pub(crate) const HELPERS: &[&str] = &[
 ];
 
 /// Helpers that read what is known of clusters.
-const READING: &[&str] =
-    &["image", "secret", "secret-data", "secret-checksum", "fact", "has-fact", "garden-secret", "garden-config", "replicas"];
+const READING: &[&str] = &[
+    "image",
+    "secret",
+    "secret-data",
+    "secret-checksum",
+    "fact",
+    "has-fact",
+    "garden-secret",
+    "garden-config",
+    "seed-secret",
+    "static-manifests",
+    "replicas",
+];
 
 /// What one owner's templates may read beside their context.
 pub struct Known<'a> {

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::engine::{Known, Notes};
 use crate::digest;
 use crate::document;
+use crate::facts::STATIC_MANIFESTS;
 use crate::secrets::SecretRef;
 
 /// A helper that is a function of its arguments.
@@ -348,6 +349,9 @@ pub(crate) fn read(
         "secret-data" => secret_data(arguments, known, notes),
         "garden-secret" => garden::secret(arguments, known, notes),
         "garden-config" => garden::config(arguments, known, notes),
+        "seed-secret" => garden::of_seed(arguments, known, notes),
+        // Offline nothing is known of what a seed has.
+        "static-manifests" => Ok(known.facts.get(STATIC_MANIFESTS).cloned().unwrap_or_else(|| Value::Array(Vec::new()))),
         other => Err(format!("`{other}` does not read anything")),
     }
 }

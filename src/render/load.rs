@@ -14,6 +14,7 @@ use super::engine;
 use super::post;
 use super::syntax::{self, Reads, Root};
 use super::when::When;
+use crate::facts::STATIC_MANIFESTS;
 use crate::finding::{Code, Finding, Findings, Place, Pointer, Span};
 use crate::graph::{Dag, GraphError};
 use crate::secrets;
@@ -209,6 +210,8 @@ struct Front {
     #[serde(default)]
     delete: DeletePhase,
     #[serde(default)]
+    outlasts: Vec<String>,
+    #[serde(default)]
     exports: BTreeMap<String, String>,
     /// Kinds that the template writes without naming them literally, as `apiVersion/Kind`.
     #[serde(default)]
@@ -319,6 +322,7 @@ fn component(path: &RepoPath, scope: Scope, stem: &str, text: &Arc<str>) -> Resu
         trigger: front.trigger,
         once: front.once,
         delete: front.delete,
+        outlasts: front.outlasts,
         exports: front.exports,
         reads: reads.facts,
         secrets: reads.secrets,
@@ -432,7 +436,7 @@ fn kinds(text: &str) -> BTreeSet<(String, String)> {
 fn check_facts(by_scope: &BTreeMap<Scope, BTreeMap<String, Compiled>>, findings: &mut Findings) {
     for (scope, components) in by_scope {
         for compiled in components.values() {
-            for fact in &compiled.component.reads {
+            for fact in compiled.component.reads.iter().filter(|fact| *fact != STATIC_MANIFESTS) {
                 let (exporter_scope, address) = match fact.split_once(':') {
                     Some(("garden", rest)) => (Scope::Garden, rest),
                     Some(("project", rest)) => (Scope::Project, rest),
@@ -476,6 +480,16 @@ fn order(mut compiled: BTreeMap<String, Compiled>, findings: &mut Findings) -> V
     let mut complain = |c: &Compiled, message: String| {
         findings.push(Finding::error(NEEDS, message).at(Place::file(c.path.clone())));
     };
+    let unknown: Vec<(String, String)> = compiled
+        .values()
+        .flat_map(|c| c.component.outlasts.iter().map(|other| (c.component.id.name.clone(), other.clone())))
+        .filter(|(_, other)| !compiled.contains_key(other))
+        .collect();
+    for (node, other) in unknown {
+        if let Some(c) = compiled.remove(&node) {
+            complain(&c, format!("`{node}` outlasts `{other}`, which is not a usable component of this scope"));
+        }
+    }
     let order = loop {
         let needs: BTreeMap<String, Vec<String>> =
             compiled.iter().map(|(name, c)| (name.clone(), c.component.needs.clone())).collect();

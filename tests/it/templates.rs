@@ -423,6 +423,7 @@ fn a_standard_shoot_has_the_whole_creation_procedure() {
         "scrape-configs",
         "shoot-core-namespaces",
         "shoot-core-system",
+        "static-manifests",
         "vpa",
         "vpn-seed-server",
         "vpn-shoot",

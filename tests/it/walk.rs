@@ -155,6 +155,55 @@ async fn an_audit_policy_is_waited_for_by_name_and_followed_when_it_changes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn manifests_that_operators_of_a_seed_keep_for_shoots_reach_those_that_are_meant() {
+    let fleet = Fleet::local(&["mini"]).await;
+    fleet.credentials().await;
+    let mut running = fleet.start().await;
+    running.ready_at(&fleet.head().await).await;
+    let copies = "/api/v1/namespaces/shoot--shop--mini/secrets/static-manifests-";
+    let resource = "/apis/resources.gardener.cloud/v1alpha1/namespaces/shoot--shop--mini/managedresources/static-manifests-propagated-from-seed";
+    assert!(fleet.get(&seed(), resource).await.is_none(), "there is nothing to give");
+
+    let secrets = "/api/v1/namespaces/garden/secrets";
+    let secret = |name: &str, selector: &str| {
+        json!({
+            "metadata": {
+                "name": name, "labels": {"gardener.cloud/purpose": "shoot-static-manifest"},
+                "annotations": {"static-manifests.shoot.gardener.cloud/selector": selector},
+            },
+            "stringData": {"objects.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: news, namespace: kube-system}\n"},
+        })
+    };
+    let others = secret("others", r#"{"matchLabels": {"for": "others"}}"#);
+    fleet.by_hand(&seed(), "POST", secrets, &others).await;
+    let all = secret("all", r#"{"matchExpressions": [{"key": "for", "operator": "DoesNotExist"}]}"#);
+    fleet.by_hand(&seed(), "POST", secrets, &all).await;
+    let mut until = async |there: bool| {
+        let seen = tokio::time::timeout(std::time::Duration::from_mins(1), async {
+            loop {
+                running.seen.borrow_and_update();
+                if fleet.get(&seed(), resource).await.is_some() == there {
+                    return;
+                }
+                running.seen.changed().await.expect("the daemon goes on");
+            }
+        });
+        assert!(seen.await.is_ok(), "there: {there}");
+    };
+    until(true).await;
+    let given = fleet.get(&seed(), resource).await.expect("it is there");
+    assert_eq!(given["spec"]["secretRefs"], json!([{"name": "static-manifests-all"}]));
+    let source = fleet.get(&seed(), &format!("{secrets}/all")).await.expect("it is there");
+    let copy = fleet.get(&seed(), &format!("{copies}all")).await.expect("it is there");
+    assert_eq!(copy["data"], source["data"]);
+    assert!(fleet.get(&seed(), &format!("{copies}others")).await.is_none());
+
+    fleet.by_hand(&seed(), "DELETE", &format!("{secrets}/all"), &Value::Null).await;
+    until(false).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_garden_that_was_not_listed_to_its_end_is_left_alone() {
     let fleet = Fleet::local(&["api"]).await;
     let garden = &fleet.sims[&Target::Garden];

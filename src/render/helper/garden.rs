@@ -32,12 +32,28 @@ pub(super) fn secret(arguments: &[&Value], known: &Known<'_>, notes: &mut Notes)
         let Some(data) = entry(body, key, &address, notes) else { return Ok(Value::Null) };
         return Ok(handed_out(&STANDARD.encode(data), notes).into());
     }
+    Ok(whole(body, notes))
+}
+
+/// A Secret's data whole, in base64.
+fn whole(body: &Body, notes: &mut Notes) -> Value {
     let mut out = Map::new();
     for (key, data) in body {
         out.insert(key.clone(), handed_out(&STANDARD.encode(data.as_slice()), notes).into());
     }
     notes.secret = true;
-    Ok(Value::Object(out))
+    Value::Object(out)
+}
+
+/// `seed-secret NAME`: the data of a Secret in the seed's namespace `garden`.
+pub(super) fn of_seed(arguments: &[&Value], known: &Known<'_>, notes: &mut Notes) -> Result<Value, String> {
+    let name = text(arguments, 0)?;
+    if known.offline {
+        return Ok(json!({"data": symbol("seed-secret", arguments)}));
+    }
+    let address = SecretRef::secret(known.target.clone(), "garden", name);
+    let Some(body) = body(address, known, notes) else { return Ok(Value::Null) };
+    Ok(whole(body, notes))
 }
 
 /// `garden-config NAMESPACE NAME KEY GROUP/KIND`: the object in a file of a `ConfigMap`, which is of this kind in any version.
