@@ -319,6 +319,12 @@ pub fn sources(world: &World, owner: &Owner, placed: Option<&str>) -> BTreeSet<O
                 out.insert(Owner::project(kind, owner.project.clone(), name));
             }
         }
+        for resource in manifest.pointer("/spec/resources").and_then(serde_json::Value::as_array).into_iter().flatten() {
+            let field = |field: &str| resource.pointer(&format!("/resourceRef/{field}")).and_then(serde_json::Value::as_str);
+            if let (Some("WorkloadIdentity"), Some(name)) = (field("kind"), field("name")) {
+                out.insert(Owner::project(Kind::WorkloadIdentity, owner.project.clone(), name));
+            }
+        }
         if let Some(name) = text("/spec/exposureClassName") {
             out.insert(Owner::cluster(Kind::ExposureClass, name));
         }

@@ -109,6 +109,15 @@ const MATRIX: &[Shape] = &[
     ("not-watched", |_| {}),
     ("watched", |s| s["spec"]["monitoring"] = json!({"alerting": {"emailReceivers": ["ann@example.org", "ben@example.org"]}})),
     ("exposure-class", |s| s["spec"]["exposureClassName"] = json!("public")),
+    ("referenced-resources", |s| {
+        let reference = |name: &str, version: &str, kind: &str, of: &str| json!({"name": name, "resourceRef": {"apiVersion": version, "kind": kind, "name": of}});
+        s["spec"]["resources"] = json!([
+            reference("a", "v1", "Secret", "access"),
+            reference("b", "v1", "ConfigMap", "settings"),
+            reference("again", "v1", "Secret", "access"),
+            reference("c", "security.gardener.cloud/v1alpha1", "WorkloadIdentity", "robot"),
+        ]);
+    }),
     ("own-files", |s| {
         let server = &mut s["spec"]["kubernetes"]["kubeAPIServer"];
         server["auditConfig"] = json!({"auditPolicy": {"configMapRef": {"name": "audit-policy"}}});
@@ -351,6 +360,7 @@ fn conditions_decide_which_components_there_are() {
     assert_eq!(new("addons"), ["kubernetes-dashboard", "nginx-ingress"]);
     assert_eq!(new("extensions"), ["extensions-after-worker", "extensions-before-kube-apiserver"]);
     assert_eq!(new("container-runtimes"), ["container-runtimes"]);
+    assert_eq!(new("referenced-resources"), ["referenced-resources", "workload-identities"]);
     for name in [
         "ha-node",
         "ha-zone",
@@ -453,6 +463,30 @@ fn api_servers_are_reached_through_the_gateway_of_their_class_and_zone() {
     let (space, selector) = door("exposure-class");
     assert_eq!(space, format!("istio-ingress-handler-open--{}", zone("exposure-class")));
     assert_eq!(selector["handler.exposureclass.gardener.cloud/name"], "open");
+}
+
+#[test]
+fn what_a_shoot_refers_to_is_copied_once_under_a_name_of_its_own() {
+    let all = |kind: &str, prefix: &str| -> Vec<Value> {
+        let all = all_of("referenced-resources", kind).into_iter();
+        all.filter(|o| o["metadata"]["name"].as_str().is_some_and(|name| name.starts_with(prefix))).collect()
+    };
+    let secrets = all("Secret", "ref-");
+    assert_eq!(secrets.len(), 1, "{secrets:?}");
+    assert_eq!(
+        (&secrets[0]["metadata"]["name"], &secrets[0]["data"]["data"]),
+        (&json!("ref-access"), &json!("<garden-secret garden-shop access>"))
+    );
+    let maps = all("ConfigMap", "ref-");
+    assert_eq!(
+        (&maps[0]["metadata"]["name"], &maps[0]["data"]["data"]),
+        (&json!("ref-settings"), &json!("<garden-config garden-shop settings>"))
+    );
+    let identities = all("Secret", "workload-identity-ref-");
+    let annotations = &identities[0]["metadata"]["annotations"];
+    assert_eq!(identities[0]["metadata"]["name"], "workload-identity-ref-robot");
+    assert_eq!(annotations["workloadidentity.security.gardener.cloud/namespace"], "garden-shop");
+    assert!(annotations["workloadidentity.security.gardener.cloud/context-object"].as_str().expect("JSON").contains("\"Shoot\""));
 }
 
 #[test]

@@ -18,7 +18,6 @@ rules! {
 const SHOOT: &[(&str, &str)] = &[
     ("spec/hibernation/schedules", "hibernation schedules"),
     ("spec/maintenance/autoRotation", "automatic rotation of credentials"),
-    ("spec/resources", "referenced resources"),
     ("spec/dns/providers", "DNS providers of the shoot"),
     ("spec/controlPlane/zones", "zones of the control plane"),
     ("spec/accessRestrictions", "access restrictions"),

@@ -56,8 +56,21 @@ pub(super) fn of_seed(arguments: &[&Value], known: &Known<'_>, notes: &mut Notes
     Ok(whole(body, notes))
 }
 
+/// `garden-config NAMESPACE NAME`: what a `ConfigMap` says in text, whole.
+fn whole_config(arguments: &[&Value], known: &Known<'_>, notes: &mut Notes) -> Result<Value, String> {
+    let (namespace, name) = (text(arguments, 0)?, text(arguments, 1)?);
+    if known.offline {
+        return Ok(json!({"data": symbol("garden-config", arguments)}));
+    }
+    let Some(body) = body(SecretRef::config_map(namespace, name), known, notes) else { return Ok(Value::Null) };
+    Ok(body.iter().map(|(key, data)| (key.clone(), String::from_utf8_lossy(data).into_owned())).collect())
+}
+
 /// `garden-config NAMESPACE NAME KEY GROUP/KIND`: the object in a file of a `ConfigMap`, which is of this kind in any version.
 pub(super) fn config(arguments: &[&Value], known: &Known<'_>, notes: &mut Notes) -> Result<Value, String> {
+    if arguments.len() == 2 {
+        return whole_config(arguments, known, notes);
+    }
     let (namespace, name, key) = (text(arguments, 0)?, text(arguments, 1)?, text(arguments, 2)?);
     let (group, kind) = text(arguments, 3)?.split_once('/').ok_or("argument 4 is not `group/kind`")?;
     if known.offline {
