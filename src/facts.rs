@@ -1,6 +1,7 @@
 //! Values read from live objects that templates may use: `infrastructure.nodes`, `seed:ingress.address`.
 //!
 //! A fact exists only while the object that exports it is ready. A missing fact is not an error; it makes those who read it wait.
+//! Where a component writes one object of a name into several namespaces, the fact is a map by namespace.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,6 +12,9 @@ use crate::health::{Health, health};
 use crate::landscape::Target;
 use crate::observed::Observed;
 use crate::render::{Ready, Scope};
+
+/// The names of what a seed's operators give to a shoot: no component exports it, it is read from the Secrets of the seed.
+pub const STATIC_MANIFESTS: &str = "seed:static-manifests.names";
 
 /// Where one fact of one owner is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +29,8 @@ pub struct Exported {
     pub kind: String,
     /// The object's name.
     pub name: String,
+    /// Whether there is one such object in each of several namespaces: the fact is a map by namespace.
+    pub each: bool,
     /// The JSON pointer into it.
     pub pointer: String,
     /// When its component is ready.
@@ -47,6 +53,7 @@ impl Facts {
             of_owner.entry((&export.kind, &export.name)).or_default().push(export);
         }
         let mut found = BTreeMap::new();
+        let mut by_namespace: BTreeMap<&str, serde_json::Map<String, Value>> = BTreeMap::new();
         for ((target, owner), by_object) in wanted {
             for object in observed.targets.get(target).into_iter().flat_map(|live| live.labelled(owner)) {
                 let Some(exports) = by_object.get(&(object.key.kind.as_str(), object.key.name.as_str())) else { continue };
@@ -54,11 +61,16 @@ impl Facts {
                     exports.iter().filter(|export| object.is_tracked() && health(object, &export.ready) == Health::Ready)
                 {
                     if let Some(value) = object.get(&export.pointer).filter(|v| !v.is_null()) {
-                        found.insert(export.fact.clone(), Arc::new(value.clone()));
+                        if export.each {
+                            by_namespace.entry(&export.fact).or_default().insert(object.key.namespace.clone(), value.clone());
+                        } else {
+                            found.insert(export.fact.clone(), Arc::new(value.clone()));
+                        }
                     }
                 }
             }
         }
+        found.extend(by_namespace.into_iter().map(|(fact, map)| (fact.to_owned(), Arc::new(Value::Object(map)))));
         Self(found)
     }
 

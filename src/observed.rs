@@ -18,6 +18,10 @@ pub const OWNER_LABEL: &str = "espalier.dev/owner";
 pub const COMPONENT_LABEL: &str = "espalier.dev/component";
 /// The annotation that proves ownership: `<owner>;<group>/<kind>/<namespace>/<name>` of this very object.
 pub const TRACKING_ANNOTATION: &str = "espalier.dev/tracking";
+/// The label, and its value, of Secrets in a seed's namespace `garden` whose manifests are for shoots.
+pub const STATIC_MANIFEST_LABEL: (&str, &str) = ("gardener.cloud/purpose", "shoot-static-manifest");
+/// The annotation that says for which: a label selector as JSON; absent means all.
+pub const STATIC_MANIFEST_SELECTOR: &str = "static-manifests.shoot.gardener.cloud/selector";
 /// The annotation with the digest of the object's own desired content.
 pub const DIGEST_ANNOTATION: &str = "espalier.dev/digest";
 /// The annotation of a landscape object in the garden with the JSON of what was last accepted for it.
@@ -130,6 +134,13 @@ impl Object {
     #[must_use]
     pub fn digest(&self) -> Option<&str> {
         self.annotations.get(DIGEST_ANNOTATION).map(String::as_str)
+    }
+
+    /// Whether its manifests are for shoots.
+    #[must_use]
+    pub fn is_static_manifest(&self) -> bool {
+        let (label, value) = STATIC_MANIFEST_LABEL;
+        self.key.kind == "Secret" && self.key.namespace == "garden" && self.labels.get(label).is_some_and(|v| v == value)
     }
 
     /// Whether the tracking annotation names this very object: `labels select, they never prove ownership`.

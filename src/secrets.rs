@@ -129,18 +129,69 @@ pub struct Generate {
     pub reason: String,
 }
 
-/// The address of a Secret whose body an evaluation reads.
+/// The kinds of objects whose bodies are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum BodyKind {
+    /// A Secret.
+    Secret,
+    /// A `ConfigMap` that people keep in the garden, such as an audit policy.
+    ConfigMap,
+}
+
+impl BodyKind {
+    /// The kind's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Secret => "Secret",
+            Self::ConfigMap => "ConfigMap",
+        }
+    }
+
+    /// The kind's name in paths.
+    #[must_use]
+    pub const fn plural(self) -> &'static str {
+        match self {
+            Self::Secret => "secrets",
+            Self::ConfigMap => "configmaps",
+        }
+    }
+
+    /// The kind of an object's key; `None` if bodies of its kind are not read.
+    #[must_use]
+    pub fn of(group: &str, kind: &str) -> Option<Self> {
+        [Self::Secret, Self::ConfigMap].into_iter().find(|known| group.is_empty() && known.name() == kind)
+    }
+}
+
+/// The address of a Secret (or `ConfigMap`) whose body an evaluation reads.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct SecretRef {
     /// The cluster.
     pub target: Target,
+    /// The kind.
+    pub kind: BodyKind,
     /// The namespace.
     pub namespace: String,
     /// The object's name.
     pub name: String,
 }
 
-/// The body of one Secret: data key to bytes.
+impl SecretRef {
+    /// The address of a Secret.
+    #[must_use]
+    pub fn secret(target: Target, namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { target, kind: BodyKind::Secret, namespace: namespace.into(), name: name.into() }
+    }
+
+    /// The address of a `ConfigMap` of the garden.
+    #[must_use]
+    pub fn config_map(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { target: Target::Garden, kind: BodyKind::ConfigMap, namespace: namespace.into(), name: name.into() }
+    }
+}
+
+/// The body of one Secret or `ConfigMap`: data key to bytes.
 pub type Body = BTreeMap<String, Zeroizing<Vec<u8>>>;
 
 /// Secret bodies fetched for one evaluation and dropped after it. An address with `None` was looked up and does not exist.

@@ -355,10 +355,15 @@ pub fn unsettled(plan: &OwnerPlan) -> Option<String> {
         if let Some(first) = plan.components.first().filter(|c| matches!(c.state, ComponentState::Waiting(_))) {
             line.push_str(&format!("{} waits for {}", first.id.name, describe(&first.state).unwrap_or_default()));
         } else if let Some(blocked) = plan.components.iter().find_map(|c| match &c.state {
-            ComponentState::Blocked(needs) => Some(needs.join(", ")),
+            ComponentState::Blocked(needs) => Some(needs),
             _ => None,
         }) {
-            line.push_str(&format!("Waiting for {blocked}"));
+            // What it is blocked by may itself wait for something that somebody has to bring.
+            let awaited = |c: &&ComponentPlan| matches!(c.state, ComponentState::Waiting(_)) && blocked.contains(&c.id.name);
+            match plan.components.iter().find(awaited) {
+                Some(c) => line.push_str(&format!("{} waits for {}", c.id.name, describe(&c.state).unwrap_or_default())),
+                None => line.push_str(&format!("Waiting for {}", blocked.join(", "))),
+            }
         } else if let Some(c) = plan.components.iter().find(|c| matches!(c.state, ComponentState::Waiting(_))) {
             line.push_str(&format!("{} waits for {}", c.id.name, describe(&c.state).unwrap_or_default()));
         } else {

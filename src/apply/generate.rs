@@ -65,17 +65,13 @@ pub(super) async fn execute(wanted: &[Generate], clusters: &Clusters, limits: &L
 }
 
 fn needed(generate: &Generate) -> impl Iterator<Item = SecretRef> + '_ {
-    generate.reads.values().map(|name| SecretRef {
-        target: generate.target.clone(),
-        namespace: generate.namespace.clone(),
-        name: name.clone(),
-    })
+    generate.reads.values().map(|name| SecretRef::secret(generate.target.clone(), &generate.namespace, name))
 }
 
 /// The bodies that a recipe reads, by configuration name; or the name of one that does not exist.
 fn inputs<'b>(generate: &Generate, bodies: &'b Bodies) -> Result<BTreeMap<String, &'b Body>, String> {
     let find = |(config, name): (&String, &String)| {
-        let at = SecretRef { target: generate.target.clone(), namespace: generate.namespace.clone(), name: name.clone() };
+        let at = SecretRef::secret(generate.target.clone(), &generate.namespace, name);
         let body = bodies.0.get(&at).and_then(Option::as_ref).ok_or_else(|| name.clone())?;
         Ok((config.clone(), body))
     };

@@ -284,7 +284,7 @@ impl Live {
                 self.notes.push(format!("what {owner} is rendered from could not be read in {target}: {why}"));
                 return evaluation;
             }
-            bodies = read;
+            bodies.0.extend(read.0);
         }
     }
 

@@ -20,7 +20,7 @@ use super::{Cluster, ClusterError, Clusters, KindRef, Kinds, reduce};
 use crate::landscape::Target;
 use crate::observed::{Keep, Live, Object, ObjectKey, Observed};
 use crate::plan::ErrorClass;
-use crate::secrets::{Bodies, Body, SecretRef};
+use crate::secrets::{Bodies, Body, BodyKind, SecretRef};
 
 /// Objects per page.
 const PAGE: usize = 500;
@@ -203,10 +203,19 @@ impl Cluster {
         }
     }
 
-    /// The bodies of all Secrets of a namespace, or of one.
-    async fn secrets(&self, namespace: &str, name: Option<&str>) -> Result<BTreeMap<String, Body>, ClusterError> {
+    /// The bodies of all Secrets or ConfigMaps of a namespace, or of one.
+    async fn contents(
+        &self,
+        kind: BodyKind,
+        namespace: &str,
+        name: Option<&str>,
+    ) -> Result<BTreeMap<String, Body>, ClusterError> {
         check_name(namespace)?;
-        let path = format!("/api/v1/namespaces/{namespace}/secrets");
+        let path = format!("/api/v1/namespaces/{namespace}/{}", kind.plural());
+        let decode = |object: SecretObject| match kind {
+            BodyKind::Secret => decode(object),
+            BodyKind::ConfigMap => Ok(plain(object)),
+        };
         if let Some(name) = name {
             check_name(name)?;
             return match self.get::<SecretObject>(&format!("{path}/{name}")).await {
@@ -289,6 +298,11 @@ struct SecretMeta {
     name: String,
 }
 
+/// What a ConfigMap says in text; what it holds in binary form nobody reads.
+fn plain(map: SecretObject) -> Body {
+    map.data.unwrap_or_default().into_iter().map(|(key, text)| (key, Zeroizing::new(text.into_bytes()))).collect()
+}
+
 fn decode(secret: SecretObject) -> Result<Body, ClusterError> {
     let name = secret.metadata.name;
     let entries = secret.data.unwrap_or_default().into_iter().map(|(key, text)| {
@@ -320,19 +334,19 @@ pub async fn internal_secret(clusters: &Clusters, namespace: &str, name: &str) -
 /// Fetches secret bodies. What could not be looked up is absent from the result and its target named with the reason; what does
 /// not exist is there as `None`.
 pub async fn bodies(clusters: &Clusters, wanted: &BTreeSet<SecretRef>) -> (Bodies, BTreeMap<Target, String>) {
-    let mut by_place: BTreeMap<(&Target, &str), Vec<&SecretRef>> = BTreeMap::new();
+    let mut by_place: BTreeMap<(&Target, BodyKind, &str), Vec<&SecretRef>> = BTreeMap::new();
     for secret in wanted {
-        by_place.entry((&secret.target, &secret.namespace)).or_default().push(secret);
+        by_place.entry((&secret.target, secret.kind, &secret.namespace)).or_default().push(secret);
     }
     let mut fetches: FuturesUnordered<_> = by_place
         .into_iter()
-        .flat_map(|((target, namespace), secrets)| {
+        .flat_map(|((target, kind, namespace), secrets)| {
             let batches: Vec<Vec<&SecretRef>> =
                 if secrets.len() > LIST_ABOVE { vec![secrets] } else { secrets.into_iter().map(|s| vec![s]).collect() };
-            batches.into_iter().map(move |batch| (target, namespace, batch))
+            batches.into_iter().map(move |batch| (target, kind, namespace, batch))
         })
-        .map(|(target, namespace, batch)| async move {
-            let found = fetch(clusters, target, namespace, &batch).await;
+        .map(|(target, kind, namespace, batch)| async move {
+            let found = fetch(clusters, target, kind, namespace, &batch).await;
             (target, batch, found)
         })
         .collect();
@@ -356,13 +370,14 @@ pub async fn bodies(clusters: &Clusters, wanted: &BTreeSet<SecretRef>) -> (Bodie
 async fn fetch(
     clusters: &Clusters,
     target: &Target,
+    kind: BodyKind,
     namespace: &str,
     batch: &[&SecretRef],
 ) -> Result<BTreeMap<String, Body>, ClusterError> {
     let cluster = clusters.cluster(target)?;
     let _permit = cluster.lists.acquire().await.expect("the semaphore is never closed");
     match batch {
-        [one] => cluster.secrets(namespace, Some(&one.name)).await,
-        _ => cluster.secrets(namespace, None).await,
+        [one] => cluster.contents(kind, namespace, Some(&one.name)).await,
+        _ => cluster.contents(kind, namespace, None).await,
     }
 }

@@ -51,6 +51,26 @@ shapes! {
         scheduling: Option<Scheduling>,
         /// What watches the control planes of shoots.
         observability: Option<Observability>,
+        /// Ways of exposing API servers that exposure classes may name as their handler: a gateway of its own in every seed that
+        /// such a class may choose.
+        exposure_class_handlers: Vec<ExposureClassHandler>,
+    }
+
+    /// A way of exposing API servers.
+    struct ExposureClassHandler {
+        /// The name that exposure classes give as their handler.
+        #[schemars(length(max = 34), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+        name: String,
+        /// The load balancer in front of it.
+        load_balancer_service: Option<HandlerLoadBalancer>,
+    }
+
+    /// The load balancer in front of a handler's gateway.
+    struct HandlerLoadBalancer {
+        /// Annotations of the Service, besides those that the seed has for all.
+        annotations: BTreeMap<String, String>,
+        /// The load balancer class; absent means that of the seed.
+        class: Option<String>,
     }
 
     /// What watches the control planes of shoots; those for testing are never watched.

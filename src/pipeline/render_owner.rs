@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::decided::identity;
 use super::{Kept, Look, Memory, Ready, World, sources};
-use crate::facts::{Exported, Facts};
+use crate::admission::{Node, selects};
+use crate::facts::{Exported, Facts, STATIC_MANIFESTS};
 use crate::finding::Findings;
 use crate::landscape::{Kind, Owner, Target};
-use crate::observed::{OWNER_LABEL, Object, ObjectKey, Observed};
+use crate::observed::{OWNER_LABEL, Object, ObjectKey, Observed, STATIC_MANIFEST_SELECTOR};
 use crate::render::context::{Identity, Objects};
 use crate::render::{self, Release, Scope};
 use crate::secrets::{self, Bodies, SecretRef};
@@ -71,6 +72,10 @@ impl World {
             let seed = Owner::cluster(Kind::Seed, seed.clone());
             facts = facts.with(Scope::Seed, &Facts::collect(look.observed, &self.exports_of(&seed, look, memory)));
         }
+        if owner.kind == Kind::Shoot {
+            let names = static_manifests(look.observed, &prepared.target, manifest);
+            facts.insert(STATIC_MANIFESTS, names.into());
+        }
         if owner.kind != Kind::Landscape {
             facts = facts.with(Scope::Garden, &Facts::collect(look.observed, &self.exports_of(&self.root, look, memory)));
         }
@@ -86,7 +91,7 @@ impl World {
         };
         let input = render::input(&inputs);
         let version = |secret: &SecretRef| {
-            let key = ObjectKey::new("", "Secret", &secret.namespace, &secret.name);
+            let key = ObjectKey::new("", secret.kind.name(), &secret.namespace, &secret.name);
             look.observed.get(&secret.target, &key).map(|o| o.resource_version.clone())
         };
         let again = ensured.again;
@@ -148,6 +153,25 @@ fn managed_secrets<'a>(observed: &'a Observed, target: &Target, namespace: &str)
         .collect()
 }
 
+/// The Secrets of a seed whose manifests are for a shoot. One whose selector cannot be read is for nobody.
+fn static_manifests(observed: &Observed, target: &Target, shoot: &Value) -> Vec<String> {
+    let Some(live) = observed.targets.get(target) else { return Vec::new() };
+    let none = json!({});
+    let labels = shoot.pointer("/metadata/labels").unwrap_or(&none);
+    let first = ObjectKey::new("", "Secret", "garden", "");
+    live.objects
+        .range(first..)
+        .take_while(|(key, _)| key.group.is_empty() && key.kind == "Secret" && key.namespace == "garden")
+        .filter(|(_, object)| object.is_static_manifest() && !object.deleting)
+        .filter(|(_, object)| match object.annotations.get(STATIC_MANIFEST_SELECTOR) {
+            None => true,
+            Some(text) => serde_json::from_str::<Value>(text)
+                .is_ok_and(|selector| selects(&Node::root(&selector), &Node::root(labels)).is_ok()),
+        })
+        .map(|(key, _)| key.name.clone())
+        .collect()
+}
+
 /// Where the key for digests of secret content is, once it was made.
 #[must_use]
 pub fn digest_key_ref(observed: &Observed) -> Option<SecretRef> {
@@ -155,5 +179,5 @@ pub fn digest_key_ref(observed: &Observed) -> Option<SecretRef> {
         .into_iter()
         .filter(|s| s.labels.get("name").is_some_and(|n| n == secrets::DIGEST_KEY));
     let newest = named.max_by_key(|s| s.key.name.clone())?;
-    Some(SecretRef { target: Target::Garden, namespace: "garden".into(), name: newest.key.name.clone() })
+    Some(SecretRef::secret(Target::Garden, "garden", newest.key.name.clone()))
 }

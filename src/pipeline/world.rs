@@ -290,6 +290,10 @@ pub fn sources(world: &World, owner: &Owner, placed: Option<&str>) -> BTreeSet<O
     if owner.kind.namespaced() {
         out.insert(Owner::cluster(Kind::Project, owner.project.clone()));
     }
+    if owner.kind == Kind::Seed {
+        // Seeds have gateways for the exposure classes that may be used on them.
+        out.extend(world.admitted.of_kind(Kind::ExposureClass).map(|(class, _)| class.clone()));
+    }
     if owner.kind == Kind::Shoot {
         match text("/spec/cloudProfile/kind") {
             Some("NamespacedCloudProfile") => {
@@ -313,6 +317,12 @@ pub fn sources(world: &World, owner: &Owner, placed: Option<&str>) -> BTreeSet<O
         {
             if let Some(name) = text(pointer) {
                 out.insert(Owner::project(kind, owner.project.clone(), name));
+            }
+        }
+        for resource in manifest.pointer("/spec/resources").and_then(serde_json::Value::as_array).into_iter().flatten() {
+            let field = |field: &str| resource.pointer(&format!("/resourceRef/{field}")).and_then(serde_json::Value::as_str);
+            if let (Some("WorkloadIdentity"), Some(name)) = (field("kind"), field("name")) {
+                out.insert(Owner::project(Kind::WorkloadIdentity, owner.project.clone(), name));
             }
         }
         if let Some(name) = text("/spec/exposureClassName") {

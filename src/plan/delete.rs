@@ -70,11 +70,10 @@ pub(super) fn prune(request: &Request<'_>, plan: &mut OwnerPlan) {
         // A component goes after everything that needs it has gone; an object dropped by a component that stays goes once the
         // rest of the component is as wanted.
         let blockers: Vec<String> = if skipped {
-            components
-                .values()
-                .filter(|(c, _)| c.needs.contains(name) && removing.contains(c.id.name.as_str()))
-                .map(|(c, _)| c.id.name.clone())
-                .collect()
+            let needing = components.values().filter(|(c, _)| c.needs.contains(name) && removing.contains(c.id.name.as_str()));
+            let outlasts = components.get(name.as_str()).into_iter().flat_map(|(c, _)| &c.outlasts);
+            let unfinished = outlasts.filter(|other| plan.components.iter().any(|c| c.id.name == **other && !is_done(c)));
+            needing.map(|(c, _)| c.id.name.clone()).chain(unfinished.cloned()).collect()
         } else {
             Vec::new()
         };
@@ -107,6 +106,13 @@ pub(super) fn prune(request: &Request<'_>, plan: &mut OwnerPlan) {
             entry.state = ComponentState::Progressing(format!("{} to go", objects.len()));
         }
     }
+}
+
+/// Whether nothing of a component is to be done or waited for.
+fn is_done(component: &ComponentPlan) -> bool {
+    component.steps.is_empty()
+        && component.later.is_empty()
+        && matches!(component.state, ComponentState::Ready | ComponentState::Skipped(_))
 }
 
 fn components<'a>(request: &'a Request<'_>) -> BTreeMap<&'a str, (&'a Component, &'a RenderState)> {

@@ -116,6 +116,8 @@ pub struct Component {
     pub once: Vec<String>,
     /// Deletion order.
     pub delete: DeletePhase,
+    /// Components that must be ready before its objects go, when it is no longer wanted.
+    pub outlasts: Vec<String>,
     /// Facts: name to `Kind/name#/json/pointer`, the name part rendered with the same context.
     pub exports: BTreeMap<String, String>,
     /// Facts that the template reads, from its syntax tree: `component.fact`.

@@ -47,6 +47,9 @@ pub(crate) const HELPERS: &[&str] = &[
     "fact",
     "has-fact",
     "garden-secret",
+    "garden-config",
+    "seed-secret",
+    "static-manifests",
     "replicas",
     "sha256",
     "hash8",
@@ -67,10 +70,24 @@ pub(crate) const HELPERS: &[&str] = &[
     "node-groups",
     "priority-expander",
     "dashboard",
+    "merge",
+    "authorizers",
 ];
 
 /// Helpers that read what is known of clusters.
-const READING: &[&str] = &["image", "secret", "secret-data", "secret-checksum", "fact", "has-fact", "garden-secret", "replicas"];
+const READING: &[&str] = &[
+    "image",
+    "secret",
+    "secret-data",
+    "secret-checksum",
+    "fact",
+    "has-fact",
+    "garden-secret",
+    "garden-config",
+    "seed-secret",
+    "static-manifests",
+    "replicas",
+];
 
 /// What one owner's templates may read beside their context.
 pub struct Known<'a> {

@@ -1,6 +1,8 @@
 //! The helpers of the template language, each a plain function.
 
+mod authorizers;
 mod dashboard;
+mod garden;
 mod machines;
 
 use base64::Engine as _;
@@ -10,7 +12,7 @@ use serde_json::{Map, Value};
 use super::engine::{Known, Notes};
 use crate::digest;
 use crate::document;
-use crate::landscape::Target;
+use crate::facts::STATIC_MANIFESTS;
 use crate::secrets::SecretRef;
 
 /// A helper that is a function of its arguments.
@@ -37,6 +39,8 @@ pub(crate) const PURE: &[(&str, Function)] = &[
     ("node-groups", machines::node_groups),
     ("priority-expander", machines::priority_expander),
     ("dashboard", dashboard::dashboard),
+    ("merge", merge),
+    ("authorizers", authorizers::authorizers),
 ];
 
 fn arg<'v>(arguments: &[&'v Value], index: usize) -> Result<&'v Value, String> {
@@ -217,6 +221,16 @@ fn dict(arguments: &[&Value]) -> Result<Value, String> {
     Ok(Value::Object(map))
 }
 
+/// Maps in one: of what several of them say, the last counts; null says nothing.
+fn merge(arguments: &[&Value]) -> Result<Value, String> {
+    let mut all = Map::new();
+    for (index, argument) in arguments.iter().enumerate().filter(|(_, argument)| !argument.is_null()) {
+        let map = argument.as_object().ok_or_else(|| format!("argument {} is not a map", index + 1))?;
+        all.extend(map.iter().map(|(key, value)| (key.clone(), value.clone())));
+    }
+    Ok(Value::Object(all))
+}
+
 #[expect(clippy::unnecessary_wraps, reason = "has the shape of its siblings")]
 fn list(arguments: &[&Value]) -> Result<Value, String> {
     Ok(Value::Array(arguments.iter().map(|v| (*v).clone()).collect()))
@@ -302,14 +316,14 @@ pub(crate) fn read(
             let asleep = context.get("hibernated").and_then(Value::as_bool).unwrap_or(false);
             Ok(if asleep { 0.into() } else { arg(arguments, 0)?.clone() })
         }
-        "has-fact" => Ok((known.offline || known.facts.get(text(arguments, 0)?).is_some()).into()),
+        "has-fact" => Ok((known.offline || fact(arguments, known)?.is_some()).into()),
         "fact" => {
-            let fact = text(arguments, 0)?;
             if known.offline {
                 return Ok(symbol("fact", arguments));
             }
-            Ok(known.facts.get(fact).cloned().unwrap_or_else(|| {
-                notes.waiting.push(format!("fact {fact}"));
+            let (name, of) = (text(arguments, 0)?, arguments.get(1).and_then(|key| key.as_str()));
+            Ok(fact(arguments, known)?.cloned().unwrap_or_else(|| {
+                notes.waiting.push(of.map_or_else(|| format!("fact {name}"), |of| format!("fact {name} of {of}")));
                 Value::Null
             }))
         }
@@ -333,9 +347,23 @@ pub(crate) fn read(
             Ok(names(text(arguments, 0)?, known, notes).map_or(Value::Null, |n| n.checksum.clone().into()))
         }
         "secret-data" => secret_data(arguments, known, notes),
-        "garden-secret" => garden_secret(arguments, known, notes),
+        "garden-secret" => garden::secret(arguments, known, notes),
+        "garden-config" => garden::config(arguments, known, notes),
+        "seed-secret" => garden::of_seed(arguments, known, notes),
+        // Offline nothing is known of what a seed has.
+        "static-manifests" => Ok(known.facts.get(STATIC_MANIFESTS).cloned().unwrap_or_else(|| Value::Array(Vec::new()))),
         other => Err(format!("`{other}` does not read anything")),
     }
+}
+
+/// `NAME [NAMESPACE]`: a fact, or what it is in one of several namespaces.
+fn fact<'k>(arguments: &[&Value], known: &Known<'k>) -> Result<Option<&'k Value>, String> {
+    let found = known.facts.get(text(arguments, 0)?);
+    if arguments.len() < 2 {
+        return Ok(found);
+    }
+    let namespace = text(arguments, 1)?;
+    Ok(found.and_then(|by_namespace| by_namespace.get(namespace)))
 }
 
 fn names<'k>(config: &str, known: &Known<'k>, notes: &mut Notes) -> Option<&'k crate::secrets::Names> {
@@ -346,20 +374,21 @@ fn names<'k>(config: &str, known: &Known<'k>, notes: &mut Notes) -> Option<&'k c
     found
 }
 
+/// An address as people read it.
+fn named(address: &SecretRef) -> String {
+    format!("{} {}/{} in the {}", address.kind.name(), address.namespace, address.name, address.target)
+}
+
 /// The body of a secret, or `None` after noting why there is none.
 fn body<'k>(address: SecretRef, known: &Known<'k>, notes: &mut Notes) -> Option<&'k crate::secrets::Body> {
     match known.bodies.0.get(&address) {
         Some(Some(body)) => Some(body),
         Some(None) => {
-            notes
-                .waiting
-                .push(format!("Secret {}/{} in the {}, which does not exist", address.namespace, address.name, address.target));
+            notes.waiting.push(format!("{}, which does not exist", named(&address)));
             None
         }
         None => {
-            notes
-                .waiting
-                .push(format!("Secret {}/{} in the {}, which was not read yet", address.namespace, address.name, address.target));
+            notes.waiting.push(format!("{}, which was not read yet", named(&address)));
             notes.needs_bodies.insert(address);
             None
         }
@@ -372,7 +401,7 @@ fn secret_data(arguments: &[&Value], known: &Known<'_>, notes: &mut Notes) -> Re
         return Ok(symbol("secret-data", arguments));
     }
     let Some(names) = names(config, known, notes) else { return Ok(Value::Null) };
-    let address = SecretRef { target: known.target.clone(), namespace: known.namespace.to_owned(), name: names.current.clone() };
+    let address = SecretRef::secret(known.target.clone(), known.namespace, &names.current);
     let Some(body) = body(address, known, notes) else { return Ok(Value::Null) };
     let data = body.get(key).ok_or_else(|| format!("secret `{config}` has no key `{key}`"))?;
     let text = std::str::from_utf8(data).map_err(|_| format!("key `{key}` of secret `{config}` is not text"))?;
@@ -384,21 +413,6 @@ fn secret_data(arguments: &[&Value], known: &Known<'_>, notes: &mut Notes) -> Re
     // What is public by nature may be shown.
     let public = names.public || matches!(key, "bundle.crt" | "ca.crt" | "tls.crt" | "id_rsa.pub");
     Ok(if public { text.into() } else { handed_out(text, notes).into() })
-}
-
-fn garden_secret(arguments: &[&Value], known: &Known<'_>, notes: &mut Notes) -> Result<Value, String> {
-    let (namespace, name) = (text(arguments, 0)?, text(arguments, 1)?);
-    if known.offline {
-        return Ok(Value::Object(Map::from_iter([("data".to_owned(), symbol("garden-secret", arguments))])));
-    }
-    let address = SecretRef { target: Target::Garden, namespace: namespace.to_owned(), name: name.to_owned() };
-    let Some(body) = body(address, known, notes) else { return Ok(Value::Null) };
-    let mut out = Map::new();
-    for (key, data) in body {
-        out.insert(key.clone(), handed_out(&STANDARD.encode(data.as_slice()), notes).into());
-    }
-    notes.secret = true;
-    Ok(Value::Object(out))
 }
 
 /// A secret value on its way into a manifest. Masked, every letter and digit is another one: lines, fields and lengths stay.
@@ -447,6 +461,8 @@ mod tests {
         assert_eq!(call("starts-with", &[json!("abc"), json!("ab")]), Ok(json!(true)));
         assert_eq!(call("size", &[json!({"a": 1})]), Ok(json!(1)));
         assert_eq!(call("dict", &[json!("a"), json!(1)]), Ok(json!({"a": 1})));
+        assert_eq!(call("merge", &[json!({"a": 1, "b": 1}), json!({"b": 2})]), Ok(json!({"a": 1, "b": 2})));
+        assert!(call("merge", &[json!({}), json!("a")]).is_err());
         assert!(call("dict", &[json!("a")]).is_err());
         assert_eq!(call("list", &[json!("a"), json!(1)]), Ok(json!(["a", 1])));
         assert_eq!(call("add", &[json!(1), json!(-2)]), Ok(json!(-1)));

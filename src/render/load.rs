@@ -14,6 +14,7 @@ use super::engine;
 use super::post;
 use super::syntax::{self, Reads, Root};
 use super::when::When;
+use crate::facts::STATIC_MANIFESTS;
 use crate::finding::{Code, Finding, Findings, Place, Pointer, Span};
 use crate::graph::{Dag, GraphError};
 use crate::secrets;
@@ -97,6 +98,8 @@ pub(crate) struct CompiledExport {
     pub(crate) fact: String,
     pub(crate) kind: String,
     pub(crate) name: Template,
+    /// Whether there is one in each of several namespaces (`Kind/name/*#/json/pointer`).
+    pub(crate) each: bool,
     pub(crate) pointer: String,
 }
 
@@ -206,6 +209,8 @@ struct Front {
     once: Vec<String>,
     #[serde(default)]
     delete: DeletePhase,
+    #[serde(default)]
+    outlasts: Vec<String>,
     #[serde(default)]
     exports: BTreeMap<String, String>,
     /// Kinds that the template writes without naming them literally, as `apiVersion/Kind`.
@@ -317,6 +322,7 @@ fn component(path: &RepoPath, scope: Scope, stem: &str, text: &Arc<str>) -> Resu
         trigger: front.trigger,
         once: front.once,
         delete: front.delete,
+        outlasts: front.outlasts,
         exports: front.exports,
         reads: reads.facts,
         secrets: reads.secrets,
@@ -377,6 +383,7 @@ fn ready(text: &str) -> Option<Ready> {
 fn export(fact: &str, address: &str) -> Option<CompiledExport> {
     let (object, pointer) = address.split_once('#')?;
     let (kind, name) = object.split_once('/')?;
+    let (name, each) = name.strip_suffix("/*").map_or((name, false), |name| (name, true));
     let fine = !kind.is_empty()
         && kind.chars().all(|c| c.is_ascii_alphanumeric())
         && !name.is_empty()
@@ -390,6 +397,7 @@ fn export(fact: &str, address: &str) -> Option<CompiledExport> {
         fact: fact.to_owned(),
         kind: kind.to_owned(),
         name: Template::compile(name).ok()?,
+        each,
         pointer: pointer.to_owned(),
     })
 }
@@ -428,7 +436,7 @@ fn kinds(text: &str) -> BTreeSet<(String, String)> {
 fn check_facts(by_scope: &BTreeMap<Scope, BTreeMap<String, Compiled>>, findings: &mut Findings) {
     for (scope, components) in by_scope {
         for compiled in components.values() {
-            for fact in &compiled.component.reads {
+            for fact in compiled.component.reads.iter().filter(|fact| *fact != STATIC_MANIFESTS) {
                 let (exporter_scope, address) = match fact.split_once(':') {
                     Some(("garden", rest)) => (Scope::Garden, rest),
                     Some(("project", rest)) => (Scope::Project, rest),
@@ -472,6 +480,16 @@ fn order(mut compiled: BTreeMap<String, Compiled>, findings: &mut Findings) -> V
     let mut complain = |c: &Compiled, message: String| {
         findings.push(Finding::error(NEEDS, message).at(Place::file(c.path.clone())));
     };
+    let unknown: Vec<(String, String)> = compiled
+        .values()
+        .flat_map(|c| c.component.outlasts.iter().map(|other| (c.component.id.name.clone(), other.clone())))
+        .filter(|(_, other)| !compiled.contains_key(other))
+        .collect();
+    for (node, other) in unknown {
+        if let Some(c) = compiled.remove(&node) {
+            complain(&c, format!("`{node}` outlasts `{other}`, which is not a usable component of this scope"));
+        }
+    }
     let order = loop {
         let needs: BTreeMap<String, Vec<String>> =
             compiled.iter().map(|(name, c)| (name.clone(), c.component.needs.clone())).collect();

@@ -265,6 +265,7 @@ pub(crate) fn exports(
                     target: if compiled.component.in_garden { Target::Garden } else { target.clone() },
                     kind: export.kind.clone(),
                     name,
+                    each: export.each,
                     pointer: export.pointer.clone(),
                     ready: compiled.component.ready.clone(),
                 }),

@@ -9,6 +9,7 @@ use handlebars::template::{HelperTemplate, Parameter, TemplateElement};
 use serde_json::Value;
 
 use super::load::{is_helper, small};
+use crate::facts::STATIC_MANIFESTS;
 
 /// A variable of the context that the template uses outside of loops. Strict mode does not look into `{{#if …}}` and helper
 /// parameters, so these are checked before rendering.
@@ -121,6 +122,7 @@ impl Walk<'_> {
                 }
                 None => self.problem(format!("`{name}` takes the name of a fact in quotes")),
             },
+            "static-manifests" => drop(self.reads.facts.insert(STATIC_MANIFESTS.to_owned())),
             "secret" | "secret-data" | "secret-checksum" => match literal(0) {
                 Some(config) => {
                     self.reads.secrets.insert(config);

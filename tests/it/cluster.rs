@@ -169,7 +169,7 @@ async fn bodies_are_read_in_batches_and_absence_is_known() {
         }
     });
     let clusters = server.clusters(Target::Garden);
-    let at = |namespace: &str, name: &str| SecretRef { target: Target::Garden, namespace: namespace.into(), name: name.into() };
+    let at = |namespace: &str, name: &str| SecretRef::secret(Target::Garden, namespace, name);
     let mut wanted: BTreeSet<SecretRef> = [at("few", "a"), at("few", "gone"), at("shut", "a")].into();
     wanted.extend((0..10).map(|i| at("many", &format!("s{i}"))));
     wanted.insert(at("many", "gone"));

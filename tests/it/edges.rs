@@ -220,7 +220,7 @@ async fn a_leaf_follows_its_authority_and_bytes_stay() {
     let first = run(&clusters, Vec::new(), vec![ca(), bundle()]).await;
     assert_eq!(first[0].result, Ok(true), "{:?}", first[0]);
     assert_eq!(first[1].result.as_ref().expect_err("not read back yet").class, ErrorClass::Conflict);
-    let secret = |name: &str| SecretRef { target: Target::Garden, namespace: "default".into(), name: name.into() };
+    let secret = |name: &str| SecretRef::secret(Target::Garden, "default", name);
     let wanted = BTreeSet::from([secret("ca"), secret("ca-bundle")]);
     let (before, _) = cluster::bodies(&clusters, &wanted).await;
 

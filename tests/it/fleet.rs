@@ -16,9 +16,9 @@ use espalier::sim::{Delays, Options as SimOptions, Sim};
 use espalier::snapshot::{Changes, RepoPath, Revision};
 use espalier::status::Standing;
 use futures::{FutureExt as _, StreamExt as _};
-use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
-use kube::api::{DynamicObject, ListParams, PostParams};
+use kube::api::{DynamicObject, ListParams};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -146,23 +146,34 @@ impl Fleet {
     /// Puts the credentials that the landscape refers to into the garden as soon as their namespaces are there; faults of the
     /// garden hit people too, so a test that injects some calls this when they are over.
     pub(crate) async fn credentials(&self) {
-        let garden = self.sims[&Target::Garden].client_of("people");
         let mut wanted: BTreeSet<(String, String)> = BTreeSet::new();
         for (owner, value, _) in self.landscape().await.objects() {
             let own = if owner.kind.namespaced() { project_namespace(&owner.project) } else { "garden".to_owned() };
             references(value, &own, &mut wanted);
         }
+        let secret = |(namespace, name): (String, String)| {
+            json!({
+                "apiVersion": "v1", "kind": "Secret", "metadata": {"namespace": namespace, "name": name}, "stringData": {"key": CANARY},
+            })
+        };
+        self.furnish(wanted.into_iter().map(secret).collect());
+    }
+
+    /// Puts Secrets and ConfigMaps into the garden as soon as their namespaces are there; only to be called on a runtime.
+    pub(crate) fn furnish(&self, wanted: Vec<Value>) {
+        let garden = self.sims[&Target::Garden].client_of("people");
         tokio::spawn(async move {
             let namespaces: Api<Namespace> = Api::all(garden.clone());
             let mut appearing = watcher(namespaces, watcher::Config::default()).touched_objects().boxed();
             while let Some(namespace) = appearing.next().await {
                 let Some(there) = namespace.ok().and_then(|n| n.metadata.name) else { continue };
-                for (_, name) in wanted.iter().filter(|(namespace, _)| *namespace == there) {
-                    let secret = json!({"metadata": {"name": name}, "stringData": {"key": CANARY}});
-                    let secrets: Api<Secret> = Api::namespaced(garden.clone(), &there);
-                    let secret = serde_json::from_value(secret).expect("a secret");
-                    match secrets.create(&PostParams::default(), &secret).await {
-                        Err(kube::Error::Api(status)) if status.code != 409 => panic!("{there}/{name}: {status}"),
+                for object in wanted.iter().filter(|object| object["metadata"]["namespace"] == there.as_str()) {
+                    let kind = object["kind"].as_str().expect("a kind").to_lowercase();
+                    let request = http::Request::post(format!("/api/v1/namespaces/{there}/{kind}s"));
+                    let request = request.header("content-type", "application/json");
+                    let request = request.body(object.to_string().into_bytes()).expect("a request");
+                    match garden.request::<Value>(request).await {
+                        Err(kube::Error::Api(status)) if status.code != 409 => panic!("{}: {status}", name_of(object)),
                         _ => {}
                     }
                 }

@@ -214,6 +214,8 @@ fn online(library: &Library, landscape: &BTreeMap<Owner, Arc<Value>>) -> Renderi
         for fact in &compiled.component.reads {
             let value = match fact.as_str() {
                 "worker.machineDeployments" => json!([{"name": "shoot--dev--web-a-z1", "minimum": 1, "maximum": 2}]),
+                "seed:istio-ingress.ip" => json!({"istio-ingress": "192.0.2.7"}),
+                "seed:static-manifests.names" => json!(["extra"]),
                 _ => json!("10.0.0.0/16"),
             };
             facts.insert(fact.clone(), value);
@@ -369,6 +371,7 @@ fn facts_come_from_ready_objects_of_our_own_only() {
         target: Target::Garden,
         kind: "Service".into(),
         name: "s".into(),
+        each: false,
         pointer: "/status/nodes".into(),
         ready: Ready::Exists,
     };
@@ -393,6 +396,16 @@ fn facts_come_from_ready_objects_of_our_own_only() {
         Facts::collect(&observed, std::slice::from_ref(&export)).get("infrastructure.nodes").cloned()
     };
     assert_eq!(collect(object.clone()), Some(json!("10.0.0.0/8")));
+    // One in each of several namespaces: the fact says which is where.
+    let mut observed = Observed::default();
+    for namespace in ["ns", "other"] {
+        let key = ObjectKey::new("", "Service", namespace, "s");
+        let annotations = BTreeMap::from([(TRACKING_ANNOTATION.to_owned(), format!("{};{}", owner.label(), key.path()))]);
+        let kept = Arc::new(json!({"status": {"nodes": namespace}}));
+        observed.targets.entry(Target::Garden).or_default().insert(Arc::new(Object { key, annotations, kept, ..object.clone() }));
+    }
+    let each = Facts::collect(&observed, &[Exported { each: true, ..export.clone() }]);
+    assert_eq!(each.get("infrastructure.nodes"), Some(&json!({"ns": "ns", "other": "other"})));
     assert_eq!(collect(Object { deleting: true, ..object.clone() }), None);
     assert_eq!(collect(Object { annotations: BTreeMap::new(), ..object.clone() }), None);
     assert_eq!(collect(Object { kept: Arc::new(json!({"status": {"nodes": null}})), ..object }), None);

@@ -108,6 +108,24 @@ const MATRIX: &[Shape] = &[
     // What its landscape says of it is below.
     ("not-watched", |_| {}),
     ("watched", |s| s["spec"]["monitoring"] = json!({"alerting": {"emailReceivers": ["ann@example.org", "ben@example.org"]}})),
+    ("exposure-class", |s| s["spec"]["exposureClassName"] = json!("public")),
+    ("referenced-resources", |s| {
+        let reference = |name: &str, version: &str, kind: &str, of: &str| json!({"name": name, "resourceRef": {"apiVersion": version, "kind": kind, "name": of}});
+        s["spec"]["resources"] = json!([
+            reference("a", "v1", "Secret", "access"),
+            reference("b", "v1", "ConfigMap", "settings"),
+            reference("again", "v1", "Secret", "access"),
+            reference("c", "security.gardener.cloud/v1alpha1", "WorkloadIdentity", "robot"),
+        ]);
+    }),
+    ("own-files", |s| {
+        let server = &mut s["spec"]["kubernetes"]["kubeAPIServer"];
+        server["auditConfig"] = json!({"auditPolicy": {"configMapRef": {"name": "audit-policy"}}});
+        server["structuredAuthentication"] = json!({"configMapName": "authentication"});
+        server["structuredAuthorization"] =
+            json!({"configMapName": "authorization", "kubeconfigs": [{"authorizerName": "mine", "secretName": "mine"}]});
+        server["admissionPlugins"] = json!([{"name": "ValidatingAdmissionWebhook", "kubeconfigSecretName": "webhook"}, {"name": "ImagePolicyWebhook", "config": {"imagePolicy": {"kubeConfigFile": "/etc/passwd"}}}]);
+    }),
     ("no-ssh", |s| s["spec"]["provider"]["workersSettings"]["sshAccess"]["enabled"] = json!(false)),
 ];
 
@@ -134,6 +152,9 @@ fn objects(name: &str) -> Objects {
     let mut objects = templates::objects(shoot(name));
     let landscape = objects.get_mut(&Owner::cluster(Kind::Landscape, "test")).expect("a landscape");
     Arc::make_mut(landscape)["spec"]["observability"] = observability(name);
+    Arc::make_mut(landscape)["spec"]["exposureClassHandlers"] = json!([{"name": "open"}]);
+    let class = json!({"apiVersion": "core.gardener.cloud/v1beta1", "kind": "ExposureClass", "metadata": {"name": "public"}, "handler": "open"});
+    objects.insert(Owner::cluster(Kind::ExposureClass, "public"), Arc::new(class));
     let registration = json!({"apiVersion": "core.gardener.cloud/v1beta1", "kind": "ControllerRegistration", "metadata": {"name": "all"}, "spec": {"resources": [
         {"kind": "Extension", "type": "early", "lifecycle": {"reconcile": "BeforeKubeAPIServer"}},
         {"kind": "Extension", "type": "plain"},
@@ -339,7 +360,17 @@ fn conditions_decide_which_components_there_are() {
     assert_eq!(new("addons"), ["kubernetes-dashboard", "nginx-ingress"]);
     assert_eq!(new("extensions"), ["extensions-after-worker", "extensions-before-kube-apiserver"]);
     assert_eq!(new("container-runtimes"), ["container-runtimes"]);
-    for name in ["ha-node", "ha-zone", "ha-zone-one-tunnel", "infrastructure", "kubernetes-1.32", "kubernetes-1.36", "no-ssh"] {
+    assert_eq!(new("referenced-resources"), ["referenced-resources", "workload-identities"]);
+    for name in [
+        "ha-node",
+        "ha-zone",
+        "ha-zone-one-tunnel",
+        "infrastructure",
+        "kubernetes-1.32",
+        "kubernetes-1.36",
+        "no-ssh",
+        "own-files",
+    ] {
         assert_eq!((gone(name), new(name)), (Vec::new(), Vec::new()), "{name}");
     }
 }
@@ -365,6 +396,97 @@ fn a_highly_available_control_plane_has_two_tunnels() {
     }
     let asleep = object("hibernated-ha", "StatefulSet", "vpn-seed-server").expect("it is there");
     assert_eq!(asleep["spec"]["replicas"], 0);
+}
+
+#[test]
+fn kubeconfigs_in_files_of_people_are_their_own_or_none() {
+    let map = |prefix: &str| {
+        let all = render("own-files").iter().flat_map(|r| &r.objects).find(|o| o.key.name.starts_with(prefix));
+        all.expect("it is there").body.clone()
+    };
+    let plugin = |file: &str| -> Value {
+        let config = map("kube-apiserver-admission-config-");
+        serde_json::from_str(config["data"][file].as_str().expect("a file")).expect("JSON")
+    };
+    let own = "/etc/kubernetes/admission-kubeconfigs/validatingadmissionwebhook-kubeconfig.yaml";
+    assert_eq!(plugin("validatingadmissionwebhook.yaml")["kubeConfigFile"], own);
+    assert_eq!(plugin("imagepolicywebhook.yaml")["imagePolicy"]["kubeConfigFile"], "", "nothing of the API server's own files");
+    let kubeconfigs = map("kube-apiserver-admission-kubeconfigs-")["data"].clone();
+    assert_eq!(
+        kubeconfigs,
+        json!({"validatingadmissionwebhook-kubeconfig.yaml": "<garden-secret garden-shop webhook kubeconfig>"})
+    );
+    let kubeconfigs = map("kube-apiserver-authorization-webhooks-kubeconfigs-")["data"].clone();
+    assert_eq!(kubeconfigs, json!({"mine-kubeconfig.yaml": "<garden-secret garden-shop mine kubeconfig>"}));
+    let file = |prefix: &str, key: &str| map(prefix)["data"][key].as_str().expect("a file").to_owned();
+    let anonymous = file("kube-apiserver-authentication-config-", "config.yaml");
+    assert!(anonymous.contains("<garden-config garden-shop authentication config.yaml>"), "{anonymous}");
+    let anonymous: Value = serde_yaml::from_str(&anonymous).expect("YAML");
+    assert_eq!(anonymous["anonymous"], json!({"enabled": false}), "unless the file says otherwise");
+    assert!(file("audit-policy-config-", "audit-policy.yaml").contains("<garden-config garden-shop audit-policy policy>"));
+    let order: Value = serde_yaml::from_str(&file("kube-apiserver-authorization-config-", "config.yaml")).expect("YAML");
+    let order: Vec<&str> =
+        order["authorizers"].as_array().expect("a list").iter().map(|a| a["name"].as_str().unwrap_or("theirs")).collect();
+    assert_eq!(order, ["node", "rbac", "theirs", "node-agent-authorizer"]);
+}
+
+#[test]
+fn api_servers_are_reached_through_the_gateway_of_their_class_and_zone() {
+    let door = |name: &str| {
+        let of = |kind: &str, which: &str| object(name, kind, which).expect("it is there");
+        let space = of("Service", "kube-apiserver")["metadata"]["annotations"]["networking.istio.io/exportTo"].clone();
+        let tunnel = of("DestinationRule", if name == "ha-zone" { "vpn-seed-server-0" } else { "vpn-seed-server" });
+        for object in [of("VirtualService", "kube-apiserver"), of("DestinationRule", "kube-apiserver"), tunnel] {
+            assert_eq!(object["spec"]["exportTo"], json!([space]), "{name}: {}", object["kind"]);
+        }
+        let space = space.as_str().expect("a namespace").to_owned();
+        for record in ["web-internal", "web-external"] {
+            assert_eq!(
+                of("DNSRecord", record)["spec"]["values"],
+                json!([format!("<fact seed:istio-ingress.ip {space}>")]),
+                "{name}"
+            );
+        }
+        // What is found below the seed's own domain is not the shoot's to choose.
+        assert_eq!(of("VirtualService", "plutono")["spec"]["exportTo"], json!(["istio-ingress"]));
+        (space, of("Gateway", "kube-apiserver")["spec"]["selector"].clone())
+    };
+    let zone = |name: &str| {
+        let space = object(name, "Namespace", "shoot--shop--web").expect("it is there");
+        let zones = &space["metadata"]["annotations"]["high-availability-config.resources.gardener.cloud/zones"];
+        zones.as_str().expect("zones").to_owned()
+    };
+    let (space, selector) = door("standard");
+    assert_eq!(space, format!("istio-ingress--{}", zone("standard")));
+    assert_eq!(selector["istio"], format!("ingressgateway--zone--{}", zone("standard")));
+    assert_eq!(door("ha-zone").0, "istio-ingress");
+    let (space, selector) = door("exposure-class");
+    assert_eq!(space, format!("istio-ingress-handler-open--{}", zone("exposure-class")));
+    assert_eq!(selector["handler.exposureclass.gardener.cloud/name"], "open");
+}
+
+#[test]
+fn what_a_shoot_refers_to_is_copied_once_under_a_name_of_its_own() {
+    let all = |kind: &str, prefix: &str| -> Vec<Value> {
+        let all = all_of("referenced-resources", kind).into_iter();
+        all.filter(|o| o["metadata"]["name"].as_str().is_some_and(|name| name.starts_with(prefix))).collect()
+    };
+    let secrets = all("Secret", "ref-");
+    assert_eq!(secrets.len(), 1, "{secrets:?}");
+    assert_eq!(
+        (&secrets[0]["metadata"]["name"], &secrets[0]["data"]["data"]),
+        (&json!("ref-access"), &json!("<garden-secret garden-shop access>"))
+    );
+    let maps = all("ConfigMap", "ref-");
+    assert_eq!(
+        (&maps[0]["metadata"]["name"], &maps[0]["data"]["data"]),
+        (&json!("ref-settings"), &json!("<garden-config garden-shop settings>"))
+    );
+    let identities = all("Secret", "workload-identity-ref-");
+    let annotations = &identities[0]["metadata"]["annotations"];
+    assert_eq!(identities[0]["metadata"]["name"], "workload-identity-ref-robot");
+    assert_eq!(annotations["workloadidentity.security.gardener.cloud/namespace"], "garden-shop");
+    assert!(annotations["workloadidentity.security.gardener.cloud/context-object"].as_str().expect("JSON").contains("\"Shoot\""));
 }
 
 #[test]

@@ -51,13 +51,15 @@ struct Known {
 
 impl Known {
     fn new() -> Self {
-        let symbol = Regex::new("<(fact|secret|secret-data|secret-checksum|garden-secret) ([^<>]*)>").expect("a regex");
+        let symbol =
+            Regex::new("<(fact|secret|secret-data|secret-checksum|garden-secret|garden-config) ([^<>]*)>").expect("a regex");
         let made = rcgen::generate_simple_self_signed(["any".to_owned()]).expect("a certificate");
         Self { symbol, certificate: made.cert.pem(), key: made.signing_key.serialize_pem() }
     }
 
-    fn fact(name: &str) -> Value {
-        match name {
+    fn fact(asked: &str) -> Value {
+        // What follows is the namespace.
+        match asked.split(' ').next().unwrap_or_default() {
             "kube-apiserver-service.clusterIP" => json!("10.1.0.20"),
             "seed:istio-ingress.ip" => json!("192.0.2.7"),
             "seed:istio-ingress.hostname" => json!("lb.example.org"),

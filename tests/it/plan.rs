@@ -73,6 +73,7 @@ fn rendered(name: &str, needs: &[&str], objects: Vec<DesiredObject>, state: Rend
         trigger: Trigger::None,
         once: Vec::new(),
         delete: DeletePhase::Early,
+        outlasts: Vec::new(),
         exports: BTreeMap::new(),
         reads: BTreeSet::new(),
         secrets: BTreeSet::new(),
@@ -237,6 +238,24 @@ fn what_waits_for_a_window_is_kept_and_repaired() {
     // Where nothing is otherwise, nothing waits.
     let plan = run(case(vec![wanted("etcd", &[], "1")], vec![etcd]));
     assert_eq!((lines(&plan), plan.waits, plan.again), (vec!["etcd: ready now[] later[]".to_owned()], None, None));
+}
+
+#[test]
+fn what_outlasts_another_goes_once_that_is_ready() {
+    let cache = || {
+        let mut cache = rendered("cache", &[], Vec::new(), RenderState::Skipped("its condition is not met".into()));
+        Arc::make_mut(&mut cache.component).outlasts = vec!["worker".into()];
+        cache
+    };
+    let old = || live(&desired("cache", "cache", "1"), "cache");
+    let worker = desired("worker", "worker", "1");
+    let case = |value: &str| Case {
+        components: vec![cache(), wanted("worker", &[], value)],
+        live: vec![old(), live(&worker, "worker")],
+        ..Case::default()
+    };
+    check(case("2"), &["cache: removing now[] later[delete cache]", "worker: progressing now[update worker] later[]"]);
+    check(case("1"), &["cache: removing now[delete cache] later[]", "worker: ready now[] later[]"]);
 }
 
 #[test]

@@ -63,7 +63,7 @@ impl World {
 
     fn body(mut self, target: Target, namespace: &str, name: &str, data: &[(&str, &str)]) -> Self {
         let body = data.iter().map(|(k, v)| ((*k).to_owned(), Zeroizing::new(v.as_bytes().to_vec()))).collect();
-        self.bodies.0.insert(SecretRef { target, namespace: namespace.into(), name: name.into() }, Some(body));
+        self.bodies.0.insert(SecretRef::secret(target, namespace, name), Some(body));
         self
     }
 
@@ -206,7 +206,7 @@ fn secrets_are_named_awaited_and_never_printed() {
     let unread = World::default().name("kube-apiserver-static-token", "token-1", false);
     let (state, _, outcome) = unread.one("", body);
     assert!(matches!(state, RenderState::Waiting(_)));
-    let address = SecretRef { target: seed(), namespace: "shoot--dev--web".into(), name: "token-1".into() };
+    let address = SecretRef::secret(seed(), "shoot--dev--web", "token-1");
     assert!(outcome.needs_bodies.contains(&address));
 
     let mut read = unread.body(seed(), "shoot--dev--web", "token-1", &[("token", "a: very\nsecret thing")]);
@@ -240,6 +240,56 @@ fn a_garden_secret_is_copied_whole() {
     let objects = world.objects(body);
     assert_eq!(objects[0].body["data"]["key"], STANDARD.encode("k3y-of-the-cloud"));
     assert!(objects[0].sensitive);
+}
+
+#[test]
+fn one_key_of_a_garden_secret_is_copied_or_waited_for() {
+    let body = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: x\ndata:\n  k: {{json (garden-secret \"garden-dev\" \"hook\" \"kubeconfig\")}}\n";
+    let world = |key: &str| {
+        let world = World { key: Some(DigestKey(Zeroizing::new(vec![1]))), ..World::default() };
+        world.body(Target::Garden, "garden-dev", "hook", &[(key, "k3y-of-the-hook")])
+    };
+    let objects = world("kubeconfig").objects(body);
+    assert_eq!(objects[0].body["data"]["k"], STANDARD.encode("k3y-of-the-hook"));
+    assert!(objects[0].sensitive);
+    let (state, ..) = world("other").one("", body);
+    assert_eq!(state, RenderState::Waiting("key kubeconfig of Secret garden-dev/hook in the garden, which has none".into()));
+}
+
+#[test]
+fn a_file_in_a_garden_config_map_is_waited_for_and_checked() {
+    let body = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: x\ndata:\n  x.yaml: |\n    {{yaml (garden-config \"garden-dev\" \"audit\" \"policy\" \"audit.k8s.io/Policy\") 4}}\n";
+    let at = SecretRef::config_map("garden-dev", "audit");
+    let (state, _, outcome) = World::default().one("", body);
+    assert!(matches!(state, RenderState::Waiting(_)) && outcome.needs_bodies == [at.clone()].into());
+    let with = |data: Option<&[(&str, &str)]>| {
+        let bytes = |(key, text): &(&str, &str)| ((*key).to_owned(), Zeroizing::new(text.as_bytes().to_vec()));
+        let mut world = World::default();
+        world.bodies.0.insert(at.clone(), data.map(|data| data.iter().map(bytes).collect()));
+        world.one("", body)
+    };
+    let waiting = |why: &str| RenderState::Waiting(why.to_owned());
+    assert_eq!(with(None).0, waiting("ConfigMap garden-dev/audit in the garden, which does not exist"));
+    for other in [("other", "x"), ("policy", "")] {
+        assert_eq!(with(Some(&[other])).0, waiting("key policy of ConfigMap garden-dev/audit in the garden, which has none"));
+    }
+    for (text, why) in [
+        ("a: [", "is not YAML"),
+        ("apiVersion: audit.k8s.io/v1\nkind: Rules\n", "is not of kind Policy in the group audit.k8s.io"),
+        ("apiVersion: audit.k8s.io.example.org/v1\nkind: Policy\n", "is not of kind Policy in the group audit.k8s.io"),
+    ] {
+        let (state, _, outcome) = with(Some(&[("policy", text)]));
+        assert!(
+            matches!(&state, RenderState::Failed(said) if said.contains("ConfigMap garden-dev/audit") && said.contains(why)),
+            "{state:?}"
+        );
+        assert!(outcome.findings.has_errors());
+    }
+    let policy = "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n- level: Metadata\n  users: [\"on\", \"a: b\"]\n";
+    let (_, objects, _) = with(Some(&[("policy", policy)]));
+    let file: Value = serde_yaml::from_str(objects[0].body["data"]["x.yaml"].as_str().expect("text")).expect("YAML");
+    assert_eq!(file, serde_yaml::from_str::<Value>(policy).expect("YAML"));
+    assert!(!objects[0].sensitive);
 }
 
 #[test]

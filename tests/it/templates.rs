@@ -423,6 +423,7 @@ fn a_standard_shoot_has_the_whole_creation_procedure() {
         "scrape-configs",
         "shoot-core-namespaces",
         "shoot-core-system",
+        "static-manifests",
         "vpa",
         "vpn-seed-server",
         "vpn-shoot",
@@ -562,14 +563,11 @@ fn what_clusters_know_ends_up_in_manifests() {
                 ("auth", "admin:a private key"),
                 ("static_tokens.csv", "t0k3n-of-the-probe,health-check,health-check,\n"),
             ]);
-            bodies.0.insert(
-                SecretRef { target: seed.clone(), namespace: "shoot--shop--web".into(), name: format!("{config}-12345678") },
-                Some(body),
-            );
+            bodies.0.insert(SecretRef::secret(seed.clone(), "shoot--shop--web", format!("{config}-12345678")), Some(body));
         }
     }
     for (namespace, name) in [("garden", "dns"), ("garden", "backup"), ("garden-shop", "account")] {
-        let address = SecretRef { target: Target::Garden, namespace: namespace.into(), name: name.into() };
+        let address = SecretRef::secret(Target::Garden, namespace, name);
         bodies.0.insert(address, Some(data(&[("accessKey", "very secret")])));
     }
     let key = DigestKey(Zeroizing::new(vec![7; 32]));
@@ -744,7 +742,13 @@ fn gardens_projects_and_seeds_render() {
     let seed = Owner::cluster(Kind::Seed, "eu1");
     assert!(all(&rendered).all(|o| misfit(&o.body).is_none()));
     let rendered = offline(Scope::Seed, &seed, &context::seed(&sources(&seed)).expect("known"), "garden");
-    assert!(all(&rendered).any(|o| o.key.name == "istio-ingressgateway" && o.body["spec"]["type"] == "LoadBalancer"));
+    let doors: Vec<&DesiredObject> = all(&rendered).filter(|o| o.key.name == "istio-ingressgateway").collect();
+    assert!(doors.iter().all(|o| o.body["spec"]["type"] == "LoadBalancer"));
+    let spaces: Vec<&str> = doors.iter().map(|o| o.key.namespace.as_str()).collect();
+    assert_eq!(spaces, ["istio-ingress", "istio-ingress--eu-a", "istio-ingress--eu-b", "istio-ingress--eu-c"]);
+    for space in spaces {
+        assert!(all(&rendered).any(|o| o.key.kind == "Namespace" && o.key.name == space), "{space}");
+    }
     for object in all(&rendered) {
         assert_eq!(misfit(&object.body), None, "{}", object.key);
     }

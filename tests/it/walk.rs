@@ -101,6 +101,108 @@ async fn a_revert_brings_the_same_objects_back() {
     running.stop().await;
 }
 
+const OWN_FILES: &str = "version: 1.35.3
+    kubeAPIServer:
+      auditConfig:
+        auditPolicy:
+          configMapRef: {name: audit-policy}";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_policy_is_waited_for_by_name_and_followed_when_it_changes() {
+    let fleet = Fleet::local(&["mini"]).await;
+    let commit = fleet.edit(MINI, "version: 1.35.3", OWN_FILES).await;
+    fleet.credentials().await;
+    let mut running = fleet.start().await;
+    let missing = "ConfigMap garden-shop/audit-policy in the garden, which does not exist";
+    running.until("it waits", |v| v.owners.get(&mini()).is_some_and(|row| row.note.contains(missing))).await;
+
+    let policy = |level: &str| format!("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n# Everything.\n- level: {level}\n");
+    let body = |level: &str| json!({"metadata": {"name": "audit-policy"}, "data": {"policy": policy(level)}});
+    let path = "/api/v1/namespaces/garden-shop/configmaps";
+    fleet.by_hand(&Target::Garden, "POST", path, &body("Metadata")).await;
+    running.ready_at(&commit).await;
+    let followed = async |level: &str| {
+        let plane = fleet.get(&seed(), PLANE).await.expect("it runs");
+        let volumes = plane.pointer("/spec/template/spec/volumes").and_then(Value::as_array).expect("volumes");
+        let volume = volumes.iter().find(|v| v["name"] == "audit-policy-config").expect("the policy is mounted");
+        let path =
+            format!("/api/v1/namespaces/shoot--shop--mini/configmaps/{}", volume["configMap"]["name"].as_str().expect("a name"));
+        let map = fleet.get(&seed(), &path).await.expect("it is there");
+        map["data"]["audit-policy.yaml"].as_str().expect("a policy").contains(&format!("level: {level}"))
+    };
+    assert!(followed("Metadata").await);
+
+    fleet.by_hand(&Target::Garden, "PATCH", &format!("{path}/audit-policy"), &body("Request")).await;
+    let rolled = tokio::time::timeout(std::time::Duration::from_mins(2), async {
+        loop {
+            running.seen.borrow_and_update();
+            if followed("Request").await {
+                return;
+            }
+            running.seen.changed().await.expect("the daemon goes on");
+        }
+    });
+    assert!(rolled.await.is_ok(), "the new policy is used");
+
+    // What cannot be used holds the component, says where the trouble is, and changes nothing.
+    let wrong = json!({"data": {"policy": "apiVersion: v1\nkind: Policy\n"}});
+    fleet.by_hand(&Target::Garden, "PATCH", &format!("{path}/audit-policy"), &wrong).await;
+    let said = "key policy of ConfigMap garden-shop/audit-policy in the garden is not of kind Policy";
+    let file = "projects/shop/shoots/mini.status.yaml";
+    running.reported(&fleet, "what is wrong", |t| t.get(file).is_some_and(|text| text.contains(said))).await;
+    assert!(followed("Request").await);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn manifests_that_operators_of_a_seed_keep_for_shoots_reach_those_that_are_meant() {
+    let fleet = Fleet::local(&["mini"]).await;
+    fleet.credentials().await;
+    let mut running = fleet.start().await;
+    running.ready_at(&fleet.head().await).await;
+    let copies = "/api/v1/namespaces/shoot--shop--mini/secrets/static-manifests-";
+    let resource = "/apis/resources.gardener.cloud/v1alpha1/namespaces/shoot--shop--mini/managedresources/static-manifests-propagated-from-seed";
+    assert!(fleet.get(&seed(), resource).await.is_none(), "there is nothing to give");
+
+    let secrets = "/api/v1/namespaces/garden/secrets";
+    let secret = |name: &str, selector: &str| {
+        json!({
+            "metadata": {
+                "name": name, "labels": {"gardener.cloud/purpose": "shoot-static-manifest"},
+                "annotations": {"static-manifests.shoot.gardener.cloud/selector": selector},
+            },
+            "stringData": {"objects.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: news, namespace: kube-system}\n"},
+        })
+    };
+    let others = secret("others", r#"{"matchLabels": {"for": "others"}}"#);
+    fleet.by_hand(&seed(), "POST", secrets, &others).await;
+    let all = secret("all", r#"{"matchExpressions": [{"key": "for", "operator": "DoesNotExist"}]}"#);
+    fleet.by_hand(&seed(), "POST", secrets, &all).await;
+    let mut until = async |there: bool| {
+        let seen = tokio::time::timeout(std::time::Duration::from_mins(1), async {
+            loop {
+                running.seen.borrow_and_update();
+                if fleet.get(&seed(), resource).await.is_some() == there {
+                    return;
+                }
+                running.seen.changed().await.expect("the daemon goes on");
+            }
+        });
+        assert!(seen.await.is_ok(), "there: {there}");
+    };
+    until(true).await;
+    let given = fleet.get(&seed(), resource).await.expect("it is there");
+    assert_eq!(given["spec"]["secretRefs"], json!([{"name": "static-manifests-all"}]));
+    let source = fleet.get(&seed(), &format!("{secrets}/all")).await.expect("it is there");
+    let copy = fleet.get(&seed(), &format!("{copies}all")).await.expect("it is there");
+    assert_eq!(copy["data"], source["data"]);
+    assert!(fleet.get(&seed(), &format!("{copies}others")).await.is_none());
+
+    fleet.by_hand(&seed(), "DELETE", &format!("{secrets}/all"), &Value::Null).await;
+    until(false).await;
+    running.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_garden_that_was_not_listed_to_its_end_is_left_alone() {
     let fleet = Fleet::local(&["api"]).await;

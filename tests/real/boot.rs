@@ -47,6 +47,13 @@ const SETTINGS: &str = "
           - {apiGroup: apps, resource: deployments, size: 500}
       encryptionConfig:
         resources: [configmaps]
+      auditConfig:
+        auditPolicy:
+          configMapRef: {name: audit-policy}
+      structuredAuthentication: {configMapName: authentication}
+      structuredAuthorization:
+        configMapName: authorization
+        kubeconfigs: [{authorizerName: nobody, secretName: nobody}]
       admissionPlugins:
         - name: PodSecurity
           config:
@@ -59,6 +66,65 @@ const SETTINGS: &str = "
       horizontalPodAutoscaler: {syncPeriod: 20s, tolerance: 0.2}
     kubeScheduler:
       profile: bin-packing";
+
+/// The files that these settings refer to, as people keep them in their project's namespace.
+fn own_files() -> Vec<Value> {
+    let map = |name: &str, key: &str, text: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "garden-shop", "name": name}, "data": {key: text}});
+    let policy = "apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- {level: Metadata, verbs: [create], namespaces: [people], resources: [{group: '', resources: [secrets]}]}
+- {level: None}
+";
+    let authentication = "apiVersion: apiserver.config.k8s.io/v1beta1
+kind: AuthenticationConfiguration
+anonymous: {enabled: true, conditions: [{path: /livez}]}
+";
+    let authorization = "apiVersion: apiserver.config.k8s.io/v1beta1
+kind: AuthorizationConfiguration
+authorizers:
+- type: Webhook
+  name: nobody
+  webhook:
+    authorizedTTL: 1m
+    unauthorizedTTL: 1m
+    timeout: 3s
+    failurePolicy: NoOpinion
+    subjectAccessReviewVersion: v1
+    matchConditionSubjectAccessReviewVersion: v1
+    matchConditions: [{expression: request.user == 'nobody-at-all'}]
+    connectionInfo: {type: InClusterConfig}
+";
+    let kubeconfig = "apiVersion: v1
+kind: Config
+current-context: a
+clusters: [{name: a, cluster: {server: 'https://127.0.0.1:9'}}]
+contexts: [{name: a, context: {cluster: a, user: a}}]
+users: [{name: a, user: {}}]
+";
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"namespace": "garden-shop", "name": "nobody"},
+        "stringData": {"kubeconfig": kubeconfig},
+    });
+    vec![
+        map("audit-policy", "policy", policy),
+        map("authentication", "config.yaml", authentication),
+        map("authorization", "config.yaml", authorization),
+        secret,
+    ]
+}
+
+/// A landscape's own template of the API server, that writes the audit log to the container's output. Gardener's API servers have no
+/// place for audit logs of their own: extensions add it.
+fn audited() -> (RepoPath, Vec<u8>) {
+    let path = RepoPath::from("templates/shoot/kube-apiserver.yaml");
+    let shipped = include_str!("../../templates/shoot/kube-apiserver.yaml");
+    let flag = "        - --audit-policy-file=/etc/kubernetes/audit/audit-policy.yaml\n";
+    let changed = shipped.replacen(flag, &format!("{flag}        - --audit-log-path=-\n"), 1);
+    assert_ne!(changed, shipped);
+    (path, changed.into_bytes())
+}
 
 #[allow(clippy::disallowed_methods, reason = "real processes judge certificates by the real time")]
 fn real_time() -> jiff::Timestamp {
@@ -90,6 +156,9 @@ fn files(shoot: &str, version: &str) -> BTreeMap<RepoPath, Vec<u8>> {
         };
         assert_ne!(changed, text, "{} has the text to replace", path.as_str());
         *bytes = changed.into_bytes();
+    }
+    if shoot == "mini" {
+        files.extend([audited()]);
     }
     files
 }
@@ -167,6 +236,7 @@ async fn boots(test: &str, project: &str, shoot: &str) {
     fleet.set_clock(&start.to_string(), true);
     fleet.open_clusters(true).await;
     fleet.credentials().await;
+    fleet.furnish(own_files());
     let since = Report(Instant::now());
     assert_eq!(explain(&fleet.pass().await), "", "everything is ready");
     since.say("espalier has applied everything");
@@ -186,6 +256,8 @@ async fn boots(test: &str, project: &str, shoot: &str) {
     let dir = fleet.dir.path().to_owned();
     let called = format!("{project}/{shoot}");
     let (admin, viewer) = (kubeconfig(&dir, &called, &["--admin", "--expiration", "1h"]), kubeconfig(&dir, &called, &[]));
+    let mut anybody: Value = serde_yaml::from_str(&admin).expect("a kubeconfig");
+    anybody["users"][0]["user"] = json!({});
     let hosts = hosts(&namespace, &admin, &all);
     std::fs::write(node.folder.join("hosts"), &hosts).expect("a file");
     let bound = Command::new("mount").arg("--bind").arg(node.folder.join("hosts")).arg("/etc/hosts").status().expect("mount");
@@ -269,6 +341,9 @@ async fn boots(test: &str, project: &str, shoot: &str) {
     since.say("their metrics are read with a token of the shoot, over TLS with the rendered CA");
     people(&since, &admin, &manager::client(&viewer).await, &all).await;
     at_rest(&since, &readers[0].1, &readers[1].1, &all).await;
+    if shoot == "mini" {
+        own_files_in_use(&since, &server, &manager::client(&anybody.to_string()).await).await;
+    }
     if scheduler {
         workload(&since, &admin).await;
     }
@@ -317,6 +392,29 @@ async fn people(since: &Report, admin: &kube::Client, viewer: &kube::Client, all
     }
     sign(admin).await;
     since.say("leaders are elected, and a certificate request is signed");
+}
+
+/// What the files do that people keep in their project's namespace.
+async fn own_files_in_use(since: &Report, server: &Pod, anybody: &kube::Client) {
+    let code = async |path: &str| match anybody.request_text(http::Request::get(path).body(Vec::new()).expect("a request")).await
+    {
+        Ok(_) => 200,
+        Err(kube::Error::Api(status)) => status.code,
+        Err(error) => panic!("GET {path}: {error}"),
+    };
+    assert_eq!((code("/livez").await, code("/readyz").await), (200, 401));
+    since.say("anybody may ask /livez, as the authentication configuration says, and nothing else");
+    let text = server.said();
+    let events: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let [event] = events.as_slice() else { panic!("one event: {events:#?}") };
+    assert_eq!(
+        (&event["apiVersion"], &event["level"], &event["verb"]),
+        (&json!("audit.k8s.io/v1"), &json!("Metadata"), &json!("create"))
+    );
+    assert_eq!((&event["objectRef"]["resource"], &event["objectRef"]["name"]), (&json!("secrets"), &json!("canary")));
+    assert_eq!(event["responseStatus"]["code"], 201);
+    assert!(!text.contains(CANARY), "a policy at level Metadata keeps content out");
+    since.say("the audit log is written, as the audit policy says");
 }
 
 /// Controllers sign client certificates with the shoot's authority for clients.

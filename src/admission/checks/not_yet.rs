@@ -18,13 +18,8 @@ rules! {
 const SHOOT: &[(&str, &str)] = &[
     ("spec/hibernation/schedules", "hibernation schedules"),
     ("spec/maintenance/autoRotation", "automatic rotation of credentials"),
-    ("spec/resources", "referenced resources"),
-    ("spec/kubernetes/kubeAPIServer/auditConfig", "audit policy"),
-    ("spec/kubernetes/kubeAPIServer/structuredAuthentication", "structured authentication"),
-    ("spec/kubernetes/kubeAPIServer/structuredAuthorization", "structured authorization"),
     ("spec/dns/providers", "DNS providers of the shoot"),
     ("spec/controlPlane/zones", "zones of the control plane"),
-    ("spec/exposureClassName", "exposure class"),
     ("spec/accessRestrictions", "access restrictions"),
 ];
 
@@ -32,7 +27,6 @@ const SHOOT: &[(&str, &str)] = &[
 const SEED: &[(&str, &str)] = &[
     ("spec/extensions", "extensions"),
     ("spec/resources", "referenced resources"),
-    ("spec/settings/loadBalancerServices/zones", "load balancers by zone"),
     ("spec/settings/dependencyWatchdog", "dependency watchdog"),
     ("spec/settings/excessCapacityReservation/configs", "reserve of capacity"),
 ];

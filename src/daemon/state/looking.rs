@@ -62,12 +62,17 @@ impl State {
 
     fn take(&mut self, owner: &Owner, evaluation: Evaluation, now: Timestamp, at: Millis, effects: &mut Vec<Effect>) {
         let Evaluation { mut plan, needs, findings, shown } = evaluation;
-        self.wait_for(owner, &needs);
-        let known = self.bodies.get(owner);
-        if needs.iter().any(|secret| known.is_none_or(|bodies| !bodies.0.contains_key(secret))) {
+        // What was read may come, go and change, and is looked at again then; if nothing was read now, what was read before stands.
+        let read: Vec<SecretRef> = self.bodies.get(owner).into_iter().flat_map(|bodies| bodies.0.keys().cloned()).collect();
+        let complete = needs.iter().all(|secret| read.contains(secret));
+        let interest: BTreeSet<SecretRef> = needs.into_iter().chain(read).collect();
+        if !interest.is_empty() {
+            self.wait_for(owner, &interest);
+        }
+        if !complete {
             // What is half read is neither told nor acted upon.
             if self.fetching.insert(owner.clone()) {
-                effects.push(Effect::FetchBodies(owner.clone(), needs));
+                effects.push(Effect::FetchBodies(owner.clone(), interest));
             }
             self.queue.park(owner);
             return;

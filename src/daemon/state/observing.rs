@@ -11,12 +11,13 @@ use crate::cluster::Signal;
 use crate::landscape::Target;
 use crate::observed::{Delta, Object};
 use crate::plan::StepResult;
-use crate::secrets::SecretRef;
+use crate::secrets::{BodyKind, SecretRef};
 
 impl State {
     pub(super) fn signals(&mut self, signals: Vec<Signal>, now: Timestamp, at: Millis) {
         let mut owners = BTreeSet::new();
         let mut completeness = BTreeSet::new();
+        let mut news = false;
         for signal in signals {
             if let Signal::Changed { target, delta: Delta::Applied(object) } = &signal
                 && self.is_old(target, object)
@@ -48,8 +49,12 @@ impl State {
                 completeness.insert(target);
             }
             for (target, key) in touched.keys {
-                if key.kind == "Secret" && key.group.is_empty() {
-                    let secret = SecretRef { target, namespace: key.namespace, name: key.name };
+                // What is for shoots from now on is news to all of them; who has it already is told as a reader of it.
+                if self.view.observed.get(&target, &key).is_some_and(|object| object.is_static_manifest()) {
+                    news = true;
+                }
+                if let Some(kind) = BodyKind::of(&key.group, &key.kind) {
+                    let secret = SecretRef { target, kind, namespace: key.namespace, name: key.name };
                     for owner in self.waiting_for.get(&secret).into_iter().flatten() {
                         owners.insert(owner.label());
                     }
@@ -60,6 +65,9 @@ impl State {
             if let Some(owner) = self.labels.get(&label) {
                 self.queue.add(owner, at);
             }
+        }
+        if news {
+            self.touch_all(at);
         }
         if !completeness.is_empty() {
             if completeness.contains(&Target::Garden) && self.view.observed.complete(&Target::Garden) {

@@ -32,31 +32,64 @@ fn runtime_config(shoot: &Value, workerless: bool) -> BTreeMap<String, bool> {
     config
 }
 
-/// Admission plugins that are on, and their configuration files by name.
-fn admission(shoot: &Value) -> (Vec<String>, Vec<String>, Vec<Value>) {
-    let (mut on, mut off, mut configured) = (vec!["NodeRestriction".to_owned()], Vec::new(), Vec::new());
+/// What a shoot says of admission plugins.
+#[derive(Default)]
+struct Admission {
+    on: Vec<String>,
+    off: Vec<String>,
+    /// Configuration files: `{name, file, text}`.
+    configured: Vec<Value>,
+    /// Files of kubeconfigs and the Secrets that they come from: `{file, secret}`.
+    kubeconfigs: Vec<Value>,
+}
+
+/// The file of a kubeconfig that a plugin or an authorizer uses.
+fn kubeconfig_file(name: &str) -> String {
+    format!("{}-kubeconfig.yaml", name.to_lowercase())
+}
+
+/// Admission plugins that are on, and their files.
+fn admission(shoot: &Value) -> Admission {
+    let mut out = Admission { on: vec!["NodeRestriction".to_owned()], ..Admission::default() };
     for plugin in list(shoot, "/spec/kubernetes/kubeAPIServer/admissionPlugins") {
         let name = text(plugin, "/name").to_owned();
         if flag(plugin, "/disabled") {
-            on.retain(|known| *known != name);
-            off.push(name);
+            out.on.retain(|known| *known != name);
+            out.off.push(name);
             continue;
         }
-        let config = at(plugin, "/config");
-        if !config.is_null() {
-            let mut config = config.clone();
-            secure(&name, &mut config);
-            configured.push(json!({"name": name, "file": format!("{}.yaml", name.to_lowercase()), "text": config.to_string()}));
+        let secret = text(plugin, "/kubeconfigSecretName");
+        let file = if secret.is_empty() { String::new() } else { kubeconfig_file(&name) };
+        let mut config = at(plugin, "/config").clone();
+        if !secret.is_empty() {
+            out.kubeconfigs.push(json!({"file": file, "secret": secret}));
+            if config.is_null() {
+                config = empty_config(&name);
+            }
         }
-        if !on.contains(&name) {
-            on.push(name);
+        if !config.is_null() {
+            let path = if file.is_empty() { file } else { format!("/etc/kubernetes/admission-kubeconfigs/{file}") };
+            secure(&name, &mut config, &path);
+            out.configured
+                .push(json!({"name": name, "file": format!("{}.yaml", name.to_lowercase()), "text": config.to_string()}));
+        }
+        if !out.on.contains(&name) {
+            out.on.push(name);
         }
     }
-    (on, off, configured)
+    out
 }
 
-/// What Gardener changes in plugin configurations: system namespaces stay exempt, kubeconfigs are never those of the user's file.
-fn secure(name: &str, config: &mut Value) {
+/// The configuration of a plugin that only has a kubeconfig.
+fn empty_config(name: &str) -> Value {
+    match name {
+        "ImagePolicyWebhook" => json!({"imagePolicy": {}}),
+        _ => json!({"apiVersion": "apiserver.config.k8s.io/v1", "kind": "WebhookAdmissionConfiguration"}),
+    }
+}
+
+/// What Gardener changes in plugin configurations: system namespaces stay exempt, and a kubeconfig is the plugin's own or none.
+fn secure(name: &str, config: &mut Value, kubeconfig: &str) {
     let Some(map) = config.as_object_mut() else { return };
     match name {
         "PodSecurity" => {
@@ -71,15 +104,28 @@ fn secure(name: &str, config: &mut Value) {
             }
         }
         "ValidatingAdmissionWebhook" | "MutatingAdmissionWebhook" => {
-            map.insert("kubeConfigFile".into(), "".into());
+            map.insert("kubeConfigFile".into(), kubeconfig.into());
         }
         "ImagePolicyWebhook" => {
             if let Some(policy) = map.get_mut("imagePolicy").and_then(Value::as_object_mut) {
-                policy.insert("kubeConfigFile".into(), "".into());
+                policy.insert("kubeConfigFile".into(), kubeconfig.into());
             }
         }
         _ => {}
     }
+}
+
+/// Where the authorizers of the shoot's owner are configured; `Null` if nowhere.
+fn authorization(settings: &Value) -> Value {
+    let name = text(settings, "/configMapName");
+    if name.is_empty() {
+        return Value::Null;
+    }
+    let kubeconfigs = list(settings, "/kubeconfigs").iter().map(|entry| {
+        let authorizer = text(entry, "/authorizerName");
+        json!({"authorizer": authorizer, "secret": text(entry, "/secretName"), "file": kubeconfig_file(authorizer)})
+    });
+    json!({"name": name, "kubeconfigs": kubeconfigs.collect::<Vec<_>>()})
 }
 
 /// `apiServer` of the context.
@@ -100,9 +146,9 @@ pub(super) fn api_server(shoot: &Value, domain: &Value, networks: &Value, worker
         audiences.push("gardener");
     }
     set("api-audiences", audiences.join(","));
-    let (on, off, configured) = admission(shoot);
-    set("enable-admission-plugins", on.join(","));
-    set("disable-admission-plugins", off.join(","));
+    let admission = admission(shoot);
+    set("enable-admission-plugins", admission.on.join(","));
+    set("disable-admission-plugins", admission.off.join(","));
     let default_issuer = format!("https://{host}");
     let issuer =
         Some(text(settings, "/serviceAccountConfig/issuer")).filter(|i| !i.is_empty()).unwrap_or(&default_issuer).to_owned();
@@ -150,7 +196,11 @@ pub(super) fn api_server(shoot: &Value, domain: &Value, networks: &Value, worker
     encrypted.push("secrets");
     json!({
         "flags": flags,
-        "plugins": configured,
+        "plugins": admission.configured,
+        "pluginKubeconfigs": admission.kubeconfigs,
+        "auditPolicy": text(settings, "/auditConfig/auditPolicy/configMapRef/name"),
+        "authentication": text(settings, "/structuredAuthentication/configMapName"),
+        "authorization": authorization(at(settings, "/structuredAuthorization")),
         "anonymous": flag(settings, "/enableAnonymousAuthentication"),
         "issuer": issuer,
         "encryptedResources": encrypted,

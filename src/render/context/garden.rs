@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Missing, Sources, at, flag, list, manifest, observability, text, texts};
+use super::{Missing, Sources, at, exposure, flag, list, manifest, observability, text, texts};
 use crate::landscape::Kind;
 use crate::observed::project_namespace;
 use crate::render::crd;
@@ -170,7 +170,7 @@ pub fn seed(sources: &Sources<'_>) -> Result<Value, Missing> {
     let reference =
         [at(backup, "/credentialsRef"), at(backup, "/secretRef")].into_iter().find(|r| !r.is_null()).unwrap_or(&Value::Null);
     let region = Some(text(backup, "/region")).filter(|r| !r.is_empty()).unwrap_or_else(|| text(&seed, "/spec/provider/region"));
-    let balancer = at(&seed, "/spec/settings/loadBalancerServices");
+    let classes: Vec<&Value> = sources.of_kind(Kind::ExposureClass).collect();
     let landscape = sources.landscape();
     let uid = sources.identity.uid.clone().ok_or_else(|| Missing(format!("the uid of {owner} is not known yet")))?;
     Ok(json!({
@@ -191,12 +191,7 @@ pub fn seed(sources: &Sources<'_>) -> Result<Value, Missing> {
                 "apiVersion": Some(text(reference, "/apiVersion")).filter(|v| !v.is_empty()).unwrap_or("v1"),
             },
         }) },
-        "loadBalancer": {
-            "annotations": if at(balancer, "/annotations").is_object() { at(balancer, "/annotations").clone() } else { json!({}) },
-            "class": at(balancer, "/class"),
-            "externalTrafficPolicy": at(balancer, "/externalTrafficPolicy"),
-            "dualStack": list(&seed, "/spec/networks/ipFamilies").len() > 1,
-        },
+        "gateways": exposure::gateways(&seed, &landscape, classes.iter().copied()),
         "zones": texts(&seed, "/spec/provider/zones").join(","),
         "provider": text(&seed, "/spec/provider/type"),
         "vpa": at(&seed, "/spec/settings/verticalPodAutoscaler/enabled").as_bool() != Some(false),

@@ -214,9 +214,14 @@ impl Pod {
         Self { name: container.name, address, root, process, probes: container.probes }
     }
 
+    /// Everything that it said.
+    pub(super) fn said(&self) -> String {
+        std::fs::read_to_string(self.root.with_extension("log")).unwrap_or_default()
+    }
+
     /// What it said last.
     pub(super) fn log(&self) -> String {
-        let text = std::fs::read_to_string(self.root.with_extension("log")).unwrap_or_default();
+        let text = self.said();
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(30)..].join("\n")
     }
@@ -258,7 +263,7 @@ impl Pod {
 
     /// Fails if its log says that somebody did not let it in, or it others.
     pub(super) fn trusted(&self) {
-        let text = std::fs::read_to_string(self.root.with_extension("log")).unwrap_or_default();
+        let text = self.said();
         let refused = ["forbidden", "Unauthorized", "x509:", "bad certificate", "tls: "];
         // The scheduler of a Gardener shoot gets its client authority from a flag, and may not read the ConfigMap that has it, too.
         let known = "Error looking up in-cluster authentication configuration";

@@ -1,0 +1,90 @@
+//! Helpers that read what people keep in the garden: Secrets, and `ConfigMap`s with files for control planes.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+
+use super::super::engine::{Known, Notes};
+use super::{body, handed_out, named, symbol, text};
+use crate::landscape::Target;
+use crate::secrets::{Body, SecretRef};
+
+/// A key's bytes; what is missing or empty is waited for by name.
+fn entry<'b>(body: &'b Body, key: &str, address: &SecretRef, notes: &mut Notes) -> Option<&'b [u8]> {
+    let found = body.get(key).map(|data| data.as_slice()).filter(|data| !data.is_empty());
+    if found.is_none() {
+        notes.waiting.push(format!("key {key} of {}, which has none", named(address)));
+    }
+    found
+}
+
+/// `garden-secret NAMESPACE NAME`: a Secret's data whole, `garden-secret NAMESPACE NAME KEY`: one of its keys in base64.
+pub(super) fn secret(arguments: &[&Value], known: &Known<'_>, notes: &mut Notes) -> Result<Value, String> {
+    let (namespace, name) = (text(arguments, 0)?, text(arguments, 1)?);
+    let key = if arguments.len() > 2 { Some(text(arguments, 2)?) } else { None };
+    if known.offline {
+        let symbol = symbol("garden-secret", arguments);
+        return Ok(if key.is_some() { symbol } else { json!({"data": symbol}) });
+    }
+    let address = SecretRef::secret(Target::Garden, namespace, name);
+    let Some(body) = body(address.clone(), known, notes) else { return Ok(Value::Null) };
+    if let Some(key) = key {
+        let Some(data) = entry(body, key, &address, notes) else { return Ok(Value::Null) };
+        return Ok(handed_out(&STANDARD.encode(data), notes).into());
+    }
+    Ok(whole(body, notes))
+}
+
+/// A Secret's data whole, in base64.
+fn whole(body: &Body, notes: &mut Notes) -> Value {
+    let mut out = Map::new();
+    for (key, data) in body {
+        out.insert(key.clone(), handed_out(&STANDARD.encode(data.as_slice()), notes).into());
+    }
+    notes.secret = true;
+    Value::Object(out)
+}
+
+/// `seed-secret NAME`: the data of a Secret in the seed's namespace `garden`.
+pub(super) fn of_seed(arguments: &[&Value], known: &Known<'_>, notes: &mut Notes) -> Result<Value, String> {
+    let name = text(arguments, 0)?;
+    if known.offline {
+        return Ok(json!({"data": symbol("seed-secret", arguments)}));
+    }
+    let address = SecretRef::secret(known.target.clone(), "garden", name);
+    let Some(body) = body(address, known, notes) else { return Ok(Value::Null) };
+    Ok(whole(body, notes))
+}
+
+/// `garden-config NAMESPACE NAME`: what a `ConfigMap` says in text, whole.
+fn whole_config(arguments: &[&Value], known: &Known<'_>, notes: &mut Notes) -> Result<Value, String> {
+    let (namespace, name) = (text(arguments, 0)?, text(arguments, 1)?);
+    if known.offline {
+        return Ok(json!({"data": symbol("garden-config", arguments)}));
+    }
+    let Some(body) = body(SecretRef::config_map(namespace, name), known, notes) else { return Ok(Value::Null) };
+    Ok(body.iter().map(|(key, data)| (key.clone(), String::from_utf8_lossy(data).into_owned())).collect())
+}
+
+/// `garden-config NAMESPACE NAME KEY GROUP/KIND`: the object in a file of a `ConfigMap`, which is of this kind in any version.
+pub(super) fn config(arguments: &[&Value], known: &Known<'_>, notes: &mut Notes) -> Result<Value, String> {
+    if arguments.len() == 2 {
+        return whole_config(arguments, known, notes);
+    }
+    let (namespace, name, key) = (text(arguments, 0)?, text(arguments, 1)?, text(arguments, 2)?);
+    let (group, kind) = text(arguments, 3)?.split_once('/').ok_or("argument 4 is not `group/kind`")?;
+    if known.offline {
+        return Ok(json!({"content": symbol("garden-config", &arguments[..3])}));
+    }
+    let address = SecretRef::config_map(namespace, name);
+    let Some(body) = body(address.clone(), known, notes) else { return Ok(Value::Null) };
+    let Some(data) = entry(body, key, &address, notes) else { return Ok(Value::Null) };
+    let wrong = |why: &str| format!("key {key} of {} {why}", named(&address));
+    let object: Value = serde_yaml::from_slice(data).map_err(|error| wrong(&format!("is not YAML: {error}")))?;
+    let of = |field: &str| object.get(field).and_then(Value::as_str).unwrap_or_default();
+    if of("apiVersion").split_once('/').is_some_and(|(is, _)| is == group) && of("kind") == kind {
+        Ok(object)
+    } else {
+        Err(wrong(&format!("is not of kind {kind} in the group {group}")))
+    }
+}
