@@ -137,9 +137,5 @@ fn a_landscape_file_that_nobody_can_read_changes_nothing_else() {
     let ran = run(at, &["plan"]);
     assert_eq!(ran.code, 3, "{}{}", ran.out, ran.err);
     assert!(ran.out.contains("Rendered anew: 0 owners, 0 manifests touched"), "{}", ran.out);
-    assert!(
-        ran.out.contains("the landscape is called `local`, and `other` would be another one"),
-        "{}",
-        ran.out
-    );
+    assert!(ran.out.contains("the landscape is called `local`, and `other` would be another one"), "{}", ran.out);
 }
