@@ -43,6 +43,8 @@ const WITHOUT: &[(&str, &str)] = &[
     ("DOC-ENCODING", "a text cannot show what is no text"),
     ("FINALIZER-REMOVED", FINALIZERS),
     ("INTERNAL-ERROR", "no manifest is known that raises it"),
+    ("LANDSCAPE-GONE", "it is about what was accepted in a garden"),
+    ("LANDSCAPE-RENAMED", "it is about what was accepted in a garden under another name"),
     ("LOAD-LINK", "a link is no text"),
     ("LOAD-SIZE", "an example would be longer than a file may be"),
     ("LOAD-TEXT", "a text cannot show what is no text"),

@@ -84,6 +84,10 @@ fn picture(clusters: &BTreeMap<String, Vec<Value>>) -> BTreeMap<String, Vec<Stri
             if object["kind"] == "Secret" {
                 object["data"].as_object_mut().into_iter().flatten().for_each(|(_, value)| *value = Value::Null);
             }
+            if object["kind"] == "DNSRecord" {
+                // The address of the gateway, whose zone is drawn from the uid.
+                object["spec"]["values"] = Value::Null;
+            }
             blur(&mut object);
             out.entry(format!("{cluster} {}", blurred(&name_of(&object)))).or_default().push(object.to_string());
         }
@@ -101,6 +105,7 @@ const OF_THE_WAY: &[&str] = &[
     // The server's choice.
     "clusterIP",
     "clusterIPs",
+    "nodePort",
     // Minutes and the one zone drawn from the uid.
     "defragmentationSchedule",
     "fullSnapshotSchedule",
@@ -138,7 +143,7 @@ fn blurred(text: &str) -> String {
         // What the server chose for the Service.
         return flag.0.to_owned();
     }
-    let text = without_uids(text);
+    let text = without_zones(without_uids(text));
     let mut out = String::new();
     let mut rest = text.as_str();
     while let Some(start) = rest.find(|c: char| c.is_ascii_alphanumeric() || c == '-') {
@@ -159,6 +164,18 @@ fn blurred(text: &str) -> String {
         rest = &rest[end..];
     }
     out + rest
+}
+
+/// Text without the zone of a gateway: a control plane that is in one zone has it drawn from the shoot's uid.
+fn without_zones(text: String) -> String {
+    let mut text = text;
+    for mark in ["istio-ingress--", "ingressgateway--zone--"] {
+        let mut parts = text.split(mark);
+        let first = parts.next().unwrap_or_default().to_owned();
+        let name = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        text = parts.fold(first, |out, part| out + mark + "ZONE" + part.trim_start_matches(name));
+    }
+    text
 }
 
 fn without_uids(text: &str) -> String {
