@@ -18,8 +18,6 @@ pub const OWNER_LABEL: &str = "espalier.dev/owner";
 pub const COMPONENT_LABEL: &str = "espalier.dev/component";
 /// The annotation that proves ownership: `<owner>;<group>/<kind>/<namespace>/<name>` of this very object.
 pub const TRACKING_ANNOTATION: &str = "espalier.dev/tracking";
-/// The label, and its value, of Secrets in a seed's namespace `garden` whose manifests are for shoots.
-pub const STATIC_MANIFEST_LABEL: (&str, &str) = ("gardener.cloud/purpose", "shoot-static-manifest");
 /// The annotation that says for which: a label selector as JSON; absent means all.
 pub const STATIC_MANIFEST_SELECTOR: &str = "static-manifests.shoot.gardener.cloud/selector";
 /// The annotation with the digest of the object's own desired content.
@@ -139,8 +137,7 @@ impl Object {
     /// Whether its manifests are for shoots.
     #[must_use]
     pub fn is_static_manifest(&self) -> bool {
-        let (label, value) = STATIC_MANIFEST_LABEL;
-        self.key.kind == "Secret" && self.key.namespace == "garden" && self.labels.get(label).is_some_and(|v| v == value)
+        is_static_manifest(&self.key, &self.labels)
     }
 
     /// Whether the tracking annotation names this very object: `labels select, they never prove ownership`.
@@ -228,6 +225,13 @@ impl Observed {
     pub fn garden(&self, owner: &Owner) -> Option<&Arc<Object>> {
         self.get(&Target::Garden, &garden_key(owner))
     }
+}
+
+/// Whether an object is a Secret in a seed's namespace `garden` whose manifests are for shoots.
+#[must_use]
+pub fn is_static_manifest(key: &ObjectKey, labels: &BTreeMap<String, String>) -> bool {
+    let purpose = labels.get("gardener.cloud/purpose");
+    key.kind == "Secret" && key.namespace == "garden" && purpose.is_some_and(|purpose| purpose == "shoot-static-manifest")
 }
 
 /// The namespace of a project in the garden.

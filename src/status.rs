@@ -351,23 +351,21 @@ pub fn unsettled(plan: &OwnerPlan) -> Option<String> {
     if let (true, Some(span)) = (doing.is_empty(), plan.waits) {
         line.push_str(&format!("Waiting for {span}"));
     } else if doing.is_empty() {
-        // What its own object waits for is what all the others wait for.
-        if let Some(first) = plan.components.first().filter(|c| matches!(c.state, ComponentState::Waiting(_))) {
-            line.push_str(&format!("{} waits for {}", first.id.name, describe(&first.state).unwrap_or_default()));
-        } else if let Some(blocked) = plan.components.iter().find_map(|c| match &c.state {
+        let is_waiting = |c: &&ComponentPlan| matches!(c.state, ComponentState::Waiting(_));
+        let blocked = plan.components.iter().find_map(|c| match &c.state {
             ComponentState::Blocked(needs) => Some(needs),
             _ => None,
-        }) {
-            // What it is blocked by may itself wait for something that somebody has to bring.
-            let awaited = |c: &&ComponentPlan| matches!(c.state, ComponentState::Waiting(_)) && blocked.contains(&c.id.name);
-            match plan.components.iter().find(awaited) {
-                Some(c) => line.push_str(&format!("{} waits for {}", c.id.name, describe(&c.state).unwrap_or_default())),
-                None => line.push_str(&format!("Waiting for {}", blocked.join(", "))),
-            }
-        } else if let Some(c) = plan.components.iter().find(|c| matches!(c.state, ComponentState::Waiting(_))) {
-            line.push_str(&format!("{} waits for {}", c.id.name, describe(&c.state).unwrap_or_default()));
-        } else {
-            line.push_str("Waiting");
+        });
+        // What its own object waits for is what all the others wait for; what another is blocked by may itself wait for something
+        // that somebody has to bring.
+        let told = plan.components.first().filter(is_waiting).or_else(|| {
+            let meant = |c: &&ComponentPlan| is_waiting(c) && blocked.is_none_or(|needs| needs.contains(&c.id.name));
+            plan.components.iter().find(meant)
+        });
+        match (told, blocked) {
+            (Some(c), _) => line.push_str(&format!("{} waits for {}", c.id.name, describe(&c.state).unwrap_or_default())),
+            (None, Some(needs)) => line.push_str(&format!("Waiting for {}", needs.join(", "))),
+            (None, None) => line.push_str("Waiting"),
         }
     } else {
         let shown = doing.len().min(4);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use crate::observed::{
-    ACCEPTED_ANNOTATION, Keep, MANAGER, OWNER_LABEL, Object, ObjectKey, STATIC_MANIFEST_LABEL, TRACKING_ANNOTATION, kept_whole,
+    ACCEPTED_ANNOTATION, Keep, MANAGER, OWNER_LABEL, Object, ObjectKey, TRACKING_ANNOTATION, is_static_manifest, kept_whole,
 };
 
 /// Values that many objects share, kept once: objects of one template have one set of fields.
@@ -45,8 +45,8 @@ const MANAGED_BY: &str = "managed-by";
 
 /// Reduces one object. `None` if it has no apiVersion, kind or name.
 ///
-/// Objects that are neither labelled by us, nor of a landscape kind, nor a managed secret, nor for shoots, nor of a kind that facts are read
-/// from, keep identity and tracking only: they matter because they may stand where we want something.
+/// Objects that are neither labelled by us, nor of a landscape kind, nor a managed secret, nor manifests for shoots, nor of a kind
+/// that facts are read from, keep identity and tracking only: they matter because they may stand where we want something.
 #[must_use]
 pub fn reduce(mut object: Value, keep: &Keep, interner: &mut Interner) -> Option<Object> {
     let key = ObjectKey::of(&object)?;
@@ -58,9 +58,7 @@ pub fn reduce(mut object: Value, keep: &Keep, interner: &mut Interner) -> Option
     let mut annotations = strings(metadata.get("annotations"));
     let ours = labels.contains_key(OWNER_LABEL) || annotations.contains_key(TRACKING_ANNOTATION);
     let managed = key.kind == "Secret" && labels.get(MANAGED_BY).is_some_and(|m| m == "secrets-manager");
-    let (label, value) = STATIC_MANIFEST_LABEL;
-    let for_shoots = key.kind == "Secret" && key.namespace == "garden" && labels.get(label).is_some_and(|v| v == value);
-    let known = ours || whole || managed || for_shoots;
+    let known = ours || whole || managed || is_static_manifest(&key, &labels);
     if !known {
         labels.clear();
         annotations.retain(|name, _| name == TRACKING_ANNOTATION);

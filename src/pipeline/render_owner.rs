@@ -141,35 +141,33 @@ impl World {
     }
 }
 
-/// The Secrets of a namespace that the secrets manager's labels mark.
-fn managed_secrets<'a>(observed: &'a Observed, target: &Target, namespace: &str) -> Vec<&'a Object> {
-    let Some(live) = observed.targets.get(target) else { return Vec::new() };
+/// The Secrets of a namespace, by name.
+fn secrets_in<'a>(observed: &'a Observed, target: &Target, namespace: &'a str) -> impl Iterator<Item = &'a Object> {
     let first = ObjectKey::new("", "Secret", namespace, "");
-    live.objects
-        .range(first..)
-        .take_while(|(key, _)| key.group.is_empty() && key.kind == "Secret" && key.namespace == namespace)
+    let from_there = observed.targets.get(target).into_iter().flat_map(move |live| live.objects.range(first.clone()..));
+    from_there
+        .take_while(move |(key, _)| key.group.is_empty() && key.kind == "Secret" && key.namespace == namespace)
         .map(|(_, object)| object.as_ref())
-        .filter(|object| object.labels.get("managed-by").is_some_and(|m| m == "secrets-manager"))
-        .collect()
+}
+
+/// The Secrets of a namespace that the secrets manager's labels mark.
+fn managed_secrets<'a>(observed: &'a Observed, target: &Target, namespace: &'a str) -> Vec<&'a Object> {
+    let marked = |object: &&Object| object.labels.get("managed-by").is_some_and(|m| m == "secrets-manager");
+    secrets_in(observed, target, namespace).filter(marked).collect()
 }
 
 /// The Secrets of a seed whose manifests are for a shoot. One whose selector cannot be read is for nobody.
 fn static_manifests(observed: &Observed, target: &Target, shoot: &Value) -> Vec<String> {
-    let Some(live) = observed.targets.get(target) else { return Vec::new() };
     let none = json!({});
     let labels = shoot.pointer("/metadata/labels").unwrap_or(&none);
-    let first = ObjectKey::new("", "Secret", "garden", "");
-    live.objects
-        .range(first..)
-        .take_while(|(key, _)| key.group.is_empty() && key.kind == "Secret" && key.namespace == "garden")
-        .filter(|(_, object)| object.is_static_manifest() && !object.deleting)
-        .filter(|(_, object)| match object.annotations.get(STATIC_MANIFEST_SELECTOR) {
-            None => true,
-            Some(text) => serde_json::from_str::<Value>(text)
-                .is_ok_and(|selector| selects(&Node::root(&selector), &Node::root(labels)).is_ok()),
-        })
-        .map(|(key, _)| key.name.clone())
-        .collect()
+    let meant = |object: &&Object| match object.annotations.get(STATIC_MANIFEST_SELECTOR) {
+        None => true,
+        Some(text) => {
+            serde_json::from_str::<Value>(text).is_ok_and(|selector| selects(&Node::root(&selector), &Node::root(labels)).is_ok())
+        }
+    };
+    let there = secrets_in(observed, target, "garden").filter(|object| object.is_static_manifest() && !object.deleting);
+    there.filter(meant).map(|object| object.key.name.clone()).collect()
 }
 
 /// Where the key for digests of secret content is, once it was made.

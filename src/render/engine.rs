@@ -21,58 +21,9 @@ use crate::facts::Facts;
 use crate::landscape::{Owner, Target};
 use crate::secrets::{Bodies, Names, SecretRef};
 
-/// Every helper of the template language.
-pub(crate) const HELPERS: &[&str] = &[
-    "if",
-    "unless",
-    "each",
-    "with",
-    "lookup",
-    "eq",
-    "ne",
-    "gt",
-    "gte",
-    "lt",
-    "lte",
-    "and",
-    "or",
-    "not",
-    "len",
-    "json",
-    "yaml",
-    "image",
-    "secret",
-    "secret-data",
-    "secret-checksum",
-    "fact",
-    "has-fact",
-    "garden-secret",
-    "garden-config",
-    "seed-secret",
-    "static-manifests",
-    "replicas",
-    "sha256",
-    "hash8",
-    "b64",
-    "join",
-    "concat",
-    "default",
-    "cidr-host",
-    "version-at-least",
-    "contains",
-    "starts-with",
-    "add",
-    "size",
-    "quantity-max",
-    "dict",
-    "list",
-    "advertise-address",
-    "node-groups",
-    "priority-expander",
-    "dashboard",
-    "merge",
-    "authorizers",
-];
+/// Helpers of the language itself, and those that write values.
+const BASIC: &[&str] =
+    &["if", "unless", "each", "with", "lookup", "eq", "ne", "gt", "gte", "lt", "lte", "and", "or", "not", "len", "json", "yaml"];
 
 /// Helpers that read what is known of clusters.
 const READING: &[&str] = &[
@@ -88,6 +39,11 @@ const READING: &[&str] = &[
     "static-manifests",
     "replicas",
 ];
+
+/// Whether templates may call a helper of this name.
+pub(crate) fn is_helper(name: &str) -> bool {
+    BASIC.contains(&name) || READING.contains(&name) || helper::PURE.iter().any(|(pure, _)| *pure == name)
+}
 
 /// What one owner's templates may read beside their context.
 pub struct Known<'a> {

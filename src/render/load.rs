@@ -10,7 +10,6 @@ use handlebars::Template;
 use serde::Deserialize;
 
 use super::component::{Component, ComponentId, DeletePhase, Hibernate, Ready, Scope, Trigger};
-use super::engine;
 use super::post;
 use super::syntax::{self, Reads, Root};
 use super::when::When;
@@ -531,9 +530,4 @@ pub(crate) fn place(path: &RepoPath, text: &str, line: u32, column: u32) -> Plac
 /// Line and column numbers fit 32 bits: files are bounded by the document budget.
 pub(crate) fn small(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
-}
-
-/// The helpers that templates may call.
-pub(crate) fn is_helper(name: &str) -> bool {
-    engine::HELPERS.contains(&name)
 }

@@ -8,7 +8,8 @@ use handlebars::Template;
 use handlebars::template::{HelperTemplate, Parameter, TemplateElement};
 use serde_json::Value;
 
-use super::load::{is_helper, small};
+use super::engine::is_helper;
+use super::load::small;
 use crate::facts::STATIC_MANIFESTS;
 
 /// A variable of the context that the template uses outside of loops. Strict mode does not look into `{{#if …}}` and helper

@@ -186,7 +186,7 @@ pub(crate) fn prune<'a>(
 
 /// What is left of a container from which everything was taken is null.
 fn emptied(before: &Value, value: Value) -> Value {
-    if full(before) && (value.is_object() || value.is_array()) && !full(&value) { Value::Null } else { value }
+    if full(before) && is_empty(&value) { Value::Null } else { value }
 }
 
 /// What changed from `old` to `new`.
@@ -232,8 +232,8 @@ fn differ<'a>(old: Option<&'a Value>, new: Option<&'a Value>, shape: Shape<'a>, 
         // A value of another kind: what was in it is gone, and what is in it is new.
         (Some(old), Some(new)) => {
             let inside = |value: &Value| {
-                let parts = full(value) && merges(value, shape) && (value.is_object() || value.is_array());
-                let parts = if parts { named(value, shape, at_root, true, false) } else { Set::default() };
+                let parts =
+                    if full(value) && merges(value, shape) { named(value, shape, at_root, true, false) } else { Set::default() };
                 Set { member: false, ..parts }
             };
             match (old, new) {
@@ -261,6 +261,11 @@ static EMPTY_LIST: LazyLock<Value> = LazyLock::new(|| Value::Array(Vec::new()));
 
 fn full(value: &Value) -> bool {
     value.as_object().is_some_and(|map| !map.is_empty()) || value.as_array().is_some_and(|list| !list.is_empty())
+}
+
+/// Whether a value could contain something, and does not.
+pub(crate) fn is_empty(value: &Value) -> bool {
+    (value.is_object() || value.is_array()) && !full(value)
 }
 
 fn merges(value: &Value, shape: Shape<'_>) -> bool {

@@ -42,3 +42,15 @@ pub(crate) fn json(target: &mut Value, patch: &Value) -> Result<(), ApiError> {
     }
     Ok(())
 }
+
+/// Takes out the fields that are null, however deep.
+pub(crate) fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(map) => map.retain(|_, below| {
+            drop_nulls(below);
+            !below.is_null()
+        }),
+        Value::Array(list) => list.iter_mut().for_each(drop_nulls),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}

@@ -5,8 +5,9 @@ use serde_json::{Map, Value, json};
 
 use super::checks::wrong_key;
 use super::error::Cause;
-use super::quantity::billionths;
 use super::rules::{LABEL, SUBDOMAIN, is_subdomain};
+use super::validate::text;
+use crate::value::Quantity;
 
 /// The sources of volumes, in the order in which they are looked at.
 const SOURCES: &[&str] = &[
@@ -52,10 +53,6 @@ const NAMED: &[(&str, &[&str])] = &[
 
 fn items<'a>(value: &'a Value, field: &str) -> &'a [Value] {
     value.get(field).and_then(Value::as_array).map_or(&[], Vec::as_slice)
-}
-
-fn text<'a>(value: &'a Value, field: &str) -> &'a str {
-    value.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn number(value: &Value, field: &str) -> i64 {
@@ -200,7 +197,7 @@ fn check_resources(resources: &Value, path: &str, causes: &mut Vec<Cause>) {
     for (name, asked) in resources.get("requests").and_then(Value::as_object).into_iter().flatten() {
         let Some(limit) = limits.and_then(|limits| limits.get(name)?.as_str()) else { continue };
         let Some(given) = asked.as_str() else { continue };
-        if let (Some(most), Some(amount)) = (billionths(limit), billionths(given))
+        if let (Ok(most), Ok(amount)) = (limit.parse::<Quantity>(), given.parse::<Quantity>())
             && amount > most
         {
             let why = format!("must be less than or equal to {name} limit of {limit}");

@@ -33,21 +33,6 @@ pub(crate) fn canonical(text: &str) -> Option<String> {
     Some(if exponent == 0 || digits == 0 { digits.to_string() } else { format!("{digits}e{exponent}") })
 }
 
-/// How much a canonical quantity is, in billionths; `None` if that is beyond counting.
-pub(crate) fn billionths(text: &str) -> Option<i128> {
-    let end = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
-    let (figures, suffix) = text.split_at(end);
-    let digits: i128 = figures.parse().ok()?;
-    if let Some(power) = BINARY.iter().position(|unit| *unit == suffix).filter(|power| *power > 0) {
-        return digits.checked_mul(1024_i128.checked_pow(u32::try_from(power).ok()?)?)?.checked_mul(1_000_000_000);
-    }
-    let exponent = match DECIMAL.iter().find(|(unit, _)| *unit == suffix) {
-        Some((_, exponent)) => *exponent,
-        None => suffix.strip_prefix('e')?.parse().ok()?,
-    };
-    digits.checked_mul(10_i128.checked_pow(u32::try_from(exponent + 9).ok()?)?)
-}
-
 fn binary(value: i128) -> String {
     if value.abs() < 1024 {
         return decimal(value, 0);

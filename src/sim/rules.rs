@@ -156,19 +156,17 @@ pub(crate) fn check_metadata(kind: &Kind, object: &Value, old: Option<&Value>) -
     }
     owners(object, &mut causes);
     let finalizers = finalizers(object);
-    let wrong = |finalizer: &String| {
-        qualified(finalizer).into_iter().map(|why| Cause::invalid("metadata.finalizers", &json!(finalizer), &why)).collect()
-    };
-    let names: Vec<Cause> = finalizers.iter().flat_map(|finalizer| -> Vec<Cause> { wrong(finalizer) }).collect();
-    let bare = finalizers.iter().enumerate().filter(|(_, finalizer)| {
-        let standard = matches!(finalizer.as_str(), "kubernetes" | "orphan" | "foregroundDeletion");
-        // Custom kinds may have finalizers without a prefix.
-        !standard && !kind.custom && !finalizer.contains('/')
-    });
+    let names = finalizers
+        .iter()
+        .flat_map(|name| qualified(name).into_iter().map(move |why| Cause::invalid("metadata.finalizers", &json!(name), &why)));
+    let names: Vec<Cause> = names.collect();
+    // Custom kinds may have finalizers without a prefix.
+    let may_be_bare = |name: &str| kind.custom || matches!(name, "kubernetes" | "orphan" | "foregroundDeletion");
+    let bare = finalizers.iter().enumerate().filter(|(_, name)| !may_be_bare(name) && !name.contains('/'));
     let bare: Vec<Cause> = bare
-        .map(|(index, finalizer)| {
+        .map(|(index, name)| {
             let why = "name is neither a standard finalizer name nor is it fully qualified";
-            Cause::invalid(&format!("metadata.finalizers[{index}]"), &json!(finalizer), why)
+            Cause::invalid(&format!("metadata.finalizers[{index}]"), &json!(name), why)
         })
         .collect();
     let Some(old) = old else { return [causes, names, bare].concat() };

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::decode::{LIST, MAP, printed, type_in_go};
 use super::error::ApiError;
+use super::patch::drop_nulls;
 use super::shape::Shape;
 use super::structure::Structure;
 
@@ -337,15 +338,4 @@ fn without_directives(value: &mut Value) -> Option<Value> {
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
     Some(value.clone())
-}
-
-fn drop_nulls(value: &mut Value) {
-    match value {
-        Value::Object(map) => map.retain(|_, below| {
-            drop_nulls(below);
-            !below.is_null()
-        }),
-        Value::Array(list) => list.iter_mut().for_each(drop_nulls),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
 }

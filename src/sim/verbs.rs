@@ -16,6 +16,7 @@ use super::defaults;
 use super::error::{ApiError, Cause};
 use super::kind::{Kind, Version};
 use super::managed;
+use super::merge;
 use super::rules::{
     check_identity, check_immutable, check_metadata, deletion, differs_in_spec, is_released, keep_metadata, separate,
     set_deletion,
@@ -443,12 +444,7 @@ pub(crate) fn stale(kind: &Kind, namespace: &str, name: &str, why: &str) -> Stri
 
 /// Whether metadata comes with an apply that is empty: of a custom kind it is stored as it is, and seen by nobody.
 fn is_hollow(kind: &Kind, how: &How, body: &Value) -> bool {
-    let empty = |value: &Value| match value {
-        Value::Object(map) => map.is_empty(),
-        Value::Array(list) => list.is_empty(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
-    };
-    let has = |field: &str| body.get("metadata").and_then(|metadata| metadata.get(field)).is_some_and(empty);
+    let has = |field: &str| body.get("metadata").and_then(|metadata| metadata.get(field)).is_some_and(merge::is_empty);
     kind.custom && matches!(how, How::Applied) && ["labels", "annotations", "finalizers", "ownerReferences"].into_iter().any(has)
 }
 

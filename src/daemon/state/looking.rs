@@ -63,9 +63,10 @@ impl State {
     fn take(&mut self, owner: &Owner, evaluation: Evaluation, now: Timestamp, at: Millis, effects: &mut Vec<Effect>) {
         let Evaluation { mut plan, needs, findings, shown } = evaluation;
         // What was read may come, go and change, and is looked at again then; if nothing was read now, what was read before stands.
-        let read: Vec<SecretRef> = self.bodies.get(owner).into_iter().flat_map(|bodies| bodies.0.keys().cloned()).collect();
-        let complete = needs.iter().all(|secret| read.contains(secret));
-        let interest: BTreeSet<SecretRef> = needs.into_iter().chain(read).collect();
+        let read = self.bodies.get(owner).map(|bodies| &bodies.0);
+        let complete = needs.iter().all(|secret| read.is_some_and(|read| read.contains_key(secret)));
+        let interest: BTreeSet<SecretRef> =
+            needs.into_iter().chain(read.into_iter().flatten().map(|(secret, _)| secret.clone())).collect();
         if !interest.is_empty() {
             self.wait_for(owner, &interest);
         }

@@ -5,26 +5,21 @@ use serde_json::{Value, json};
 
 use super::{at, entries, list, text, texts};
 use crate::digest;
+use crate::value::name;
 
 const APP: &str = "istio-ingressgateway";
 const HANDLER: &str = "handler.exposureclass.gardener.cloud/name";
 
-/// Whether a name can be a namespace's.
-fn is_label(name: &str) -> bool {
-    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    name.len() <= 63 && name.chars().all(inner) && !name.starts_with('-') && !name.ends_with('-')
-}
-
 /// The namespace of a gateway.
-fn namespace(handler: Option<&str>, zone: Option<&str>) -> String {
+pub(super) fn namespace(handler: Option<&str>, zone: Option<&str>) -> String {
     let base = handler.map_or_else(|| "istio-ingress".to_owned(), |handler| format!("istio-ingress-handler-{handler}"));
     let Some(zone) = zone else { return base };
     let plain = format!("{base}--{zone}");
-    if is_label(&plain) { plain } else { format!("{base}--{}", &digest::of_bytes(zone.as_bytes()).0[..5]) }
+    if name::dns1123_label(&plain).is_ok() { plain } else { format!("{base}--{}", &digest::of_bytes(zone.as_bytes()).0[..5]) }
 }
 
 /// What selects a gateway's pods.
-fn labels(handler: Option<&str>, zone: Option<&str>) -> Value {
+pub(super) fn labels(handler: Option<&str>, zone: Option<&str>) -> Value {
     let of_zone = |role: &str| zone.map_or_else(|| role.to_owned(), |zone| format!("{role}--zone--{zone}"));
     match handler {
         None => json!({"app": APP, "istio": of_zone("ingressgateway"), "istio-role": "seed"}),

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::super::engine::{Known, Notes};
 use super::{body, handed_out, named, symbol, text};
@@ -27,22 +27,17 @@ pub(super) fn secret(arguments: &[&Value], known: &Known<'_>, notes: &mut Notes)
         return Ok(if key.is_some() { symbol } else { json!({"data": symbol}) });
     }
     let address = SecretRef::secret(Target::Garden, namespace, name);
+    let Some(key) = key else { return Ok(whole(address, known, notes)) };
     let Some(body) = body(address.clone(), known, notes) else { return Ok(Value::Null) };
-    if let Some(key) = key {
-        let Some(data) = entry(body, key, &address, notes) else { return Ok(Value::Null) };
-        return Ok(handed_out(&STANDARD.encode(data), notes).into());
-    }
-    Ok(whole(body, notes))
+    let Some(data) = entry(body, key, &address, notes) else { return Ok(Value::Null) };
+    Ok(handed_out(&STANDARD.encode(data), notes).into())
 }
 
 /// A Secret's data whole, in base64.
-fn whole(body: &Body, notes: &mut Notes) -> Value {
-    let mut out = Map::new();
-    for (key, data) in body {
-        out.insert(key.clone(), handed_out(&STANDARD.encode(data.as_slice()), notes).into());
-    }
+fn whole(address: SecretRef, known: &Known<'_>, notes: &mut Notes) -> Value {
+    let Some(body) = body(address, known, notes) else { return Value::Null };
     notes.secret = true;
-    Value::Object(out)
+    body.iter().map(|(key, data)| (key.clone(), handed_out(&STANDARD.encode(data.as_slice()), notes))).collect()
 }
 
 /// `seed-secret NAME`: the data of a Secret in the seed's namespace `garden`.
@@ -51,9 +46,7 @@ pub(super) fn of_seed(arguments: &[&Value], known: &Known<'_>, notes: &mut Notes
     if known.offline {
         return Ok(json!({"data": symbol("seed-secret", arguments)}));
     }
-    let address = SecretRef::secret(known.target.clone(), "garden", name);
-    let Some(body) = body(address, known, notes) else { return Ok(Value::Null) };
-    Ok(whole(body, notes))
+    Ok(whole(SecretRef::secret(known.target.clone(), "garden", name), known, notes))
 }
 
 /// `garden-config NAMESPACE NAME`: what a `ConfigMap` says in text, whole.

@@ -11,6 +11,7 @@ use super::object::{EXTENSIONS, at, flag, int, is_deleting, items, label, replic
 use super::{Again, Cx, Lag};
 use crate::digest;
 use crate::observed::ObjectKey;
+use crate::sim::patch::drop_nulls;
 
 /// The API group of machines.
 pub(super) const MACHINES: &str = "machine.sapcloud.io";
@@ -213,17 +214,6 @@ fn write(cx: &Cx<'_>, worker: &Value, deployment: &Deployment, hibernated: bool)
     let metadata = json!({"name": deployment.name, "namespace": namespace, "labels": {"name": deployment.name}});
     cx.ensure(json!({"apiVersion": kind, "kind": "MachineDeployment", "metadata": metadata, "spec": spec}))?;
     Ok(())
-}
-
-fn drop_nulls(value: &mut Value) {
-    match value {
-        Value::Object(fields) => {
-            fields.retain(|_, v| !v.is_null());
-            fields.values_mut().for_each(drop_nulls);
-        }
-        Value::Array(list) => list.iter_mut().for_each(drop_nulls),
-        _ => {}
-    }
 }
 
 /// The time now, or a second after the last one said: whoever waits for this time to change has to see a change.
