@@ -117,7 +117,7 @@ impl Server {
                 let options = DeleteOptions {
                     uid: Some(stored.uid.to_string()),
                     propagation: Some(Propagation::Background),
-                    version: None,
+                    ..DeleteOptions::default()
                 };
                 let marked = self.mark(caller, &kind, &stored.namespace, &stored.name, &options);
                 debug_assert!(marked.is_ok(), "a dependent that was just found can be deleted");

@@ -72,6 +72,9 @@ pub(crate) fn prepare(server: &Server, kind: &Kind, old: Option<&Value>, new: &m
             condition("Established", true, "InitialNamesAccepted", "the initial names have been accepted"),
         ]
     };
+    if let Some((status, reason, message)) = super::definition::approved(new) {
+        conditions.push(condition("KubernetesAPIApprovalPolicyConformant", status, reason, &message));
+    }
     if let Some(terminating) = old
         .and_then(|old| old.pointer("/status/conditions"))
         .and_then(Value::as_array)

@@ -40,10 +40,12 @@ pub(crate) fn fill(kind: &Kind, old: Option<&Value>, new: &mut Value) {
                 set(spec, "volumeMode", || "Filesystem".into());
             }
             if old.is_none() {
-                let mut list = super::rules::finalizers(new);
-                super::rules::add(&mut list, CLAIM);
-                super::rules::set_finalizers(new, &list);
                 new["status"] = json!({"phase": "Pending"});
+            }
+        }
+        ("", "PodTemplate") => {
+            if let Some(spec) = new.pointer_mut("/template/spec") {
+                pod(spec);
             }
         }
         ("apps", "Deployment") => {
@@ -245,6 +247,11 @@ pub(crate) fn allocate(server: &Server, kind: &Kind, old: Option<&Value>, new: &
     match (kind.group.as_str(), kind.kind.as_str()) {
         ("", "Service") => addresses(server, old, new),
         ("", "Namespace") if old.is_none() => new["spec"]["finalizers"] = json!(["kubernetes"]),
+        ("", "PersistentVolumeClaim") if old.is_none() => {
+            let mut list = super::rules::finalizers(new);
+            super::rules::add(&mut list, CLAIM);
+            super::rules::set_finalizers(new, &list);
+        }
         ("", "Pod") if old.is_none() => {
             if let Some(spec) = object(new, "spec") {
                 admitted(spec);

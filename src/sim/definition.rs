@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 use super::error::Cause;
 use super::validate;
 
+mod rule;
+
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
@@ -42,7 +44,11 @@ pub(crate) fn check(new: &Value, name: &str, group: &str, plural: &str, versions
                 } else {
                     format!("spec.versions[{index}].schema.openAPIV3Schema")
                 };
+                let before = causes.len();
                 structural(schema, &path, &mut causes);
+                if causes.len() == before {
+                    rule::compile(schema, &path, true, &mut causes);
+                }
             }
         }
     }
@@ -66,14 +72,34 @@ pub(crate) fn check(new: &Value, name: &str, group: &str, plural: &str, versions
         }
         [_] => {}
     }
-    const APPROVED: &str = "api-approved.kubernetes.io";
-    let protected = ["k8s.io", "kubernetes.io"].iter().any(|end| group == *end || group.ends_with(&format!(".{end}")));
-    if protected && new.pointer("/metadata/annotations").and_then(|a| a.get(APPROVED)).is_none() {
+    if is_protected(group) && approval(new).is_none() {
         let link = "https://github.com/kubernetes/enhancements/pull/1111";
         let why = format!("protected groups must have approval annotation {APPROVED:?}, see {link}");
         causes.push(Cause::required(&format!("metadata.annotations[{APPROVED}]"), &why));
     }
     causes
+}
+
+/// Says of a definition of the community's groups who approved it.
+const APPROVED: &str = "api-approved.kubernetes.io";
+
+/// Whether a group is one of the community's.
+fn is_protected(group: &str) -> bool {
+    ["k8s.io", "kubernetes.io"].iter().any(|end| group == *end || group.ends_with(&format!(".{end}")))
+}
+
+fn approval(definition: &Value) -> Option<&str> {
+    definition.pointer("/metadata/annotations")?.get(APPROVED)?.as_str()
+}
+
+/// Whether a definition of one of the community's groups is approved: status, reason and message of the condition about it.
+pub(crate) fn approved(definition: &Value) -> Option<(bool, &'static str, String)> {
+    let said = approval(definition).filter(|_| is_protected(text(definition, "/spec/group")))?;
+    Some(if said.starts_with("unapproved") {
+        (false, "UnapprovedAnnotation", format!("not approved: {said:?}"))
+    } else {
+        (true, "ApprovedAnnotation", format!("approved in {said}"))
+    })
 }
 
 /// A version as the real server prints it in a refusal.
@@ -102,6 +128,7 @@ fn structural(schema: &Value, path: &str, causes: &mut Vec<Cause>) {
         let found = validate::value(schema, default, &format!("{path}.default"));
         causes.extend(found.into_iter().filter(|cause| cause.reason != "FieldValueRequired"));
     }
+    rule::check(schema, path, causes);
     let items = schema.get("items");
     for key in schema.get("x-kubernetes-list-map-keys").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
     {

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::clock::stamp;
 use super::consequences::Task;
 use super::decode;
 use super::defaults;
@@ -26,6 +28,8 @@ pub(crate) struct DeleteOptions {
     pub(crate) uid: Option<String>,
     pub(crate) version: Option<String>,
     pub(crate) propagation: Option<Propagation>,
+    /// So many seconds to end in.
+    pub(crate) grace: Option<i64>,
 }
 
 /// What becomes of dependents.
@@ -107,7 +111,9 @@ impl Server {
             add(&mut finalizers, CLEANUP);
         }
         let is_namespace = kind.is_namespace();
-        let blocked = !finalizers.is_empty() || (is_namespace && !is_released_namespace(&object));
+        let grace = grace(kind, &object, options);
+        let ends = grace.is_some_and(|seconds| seconds > 0);
+        let blocked = !finalizers.is_empty() || ends || (is_namespace && !is_released_namespace(&object));
         if !blocked {
             // What stood in its way goes first, and with it goes what is known of the version that was asked for.
             if let Some(version) =
@@ -124,17 +130,24 @@ impl Server {
             if caller.dry_run {
                 return Ok(Written { stored: current, created: false, removed: true, warnings: Vec::new() });
             }
-            let last = self.erase(kind, &current);
+            let ending = grace.map(|seconds| {
+                // A pod is seen to end before it is gone.
+                if current.deleting {
+                    shorten(&mut object, &caller.now, Some(seconds));
+                } else {
+                    ending(&mut object, &caller.now, seconds);
+                }
+                self.store.commit(kind, object)
+            });
+            let last = self.erase(kind, &ending.unwrap_or(current));
             return Ok(Written { stored: last, created: false, removed: true, warnings: Vec::new() });
         }
         let before = object.clone();
         set_finalizers(&mut object, &finalizers);
-        if !current.deleting {
-            object["metadata"]["deletionTimestamp"] = caller.now.clone().into();
-            object["metadata"]["deletionGracePeriodSeconds"] = 0.into();
-            if let Some(generation) = object.pointer("/metadata/generation").and_then(Value::as_i64) {
-                object["metadata"]["generation"] = (generation + 1).into();
-            }
+        if current.deleting {
+            shorten(&mut object, &caller.now, options.grace.and(grace));
+        } else {
+            ending(&mut object, &caller.now, grace.unwrap_or_default());
             if is_namespace {
                 object["status"]["phase"] = "Terminating".into();
             }
@@ -157,6 +170,49 @@ impl Server {
         self.tasks.push_back(Task::Marked(place));
         Ok(Written { stored, created: false, removed: false, warnings: Vec::new() })
     }
+}
+
+/// How many seconds an object has to end in; `None` for kinds that do not end but are gone.
+///
+/// Only a pod on a node has a kubelet that ends it, and nobody stands for one here: it stays until it is deleted with no seconds.
+fn grace(kind: &Kind, pod: &Value, options: &DeleteOptions) -> Option<i64> {
+    if !kind.is_pod() {
+        return None;
+    }
+    let text = |pointer: &str| pod.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    if text("/spec/nodeName").is_empty() || matches!(text("/status/phase"), "Failed" | "Succeeded") {
+        return Some(0);
+    }
+    let own = || pod.pointer("/spec/terminationGracePeriodSeconds").and_then(Value::as_i64);
+    let seconds = options.grace.or_else(own).unwrap_or_default();
+    Some(if seconds < 0 { 1 } else { seconds })
+}
+
+/// Says of an object that it ends in so many seconds, which counts as a change of what is wanted.
+fn ending(object: &mut Value, now: &str, seconds: i64) {
+    object["metadata"]["deletionTimestamp"] = later(now, seconds).into();
+    object["metadata"]["deletionGracePeriodSeconds"] = seconds.into();
+    if let Some(generation) = object.pointer("/metadata/generation").and_then(Value::as_i64) {
+        object["metadata"]["generation"] = (generation + 1).into();
+    }
+}
+
+/// Gives an object that ends less time than it was given, if that was asked for.
+fn shorten(object: &mut Value, now: &str, seconds: Option<i64>) {
+    let given = object.pointer("/metadata/deletionGracePeriodSeconds").and_then(Value::as_i64);
+    let (Some(given), Some(seconds)) = (given, seconds) else { return };
+    if seconds < given {
+        let until = object.pointer("/metadata/deletionTimestamp").and_then(Value::as_str).unwrap_or(now);
+        object["metadata"]["deletionTimestamp"] = later(until, seconds - given).into();
+        object["metadata"]["deletionGracePeriodSeconds"] = seconds.into();
+    }
+}
+
+/// So many seconds after a moment.
+fn later(moment: &str, seconds: i64) -> String {
+    let parsed: Option<Timestamp> = moment.parse().ok();
+    let later = parsed.and_then(|at| at.checked_add(SignedDuration::from_secs(seconds)).ok());
+    later.map_or_else(|| moment.to_owned(), stamp)
 }
 
 /// An object of the same kind of which nothing is known.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::kind::{Kind, Registry, Version};
+use super::left_out::LISTED;
 
 const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 /// The same of custom kinds, in the order in which those have them.
@@ -86,9 +87,28 @@ fn kinds_in<'a>(kinds: &'a Registry, group: &'a str, version: &'a str) -> impl I
         .filter_map(move |kind| Some((kind, kind.version(version)?)))
 }
 
-/// Subresources: name, group, version, kind, verbs.
+/// A resource of the core group that is not stored: plural, kind, verbs, short name.
+const UNSTORED: [(&str, &str, &[&str], &str); 2] =
+    [("bindings", "Binding", &["create"], ""), ("componentstatuses", "ComponentStatus", &["get", "list"], "cs")];
+
+/// Those of a group and version.
+fn unstored(
+    group: &str,
+    version: &str,
+) -> impl Iterator<Item = &'static (&'static str, &'static str, &'static [&'static str], &'static str)> {
+    UNSTORED.iter().filter(move |_| group.is_empty() && version == "v1")
+}
+
+/// Subresources: name, group, version, kind, verbs; those of built-in kinds by name.
 fn subresources(kind: &Kind, version: &Version) -> Vec<(&'static str, String, String, String, Vec<&'static str>)> {
     let mut list = Vec::new();
+    for (resource, of, verbs) in LISTED.iter().filter(|_| kind.group.is_empty()) {
+        if let Some((plural, name)) = resource.split_once('/')
+            && plural == kind.plural
+        {
+            list.push((name, String::new(), "v1".to_owned(), (*of).to_owned(), verbs.to_vec()));
+        }
+    }
     let write = vec!["get", "patch", "update"];
     if version.status {
         list.push(("status", kind.group.clone(), version.name.clone(), kind.kind.clone(), write.clone()));
@@ -102,8 +122,11 @@ fn subresources(kind: &Kind, version: &Version) -> Vec<(&'static str, String, St
     if kind.group.is_empty() && kind.kind == "ServiceAccount" {
         list.push(("token", "authentication.k8s.io".to_owned(), "v1".to_owned(), "TokenRequest".to_owned(), vec!["create"]));
     }
-    if kind.group.is_empty() && kind.kind == "Pod" {
+    if kind.is_pod() {
         list.push(("eviction", "policy".to_owned(), "v1".to_owned(), "Eviction".to_owned(), vec!["create"]));
+    }
+    if !kind.custom {
+        list.sort_by_key(|(name, ..)| *name);
     }
     list
 }
@@ -140,6 +163,18 @@ pub(crate) fn resources(kinds: &Registry, group: &str, version: &str) -> Option<
         let singular = kind.to_ascii_lowercase();
         let namespaced = *kind == "LocalSubjectAccessReview";
         list.push(json!({"name": plural, "singularName": singular, "namespaced": namespaced, "kind": kind, "verbs": ["create"]}));
+    }
+    for (plural, kind, verbs, short) in unstored(group, version) {
+        let mut entry = json!({
+            "name": plural, "singularName": kind.to_ascii_lowercase(), "namespaced": *kind == "Binding", "kind": kind, "verbs": verbs,
+        });
+        if !short.is_empty() {
+            entry["shortNames"] = json!([short]);
+        }
+        list.push(entry);
+    }
+    if group.is_empty() {
+        list.sort_by_key(|entry| entry["name"].as_str().map(str::to_owned));
     }
     let mut document = json!({"kind": "APIResourceList", "groupVersion": group_version(group, version), "resources": list});
     // The core group's list does not say so.
@@ -189,6 +224,16 @@ pub(crate) fn aggregated(kinds: &Registry, core: bool) -> Value {
                             "scope": scope(*kind == "LocalSubjectAccessReview"),
                             "responseKind": {"group": group, "version": version, "kind": kind},
                         }));
+                    }
+                    for (plural, kind, verbs, short) in unstored(group, version) {
+                        let mut entry = json!({
+                            "resource": plural, "singularResource": kind.to_ascii_lowercase(), "verbs": verbs,
+                            "scope": scope(*kind == "Binding"), "responseKind": {"group": "", "version": "v1", "kind": kind},
+                        });
+                        if !short.is_empty() {
+                            entry["shortNames"] = json!([short]);
+                        }
+                        resources.push(entry);
                     }
                     json!({"version": version, "freshness": "Current", "resources": resources})
                 })

@@ -208,6 +208,11 @@ impl ApiError {
         Self::new(410, "Expired", message)
     }
 
+    pub(crate) fn not_acceptable() -> Self {
+        let known = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+        Self::new(406, "NotAcceptable", format!("only the following media types are accepted: {known}"))
+    }
+
     pub(crate) fn method_not_allowed() -> Self {
         let mut error = Self::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource");
         error.details = Some(json!({}));

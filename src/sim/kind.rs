@@ -68,6 +68,25 @@ impl Kind {
         self.group.is_empty() && self.plural == "namespaces"
     }
 
+    /// Whether its objects are pods.
+    pub(crate) fn is_pod(&self) -> bool {
+        self.group.is_empty() && self.plural == "pods"
+    }
+
+    /// Whether the answer to a deletion is the object that was deleted, rather than that it was.
+    pub(crate) fn is_shown_once_more(&self) -> bool {
+        const SHOWN: [&str; 7] = [
+            "persistentvolumeclaims",
+            "persistentvolumes",
+            "pods",
+            "podtemplates",
+            "resourcequotas",
+            "serviceaccounts",
+            "services",
+        ];
+        self.group.is_empty() && SHOWN.contains(&self.plural.as_str())
+    }
+
     /// Whether its objects define kinds.
     pub(crate) fn is_definition(&self) -> bool {
         self.group == EXTENSIONS && self.plural == CRDS

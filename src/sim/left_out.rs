@@ -6,7 +6,6 @@
 /// Group, resource with its subresource, why there is no such thing here.
 pub const LEFT_OUT: &[(&str, &str, &str)] = &[
     ("", "bindings", "there are no nodes to bind pods to"),
-    ("", "componentstatuses", "there are no components"),
     ("", "nodes/proxy", "there are no kubelets"),
     ("", "pods/attach", "there are no containers"),
     ("", "pods/binding", "there are no nodes to bind pods to"),
@@ -30,6 +29,24 @@ pub const LEFT_OUT: &[(&str, &str, &str)] = &[
     ("storage.k8s.io", "csistoragecapacities", "there are no volumes"),
     ("storage.k8s.io", "volumeattributesclasses", "there are no volumes"),
 ];
+
+/// Subresources of the core group that are left out, and are listed all the same because clients look for them: kind and verbs.
+pub(crate) const LISTED: &[(&str, &str, &[&str])] = &[
+    ("nodes/proxy", "NodeProxyOptions", PASSED_ON),
+    ("pods/attach", "PodAttachOptions", STREAMED),
+    ("pods/binding", "Binding", CREATE),
+    ("pods/ephemeralcontainers", "Pod", WRITTEN),
+    ("pods/exec", "PodExecOptions", STREAMED),
+    ("pods/log", "Pod", &["get"]),
+    ("pods/portforward", "PodPortForwardOptions", STREAMED),
+    ("pods/proxy", "PodProxyOptions", PASSED_ON),
+    ("pods/resize", "Pod", WRITTEN),
+    ("services/proxy", "ServiceProxyOptions", PASSED_ON),
+];
+const CREATE: &[&str] = &["create"];
+const STREAMED: &[&str] = &["create", "get"];
+const WRITTEN: &[&str] = &["get", "patch", "update"];
+const PASSED_ON: &[&str] = &["create", "delete", "get", "patch", "update"];
 
 /// Why a resource is left out; `None`: it is not, or there is no such thing in Kubernetes either.
 pub(crate) fn why(group: &str, plural: &str, subresource: &str) -> Option<&'static str> {

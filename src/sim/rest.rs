@@ -256,6 +256,10 @@ impl Ask {
                 let body = Bytes::from(serde_json::to_vec(&document).unwrap_or_default());
                 Ok(full(StatusCode::OK, "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList", body))
             }
+            // Whoever takes nothing but a version of it that is not there.
+            Route::Core | Route::Groups if accept.contains("as=APIGroupDiscoveryList") && !accept.contains(',') => {
+                Err(ApiError::not_acceptable())
+            }
             Route::Core => Ok(value(StatusCode::OK, &discovery::core())),
             Route::Groups => Ok(value(StatusCode::OK, &discovery::list(&self.shared.server().store.kinds))),
             Route::Group(group) => found(discovery::one(&self.shared.server().store.kinds, &group)),
@@ -273,9 +277,37 @@ impl Ask {
         }
     }
 
+    /// The components of the cluster, of which there are none; `None` if something else is asked for.
+    fn components(&self, target: &Target) -> Option<Result<Response<Body>, ApiError>> {
+        const WARNING: &str = "v1 ComponentStatus is deprecated in v1.19+";
+        let asked = [&target.group, &target.plural, &target.version, &target.namespace, &target.subresource];
+        if asked != ["", "componentstatuses", "v1", "", ""] {
+            return None;
+        }
+        Some(match (&self.method, target.name.as_str()) {
+            (&Method::GET, "") => {
+                let list = json!({"kind": "ComponentStatusList", "apiVersion": "v1", "metadata": {}, "items": []});
+                let mut response = value(StatusCode::OK, &list);
+                warn(&mut response, WARNING);
+                Ok(response)
+            }
+            (&Method::GET, name) => {
+                let why = format!("componentstatuses {name:?} not found");
+                let mut error = ApiError::new(404, "NotFound", why);
+                error.details = Some(json!({"name": name, "kind": "componentstatuses"}));
+                error.warnings.push(WARNING.to_owned());
+                Err(error)
+            }
+            _ => Err(ApiError::method_not_allowed()),
+        })
+    }
+
     async fn objects(&self, mut target: Target) -> Result<Response<Body>, ApiError> {
         if let Some(answer) = self.review(&target)? {
             return Ok(answer);
+        }
+        if let Some(answer) = self.components(&target) {
+            return answer;
         }
         if let Some(why) = left_out::why(&target.group, &target.plural, &target.subresource) {
             return Err(ApiError::not_implemented(&target.plural, &target.subresource, why));
@@ -316,7 +348,7 @@ impl Ask {
             "scale" => version.scale.is_some(),
             "finalize" => kind.is_namespace(),
             "token" => kind.group.is_empty() && kind.kind == "ServiceAccount",
-            "eviction" => kind.group.is_empty() && kind.kind == "Pod",
+            "eviction" => kind.is_pod(),
             "approval" => kind.kind == "CertificateSigningRequest",
             _ => false,
         };

@@ -2,9 +2,9 @@
 //!
 //! `conformance/cases/<group>.txt` holds the requests, `conformance/recorded/<group>.txt` what the real API server answered.
 //! `RECORD=1 cargo test --test real conformance` writes the latter anew; `CASES=<text>` runs only the cases whose group and title
-//! contain the text. `conformance/open.txt` lists the cases in which the simulated API server is known to answer otherwise.
+//! contain the text.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use futures::StreamExt as _;
@@ -174,23 +174,10 @@ async fn what_the_simulated_server_leaves_out_says_so() {
 async fn conformance_of_the_simulated_server() {
     let sim = simulated("conformance");
     let found = answers(&sim.client()).await;
-    let mut different = differences(&found);
-    let open = std::fs::read_to_string(folder().join("open.txt")).unwrap_or_default();
-    let mut open: BTreeSet<&str> = open.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+    let different = differences(&found);
     if let Some(path) = variable("DIFFERENCES") {
         std::fs::write(path, explain(&different)).expect("written");
     }
-    println!(
-        "{} cases on the simulated server, {} answered otherwise, {} of them known",
-        count(&found),
-        different.len(),
-        open.len()
-    );
-    if variable("CASES").is_some() {
-        open.clear();
-    }
-    let agreed: Vec<&&str> = open.iter().filter(|name| !different.contains_key(**name)).collect();
-    assert!(agreed.is_empty(), "these cases agree now; take them out of open.txt: {agreed:#?}");
-    different.retain(|name, _| !open.contains(name.as_str()));
+    println!("{} cases on the simulated server, {} answered otherwise", count(&found), different.len());
     assert!(different.is_empty(), "{}", explain(&different));
 }

@@ -10,6 +10,7 @@ mod differ;
 mod fleet;
 mod kubectl;
 mod rendered;
+mod roles;
 mod server;
 mod taken;
 mod types;

@@ -1,4 +1,5 @@
-//! What espalier writes is what a real API server takes: every object of the example landscape, with strict validation of fields.
+//! What espalier writes is what a real API server takes: every object of the example landscape, with strict validation of fields, under
+//! the roles that espalier prints for its clusters.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::conformance::answer::{Names, compare};
 use super::fleet::{self, Fleet, explain, objects};
+use super::roles;
 use super::server::{Server, assets};
 use super::taken::{UNSERVED, answered, in_order};
 
@@ -91,7 +93,7 @@ async fn both_servers_take_every_object_of_the_example_alike() {
         // The namespaces that people made are there for both.
         let mut everything = vec![json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "garden"}})];
         everything.extend(all);
-        let real = apply_all(&server.client(), everything.clone()).await;
+        let real = apply_all(&roles::enter(&server, target).await, everything.clone()).await;
         let simulated = apply_all(&twin.client(), everything).await;
         for (name, answer) in real {
             if !answer.starts_with("20") {

@@ -54,6 +54,7 @@ const TOKEN: &str = "0123456789abcdef";
 pub(crate) struct Server {
     client: kube::Client,
     kubeconfig: Value,
+    store: u16,
     keeper: Child,
 }
 
@@ -101,11 +102,26 @@ impl Server {
             let log = std::fs::read_to_string(dir.join("log")).unwrap_or_default();
             panic!("kube-apiserver does not become ready:\n{}", log.lines().rev().take(20).collect::<Vec<_>>().join("\n"));
         };
-        Self { client, kubeconfig: kubeconfig(port, &authority), keeper }
+        Self { client, kubeconfig: kubeconfig(port, &authority), store, keeper }
     }
 
     pub(crate) fn client(&self) -> kube::Client {
         self.client.clone()
+    }
+
+    /// A client that comes in with a token.
+    #[allow(dead_code, reason = "shared with tests that need none")]
+    pub(crate) async fn client_with(&self, token: &str) -> kube::Client {
+        let mut kubeconfig = self.kubeconfig.clone();
+        kubeconfig["users"][0]["user"]["token"] = token.into();
+        client(kubeconfig).await.expect("a client")
+    }
+
+    /// Its etcd, which lets everybody in.
+    #[allow(dead_code, reason = "shared with tests that need none")]
+    pub(crate) fn store(&self) -> kube::Client {
+        let url = format!("http://127.0.0.1:{}", self.store).parse().expect("a URL");
+        kube::Client::try_from(kube::Config::new(url)).expect("a client")
     }
 
     /// The processes that make it up.
@@ -140,7 +156,11 @@ async fn connect(port: u16, authority: &Path) -> Option<kube::Client> {
     if !authority.exists() {
         return None;
     }
-    let kubeconfig: Kubeconfig = serde_json::from_value(kubeconfig(port, authority)).expect("a kubeconfig");
+    client(kubeconfig(port, authority)).await
+}
+
+async fn client(kubeconfig: Value) -> Option<kube::Client> {
+    let kubeconfig: Kubeconfig = serde_json::from_value(kubeconfig).expect("a kubeconfig");
     let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.ok()?;
     // A refusal is an answer, too.
     config.default_retry = false;

@@ -157,8 +157,13 @@ impl Ask {
             }
         };
         let dry_run = body.pointer("/dryRun/0").is_some() || self.query.get("dryRun") == "All";
-        let options =
-            DeleteOptions { uid: text("/preconditions/uid"), version: text("/preconditions/resourceVersion"), propagation };
+        let grace = body.get("gracePeriodSeconds").and_then(Value::as_i64);
+        let options = DeleteOptions {
+            uid: text("/preconditions/uid"),
+            version: text("/preconditions/resourceVersion"),
+            propagation,
+            grace: grace.or_else(|| self.query.get("gracePeriodSeconds").parse().ok()),
+        };
         Ok((options, dry_run))
     }
 
@@ -166,7 +171,7 @@ impl Ask {
         let (options, dry_run) = self.delete_options()?;
         let caller = Caller { dry_run, ..self.caller("DeleteOptions")? };
         let written = self.shared.server().delete(&caller, kind, &target.namespace, &target.name, &options)?;
-        if written.removed {
+        if written.removed && !kind.is_shown_once_more() {
             let mut details = details(kind, &target.name, &kind.plural);
             details["uid"] = (*written.stored.uid).into();
             let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details});

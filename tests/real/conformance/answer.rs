@@ -156,6 +156,10 @@ fn shorten(text: &mut String) {
     if let Some((begin, end)) = between(text, "Invalid value: \"{", "}\": ") {
         text.replace_range(begin..end, "…");
     }
+    // A pod template, in the order in which Go's types have its fields.
+    if let Some((begin, end)) = between(text, "Invalid value: {\"", "}: field is immutable") {
+        text.replace_range(begin..end, "…");
+    }
     for (from, to) in [(", current: ", ""), ("too old resource version: ", "")] {
         if let Some((begin, end)) = between(text, from, to) {
             let digits = |c: char| c.is_ascii_digit() || matches!(c, ' ' | '(' | ')');
