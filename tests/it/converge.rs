@@ -1,8 +1,9 @@
 //! A landscape comes up while everything goes wrong, and is what it is without: the daemon under drawn schedules of faults.
 //!
 //! `SEEDS=20 cargo test --test it converge` tries that many seeds, `SCHEDULE=FILE cargo test --test it converge` one file: a schedule
-//! that broke something is kept as one. Time is virtual and what is drawn at random comes from a fixed seed, so a schedule meets the
-//! same requests again as long as the program is the same.
+//! that broke something is kept as one. Time is virtual and what the daemon draws at random comes from a fixed seed; but Git works on
+//! threads of its own, so two runs of one schedule may differ by a few requests. That the same requests meet the same faults is
+//! shown in `faults`.
 
 #![allow(clippy::disallowed_methods, reason = "the variables are how a person asks for more, or for the one that failed")]
 
