@@ -111,6 +111,9 @@ pub enum DaemonError {
     },
 }
 
+/// The pause before a key is asked for again that could not be read.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
 /// Milliseconds between two pictures while things move.
 const PICTURE_EVERY: Millis = 100;
 
@@ -290,12 +293,17 @@ impl Shell {
             }),
             Effect::FetchDigestKey(secret) => self.spawn(async move {
                 let wanted = BTreeSet::from([secret.clone()]);
-                let (mut bodies, _) = cluster::bodies(&clusters, &wanted).await;
+                let (mut bodies, problems) = cluster::bodies(&clusters, &wanted).await;
                 let body = bodies.0.remove(&secret).flatten();
-                match body.and_then(|body| body.into_values().next()) {
-                    Some(key) => Event::DigestKey(DigestKey(key)),
-                    None => Event::NoDigestKey,
+                if let Some(key) = body.and_then(|body| body.into_values().next()) {
+                    return Event::DigestKey(DigestKey(key));
                 }
+                for (target, why) in problems {
+                    tracing::warn!(%target, %why, "the key of digests could not be read");
+                }
+                // It is asked for again as soon as this is heard.
+                tokio::time::sleep(ASK_AGAIN).await;
+                Event::NoDigestKey
             }),
             Effect::Execute(plan) => {
                 let (owner, limits) = (plan.owner.clone(), self.limits.clone());

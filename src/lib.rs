@@ -51,6 +51,7 @@
 //! | a family of semantic rules | `src/admission/checks/x.rs` and one word in `checks! { … }` |
 //! | a landscape kind | `src/landscape/x.rs`, one line in [`landscape::Kind`]; `schemas/x.json` is generated |
 //! | a simulated controller | `src/sim/actors/x.rs` and one word |
+//! | a fault of simulated clusters | a variant of [`sim::Fault`], its words in `src/sim/schedule.rs` and `schedule/read.rs` |
 //! | a command | `src/cli/x.rs` and one line |
 //!
 //! # Invariants
@@ -64,7 +65,8 @@
 //! 5. *Same inputs, same bytes*, whatever the thread count, map order, locale or time zone.
 //! 6. *Plans are complete.* Execution makes no choice that a reader of the plan could not have foreseen.
 //! 7. *Repair is not gated.*
-//! 8. *Progress is observed.* Killing the process between any two requests converges to the same end.
+//! 8. *Progress is observed.* Killing the process between any two requests converges to the same end, and so does whatever a
+//!    [`sim::Schedule`] lets go wrong with requests, watches and controllers.
 //! 9. *Status follows outcome*, and never triggers a reconcile.
 //! 10. *Secrets do not travel*: no secret value in a plan, diff, log, status file, page, metric or panic message.
 //! 11. *The mirror is not the source.* Nothing read from a status branch reaches a cluster.

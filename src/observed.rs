@@ -282,5 +282,10 @@ pub enum Delta {
     /// Appeared or changed.
     Applied(Arc<Object>),
     /// Is gone.
-    Deleted(ObjectKey),
+    Deleted {
+        /// Which.
+        key: ObjectKey,
+        /// The uid of the one that went: another may have its name by now.
+        uid: String,
+    },
 }

@@ -32,7 +32,7 @@ mod rolled_out;
 pub mod rollout;
 mod world;
 
-pub use decided::technical_id;
+pub use decided::{informs, technical_id};
 pub use render_owner::digest_key_ref;
 pub use world::{BUDGET, Before, World, accepted, budget, owner_of, sources, world};
 
@@ -202,7 +202,7 @@ impl World {
         let held = self.admitted.held.contains_key(owner) || self.admitted.gone.contains_key(owner);
         let going = self.going.contains(owner);
         let manifest = self.manifest(owner).map(|m| with_decisions(m, live.map(Arc::as_ref)));
-        let identity = identity(owner, live.map(Arc::as_ref), look.observed);
+        let identity = identity(owner, live.map(Arc::as_ref), look.observed, &self.root.name);
         let seed = identity.seed.clone();
         let mut findings = Findings::default();
         let mut needs = BTreeSet::new();
@@ -351,7 +351,7 @@ impl World {
             if shown.cluster_identity.is_none()
                 && let Some(uid) = &identity.uid
             {
-                let garden = identity.garden_identity.clone().unwrap_or_else(|| self.root.name.clone());
+                let garden = identity.garden_identity.as_deref().unwrap_or(&self.root.name);
                 shown.cluster_identity = Some(format!("{namespace}-{uid}-{garden}"));
             }
         }

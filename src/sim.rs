@@ -2,7 +2,8 @@
 //! on disk.
 //!
 //! It is a cluster to everything that talks to it: the product only ever sees the `kube::Client` of [`Sim::client`], the way it
-//! would see a real one. Simulated controllers (`actors`) stand in for the engines that a real cluster would run. Nothing outside
+//! would see a real one. Simulated controllers (`actors`) stand in for the engines that a real cluster would run. What goes wrong
+//! is data as well: rules (`fault`) that strike at counted requests, events and writes, together a file (`schedule`). Nothing outside
 //! this module may know that a cluster is simulated, except where a person asked for it.
 
 use std::collections::BTreeMap;
@@ -17,8 +18,9 @@ pub use archive::Archive;
 pub use clock::Clock;
 pub use counters::{Counters, Request};
 pub use error::ApiError;
-pub use fault::{Fault, Faults, Matching};
+pub use fault::{ALWAYS, Fault, Faults, Loss, Matching, Moment, Rule, Struck};
 pub use left_out::LEFT_OUT;
+pub use schedule::{Mistake, Schedule};
 pub use serve::{Serving, serve};
 
 mod actors;
@@ -53,6 +55,7 @@ mod rbac;
 mod rest;
 mod review;
 mod rules;
+mod schedule;
 mod select;
 mod sent;
 mod serve;
@@ -190,7 +193,7 @@ impl Sim {
         let (shared, user): (_, Arc<str>) = (Arc::clone(&self.shared), user.into());
         let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
             let (shared, user) = (Arc::clone(&shared), Arc::clone(&user));
-            async move { Ok::<_, std::convert::Infallible>(rest::handle(shared, &user, request).await) }
+            async move { rest::handle(shared, &user, request).await }
         });
         kube::Client::new(service, "default")
     }
@@ -210,7 +213,7 @@ impl Sim {
     /// What time it is in the cluster.
     #[must_use]
     pub fn clock(&self) -> Clock {
-        self.shared.clock
+        self.shared.clock.clone()
     }
 
     /// Requests answered so far.
@@ -223,6 +226,12 @@ impl Sim {
     #[must_use]
     pub fn faults(&self) -> &Faults {
         &self.shared.faults
+    }
+
+    /// Puts the rules of a schedule that are for this cluster in force, beside those that are.
+    pub fn follow(&self, schedule: &Schedule) {
+        let ours = |rule: &&Rule| rule.cluster.as_deref().is_none_or(|name| name == self.name());
+        schedule.rules.iter().filter(ours).for_each(|rule| self.faults().add(rule.clone()));
     }
 
     /// Forgets all events, as a real cluster does every few minutes: watches from before get 410 Gone.

@@ -129,12 +129,13 @@ impl Place<'_> {
         Ok(self.written(object))
     }
 
-    /// Gives `espalier-once` its fields before `espalier` may let go of them. A conflict says that a controller owns one of
-    /// them with another value: then it does not need us.
+    /// Gives `espalier-once` its fields before `espalier` may let go of them. A conflict between managers says that a controller
+    /// owns one of them with another value: then it does not need us. Any other conflict gave nothing to anybody, and fields that
+    /// nobody owns would go.
     async fn co_own(&self, once: &Value) -> Result<(), ClusterError> {
         match self.send(APPLY_ONCE, once).await {
             Ok(_) => Ok(()),
-            Err(e) if e.status() == 409 => Ok(()),
+            Err(e) if e.is_field_conflict() => Ok(()),
             Err(e) => Err(e),
         }
     }

@@ -16,7 +16,7 @@ use crate::config;
 use crate::daemon::Connect;
 use crate::landscape::{Landscape, Target};
 use crate::observed::project_namespace;
-use crate::sim::{Delays, Options, Sim};
+use crate::sim::{Delays, Options, Schedule, Sim};
 
 /// The embedded clusters of one process.
 #[derive(Clone)]
@@ -28,12 +28,14 @@ pub(crate) struct Park {
     actors: bool,
     /// Whether clusters are made that are not there.
     makes: bool,
+    /// What goes wrong in each cluster from its start.
+    faults: Schedule,
     sims: Arc<Mutex<BTreeMap<Target, Sim>>>,
 }
 
 impl Park {
     pub(crate) fn new(state: Option<PathBuf>, seed: u64, delays: Delays) -> Self {
-        Self { state, seed, delays, actors: true, makes: true, sims: Arc::default() }
+        Self { state, seed, delays, actors: true, makes: true, faults: Schedule::default(), sims: Arc::default() }
     }
 
     /// Clusters that were left below a folder, to look at: no simulated controller runs. None is made that is not there.
@@ -44,6 +46,11 @@ impl Park {
     /// The same with nobody who acts on what is written.
     pub(crate) fn without_controllers(self) -> Self {
         Self { actors: false, ..self }
+    }
+
+    /// The same with faults.
+    pub(crate) fn with_faults(self, faults: Schedule) -> Self {
+        Self { faults, ..self }
     }
 
     /// Lets go of all clusters, so that another process may have them.
@@ -81,6 +88,7 @@ impl Park {
             delays: self.delays,
             start: config::now(),
         })?;
+        sim.follow(&self.faults);
         let client = sim.client();
         sims.insert(target.clone(), sim);
         Ok(client)

@@ -31,7 +31,7 @@ pub enum ClusterError {
         operation: String,
         /// HTTP status.
         status: u16,
-        /// The machine-readable reason (`NotFound`, `Conflict`, …).
+        /// The machine-readable reason (`NotFound`, `Conflict`, …), or that of a cause which says more (`FieldManagerConflict`).
         reason: String,
         /// The server's words.
         message: String,
@@ -112,6 +112,12 @@ impl ClusterError {
     #[must_use]
     pub fn retry_after(&self) -> Option<u32> {
         if let Self::Answer { retry_after, .. } = self { *retry_after } else { None }
+    }
+
+    /// Whether an apply was refused because others own fields of it with other values.
+    #[must_use]
+    pub fn is_field_conflict(&self) -> bool {
+        matches!(self, Self::Answer { status: 409, reason, .. } if reason == "FieldManagerConflict")
     }
 
     /// Whether the object or path does not exist.

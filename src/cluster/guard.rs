@@ -1,10 +1,14 @@
 //! Whether a real Gardener runs in a garden: then we must not.
 
+use std::time::Duration;
+
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{ClusterError, Clusters};
+use super::{Cluster, ClusterError, Clusters};
 use crate::landscape::Target;
+use crate::plan::ErrorClass;
 
 /// Where gardenlets renew their leases.
 const GARDENLET_LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/gardener-system-seed-lease/leases?limit=500";
@@ -22,11 +26,14 @@ struct Leases {
     items: Vec<Value>,
 }
 
+/// How often a question is asked before its failure is told: a server that restarts, or is busy, is back by then.
+const ATTEMPTS: u32 = 4;
+
 /// What shows that a Gardener runs in the garden, in a person's words; `None` if nothing does.
 pub async fn running_gardener(clusters: &Clusters) -> Result<Option<String>, ClusterError> {
     let garden = clusters.cluster(&Target::Garden)?;
     for path in API_SERVICES {
-        match garden.get::<Value>(path).await {
+        match ask::<Value>(&garden, path).await {
             // Custom resources have an API service as well, one without a service behind it.
             Ok(service) if service.pointer("/spec/service").is_some_and(|s| !s.is_null()) => {
                 let name = path.rsplit('/').next().unwrap_or_default();
@@ -37,7 +44,7 @@ pub async fn running_gardener(clusters: &Clusters) -> Result<Option<String>, Clu
             Err(e) => return Err(e),
         }
     }
-    let leases = match garden.get::<Leases>(GARDENLET_LEASES).await {
+    let leases = match ask::<Leases>(&garden, GARDENLET_LEASES).await {
         Ok(leases) => leases.items,
         Err(e) if e.is_not_found() => Vec::new(),
         Err(e) => return Err(e),
@@ -50,4 +57,19 @@ pub async fn running_gardener(clusters: &Clusters) -> Result<Option<String>, Clu
         (age < FRESH_SECONDS).then(|| format!("the gardenlet of seed `{name}` renewed its lease {} s ago", age.max(0)))
     });
     Ok(fresh)
+}
+
+/// Asks, and asks again after a failure that passes: whoever starts has to come through what a running one waits out.
+async fn ask<T: DeserializeOwned>(garden: &Cluster, path: &str) -> Result<T, ClusterError> {
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        let error = match garden.get(path).await {
+            Err(e) if e.class() == ErrorClass::Transient && attempt < ATTEMPTS => e,
+            answered => return answered,
+        };
+        tracing::debug!(%error, attempt, "asked again whether a Gardener runs here");
+        let pause = error.retry_after().map_or(100 << attempt, |s| u64::from(s) * 1_000).min(5_000);
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+    }
 }

@@ -98,6 +98,8 @@ struct Cause {
     reason: String,
 }
 
+/// Only with this cause is a conflict one between field managers; without it somebody wrote at the same moment.
+const FIELDS: &str = "FieldManagerConflict";
 /// A forbidden creation in a namespace that is going away is not a matter of permissions; only a cause says so.
 const TERMINATING: &str = "NamespaceTerminating";
 
@@ -175,12 +177,12 @@ impl Cluster {
             let status: StatusBody = serde_json::from_slice(&bytes).unwrap_or_default();
             let header = head.headers.get(http::header::RETRY_AFTER).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
             let details = status.details.unwrap_or_default();
-            let terminating = details.causes.iter().any(|c| c.reason == TERMINATING);
+            let cause = [TERMINATING, FIELDS].into_iter().find(|known| details.causes.iter().any(|c| c.reason == *known));
             let told = Some(details.retry_after_seconds).filter(|s| *s > 0);
             Err(ClusterError::Answer {
                 operation: operation.clone(),
                 status: head.status.as_u16(),
-                reason: if terminating { TERMINATING.to_owned() } else { status.reason },
+                reason: cause.map_or(status.reason, str::to_owned),
                 message: if status.message.is_empty() { head.status.to_string() } else { status.message },
                 retry_after: header.or(told),
             })

@@ -100,6 +100,8 @@ const UNSERVED_PAUSE: Duration = Duration::from_mins(1);
 const WATCH_SECONDS: u64 = 300;
 /// So many failures in a row make a kind incomplete: fewer are a server restarting.
 const PATIENCE: u32 = 3;
+/// A watch that lasted so long worked: its end is the first failure in a row and not one more.
+const SOUND: Duration = Duration::from_secs(10);
 
 /// Follows one kind until the sink is closed.
 async fn follow(cluster: &Cluster, kind: &KindRef, keep: &Keep, sink: &mpsc::Sender<Signal>) {
@@ -166,7 +168,11 @@ async fn follow_from(
     let mut failures = 0;
     loop {
         let Ok(Some(resource)) = cluster.resource(kind).await else { return Some(None) };
+        let began = tokio::time::Instant::now();
         let end = follow_once(cluster, kind, &resource, keep, &mut version, sink).await;
+        if began.elapsed() >= SOUND {
+            failures = 0;
+        }
         match end {
             End::Closed => return None,
             End::Expired => return Some(None),
@@ -253,7 +259,7 @@ async fn follow_once(
         if is_definition(kind) && !gone && established(&object) {
             cluster.announce();
         }
-        let delta = if gone { Delta::Deleted(object.key) } else { Delta::Applied(Arc::new(object)) };
+        let delta = if gone { Delta::Deleted { key: object.key, uid: object.uid } } else { Delta::Applied(Arc::new(object)) };
         if sink.send(Signal::Changed { target: cluster.target.clone(), delta }).await.is_err() {
             return End::Closed;
         }
@@ -334,7 +340,9 @@ impl View {
                 let live = self.observed.targets.entry(target.clone()).or_default();
                 match delta {
                     Delta::Applied(object) => replace(live, &target, object, &mut touched),
-                    Delta::Deleted(key) => remove(live, &target, &key, &mut touched),
+                    // Told late, or twice: what has the name now is another object, and stays.
+                    Delta::Deleted { key, uid } if live.objects.get(&key).is_some_and(|known| known.uid != uid) => {}
+                    Delta::Deleted { key, .. } => remove(live, &target, &key, &mut touched),
                 }
             }
             Signal::Relisted { target, kind, objects } => {

@@ -76,10 +76,15 @@ impl Report {
         self.due = Some(self.due.map_or(due, |d| d.min(due)));
     }
 
-    /// When to report next.
+    /// When to report next although nothing happens; `None` while an answer is awaited, which is an event of its own.
     #[must_use]
-    pub(super) const fn due(&self) -> Option<Millis> {
-        self.due
+    pub(super) fn wake_at(&self) -> Option<Millis> {
+        let awaited = self.committing.is_some() || (self.branch.is_none() && !self.unread);
+        self.due.filter(|_| self.has_something() && !awaited).map(|due| due.max(self.hold))
+    }
+
+    fn has_something(&self) -> bool {
+        !self.dirty.is_empty() || self.summary || self.unread
     }
 
     /// Whether everything was said and every answer came; or there is nobody to say it to.
@@ -201,8 +206,7 @@ impl Report {
 
     /// Whether there is something to say and it is time to say it.
     pub(super) fn is_wanted(&self, at: Millis, idle: bool) -> bool {
-        let something = !self.dirty.is_empty() || self.summary || self.unread;
-        something && at >= self.hold && (idle || self.due.is_some_and(|due| due <= at))
+        self.has_something() && at >= self.hold && (idle || self.due.is_some_and(|due| due <= at))
     }
 
     /// Reports what is due.

@@ -20,7 +20,7 @@ use crate::digest::{Digest, DigestKey};
 use crate::finding::Findings;
 use crate::landscape::{Kind, Owner, Target};
 use crate::library::Library;
-use crate::observed::{ObjectKey, Observed};
+use crate::observed::{Object, ObjectKey, Observed};
 use crate::pipeline::{self, Memory, Shown, World};
 use crate::plan::{ComponentState, ErrorClass, OwnerPlan, StepResult, settled};
 use crate::schedule::Placements;
@@ -232,11 +232,15 @@ impl State {
             }
             Event::StatusDone(results) => {
                 for (owner, result) in results {
+                    let before = self.view.observed.get(&result.target, &result.key).cloned();
                     if let Some(object) = &result.object {
                         self.insert(&result.target, object.clone());
                     }
-                    if owner.kind == Kind::Operation {
-                        // What came of it is how it stands.
+                    // Of an Operation, what came of it is how it stands. Of a shoot, what is rendered quotes its status: looked at
+                    // again, since whether a watch or this answer tells first must make no difference to the end.
+                    let quoted = |object: &Arc<Object>| pipeline::informs(before.as_deref(), object);
+                    if owner.kind == Kind::Operation || (owner.kind == Kind::Shoot && result.object.as_ref().is_some_and(quoted))
+                    {
                         self.queue.add(&owner, at);
                     }
                     self.report.patched(&owner, result.result.is_ok(), at);
@@ -324,10 +328,32 @@ impl State {
         out
     }
 
-    /// When to step again although nothing happens.
+    /// When to step again although nothing happens. A moment that is past counts only if something is done at once: else the
+    /// shell would step in circles until what is waited for comes: a cluster's list, a free hand, the lease, an answer.
     #[must_use]
     pub fn wake_at(&self) -> Option<Millis> {
-        [self.queue.next(), self.report.due(), self.turns.wake_at(), self.readmits_at()].into_iter().flatten().min()
+        let (_, at) = self.clock;
+        let looks = self.may_look();
+        let next = self.queue.next().filter(|_| looks && self.queue.running() < self.settings.parallel);
+        let turn = self.turns.wake_at().filter(|_| looks);
+        let may_report = |due: &Millis| self.lease && (*due > at || self.all_seen() || self.is_idle(at));
+        let report = self.report.wake_at().filter(may_report);
+        [next, turn, report, self.readmits_at()].into_iter().flatten().min()
+    }
+
+    /// Whether every cluster was listed, or said why it cannot be: before that there is nothing to say about anything.
+    fn may_look(&self) -> bool {
+        self.world.is_some() && !self.kinds.is_empty() && self.kinds.keys().all(|target| self.heard.contains(target))
+    }
+
+    fn all_seen(&self) -> bool {
+        self.world.as_ref().is_some_and(|world| world.owners().iter().all(|owner| self.plans.contains_key(owner)))
+    }
+
+    /// Whether nothing is done, read or on its way.
+    fn is_idle(&self, at: Millis) -> bool {
+        let reading = !self.fetching.is_empty() || (self.key_asked && self.digest_key.is_none());
+        !self.queue.is_busy(at) && !reading && self.moving.is_empty()
     }
 
     /// When time moves a verdict: a version expires, a freeze ends, a maintenance window opens. At least once a day, since the two
@@ -439,8 +465,7 @@ impl State {
                 effects.push(Effect::FetchDigestKey(secret));
             }
         }
-        // Every cluster was listed, or said why it cannot be: before that there is nothing to say about anything.
-        if self.world.is_some() && !self.kinds.is_empty() && self.kinds.keys().all(|target| self.heard.contains(target)) {
+        if self.may_look() {
             for owner in self.turns.next(at) {
                 self.queue.add(&owner, at);
             }
@@ -457,14 +482,12 @@ impl State {
     }
 
     fn report_now(&mut self, now: Timestamp, at: Millis, effects: &mut Vec<Effect>) {
-        let reading = !self.fetching.is_empty() || (self.key_asked && self.digest_key.is_none());
         // While anything is on its way, a report goes out when its time comes and not at every pause between two steps.
-        let idle = !self.queue.is_busy(at) && !reading && self.moving.is_empty();
+        let idle = self.is_idle(at);
         if !self.report.is_wanted(at, idle) {
             return;
         }
-        let all_seen = self.world.as_ref().is_some_and(|w| w.owners().iter().all(|owner| self.plans.contains_key(owner)));
-        if !all_seen && !idle {
+        if !self.all_seen() && !idle {
             // A report that lacks half the fleet would say that it is gone.
             return;
         }

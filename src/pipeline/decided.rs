@@ -164,8 +164,8 @@ pub(super) fn known(identity: &Identity) -> bool {
     identity.uid.is_some() && identity.technical_id.is_some() && identity.seed.is_some()
 }
 
-/// What the garden knows about an owner.
-pub(super) fn identity(owner: &Owner, live: Option<&Object>, observed: &Observed) -> Identity {
+/// What the garden, whose landscape has this name, knows about an owner.
+pub(super) fn identity(owner: &Owner, live: Option<&Object>, observed: &Observed, landscape: &str) -> Identity {
     let text = |pointer: &str| live.and_then(|l| l.get(pointer)).and_then(Value::as_str).map(str::to_owned);
     let seed = if owner.kind == Kind::Shoot { text("/spec/seedName") } else { None };
     let seed_identity = seed.as_ref().map(|seed| {
@@ -181,7 +181,8 @@ pub(super) fn identity(owner: &Owner, live: Option<&Object>, observed: &Observed
         seed,
         cluster_identity: text("/status/clusterIdentity"),
         seed_identity,
-        garden_identity: None,
+        // A cluster is called the same before its status says how, and afterwards.
+        garden_identity: (owner.kind == Kind::Shoot).then(|| landscape.to_owned()),
         status: live.and_then(|l| l.get("/status")).map_or(Value::Null, decided),
     }
 }
@@ -194,6 +195,16 @@ fn decided(status: &Value) -> Value {
         .filter_map(|field| status.get(field).map(|value| (field.to_owned(), value.clone())))
         .collect();
     Value::Object(kept)
+}
+
+/// Whether what is rendered for a shoot may differ with what its status says now.
+#[must_use]
+pub fn informs(before: Option<&Object>, now: &Object) -> bool {
+    let said = |object: &Object| {
+        let text = ["/status/uid", "/status/technicalID", "/status/clusterIdentity"].map(|p| object.get(p).cloned());
+        (text, object.get("/status").map(decided))
+    };
+    before.map(said) != Some(said(now))
 }
 
 /// The manifest with the decisions that stand beside it in the garden.

@@ -7,6 +7,7 @@
 //!
 //! Every actor can be told to fail, by the annotation `sim.espalier.dev/fail` on the object it works on; see [`Fail`] for the modes.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -65,6 +66,8 @@ trait Actor: Send {
         let _ = cx;
         vec![key.clone()]
     }
+    /// Forgets all that it has in memory, as a process that starts anew.
+    fn forget(&mut self) {}
     /// Brings one object forward, as far as it goes now. The object may be gone.
     fn reconcile(&mut self, cx: &mut Cx<'_>, key: &ObjectKey) -> Result<Again, Refused>;
 }
@@ -123,6 +126,12 @@ fn engines() -> Vec<Box<dyn Actor>> {
         Box::new(vpa::Recommender),
         Box::new(prometheus_operator::PrometheusOperator),
     ]
+}
+
+/// The names of all simulated controllers, each once, in order.
+pub(crate) fn names() -> Vec<&'static str> {
+    let names: BTreeSet<&str> = builtin().iter().chain(&engines()).map(|actor| actor.name()).collect();
+    names.into_iter().collect()
 }
 
 /// The controllers of one cluster, at work.

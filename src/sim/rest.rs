@@ -1,6 +1,5 @@
 //! HTTP requests and answers: which verb a request is, and in which form its answer goes out.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,6 +15,7 @@ use super::counters;
 use super::decode;
 use super::discovery;
 use super::error::{ApiError, Cause};
+use super::fault::{Asked, End};
 use super::kind::{Kind, Version};
 use super::left_out;
 use super::openapi;
@@ -27,11 +27,15 @@ use super::table;
 use super::verbs::{Caller, Unknown, Written};
 use super::wire;
 
+mod faulty;
 mod read;
 mod write;
 
+pub(crate) use faulty::Broken;
+use faulty::Turn;
+
 /// The body of an answer.
-pub(crate) type Body = UnsyncBoxBody<Bytes, Infallible>;
+pub(crate) type Body = UnsyncBoxBody<Bytes, Broken>;
 
 /// In which form objects go out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +51,8 @@ pub(crate) enum Form {
     },
 }
 
+/// What is said to a list that goes on from what is forgotten.
+const TOO_OLD: &str = "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter.";
 /// The largest body that is read.
 const LARGEST: usize = 3 << 20;
 
@@ -61,8 +67,8 @@ struct Ask {
     body: Bytes,
 }
 
-/// Answers a request of an authenticated user.
-pub(crate) async fn handle<B>(shared: Arc<Shared>, user: &str, request: Request<B>) -> Response<Body>
+/// Answers a request of an authenticated user; without an answer, the connection is to be closed.
+pub(crate) async fn handle<B>(shared: Arc<Shared>, user: &str, request: Request<B>) -> Result<Response<Body>, Broken>
 where
     B: http_body::Body,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -72,9 +78,9 @@ where
         Ok(body) => body.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => {
             let why = format!("Request entity too large: limit is {LARGEST}");
-            return refuse(&ApiError::new(413, "RequestEntityTooLarge", why));
+            return Ok(refuse(&ApiError::new(413, "RequestEntityTooLarge", why)));
         }
-        Err(error) => return refuse(&ApiError::bad_request(format!("failed to read the request: {error}"))),
+        Err(error) => return Ok(refuse(&ApiError::bad_request(format!("failed to read the request: {error}")))),
     };
     let mut headers = parts.headers;
     let protobuf =
@@ -92,17 +98,18 @@ where
         body,
     };
     let answer = match ask.authorised(parts.uri.path()) {
-        Ok(()) => ask.answer(route(parts.uri.path())).await,
+        Ok(()) => ask.answer(route(parts.uri.path()), parts.uri.path()).await,
         Err(error) => Err(error),
     };
     // Nothing is said that could be lost: whatever this answer has seen is on disk before it goes out.
     if let Some(journal) = &shared.journal {
         let version = shared.server().store.version;
         if let Err(why) = journal.durable(version).await {
-            return refuse(&ApiError::new(500, "InternalError", why));
+            return Ok(refuse(&ApiError::new(500, "InternalError", why)));
         }
     }
-    answer.unwrap_or_else(|error| refuse(&error))
+    let answer = answer.unwrap_or_else(|error| refuse(&error));
+    faulty::sent(answer).await
 }
 
 /// The answer to what anybody may ask: whether there is a server, and which.
@@ -124,7 +131,7 @@ fn identity(user: &str, headers: &HeaderMap) -> User {
 }
 
 fn full(status: StatusCode, kind: &'static str, body: Bytes) -> Response<Body> {
-    let mut response = Response::new(Full::new(body).boxed_unsync());
+    let mut response = Response::new(Full::new(body).map_err(|never| match never {}).boxed_unsync());
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response
@@ -148,8 +155,9 @@ pub(crate) fn refuse(error: &ApiError) -> Response<Body> {
         return full(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", text);
     }
     let mut response = value(StatusCode::from_u16(error.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), &error.status());
-    if error.code == 429 {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    let told = error.details.as_ref().and_then(|details| details["retryAfterSeconds"].as_u64()).filter(|seconds| *seconds > 0);
+    if let Some(seconds) = told.or((error.code == 429).then_some(1)) {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     for warning in &error.warnings {
         warn(&mut response, warning);
@@ -237,10 +245,26 @@ impl Ask {
         if verdict.allowed { Ok(()) } else { Err(rbac::refusal(&self.user, &ask, &verdict.reason)) }
     }
 
-    async fn answer(&self, route: Route) -> Result<Response<Body>, ApiError> {
+    async fn answer(&self, route: Route, path: &str) -> Result<Response<Body>, ApiError> {
+        if !matches!(route, Route::Objects(_) | Route::Health | Route::Version) {
+            let asked = Asked { user: &self.user.name, verb: "get", kind: "", namespace: "", name: path };
+            match self.fate(&asked).await.end {
+                Some(End::Refused(error)) => return Err(error),
+                Some(End::Cut(at)) => return Ok(faulty::unheard(self.page_of(route), at)),
+                Some(End::Expired) | None => {}
+            }
+        }
+        match route {
+            Route::Objects(target) => self.objects(target).await,
+            other => self.page_of(other),
+        }
+    }
+
+    /// The answer to what is not of objects.
+    fn page_of(&self, route: Route) -> Result<Response<Body>, ApiError> {
         let accept = self.headers.get(header::ACCEPT).and_then(|a| a.to_str().ok()).unwrap_or_default();
         let reading = self.method == Method::GET || self.method == Method::HEAD;
-        if !reading && !matches!(route, Route::Objects(_)) {
+        if !reading {
             return Err(ApiError::method_not_allowed());
         }
         let found = |document: Option<Value>| document.map(|d| value(StatusCode::OK, &d)).ok_or_else(ApiError::no_such_page);
@@ -272,8 +296,7 @@ impl Ask {
             Route::OpenApi2 => Ok(value(StatusCode::OK, &openapi::v2(&self.shared.server().store.kinds))),
             Route::OpenApi3 => Ok(value(StatusCode::OK, &openapi::index(&self.shared.server().store.kinds))),
             Route::OpenApi3Of { group, version } => found(openapi::v3(&self.shared.server().store.kinds, &group, &version)),
-            Route::Objects(target) => self.objects(target).await,
-            Route::Unknown => Err(ApiError::no_such_page()),
+            Route::Objects(_) | Route::Unknown => Err(ApiError::no_such_page()),
         }
     }
 
@@ -336,12 +359,12 @@ impl Ask {
         let resource =
             if target.subresource.is_empty() { kind.resource() } else { format!("{}/{}", kind.resource(), target.subresource) };
         self.shared.tally.count(counters::Request { user: self.user.name.clone(), verb, resource });
-        if let Some(delay) = self.shared.faults.latency(verb, &kind.kind, &target.namespace) {
-            tokio::time::sleep(delay).await;
-        }
-        if let Some(error) = self.shared.faults.refusal(verb, &kind.kind, &target.namespace) {
-            return Err(error);
-        }
+        let asked = Asked { user: &self.user.name, verb, kind: &kind.kind, namespace: &target.namespace, name: &target.name };
+        let fate = self.fate(&asked).await;
+        let cut = match self.turn(verb, fate.end)? {
+            Turn::Over(answer) => return Ok(answer),
+            Turn::On(cut) => cut,
+        };
         let known = match target.subresource.as_str() {
             "" => true,
             "status" => version.status,
@@ -359,19 +382,29 @@ impl Ask {
             return Err(ApiError::no_such_resource());
         }
         let deprecated = version.deprecated.clone();
-        let answer = self.object_answer(kind, version, &target, verb);
+        let answer = self.object_answer(kind, version, &target, verb, fate.short);
+        if let Some(at) = cut {
+            return Ok(faulty::unheard(answer, at));
+        }
         let Some(warning) = deprecated else { return answer };
         let mut answer = answer.unwrap_or_else(|error| refuse(&error));
         warn(&mut answer, &warning);
         Ok(answer)
     }
 
-    fn object_answer(&self, kind: Arc<Kind>, version: Version, target: &Target, verb: &str) -> Result<Response<Body>, ApiError> {
+    fn object_answer(
+        &self,
+        kind: Arc<Kind>,
+        version: Version,
+        target: &Target,
+        verb: &str,
+        short: Option<(usize, ApiError)>,
+    ) -> Result<Response<Body>, ApiError> {
         match (verb, target.subresource.as_str()) {
             ("create", "token") => self.token(&kind, target),
             (_, "scale") => self.scale(&kind, &version, target, verb),
             ("get", _) => self.get(&kind, &version, target),
-            ("list", "") => self.list(&kind, &version, target),
+            ("list", "") => self.list(&kind, &version, target, short),
             ("watch", "") => self.watch(kind, version, target),
             ("create", "") => self.create(&kind, &version, target),
             ("update", _) => self.update(&kind, &version, target),

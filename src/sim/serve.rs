@@ -117,7 +117,7 @@ async fn accept(
                 let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else { return };
                 let service = hyper::service::service_fn(move |request: Request<Incoming>| {
                     let doors = Arc::clone(&doors);
-                    async move { Ok::<_, std::convert::Infallible>(enter(&doors, request).await) }
+                    async move { enter(&doors, request).await }
                 });
                 let mut http = hyper::server::conn::http1::Builder::new();
                 let served = http.timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await;
@@ -134,7 +134,7 @@ async fn accept(
 }
 
 /// Finds the cluster that a path names, asks for its token, and passes the request on without the prefix.
-async fn enter(doors: &BTreeMap<String, Door>, request: Request<Incoming>) -> Response<rest::Body> {
+async fn enter(doors: &BTreeMap<String, Door>, request: Request<Incoming>) -> Result<Response<rest::Body>, rest::Broken> {
     let (mut parts, body) = request.into_parts();
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let (name, inner) = match path.strip_prefix("/clusters/") {
@@ -144,17 +144,17 @@ async fn enter(doors: &BTreeMap<String, Door>, request: Request<Incoming>) -> Re
     let inner = if inner.starts_with('/') { inner.to_owned() } else { format!("/{inner}") };
     // What anybody may know, of every cluster alike.
     if parts.method == Method::GET && matches!(inner.as_str(), "/healthz" | "/livez" | "/readyz" | "/version") {
-        return rest::public(&inner);
+        return Ok(rest::public(&inner));
     }
     let given =
         parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|v| v.strip_prefix("Bearer "));
     let unauthorized = ApiError::new(401, "Unauthorized", "Unauthorized");
     let Some(door) = doors.get(name).filter(|door| given.is_some_and(|given| same(given, &door.token))) else {
-        return rest::refuse(&unauthorized);
+        return Ok(rest::refuse(&unauthorized));
     };
     match inner.parse::<Uri>() {
         Ok(uri) => parts.uri = uri,
-        Err(error) => return rest::refuse(&ApiError::bad_request(error.to_string())),
+        Err(error) => return Ok(rest::refuse(&ApiError::bad_request(error.to_string()))),
     }
     rest::handle(Arc::clone(&door.sim.shared), USER, Request::from_parts(parts, body)).await
 }

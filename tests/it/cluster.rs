@@ -7,7 +7,7 @@ use std::time::Duration;
 use espalier::cluster::lease::LeaseSettings;
 use espalier::cluster::{self, Interner, KindRef, Kinds, Lease, Signal, View, reduce};
 use espalier::landscape::Target;
-use espalier::observed::{Keep, OWNER_LABEL, ObjectKey, TRACKING_ANNOTATION};
+use espalier::observed::{Delta, Keep, OWNER_LABEL, ObjectKey, TRACKING_ANNOTATION};
 use espalier::secrets::SecretRef;
 use serde_json::{Value, json};
 
@@ -235,6 +235,31 @@ async fn a_watch_goes_on_from_the_list_and_lists_again_when_history_is_lost() {
     assert!(signals.recv().await.is_none(), "nothing runs on");
 }
 
+#[test]
+fn a_deletion_that_is_told_late_does_not_take_the_one_that_has_its_name_now() {
+    let target = Target::Garden;
+    let mut view = View::default();
+    let object = |uid: &str, version: &str| {
+        let mut object = service("a", version);
+        object["metadata"]["uid"] = uid.into();
+        object["apiVersion"] = "v1".into();
+        object["kind"] = "Service".into();
+        Arc::new(reduce(object, &Keep::default(), &mut Interner::default()).expect("an object"))
+    };
+    let key = ObjectKey::new("", "Service", "n", "a");
+    let deleted = |uid: &str| Signal::Changed {
+        target: Target::Garden,
+        delta: Delta::Deleted { key: ObjectKey::new("", "Service", "n", "a"), uid: uid.into() },
+    };
+    view.written(&target, object("one", "5"));
+    // Ours, made anew before the watch has told that the first one went.
+    view.written(&target, object("two", "9"));
+    assert_eq!(view.fold(deleted("one")), cluster::watch::Touched::default());
+    assert_eq!(view.observed.get(&target, &key).map(|known| known.uid.as_str()), Some("two"));
+    assert_eq!(view.fold(deleted("two")).keys.len(), 1);
+    assert_eq!(view.observed.get(&target, &key), None);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_kind_that_comes_to_be_served_is_found() {
     let served = Arc::new(Mutex::new(false));
@@ -308,7 +333,7 @@ async fn one_holds_the_lease_and_its_permission_ends_before_another_may_begin() 
     assert!(clusters.counters().snapshot().iter().any(|((_, verb), n)| *verb == "lease" && *n == 4));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_gardener_beside_us_is_noticed() {
     let case = |service: Value, renewed: &'static str| async move {
         let server = Server::new(move |_, path, _| {
@@ -331,4 +356,11 @@ async fn a_gardener_beside_us_is_noticed() {
     assert!(case(Value::Null, "2026-09-21T14:13:00.000000Z").await.expect("fresh").contains("`eu`"));
     let broken = Server::new(|_, _, _| failure(500, "InternalError"));
     assert!(cluster::running_gardener(&broken.clusters(Target::Garden)).await.is_err(), "not knowing is not absence");
+    let asked = Mutex::new(0);
+    let restarting = Server::new(move |_, _, _| {
+        let mut asked = asked.lock().expect("lock");
+        *asked += 1;
+        if *asked < 3 { failure(503, "ServiceUnavailable") } else { failure(404, "NotFound") }
+    });
+    assert_eq!(cluster::running_gardener(&restarting.clusters(Target::Garden)).await, Ok(None), "it is back by then");
 }

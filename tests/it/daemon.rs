@@ -1,10 +1,17 @@
 //! The whole way: commits in, simulated clusters, status commits out.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use espalier::cluster::{KindRef, Kinds};
 use espalier::daemon::View;
+use espalier::daemon::state::{Event, Head, Settings, State};
+use espalier::finding::Findings;
 use espalier::landscape::{Kind, Target};
+use espalier::library::Library;
 use espalier::status::Standing;
 
-use super::fleet::{CANARY, Fleet, STATUS, explain};
+use super::fleet::{CANARY, Fleet, STATUS, explain, now};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_becomes_clusters_and_a_status_commit() {
@@ -63,4 +70,30 @@ async fn shoots_come_up_by_turns() {
     let mut running = fleet.start_with(|settings| settings.creations = 1);
     running.ready_at(&fleet.head().await).await;
     running.stop().await;
+}
+
+/// Whoever waits for a cluster to be listed, for the lease or for an answer is told when that comes; a moment that is past would only
+/// make the shell step in circles.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_does_not_step_in_circles() {
+    let fleet = Fleet::local(&["mini"]).await;
+    let head = Head {
+        revision: fleet.head().await,
+        landscape: Arc::new(fleet.landscape().await),
+        findings: Findings::default(),
+        library: Arc::new(Library::compile(&BTreeMap::new()).0),
+        reverts: None,
+    };
+    let kinds = Kinds::from([(Target::Garden, BTreeSet::from([KindRef::new("v1", "Namespace")]))]);
+    let mut state = State::new(Settings::default());
+    let events = [Event::StatusTree(None, BTreeMap::new()), Event::Expect(kinds), Event::Head(Box::new(head)), Event::Tick];
+    for (at, event) in (0..).step_by(10_000).zip(events) {
+        state.step(event, now(), at);
+        assert!(state.wake_at().is_none_or(|next| next > at), "{:?} at {at}", state.wake_at());
+    }
+    // With the lease it is still the garden that is waited for.
+    for (at, event) in [(50_000, Event::Lease(true)), (60_000, Event::Tick)] {
+        state.step(event, now(), at);
+        assert!(state.wake_at().is_none_or(|next| next > at), "{:?} at {at}", state.wake_at());
+    }
 }

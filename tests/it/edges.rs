@@ -10,7 +10,7 @@ use espalier::observed::{Keep, OWNER_LABEL, Object, ObjectKey, TRACKING_ANNOTATI
 use espalier::plan::{Action, ComponentPlan, ComponentState, ErrorClass, Operation, OwnerPlan, Step, StepResult};
 use espalier::render::{ComponentId, Scope};
 use espalier::secrets::{Generate, Recipe, SecretRef, Wanted};
-use espalier::sim::{Delays, Fault, Matching, Options, Sim};
+use espalier::sim::{Delays, Matching, Options, Rule, Sim};
 use serde_json::{Value, json};
 
 const NOW: i64 = 1_790_000_000;
@@ -158,6 +158,28 @@ async fn a_field_that_is_set_once_survives_updates_and_its_controller() {
     assert_eq!(live, Some(json!(7)), "a stale value does not fight its controller");
 }
 
+/// A server says 409 also when somebody wrote at the same moment; then `espalier-once` owns nothing, and fields that `espalier` let
+/// go of would be lost.
+#[tokio::test]
+async fn a_conflict_that_is_not_about_fields_does_not_cost_what_is_set_once() {
+    let (sim, clusters) = sim();
+    let body =
+        stamped(json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "d", "namespace": "default" },
+        "spec": { "selector": { "matchLabels": { "a": "b" } }, "template": { "metadata": { "labels": { "a": "b" } },
+            "spec": { "containers": [{ "name": "c", "image": "one" }] } } } }));
+    let once = json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "d", "namespace": "default" }, "spec": { "replicas": 3 } });
+    let applies = Matching { verb: Some("apply".into()), ..Matching::default() };
+    sim.faults().add(Rule { after: 1, ..Rule::refuse(applies, 409, 1) });
+    let results = run(&clusters, vec![create(&body, Some(once.clone()))], Vec::new()).await;
+    assert_eq!(results[0].result.as_ref().expect_err("refused").class, ErrorClass::Conflict);
+    let seen = see(&clusters, &key("apps", "Deployment", "d")).await.expect("it was made");
+    assert_eq!(seen.get("/spec/replicas"), Some(&json!(3)));
+    let results = run(&clusters, vec![update(&seen.uid, &body, Some(once))], Vec::new()).await;
+    let object = results[0].object.clone().expect("updated");
+    assert_eq!(object.get("/spec/replicas"), Some(&json!(3)), "it is there still");
+    assert!(object.fields.as_ref().expect("ours").pointer("/f:spec/f:replicas").is_none(), "and not ours any more");
+}
+
 #[tokio::test]
 async fn foreign_objects_are_seen_and_left_alone() {
     let (_sim, clusters) = sim();
@@ -247,11 +269,7 @@ async fn a_view_follows_through_lost_watches_and_cut_lists() {
     }
     for round in 0..4 {
         if round == 2 {
-            sim.faults().add(Fault::Fail {
-                of: Matching { verb: Some("watch".into()), ..Matching::default() },
-                status: 410,
-                times: 4,
-            });
+            sim.faults().add(Rule::refuse(Matching { verb: Some("watch".into()), ..Matching::default() }, 410, 4));
         }
         sim.faults().drop_watches();
         let name = format!("m{round}");
@@ -262,7 +280,7 @@ async fn a_view_follows_through_lost_watches_and_cut_lists() {
             view.fold(signals.recv().await.expect("a signal"));
         }
     }
-    sim.faults().add(Fault::CutList { kind: Some("ConfigMap".into()), after: 1, status: 500 });
+    sim.faults().add(Rule::short_lists(Some("ConfigMap"), 1, 500));
     let observed = cluster::observe(&clusters, &kinds(), &Keep::default()).await;
     assert!(!observed.complete(&Target::Garden));
     sim.faults().clear();

@@ -334,7 +334,12 @@ impl Running {
 
     pub(crate) async fn stop(self) -> Ended {
         self.stop.send_replace(true);
-        self.task.await.expect("no panic").expect("it ended well")
+        self.end().await.expect("it ended well")
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) async fn end(self) -> Result<Ended, DaemonError> {
+        self.task.await.expect("no panic")
     }
 }
 
@@ -352,10 +357,15 @@ impl Fleet {
 
     /// The same with other settings; only to be called on a runtime.
     pub(crate) fn start_with(&self, change: impl FnOnce(&mut Settings)) -> Running {
+        self.start_as(|options| change(&mut options.settings))
+    }
+
+    /// The same with other options.
+    pub(crate) fn start_as(&self, change: impl FnOnce(&mut Options)) -> Running {
         let (view, seen) = watch::channel(Arc::<View>::default());
         let (stop, told) = watch::channel(false);
         let mut options = self.options(false, view);
-        change(&mut options.settings);
+        change(&mut options);
         let task = tokio::spawn(daemon::run(options, told));
         Running { seen, stop, task }
     }

@@ -71,7 +71,7 @@ fn secrets(clusters: &BTreeMap<String, Vec<Value>>) -> BTreeMap<String, Value> {
 
 /// What two runs must have in common, object by object: without uids and what is drawn from them, times, key material, the names
 /// that hash it, and what a server or a controller counts.
-fn picture(clusters: &BTreeMap<String, Vec<Value>>) -> BTreeMap<String, Vec<String>> {
+pub(crate) fn picture(clusters: &BTreeMap<String, Vec<Value>>) -> BTreeMap<String, Vec<String>> {
     let mut out: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (cluster, objects) in clusters {
         // The lease says who held it last, and events tell of each life.
@@ -203,7 +203,19 @@ fn parting(a: &str, b: &str) -> String {
         let from = (0..=at.saturating_sub(300)).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
         text[from..].chars().take(500).collect::<String>()
     };
-    format!("  undisturbed …{}\n  killed      …{}", around(a), around(b))
+    format!("  undisturbed …{}\n  disturbed   …{}", around(a), around(b))
+}
+
+/// What two pictures do not have in common.
+pub(crate) fn differences(wanted: &BTreeMap<String, Vec<String>>, found: &BTreeMap<String, Vec<String>>) -> Vec<String> {
+    let keys: BTreeSet<&String> = wanted.keys().chain(found.keys()).collect();
+    let differ = keys.into_iter().filter(|key| wanted.get(*key) != found.get(*key));
+    differ
+        .map(|key| {
+            let text = |all: &BTreeMap<String, Vec<String>>| all.get(key).map_or_else(|| "nothing".to_owned(), |o| o.join("\n"));
+            format!("{key}\n{}", parting(&text(wanted), &text(found)))
+        })
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -240,15 +252,7 @@ async fn a_demo_killed_ten_times_comes_to_the_same_end() {
         assert!(now.get(name) == Some(bytes), "{name} did not keep its name and its bytes to the end");
     }
     let (wanted, found) = (picture(&left_behind(calm.path()).await), picture(&after));
-    let keys: BTreeSet<&String> = wanted.keys().chain(found.keys()).collect();
-    let differ: Vec<String> = keys
-        .into_iter()
-        .filter(|key| wanted.get(*key) != found.get(*key))
-        .map(|key| {
-            let text = |all: &BTreeMap<String, Vec<String>>| all.get(key).map_or_else(|| "nothing".to_owned(), |o| o.join("\n"));
-            format!("{key}\n{}", parting(&text(&wanted), &text(&found)))
-        })
-        .collect();
+    let differ = differences(&wanted, &found);
     assert!(differ.is_empty(), "{} of {} objects differ:\n{}", differ.len(), wanted.len(), differ.join("\n"));
 
     // Nothing is left to do; and even the most talkative log shows no secret.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use espalier::daemon::View;
 use espalier::landscape::{Kind, Owner, Target};
-use espalier::sim::{Fault, Matching};
+use espalier::sim::{ALWAYS, Matching, Rule};
 use espalier::snapshot::{Changes, RepoPath, Revision};
 use espalier::status::Standing;
 use serde_json::Value;
@@ -102,9 +102,9 @@ async fn an_operation_is_done_once_and_another_id_again() {
     running.stop().await;
 }
 
-fn patches(kind: &str, times: u32) -> Fault {
+fn patches(kind: &str) -> Rule {
     let of = Matching { verb: Some("patch".into()), kind: Some(kind.into()), ..Matching::default() };
-    Fault::Fail { of, status: 500, times }
+    Rule::refuse(of, 500, ALWAYS)
 }
 
 /// Killed between any two of its requests, an operation is done at most once.
@@ -113,7 +113,7 @@ async fn an_operation_that_was_cut_short_is_not_done_again() {
     let fleet = ready().await;
     let garden = &fleet.sims[&Target::Garden];
     // Before its id was written down: nothing was done, and the next one does it.
-    garden.faults().add(patches("Landscape", u32::MAX));
+    garden.faults().add(patches("Landscape"));
     let commit = ask(&fleet, operation("one", "reconcile", "")).await;
     let mut running = fleet.start().await;
     let failing = |v: &View| v.owners.iter().any(|(o, row)| o.kind == Kind::Operation && row.standing == Standing::Failed);
@@ -123,7 +123,7 @@ async fn an_operation_that_was_cut_short_is_not_done_again() {
     garden.faults().clear();
 
     // After its id was written down, and before anybody said what came of it.
-    garden.faults().add(patches("Operation", u32::MAX));
+    garden.faults().add(patches("Operation"));
     let mut running = fleet.start().await;
     running
         .until("done", |v| {
@@ -152,7 +152,7 @@ async fn what_failed_is_retried_at_once() {
     fleet.credentials().await;
     let refused = Matching { kind: Some("Infrastructure".into()), verb: Some("apply".into()), ..Matching::default() };
     let seed = &fleet.sims[&Target::Seed("aws-eu1".into())];
-    seed.faults().add(Fault::Fail { of: refused, status: 422, times: u32::MAX });
+    seed.faults().add(Rule::refuse(refused, 422, ALWAYS));
     let mut running = fleet.start().await;
     let failed = |v: &View| v.owners.get(&mini()).is_some_and(|row| row.standing == Standing::Failed);
     running.until("failed", failed).await;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use espalier::landscape::{Kind, Owner, Target};
 use espalier::observed::TRACKING_ANNOTATION;
-use espalier::sim::{Fault, Matching};
+use espalier::sim::{ALWAYS, Matching, Rule};
 use espalier::snapshot::{Changes, RepoPath, Revision};
 use espalier::status::Standing;
 use serde_json::Value;
@@ -99,8 +99,8 @@ async fn a_revert_in_the_middle_of_a_rollout_undoes_what_was_done_and_no_more() 
 
     // The bad commit: half of the shoots take it, writes for the other half fail, and three new ones stand in line.
     for name in &stuck {
-        let of = Matching { verb: Some("apply".into()), namespace: Some(format!("shoot--lab--{name}")), kind: None };
-        fleet.sims[&seed()].faults().add(Fault::Fail { of, status: 422, times: u32::MAX });
+        let of = Matching { verb: Some("apply".into()), namespace: Some(format!("shoot--lab--{name}")), ..Matching::default() };
+        fleet.sims[&seed()].faults().add(Rule::refuse(of, 422, ALWAYS));
     }
     let mut running = fleet.start_with(|settings| settings.creations = 0);
     let eight = |view: &espalier::daemon::View| view.owners.keys().filter(|owner| owner.kind == Kind::Shoot).count() == 8;
@@ -168,8 +168,8 @@ async fn a_revert_in_the_middle_of_a_rollout_undoes_what_was_done_and_no_more() 
     assert_eq!(trailers(&fleet, "Restores").await, [back.0]);
 
     // What failed for a change that is not wanted any more is not told, also where no revert says so.
-    let of = Matching { verb: Some("apply".into()), namespace: Some("shoot--lab--a00".into()), kind: None };
-    fleet.sims[&seed()].faults().add(Fault::Fail { of, status: 422, times: u32::MAX });
+    let of = Matching { verb: Some("apply".into()), namespace: Some("shoot--lab--a00".into()), ..Matching::default() };
+    fleet.sims[&seed()].faults().add(Rule::refuse(of, 422, ALWAYS));
     fleet.edit(path("a00").as_str(), "eventTTL: 2h", "eventTTL: 5h").await;
     running.until("failed", |view| standing(view, &reached[..1], Standing::Failed)).await;
     fleet.sims[&seed()].faults().clear();

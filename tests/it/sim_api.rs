@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use espalier::sim::{Fault, Matching, Options, Sim};
+use espalier::sim::{Matching, Options, Rule, Sim};
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, Service};
@@ -668,10 +668,10 @@ async fn faults_come_as_ordered() {
     for i in 0..5 {
         api.create(&PostParams::default(), &map(&format!("m{i}"), json!({}))).await.unwrap();
     }
-    sim.faults().add(Fault::Fail { of: Matching { verb: Some("get".into()), ..Matching::default() }, status: 503, times: 1 });
+    sim.faults().add(Rule::refuse(Matching { verb: Some("get".into()), ..Matching::default() }, 503, 1));
     assert_eq!(refused(api.get("m0").await).code, 503);
     assert!(api.get("m0").await.is_ok());
-    sim.faults().add(Fault::CutList { kind: Some("ConfigMap".into()), after: 2, status: 500 });
+    sim.faults().add(Rule::short_lists(Some("ConfigMap"), 2, 500));
     let first = api.list(&ListParams::default().limit(10)).await.unwrap();
     assert_eq!(first.items.len(), 2);
     let next = ListParams::default().limit(10).continue_token(&first.metadata.continue_.unwrap());

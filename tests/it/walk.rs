@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use espalier::landscape::{Kind, Owner, Target};
 use espalier::observed::{OWNER_LABEL, TRACKING_ANNOTATION};
-use espalier::sim::Fault;
+use espalier::sim::Rule;
 use espalier::snapshot::{Changes, RepoPath};
 use espalier::status::Standing;
 use serde_json::{Value, json};
@@ -207,7 +207,7 @@ async fn manifests_that_operators_of_a_seed_keep_for_shoots_reach_those_that_are
 async fn a_garden_that_was_not_listed_to_its_end_is_left_alone() {
     let fleet = Fleet::local(&["api"]).await;
     let garden = &fleet.sims[&Target::Garden];
-    garden.faults().add(Fault::CutList { kind: None, after: 1, status: 500 });
+    garden.faults().add(Rule::short_lists(None, 1, 500));
     let mut running = fleet.start().await;
     let view = running.until("said", |v| v.incomplete.contains_key(&Target::Garden) && !v.owners.is_empty()).await;
     assert!(!view.incomplete[&Target::Garden].is_empty(), "it says why");
@@ -223,7 +223,7 @@ async fn a_garden_that_was_not_listed_to_its_end_is_left_alone() {
     // Cut short again: a confirmed deletion waits.
     fleet.edit(API, "  name: api\n", CONFIRMED).await;
     fleet.pass().await;
-    garden.faults().add(Fault::CutList { kind: Some("Shoot".into()), after: 0, status: 500 });
+    garden.faults().add(Rule::short_lists(Some("Shoot"), 0, 500));
     let commit = fleet.commit(Changes::from([(RepoPath::from(API), None)])).await;
     let before = fleet.writes();
     let mut running = fleet.start().await;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 use tokio::net::TcpListener;
@@ -11,7 +11,7 @@ use super::{Context, Exit, OPEN, files, folder};
 use crate::cli::simulated::Park;
 use crate::cli::{private, stop_signal};
 use crate::landscape::Target;
-use crate::sim::{self, Delays, SimError};
+use crate::sim::{self, Delays, Schedule, SimError};
 
 /// Serve simulated clusters over HTTPS until interrupted: https://ADDRESS/clusters/NAME each.
 ///
@@ -22,6 +22,7 @@ use crate::sim::{self, Delays, SimError};
 ///
 /// Examples:
 ///   espalier sim serve --state-dir /tmp/clusters --listen 127.0.0.1:6443
+///   espalier sim serve --state-dir /tmp/clusters --fault-seed 7
 ///   kubectl --kubeconfig /tmp/clusters/kubeconfig --context garden get namespaces
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
@@ -44,6 +45,12 @@ pub(super) struct Args {
     /// How quick the simulated controllers are
     #[arg(long, value_enum, default_value_t = Speed::Short, value_name = "SPEED", conflicts_with = "no_controllers")]
     speed: Speed,
+    /// Let go wrong what this schedule says: refusals, broken connections, lost watches and more, at counted requests
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
+    /// The same with the schedule that this number stands for, which is kept as DIR/faults.yaml and printed to stderr
+    #[arg(long, value_name = "N", conflicts_with = "faults")]
+    fault_seed: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -76,6 +83,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     if wanted.is_empty() {
         wanted.insert(Target::Garden);
     }
+    let Some(faults) = schedule(context, &args, &dir)? else { return Ok(Exit::Failed) };
     // From here on a signal ends it in order.
     let (mut stop, why) = stop_signal()?;
     let delays = match args.speed {
@@ -83,7 +91,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         Speed::Short => Delays::Short,
         Speed::Real => Delays::Real,
     };
-    let park = Park::new(Some(folder.clone()), 1, delays);
+    let park = Park::new(Some(folder.clone()), 1, delays).with_faults(faults);
     let park = if args.no_controllers { park.without_controllers() } else { park };
     for target in wanted {
         match park.open(&target) {
@@ -107,4 +115,27 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     serving.stop().await;
     park.close().await;
     Ok(why.get().copied().unwrap_or(Exit::Terminated))
+}
+
+/// The faults that are asked for; `None` if their file cannot be used, and it was said why.
+fn schedule(context: &Context, args: &Args, dir: &Path) -> anyhow::Result<Option<Schedule>> {
+    let printer = &context.printer;
+    if let Some(seed) = args.fault_seed {
+        let drawn = Schedule::drawn(seed);
+        let (file, text) = (dir.join("faults.yaml"), drawn.to_yaml());
+        std::fs::write(&file, &text).with_context(|| format!("failed to write {}", file.display()))?;
+        printer.note(&format!("{text}--faults {} lets the same go wrong again", file.display()));
+        return Ok(Some(drawn));
+    }
+    let Some(file) = &args.faults else { return Ok(Some(Schedule::default())) };
+    let text = std::fs::read_to_string(file).with_context(|| format!("failed to read {}", file.display()))?;
+    match Schedule::parse(&file.display().to_string(), &text) {
+        Ok(schedule) => Ok(Some(schedule)),
+        Err(mistakes) => {
+            for mistake in mistakes {
+                printer.error(&format!("{}: {}", mistake.place, mistake.what), Some(&mistake.help));
+            }
+            Ok(None)
+        }
+    }
 }

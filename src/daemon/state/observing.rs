@@ -32,10 +32,8 @@ impl State {
             if matches!(signal, Signal::Incomplete { .. }) {
                 self.heard.insert(target.clone());
             }
-            if let Signal::Changed { target, delta: Delta::Deleted(key) } = &signal
-                && let Some(known) = self.view.observed.get(target, key)
-            {
-                self.buried.push_back(known.uid.clone());
+            if let Signal::Changed { delta: Delta::Deleted { uid, .. }, .. } = &signal {
+                self.buried.push_back(uid.clone());
                 if self.buried.len() > BURIED {
                     self.buried.pop_front();
                 }

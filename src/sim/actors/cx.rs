@@ -15,6 +15,7 @@ use crate::observed::ObjectKey;
 use crate::sim::Delays;
 use crate::sim::cluster::Cluster;
 use crate::sim::error::ApiError;
+use crate::sim::fault::Asked;
 use crate::sim::store::Stored;
 
 /// A request that the API server refused.
@@ -32,6 +33,9 @@ impl From<ApiError> for Refused {
         Self { code: error.code, message: error.message }
     }
 }
+
+/// The death of an actor in the middle of its work, on its way up to the runner.
+pub(super) struct Crash;
 
 /// Objects read lately, by the version that they had. The store keeps text, and an actor reads the same few objects again and
 /// again while it brings a control plane forward.
@@ -220,12 +224,18 @@ impl Cx<'_> {
 
     /// Creates an object.
     pub(super) fn create(&self, object: Value) -> Result<Arc<Value>, Refused> {
-        Ok(self.keep(self.cluster.create(object)?))
+        let object = self.keep(self.cluster.create(object)?);
+        if let Some(key) = ObjectKey::of(&object) {
+            self.wrote("create", &key);
+        }
+        Ok(object)
     }
 
     /// Merge-patches an object.
     pub(super) fn patch(&self, key: &ObjectKey, patch: &Value) -> Result<Arc<Value>, Refused> {
-        Ok(self.keep(self.cluster.merge(key, "", patch)?))
+        let object = self.keep(self.cluster.merge(key, "", patch)?);
+        self.wrote("patch", key);
+        Ok(object)
     }
 
     /// Merge-patches the metadata of an object, provided that it is still the one that was read.
@@ -252,6 +262,7 @@ impl Cx<'_> {
     fn write_status(&self, key: &ObjectKey, patch: Option<Value>) -> Result<(), Refused> {
         if let Some(patch) = patch {
             self.keep(self.cluster.merge(key, "status", &json!({"status": patch}))?);
+            self.wrote("patch", key);
         }
         Ok(())
     }
@@ -259,6 +270,7 @@ impl Cx<'_> {
     /// Scales an object, which makes this actor a manager of the number.
     pub(super) fn scale(&self, key: &ObjectKey, replicas: i64) -> Result<(), Refused> {
         self.cluster.merge(key, "", &json!({"spec": {"replicas": replicas}}))?;
+        self.wrote("patch", key);
         Ok(())
     }
 
@@ -277,9 +289,22 @@ impl Cx<'_> {
         match self.cluster.peek(key) {
             Some(stored) if !stored.deleting => match self.cluster.delete(key) {
                 Err(refused) if refused.code != 404 => Err(refused.into()),
-                _ => Ok(()),
+                Err(_) => Ok(()),
+                Ok(_) => {
+                    self.wrote("delete", key);
+                    Ok(())
+                }
             },
             _ => Ok(()),
+        }
+    }
+
+    /// After each write: the actor may die of a fault here, with the write done and nothing after it.
+    fn wrote(&self, verb: &str, key: &ObjectKey) {
+        let asked = Asked { user: self.actor, verb, kind: &key.kind, namespace: &key.namespace, name: &key.name };
+        if self.cluster.shared.faults.crashes(&asked) {
+            // Like a panic, but nothing that anybody has to hear of.
+            std::panic::resume_unwind(Box::new(Crash));
         }
     }
 

@@ -127,6 +127,10 @@ impl<E: Extension> Actor for Handshake<E> {
         if key.group == group && key.kind == kind { vec![key.clone()] } else { self.extension.concerns(cx, key) }
     }
 
+    fn forget(&mut self) {
+        self.runs.clear();
+    }
+
     fn reconcile(&mut self, cx: &mut Cx<'_>, key: &ObjectKey) -> Result<Again, Refused> {
         let Some(object) = cx.get(key) else {
             self.runs.remove(key);

@@ -11,7 +11,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::cx::{Parsed, Waits};
+use super::cx::{Crash, Parsed, Waits};
 use super::{Actor, Again, Cx};
 use crate::observed::ObjectKey;
 use crate::sim::Delays;
@@ -55,6 +55,12 @@ impl Queue {
         let item = entry.remove();
         self.places.remove(&item);
         Some(item)
+    }
+
+    /// Forgets what one actor is to do.
+    fn forget(&mut self, index: usize) {
+        self.due.retain(|_, item| item.0 != index);
+        self.places.retain(|item, _| item.0 != index);
     }
 
     fn next(&self) -> Option<Instant> {
@@ -135,13 +141,37 @@ impl Runner {
     /// Queues whatever an event concerns.
     fn hear(&mut self, cluster: &Cluster, key: &ObjectKey) {
         let Some(indices) = self.watchers.get(&(key.group.as_str(), key.kind.as_str())).cloned() else { return };
-        let now = Instant::now();
         for index in indices {
-            let actor = self.actors[index].as_ref();
-            let cx = context(cluster, actor, key, self.seed, self.delays, &self.parsed);
-            match catch_unwind(AssertUnwindSafe(|| actor.concerns(&cx, key))) {
-                Ok(concerned) => concerned.into_iter().for_each(|key| self.queue.add((index, key), now)),
-                Err(panic) => log_panic(actor, key, panic.as_ref()),
+            self.tell(cluster, index, key);
+        }
+    }
+
+    /// Queues whatever an event concerns of one actor's.
+    fn tell(&mut self, cluster: &Cluster, index: usize, key: &ObjectKey) {
+        let now = Instant::now();
+        let actor = self.actors[index].as_ref();
+        let cx = context(cluster, actor, key, self.seed, self.delays, &self.parsed);
+        match catch_unwind(AssertUnwindSafe(|| actor.concerns(&cx, key))) {
+            Ok(concerned) => concerned.into_iter().for_each(|key| self.queue.add((index, key), now)),
+            Err(panic) => log_panic(actor, key, panic.as_ref()),
+        }
+    }
+
+    /// An actor died: what is one process with it starts anew, knows nothing, and begins with every object that is there.
+    fn restart(&mut self, cluster: &Cluster, name: &str) {
+        tracing::info!(actor = name, "simulated controller crashed and starts anew");
+        for index in 0..self.actors.len() {
+            if self.actors[index].name() != name {
+                continue;
+            }
+            self.actors[index].forget();
+            self.queue.forget(index);
+            self.waits.retain(|item, _| item.0 != index);
+            self.failures.retain(|item, _| item.0 != index);
+            for (group, kind) in self.actors[index].watches() {
+                for key in cluster.keys(group, kind, None) {
+                    self.tell(cluster, index, &key);
+                }
             }
         }
     }
@@ -190,6 +220,10 @@ impl Runner {
             // Somebody else wrote in between: read again.
             Ok(Err(refused)) if refused.code == 409 => tracing::trace!(actor = name, object = %key, %refused, "conflict"),
             Ok(Err(refused)) => tracing::debug!(actor = name, object = %key, %refused, "request refused"),
+            Err(crash) if crash.is::<Crash>() => {
+                self.restart(&cluster, name);
+                return Again::Done;
+            }
             Err(panic) => log_panic(actor, key, panic.as_ref()),
         }
         let failures = self.failures.entry(item.clone()).or_default();

@@ -11,7 +11,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt, StreamBody};
 use serde_json::{Value, json};
 
-use super::{Ask, Body, Form, at_version, full, render, value};
+use super::{Ask, Body, Form, TOO_OLD, at_version, full, render, value};
 use crate::sim::error::{ApiError, Cause};
 use crate::sim::kind::{Kind, Version};
 use crate::sim::path::Target;
@@ -91,7 +91,14 @@ impl Ask {
         }
     }
 
-    pub(super) fn list(&self, kind: &Kind, version: &Version, target: &Target) -> Result<Response<Body>, ApiError> {
+    /// The objects of a kind; `cut`: the list ends after so many, and what goes on is refused.
+    pub(super) fn list(
+        &self,
+        kind: &Kind,
+        version: &Version,
+        target: &Target,
+        cut: Option<(usize, ApiError)>,
+    ) -> Result<Response<Body>, ApiError> {
         let limit = match self.query.get("limit") {
             "" => 0,
             text => text
@@ -104,7 +111,6 @@ impl Ask {
         let selector = self.selector(kind, version, target)?;
         let namespace = Some(target.namespace.as_str()).filter(|n| !n.is_empty());
         let token = Token::parse(self.query.get("continue"))?;
-        let cut = self.shared.faults.cut(&kind.kind);
         let seen = token.as_ref().map_or(0, |token| token.seen);
         if let Some((after, error)) = &cut
             && token.is_some()
@@ -138,9 +144,7 @@ impl Ask {
             }
             _ => collection.page(namespace, at, after, limit, |stored| selector.matches(stored)),
         };
-        let (page, more) = page.map_err(|_| {
-            ApiError::expired("The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter.")
-        })?;
+        let (page, more) = page.map_err(|_| ApiError::expired(TOO_OLD))?;
         let left = match page.last().filter(|_| more && selector.is_everything()) {
             Some(last) => {
                 let rest = collection.page(namespace, at, Some((&last.namespace, &last.name)), usize::MAX, |_| true);
@@ -234,8 +238,7 @@ impl Ask {
             Some(asked) if asked > 0 && !initial => {
                 if let Err(oldest) = collection.since(asked).map(drop) {
                     let error = ApiError::expired(format!("too old resource version: {asked} ({oldest})"));
-                    let event = watch::line("ERROR", &serde_json::to_vec(&error.status()).unwrap_or_default());
-                    return Ok(full(StatusCode::OK, "application/json", event));
+                    return Ok(full(StatusCode::OK, "application/json", watch::error(&error)));
                 }
                 Start { version: asked, initial: Vec::new(), mark: false }
             }
@@ -248,8 +251,15 @@ impl Ask {
         let changes = collection.changes();
         drop(server);
         let timeout = self.query.get("timeoutSeconds").parse().ok().filter(|s| *s > 0).map(Duration::from_secs);
-        let scope =
-            Scope { kind, version, namespace, selector, form: self.form(), bookmarks: self.query.is("allowWatchBookmarks") };
+        let scope = Scope {
+            user: self.user.name.clone(),
+            kind,
+            version,
+            namespace,
+            selector,
+            form: self.form(),
+            bookmarks: self.query.is("allowWatchBookmarks"),
+        };
         let stream = watch::watch(Arc::clone(&self.shared), scope, start, changes, timeout);
         let body = StreamBody::new(stream.map(|chunk| chunk.map(http_body::Frame::data)));
         let mut response = Response::new(body.boxed_unsync());
