@@ -49,7 +49,7 @@ shapes! {
         rollout: Option<Rollout>,
         /// How seeds are chosen.
         scheduling: Option<Scheduling>,
-        /// What watches the control planes of shoots.
+        /// What watches seeds and the control planes of shoots.
         observability: Option<Observability>,
         /// Ways of exposing API servers that exposure classes may name as their handler: a gateway of its own in every seed that
         /// such a class may choose.
@@ -73,7 +73,7 @@ shapes! {
         class: Option<String>,
     }
 
-    /// What watches the control planes of shoots; those for testing are never watched.
+    /// What watches seeds and the control planes of shoots; those for testing are never watched.
     struct Observability {
         /// Whether there are metrics, alerts and dashboards; absent means yes.
         monitoring: Option<bool>,

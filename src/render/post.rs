@@ -112,6 +112,10 @@ const CLUSTER_SCOPED: &[(&str, &[&str])] = &[
     ("certificates.k8s.io", &["CertificateSigningRequest", "ClusterTrustBundle"]),
     ("core.gardener.cloud", &["BackupBucket", "ControllerInstallation"]),
     ("extensions.gardener.cloud", &["BackupBucket", "BackupEntry", "Cluster"]),
+    (
+        "fluentbit.fluent.io",
+        &["ClusterFilter", "ClusterFluentBitConfig", "ClusterInput", "ClusterMultilineParser", "ClusterOutput", "ClusterParser"],
+    ),
     ("flowcontrol.apiserver.k8s.io", &["FlowSchema", "PriorityLevelConfiguration"]),
     ("networking.k8s.io", &["IPAddress", "IngressClass", "ServiceCIDR"]),
     ("node.k8s.io", &["RuntimeClass"]),

@@ -46,7 +46,7 @@ pub fn configs(scope: Scope) -> BTreeSet<String> {
 fn table(scope: Scope, context: &Value) -> Vec<Wanted> {
     match scope {
         Scope::Shoot => shoot(&Shoot::of(context)),
-        Scope::Seed => seed(),
+        Scope::Seed => seed(context),
         Scope::Garden => vec![plain(DIGEST_KEY, Recipe::RandomKey)],
         Scope::Project => Vec::new(),
     }
@@ -261,11 +261,19 @@ fn with_workers(shoot: &Shoot<'_>) -> Vec<Wanted> {
     out
 }
 
-/// A seed's own authorities and the servers in its `garden` namespace.
-fn seed() -> Vec<Wanted> {
+/// A seed's own authorities, the servers in its `garden` namespace, and what lets its operators in.
+fn seed(context: &Value) -> Vec<Wanted> {
     let mut out: Vec<Wanted> = ["ca-seed", "ca-istio-basic-auth-server"].into_iter().flat_map(authority).collect();
     for component in ["gardener-resource-manager", "etcd-druid", "vpa-admission-controller"] {
         out.push(server(&format!("{component}-server"), "ca-seed", component, service(component, "garden")));
     }
+    for component in ["prometheus-aggregate", "plutono"] {
+        let host = context.pointer(&format!("/observability/hosts/{component}")).and_then(Value::as_str);
+        let host = host.filter(|host| !host.is_empty()).map(str::to_owned);
+        out.push(server(&format!("{component}-tls"), "ca-seed", component, host.into_iter().collect()));
+    }
+    out.push(plain("observability-ingress", Recipe::BasicAuth { user: "admin".to_owned() }));
+    let names = service("istio-basic-auth-server", "garden");
+    out.push(server("istio-basic-auth-server", "ca-istio-basic-auth-server", "istio-basic-auth-server", names));
     out
 }

@@ -30,6 +30,7 @@ mod endpoint_slice;
 mod etcd;
 mod extension;
 mod fail;
+mod fluent_operator;
 mod handshake;
 mod hpa;
 mod infrastructure;
@@ -39,6 +40,7 @@ mod machine;
 mod managed_resource;
 mod network;
 mod object;
+mod opentelemetry_operator;
 mod operating_system_config;
 mod pdb;
 mod prometheus_operator;
@@ -125,6 +127,8 @@ fn engines() -> Vec<Box<dyn Actor>> {
         Box::new(token_requestor::TokenRequestor),
         Box::new(vpa::Recommender),
         Box::new(prometheus_operator::PrometheusOperator),
+        Box::new(fluent_operator::FluentOperator),
+        Box::new(opentelemetry_operator::OpenTelemetryOperator),
     ]
 }
 

@@ -384,6 +384,11 @@ fn pod(spec: &mut Value) {
             set(container, "terminationMessagePath", || "/dev/termination-log".into());
             set(container, "terminationMessagePolicy", || "File".into());
             set(container, "resources", || json!({}));
+            for variable in container.get_mut("env").and_then(Value::as_array_mut).into_iter().flatten() {
+                if let Some(field) = variable.pointer_mut("/valueFrom/fieldRef").and_then(Value::as_object_mut) {
+                    set(field, "apiVersion", || "v1".into());
+                }
+            }
             for port in
                 container.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut)
             {

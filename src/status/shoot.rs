@@ -95,7 +95,7 @@ fn conditions(input: &Input<'_>, previous: &Value, hibernated: bool) -> Value {
 }
 
 /// The components that watch the others.
-const OBSERVABILITY: [&str; 12] = [
+const OBSERVABILITY: [&str; 13] = [
     "alert-rules",
     "alertmanager",
     "blackbox-exporter-control-plane",
@@ -103,6 +103,7 @@ const OBSERVABILITY: [&str; 12] = [
     "istio-basic-auth-server",
     "kube-state-metrics",
     "observability-ingress",
+    "opentelemetry-collector",
     "plutono",
     "plutono-dashboards",
     "prometheus",

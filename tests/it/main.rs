@@ -45,6 +45,7 @@ mod library;
 mod live;
 mod load;
 mod matrix;
+mod matrix_seeds;
 mod matrix_taken;
 mod model;
 mod operating;

@@ -13,6 +13,7 @@ use espalier::secrets::Bodies;
 use serde_json::{Value, json};
 
 use super::golden::compare;
+use super::matrix_seeds;
 use super::templates::{self, misfit, mounted, unpacked};
 
 /// A shape: its name, and how it differs from the standard shoot.
@@ -222,7 +223,7 @@ fn line(manifest: &Value) -> String {
 }
 
 /// The objects that a component writes, and those that are packed into its ManagedResources.
-fn content(rendered: &Rendered) -> Vec<(String, Vec<String>)> {
+pub(crate) fn content(rendered: &Rendered) -> Vec<(String, Vec<String>)> {
     rendered
         .objects
         .iter()
@@ -273,7 +274,7 @@ fn every_shape_is_made_of_what_people_read_here() {
 }
 
 /// Complains about a file in a ConfigMap that is to be YAML and is not.
-fn unreadable(name: &str, manifest: &Value) {
+pub(crate) fn unreadable(name: &str, manifest: &Value) {
     let files = manifest["data"].as_object().filter(|_| manifest["kind"] == "ConfigMap").into_iter().flatten();
     for (file, text) in files.filter(|(file, _)| file.rsplit_once('.').is_some_and(|(_, kind)| kind == "yaml")) {
         let parsed = serde_yaml::from_str::<Value>(text.as_str().expect("text"));
@@ -298,34 +299,42 @@ fn what_is_packed_fits_its_kind_and_refers_to_what_is_there() {
         }
         let mut here = outside;
         here.extend(packed.iter().filter_map(ObjectKey::of).map(|key| (key.kind.clone(), key.name.clone())));
-        let has = |kind: &str, name: &str| here.contains(&(kind.to_owned(), name.to_owned()));
         let mut pods: Vec<Value> = packed.iter().filter_map(|m| m.pointer("/spec/template/metadata/labels")).cloned().collect();
-        // Operators add a label of their own.
-        for object in render(name).iter().flat_map(|r| &r.objects).filter(|o| o.key.group == "monitoring.coreos.com") {
-            let mut labels = object.body["spec"]["podMetadata"]["labels"].clone();
-            labels[object.key.kind.to_lowercase()] = json!(object.key.name);
-            pods.push(labels);
+        pods.extend(render(name).iter().flat_map(|r| &r.objects).filter_map(|o| of_operator(&o.body)));
+        refers_to_what_is_there(name, &packed, &here, &pods);
+    }
+}
+
+/// The labels of the pods that the Prometheus operator makes of an object: it adds one of its own.
+pub(crate) fn of_operator(body: &Value) -> Option<Value> {
+    let key = ObjectKey::of(body).filter(|key| key.group == "monitoring.coreos.com")?;
+    let mut labels = body.pointer("/spec/podMetadata/labels")?.clone();
+    labels[key.kind.to_lowercase()] = json!(key.name);
+    Some(labels)
+}
+
+/// Complains about mounts, targets and selectors that lead nowhere. `here` has kinds and names, `pods` the labels of pods.
+pub(crate) fn refers_to_what_is_there(name: &str, manifests: &[Value], here: &BTreeSet<(String, String)>, pods: &[Value]) {
+    let has = |kind: &str, name: &str| here.contains(&(kind.to_owned(), name.to_owned()));
+    for manifest in manifests {
+        let key = ObjectKey::of(manifest).expect("an object");
+        for (kind, mount) in mounted(manifest) {
+            // What people may leave out, and what is outside of our hands.
+            let known = mount.starts_with("<secret ") || ["kube-dns", "kube-root-ca.crt"].contains(&mount.as_str());
+            assert!(known || has(kind, &mount), "{name}: {key} mounts {kind} {mount}, which nobody writes");
         }
-        for manifest in &packed {
-            let key = ObjectKey::of(manifest).expect("an object");
-            for (kind, mount) in mounted(manifest) {
-                // What people may leave out, and what is outside of our hands.
-                let known = mount.starts_with("<secret ") || ["kube-dns", "kube-root-ca.crt"].contains(&mount.as_str());
-                assert!(known || has(kind, &mount), "{name}: {key} mounts {kind} {mount}, which nobody writes");
-            }
-            if let Some(target) = manifest.pointer("/spec/targetRef").or_else(|| manifest.pointer("/spec/scaleTargetRef")) {
-                let (kind, target) = (target["kind"].as_str().unwrap_or_default(), target["name"].as_str().unwrap_or_default());
-                assert!(has(kind, target), "{name}: {key} is for {kind} {target}, which nobody writes");
-            }
-            let selector = match key.kind.as_str() {
-                "Service" => manifest.pointer("/spec/selector"),
-                "PodDisruptionBudget" => manifest.pointer("/spec/selector/matchLabels"),
-                _ => None,
-            };
-            if let Some(selector) = selector.and_then(Value::as_object) {
-                let selects = |labels: &Value| selector.iter().all(|(k, v)| labels.get(k) == Some(v));
-                assert!(pods.iter().any(selects), "{name}: {key} selects no pod");
-            }
+        if let Some(target) = manifest.pointer("/spec/targetRef").or_else(|| manifest.pointer("/spec/scaleTargetRef")) {
+            let (kind, target) = (target["kind"].as_str().unwrap_or_default(), target["name"].as_str().unwrap_or_default());
+            assert!(has(kind, target), "{name}: {key} is for {kind} {target}, which nobody writes");
+        }
+        let selector = match key.kind.as_str() {
+            "Service" => manifest.pointer("/spec/selector"),
+            "PodDisruptionBudget" => manifest.pointer("/spec/selector/matchLabels"),
+            _ => None,
+        };
+        if let Some(selector) = selector.and_then(Value::as_object) {
+            let selects = |labels: &Value| selector.iter().all(|(k, v)| labels.get(k) == Some(v));
+            assert!(pods.iter().any(selects), "{name}: {key} selects no pod");
         }
     }
 }
@@ -351,7 +360,7 @@ fn conditions_decide_which_components_there_are() {
         "scrape-configs",
     ];
     assert_eq!((gone("testing"), gone("not-watched")), (watching.map(str::to_owned).into(), watching.map(str::to_owned).into()));
-    assert_eq!(new("watched"), ["alertmanager", "event-logger", "vali"]);
+    assert_eq!(new("watched"), ["alertmanager", "event-logger", "opentelemetry-collector", "vali"]);
     assert_eq!(gone("no-kube-proxy"), ["kube-proxy"]);
     assert_eq!(gone("no-vpa"), ["vpa"]);
     assert_eq!(gone("fixed-size"), ["cluster-autoscaler"]);
@@ -662,19 +671,17 @@ fn images_of_ones_own_leave_no_registry_of_others() {
     let images = builtin.overridden(&json!(own)).expect("every name is known");
     let registries = ["registry.k8s.io", "europe-docker.pkg.dev", "quay.io", "gcr.io", "docker.io", "ghcr.io"];
     let mut seen = BTreeSet::new();
-    for (name, _) in MATRIX {
-        for rendered in render_with(name, &images) {
-            for manifest in rendered.objects.iter().flat_map(unpacked) {
-                let text = manifest.to_string();
-                for registry in registries {
-                    assert!(!text.contains(registry), "{name}: {} names {registry}", line(&manifest));
-                }
-                seen.extend(own.iter().filter(|(_, image)| text.contains(image.as_str())).map(|(name, _)| (*name).to_owned()));
+    let shoots = MATRIX.iter().flat_map(|(name, _)| render_with(name, &images).into_iter().map(move |r| (*name, r)));
+    for (name, rendered) in shoots.chain(matrix_seeds::rendered_with(&images)) {
+        for manifest in rendered.objects.iter().flat_map(unpacked) {
+            let text = manifest.to_string();
+            for registry in registries {
+                assert!(!text.contains(registry), "{name}: {} names {registry}", line(&manifest));
             }
+            seen.extend(own.iter().filter(|(_, image)| text.contains(image.as_str())).map(|(name, _)| (*name).to_owned()));
         }
     }
-    // Gateways and operators are the seed's.
-    let seeds = ["istio-proxy", "prometheus-operator", "configmap-reloader"];
-    let unused: Vec<&&str> = own.keys().filter(|name| !seen.contains(**name) && !seeds.contains(*name)).collect();
-    assert!(unused.is_empty(), "no shoot uses {unused:?}");
+    // Gateways are not ours yet.
+    let unused: Vec<&&str> = own.keys().filter(|name| !seen.contains(**name) && **name != "istio-proxy").collect();
+    assert!(unused.is_empty(), "neither shoots nor seeds use {unused:?}");
 }

@@ -11,7 +11,7 @@ use regex::{Captures, Regex};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
-use super::{fleet, matrix};
+use super::{fleet, matrix, matrix_seeds};
 use server::{Server, assets};
 
 #[allow(dead_code, reason = "shared with the tests against real binaries")]
@@ -61,8 +61,8 @@ impl Known {
         // What follows is the namespace.
         match asked.split(' ').next().unwrap_or_default() {
             "kube-apiserver-service.clusterIP" => json!("10.1.0.20"),
-            "seed:istio-ingress.ip" => json!("192.0.2.7"),
-            "seed:istio-ingress.hostname" => json!("lb.example.org"),
+            "seed:istio-ingress.ip" | "istio-ingress.ip" => json!("192.0.2.7"),
+            "seed:istio-ingress.hostname" | "istio-ingress.hostname" => json!("lb.example.org"),
             "seed:backup-bucket.name" => json!("bucket-1"),
             "infrastructure.providerStatus" | "seed:backup-bucket.providerStatus" => {
                 json!({"apiVersion": "x/v1", "kind": "Status", "vpc": {"id": "1"}})
@@ -121,7 +121,7 @@ impl Known {
 fn objects() -> (Vec<Value>, usize) {
     let known = Known::new();
     let (mut different, mut count) = (BTreeMap::new(), 0);
-    for (_, object) in matrix::manifests() {
+    for (_, object) in matrix::manifests().chain(matrix_seeds::manifests()) {
         count += 1;
         let object = known.filled(object);
         different.insert(object.to_string(), object);

@@ -545,6 +545,49 @@ async fn autoscalers_addresses_records_and_backups() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn operators_run_what_gathers_logs() {
+    let seed = Seed::open(Delays::Short).await;
+    let gathers = ["fluentbit.fluent.io", "opentelemetry.io"];
+    for definition in espalier::render::crd::engines().into_iter().filter(|d| gathers.contains(&text(d, "/spec/group"))) {
+        seed.create(definition).await;
+    }
+    seed.create(json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node-1"}})).await;
+
+    let mut bit = manifest(
+        "fluentbit.fluent.io/v1alpha2",
+        "FluentBit",
+        "fluent-bit-1",
+        json!({"image": "example.org/fluent-bit:v4", "ports": [{"name": "more", "containerPort": 2021}], "service": {"name": "fluent-bit", "annotations": {"a": "b"}}}),
+    );
+    bit["metadata"]["labels"] = json!({"app": "fluent-bit"});
+    seed.create(bit.clone()).await;
+    let set = manifest("apps/v1", "DaemonSet", "fluent-bit-1", json!({}));
+    seed.until(&set, "on every node", |s| int(s, "/status/numberReady") == 1).await;
+    let set = seed.get(&set).await.expect("there");
+    assert_eq!(text(&set, "/spec/template/spec/containers/0/image"), "example.org/fluent-bit:v4");
+    let service = seed.get(&manifest("v1", "Service", "fluent-bit", json!({}))).await.expect("there");
+    assert_eq!((int(&service, "/spec/ports/0/port"), int(&service, "/spec/ports/1/port")), (2020, 2021));
+    assert_eq!(text(&service, "/metadata/annotations/a"), "b");
+    seed.delete(&bit).await;
+    seed.rest(5).await;
+    assert!(seed.get(&manifest("apps/v1", "DaemonSet", "fluent-bit-1", json!({}))).await.is_none(), "it goes with its owner");
+
+    let collector = manifest(
+        "opentelemetry.io/v1beta1",
+        "OpenTelemetryCollector",
+        "logs",
+        json!({"mode": "deployment", "replicas": 2, "image": "example.org/collector:v1"}),
+    );
+    seed.create(collector.clone()).await;
+    seed.until(&collector, "running", |c| text(c, "/status/scale/statusReplicas") == "2/2").await;
+    for name in ["logs-collector", "logs-collector-monitoring"] {
+        assert!(seed.get(&manifest("v1", "Service", name, json!({}))).await.is_some(), "{name}");
+    }
+    seed.merge(&collector, json!({"spec": {"replicas": 1}})).await;
+    seed.until(&collector, "smaller", |c| text(c, "/status/scale/statusReplicas") == "1/1").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn controllers_that_start_again_find_nothing_to_do() {
     let folder = tempfile::tempdir().expect("a folder");
     let state = Some(folder.path().join("seed.redb"));

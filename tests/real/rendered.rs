@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use espalier::observed::TRACKING_ANNOTATION;
+use espalier::observed::{ObjectKey, TRACKING_ANNOTATION};
 use serde_json::{Value, json};
 
 use super::conformance::answer::{Names, compare};
@@ -86,7 +86,12 @@ async fn both_servers_take_every_object_of_the_example_alike() {
     for (target, sim) in &fleet.sims {
         let server = Server::start(&assets).await;
         let twin = fleet::simulated(&target.to_string());
-        let ours = |object: &Value| object["metadata"]["annotations"].get(TRACKING_ANNOTATION).is_some();
+        // Operators hand annotations on to what they make; ours names the object that it is on.
+        let ours = |object: &Value| {
+            let key = ObjectKey::of(object).expect("an object");
+            let tracking = object["metadata"]["annotations"][TRACKING_ANNOTATION].as_str();
+            tracking.is_some_and(|tracking| tracking.ends_with(&format!(";{}", key.path())))
+        };
         let all: Vec<Value> = objects(sim).await.iter().filter(|object| ours(object)).map(configuration).collect();
         assert!(all.len() > 30, "{target} has objects of ours");
         tried += all.len();

@@ -199,9 +199,30 @@ pub fn seed(sources: &Sources<'_>) -> Result<Value, Missing> {
         "visible": !flag(&json!({"v": at(&seed, "/spec/settings/scheduling/visible") == &json!(false)}), "/v"),
         // What watches the seed and its control planes.
         "monitoring": observability::is_monitored(&landscape),
+        "observability": observability::of_seed(&seed, &landscape),
+        "ingressDns": ingress_dns(&seed),
         "minimumVolume": Some(text(&seed, "/spec/volume/minimumSize")).filter(|s| !s.is_empty()).unwrap_or("1Gi"),
         "crds": crd::engines(),
         "seed": seed,
         "landscape": landscape,
     }))
+}
+
+/// Where the record of a seed's ingress domain is kept, and with what: `{provider, name, secret}`. `Null` if nobody keeps it.
+fn ingress_dns(seed: &Value) -> Value {
+    let provider = at(seed, "/spec/dns/provider");
+    let reference =
+        [at(provider, "/credentialsRef"), at(provider, "/secretRef")].into_iter().find(|r| !r.is_null()).unwrap_or(&Value::Null);
+    let (domain, kind) = (text(seed, "/spec/ingress/domain"), text(reference, "/kind"));
+    if provider.is_null() || reference.is_null() || domain.is_empty() || !matches!(kind, "" | "Secret") {
+        return Value::Null;
+    }
+    json!({
+        "provider": text(provider, "/type"),
+        "name": format!("*.{domain}"),
+        "secret": {
+            "namespace": Some(text(reference, "/namespace")).filter(|ns| !ns.is_empty()).unwrap_or("garden"),
+            "name": text(reference, "/name"),
+        },
+    })
 }

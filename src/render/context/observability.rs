@@ -1,10 +1,11 @@
-//! What watches a control plane, and who hears of it (`components/shoot-and-observability.md` §5–§7).
+//! What watches a control plane, and a seed, and who hears of it (`components/shoot-and-observability.md` §5–§7,
+//! `components/seed-and-garden.md` §2.7 and §2.8).
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{at, flag, text, texts};
+use super::{at, exposure, flag, text, texts};
 
 /// Whose control plane is watched.
 pub(super) struct Watched<'a> {
@@ -22,7 +23,65 @@ pub(super) fn is_monitored(landscape: &Value) -> bool {
     at(landscape, "/spec/observability/monitoring").as_bool() != Some(false)
 }
 
-/// `observability` of the context.
+/// A way in for people.
+struct Door {
+    open: bool,
+    component: &'static str,
+    /// What its host name begins with.
+    prefix: &'static str,
+    service: &'static str,
+    port: u16,
+    /// Paths that are not for people: what changes how it runs.
+    closed: &'static [&'static str],
+}
+
+/// Paths of a Prometheus that are not for people.
+const OF_PROMETHEUS: &[&str] = &["/-/reload", "/-/quit", "/api/v1/targets"];
+/// Paths of Plutono that are not for people.
+const OF_PLUTONO: &[&str] = &["/api/admin/"];
+
+/// The host name of every door, and those that are open. Without a domain there is none.
+fn doors(all: &[Door], whose: &str, domain: &str) -> (BTreeMap<&'static str, String>, Vec<Value>) {
+    let host = |door: &Door| if domain.is_empty() { String::new() } else { format!("{}-{whose}.{domain}", door.prefix) };
+    let hosts = all.iter().map(|door| (door.component, host(door))).collect();
+    let open = all.iter().filter(|door| door.open && !domain.is_empty()).map(|door| {
+        let label = format!("{}-{whose}", door.prefix);
+        let (component, service, port, closed) = (door.component, door.service, door.port, door.closed);
+        json!({"component": component, "host": host(door), "label": label, "service": service, "port": port, "closed": closed})
+    });
+    (hosts, open.collect())
+}
+
+/// `observability` of a seed's context.
+pub(super) fn of_seed(seed: &Value, landscape: &Value) -> Value {
+    let (monitoring, logging) = (is_monitored(landscape), flag(landscape, "/spec/observability/logging"));
+    let (aggregate, plutono) = (monitoring, monitoring || logging);
+    let (hosts, doors) = doors(
+        &[
+            Door {
+                open: aggregate,
+                component: "prometheus-aggregate",
+                prefix: "p",
+                service: "prometheus-aggregate",
+                port: 80,
+                closed: OF_PROMETHEUS,
+            },
+            Door { open: plutono, component: "plutono", prefix: "g", service: "plutono", port: 3000, closed: OF_PLUTONO },
+        ],
+        "seed",
+        text(seed, "/spec/ingress/domain"),
+    );
+    json!({
+        "monitoring": monitoring,
+        "logging": logging,
+        "dashboards": plutono,
+        "hosts": hosts,
+        "doors": doors,
+        "gateway": {"namespace": exposure::namespace(None, None), "labels": exposure::labels(None, None)},
+    })
+}
+
+/// `observability` of a shoot's context.
 pub(super) fn settings(watched: &Watched<'_>) -> Value {
     let wanted = at(watched.landscape, "/spec/observability");
     // Clusters for tests are not watched.
@@ -32,26 +91,37 @@ pub(super) fn settings(watched: &Watched<'_>) -> Value {
     let silent = text(watched.shoot, "/metadata/annotations/shoot.gardener.cloud~1ignore-alerts") == "true";
     let receivers = texts(watched.shoot, "/spec/monitoring/alerting/emailReceivers");
     let alertmanager = monitoring && !silent && !receivers.is_empty();
-    let domain = text(watched.seed, "/spec/ingress/domain");
-    let host = |prefix: &str| {
-        let (project, name) = (text(watched.id, "/project"), text(watched.id, "/name"));
-        if domain.is_empty() { String::new() } else { format!("{prefix}-{project}--{name}.{domain}") }
-    };
-    let doors = [
-        (monitoring, "prometheus", "p", "prometheus-shoot", 80, &["/-/reload", "/-/quit", "/api/v1/targets"][..]),
-        (alertmanager, "alertmanager", "au", "alertmanager-shoot", 9093, &["/-/reload"]),
-        (monitoring || logging, "plutono", "gu", "plutono", 3000, &["/api/admin/"]),
-    ];
-    let hosts: BTreeMap<&str, String> = doors.iter().map(|(_, component, prefix, ..)| (*component, host(prefix))).collect();
-    let doors: Vec<Value> = doors
-        .iter()
-        .filter(|(open, ..)| *open && !domain.is_empty())
-        .map(|(_, component, prefix, service, port, closed)| {
-            let host = host(prefix);
-            let first = host.split('.').next().unwrap_or_default().to_owned();
-            json!({"component": component, "host": host, "label": first, "service": service, "port": port, "closed": closed})
-        })
-        .collect();
+    let whose = format!("{}--{}", text(watched.id, "/project"), text(watched.id, "/name"));
+    let (hosts, doors) = doors(
+        &[
+            Door {
+                open: monitoring,
+                component: "prometheus",
+                prefix: "p",
+                service: "prometheus-shoot",
+                port: 80,
+                closed: OF_PROMETHEUS,
+            },
+            Door {
+                open: alertmanager,
+                component: "alertmanager",
+                prefix: "au",
+                service: "alertmanager-shoot",
+                port: 9093,
+                closed: &["/-/reload"],
+            },
+            Door {
+                open: monitoring || logging,
+                component: "plutono",
+                prefix: "gu",
+                service: "plutono",
+                port: 3000,
+                closed: OF_PLUTONO,
+            },
+        ],
+        &whose,
+        text(watched.seed, "/spec/ingress/domain"),
+    );
     let mail = at(wanted, "/mail");
     json!({
         "monitoring": monitoring,
@@ -110,5 +180,22 @@ mod tests {
         assert_eq!((on(&silent)[3], silent["labels"]["ignoreAlerts"].clone()), (false, json!("true")));
         assert_eq!(silent["doors"][1]["host"], "gu-shop--web.i.example.org");
         assert_eq!(silent["doors"][1]["label"], "gu-shop--web");
+    }
+
+    #[test]
+    fn a_seed_has_what_its_landscape_watches_and_doors_below_its_domain() {
+        let seed = json!({"spec": {"ingress": {"domain": "i.example.org"}}});
+        let of = |wanted: Value| of_seed(&seed, &json!({"spec": {"observability": wanted}}));
+        let hosts = |value: &Value| -> Vec<String> {
+            value["doors"].as_array().into_iter().flatten().map(|door| text(door, "/host").to_owned()).collect()
+        };
+        let usual = of(Value::Null);
+        assert_eq!(hosts(&usual), ["p-seed.i.example.org", "g-seed.i.example.org"]);
+        assert_eq!((&usual["logging"], &usual["doors"][0]["label"]), (&json!(false), &json!("p-seed")));
+        let logs = of(json!({"monitoring": false, "logging": true}));
+        assert_eq!((hosts(&logs), &logs["dashboards"]), (vec!["g-seed.i.example.org".to_owned()], &json!(true)));
+        assert_eq!(of(json!({"monitoring": false}))["dashboards"], false);
+        let nameless = of_seed(&json!({}), &json!({}));
+        assert_eq!((&nameless["doors"], &nameless["hosts"]["plutono"]), (&json!([]), &json!("")));
     }
 }

@@ -224,6 +224,7 @@ pub fn engines() -> Vec<Value> {
     ];
     all.extend(istio());
     all.extend(monitoring());
+    all.extend(logging());
     for definition in &mut all {
         definition["metadata"]["annotations"]["render.espalier.dev/only-if-absent"] = "true".into();
         let group = definition["spec"]["group"].as_str().unwrap_or_default();
@@ -282,9 +283,65 @@ fn monitoring() -> Vec<Value> {
         crd(&names("v1", "Alertmanager", "alertmanagers", &["am"]), open(), &running, status(), scale("replicas")),
         crd(&names("v1alpha1", "AlertmanagerConfig", "alertmanagerconfigs", &["amcfg"]), open(), &[AGE], status(), None),
         crd(&names("v1", "PodMonitor", "podmonitors", &["pmon"]), open(), &[AGE], status(), None),
+        crd(&names("v1", "Probe", "probes", &["prb"]), open(), &[AGE], status(), None),
+        crd(
+            &names("v1alpha1", "PrometheusAgent", "prometheusagents", &["promagent"]),
+            open(),
+            &running,
+            status(),
+            scale("shards"),
+        ),
         crd(&names("v1", "PrometheusRule", "prometheusrules", &["promrule"]), open(), &[AGE], status(), None),
         crd(&names("v1alpha1", "ScrapeConfig", "scrapeconfigs", &["scfg"]), open(), &[AGE], status(), None),
         crd(&names("v1", "ServiceMonitor", "servicemonitors", &["smon"]), open(), &[AGE], status(), None),
+        crd(&names("v1", "ThanosRuler", "thanosrulers", &["ruler"]), open(), &running, status(), scale("replicas")),
+    ]
+}
+
+/// What gathers logs, as the fluent operator and the OpenTelemetry operator have it. Neither starts before all its kinds are there.
+fn logging() -> Vec<Value> {
+    let fluent = |kind, plural, short, namespaced| {
+        let names = Names { group: "fluentbit.fluent.io", version: "v1alpha2", kind, plural, short, namespaced };
+        crd(&names, open(), &[AGE], None, None)
+    };
+    let telemetry =
+        |version, kind, plural, short| Names { group: "opentelemetry.io", version, kind, plural, short, namespaced: true };
+    let status = || Some(json!({}));
+    let scaled = json!({
+        "specReplicasPath": ".spec.replicas",
+        "statusReplicasPath": ".status.scale.replicas",
+        "labelSelectorPath": ".status.scale.selector",
+    });
+    vec![
+        fluent("ClusterFilter", "clusterfilters", &["cfbf"], false),
+        fluent("ClusterFluentBitConfig", "clusterfluentbitconfigs", &["cfbc"], false),
+        fluent("ClusterInput", "clusterinputs", &["cfbi"], false),
+        fluent("ClusterMultilineParser", "clustermultilineparsers", &["cfbmp"], false),
+        fluent("ClusterOutput", "clusteroutputs", &["cfbo"], false),
+        fluent("ClusterParser", "clusterparsers", &["cfbp"], false),
+        fluent("Collector", "collectors", &["co"], true),
+        fluent("Filter", "filters", &["fbf"], true),
+        fluent("FluentBit", "fluentbits", &["fb"], true),
+        fluent("FluentBitConfig", "fluentbitconfigs", &["fbc"], true),
+        fluent("MultilineParser", "multilineparsers", &["fbmp"], true),
+        fluent("Output", "outputs", &["fbo"], true),
+        fluent("Parser", "parsers", &["fbp"], true),
+        crd(&telemetry("v1alpha1", "Instrumentation", "instrumentations", &["otelinst"]), open(), &[AGE], status(), None),
+        crd(&telemetry("v1alpha1", "OpAMPBridge", "opampbridges", &[]), open(), &[AGE], status(), None),
+        crd(
+            &telemetry("v1beta1", "OpenTelemetryCollector", "opentelemetrycollectors", &["otelcol"]),
+            open(),
+            &[
+                ("Mode", "string", ".spec.mode", false),
+                ("Version", "string", ".status.version", false),
+                ("Ready", "string", ".status.scale.statusReplicas", false),
+                AGE,
+                ("Image", "string", ".status.image", true),
+            ],
+            status(),
+            Some(scaled),
+        ),
+        crd(&telemetry("v1alpha1", "TargetAllocator", "targetallocators", &[]), open(), &[AGE], status(), None),
     ]
 }
 

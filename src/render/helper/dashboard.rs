@@ -8,9 +8,13 @@ use super::{arg, text};
 const WIDTH: usize = 12;
 const HEIGHT: usize = 8;
 
+/// What the uids of a seed's dashboards begin with; all others are of shoots.
+const OF_SEED: &str = "seed-";
+
 /// `dashboard uid title panel…`: a dashboard as JSON text. A panel is a list: its title, the unit of its values, and pairs of a
 /// query and the labels that tell its series apart, separated by blanks. The unit `state` draws what is up and what is down,
-/// `logs` shows lines of logs. A boolean among the panels says whether those after it are wanted.
+/// `logs` shows lines of logs; before it may stand the data source, as in `seed:short`. A boolean among the panels says whether
+/// those after it are wanted.
 pub(super) fn dashboard(arguments: &[&Value]) -> Result<Value, String> {
     let (uid, title) = (text(arguments, 0)?, text(arguments, 1)?);
     arg(arguments, 2)?;
@@ -25,7 +29,7 @@ pub(super) fn dashboard(arguments: &[&Value]) -> Result<Value, String> {
     let dashboard = json!({
         "uid": uid,
         "title": title,
-        "tags": ["gardener", "shoot"],
+        "tags": ["gardener", if uid.starts_with(OF_SEED) { "seed" } else { "shoot" }],
         "schemaVersion": 27,
         "version": 1,
         "editable": false,
@@ -59,11 +63,15 @@ fn laid_out(n: usize, panel: &Value) -> Result<Value, String> {
     for (field, value) in [("id", json!(n + 1)), ("title", json!(title)), ("gridPos", grid), ("targets", targets.into())] {
         out.insert(field.to_owned(), value);
     }
-    let form = match *unit {
+    let (source, unit) = match unit.split_once(':') {
+        Some((source, unit)) => (format!("{source}-prometheus"), unit),
+        None => ("prometheus".to_owned(), *unit),
+    };
+    let form = match unit {
         "logs" => json!({"type": "logs", "datasource": "vali", "options": {"showTime": true, "sortOrder": "Descending"}}),
         "state" => json!({
             "type": "stat",
-            "datasource": "prometheus",
+            "datasource": source,
             "options": {"reduceOptions": {"calcs": ["lastNotNull"]}, "colorMode": "background", "graphMode": "area", "textMode": "value_and_name"},
             "fieldConfig": {"defaults": {
                 "mappings": [{"id": 0, "type": 1, "value": "0", "text": "down"}, {"id": 1, "type": 1, "value": "1", "text": "up"}],
@@ -72,7 +80,7 @@ fn laid_out(n: usize, panel: &Value) -> Result<Value, String> {
         }),
         unit => json!({
             "type": "graph",
-            "datasource": "prometheus",
+            "datasource": source,
             "lines": true,
             "linewidth": 1,
             "fill": 1,
@@ -104,6 +112,11 @@ mod tests {
             (json!("{{job}} {{pod}}"), json!("Q1"))
         );
         assert_eq!((at("/panels/1/type"), at("/panels/2/datasource")), (json!("stat"), json!("vali")));
+        assert_eq!((at("/tags/1"), at("/panels/0/datasource")), (json!("shoot"), json!("prometheus")));
+        let seeds = dashboard(&[&json!("seed-a"), &json!("A"), &panel("1", "seed:bytes")]).expect("fine");
+        let seeds: Value = serde_json::from_str(seeds.as_str().expect("text")).expect("JSON");
+        assert_eq!((&seeds["tags"][1], &seeds["panels"][0]["datasource"]), (&json!("seed"), &json!("seed-prometheus")));
+        assert_eq!(seeds["panels"][0]["yaxes"][0]["format"], "bytes");
         let some =
             dashboard(&[&json!("a"), &json!("A"), &json!(false), &panel("1", "short"), &json!(true), &panel("2", "short")])
                 .expect("fine");

@@ -1,0 +1,245 @@
+//! Seeds of every shape, and what each of them is made of: the lists in `tests/golden/matrix/seed*.txt` are read by people.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::sync::{Arc, LazyLock};
+
+use espalier::facts::Facts;
+use espalier::landscape::{Kind, Owner, Target};
+use espalier::render::context::{self, Sources};
+use espalier::render::{self, Components, Images, Known, RenderState, Rendered, Scope};
+use espalier::secrets::Bodies;
+use serde_json::{Value, json};
+
+use super::golden::compare;
+use super::matrix::{content, of_operator, refers_to_what_is_there, unreadable};
+use super::templates::{self, misfit, unpacked};
+
+/// A shape: its name, and what its landscape and the seed itself say.
+type Shape = (&'static str, fn(landscape: &mut Value, seed: &mut Value));
+
+const MATRIX: &[Shape] = &[
+    ("seed", |_, _| {}),
+    ("seed-logging", |landscape, _| landscape["spec"]["observability"] = json!({"logging": true})),
+    ("seed-only-logging", |landscape, _| {
+        landscape["spec"]["observability"] = json!({"logging": true, "monitoring": false});
+    }),
+    ("seed-not-watched", |landscape, _| landscape["spec"]["observability"] = json!({"monitoring": false})),
+    // Nobody can find its gateway by a name.
+    ("seed-nameless", |landscape, seed| {
+        landscape["spec"]["observability"] = json!({"logging": true});
+        for part in ["ingress", "backup"] {
+            seed["spec"].as_object_mut().expect("a map").remove(part);
+        }
+    }),
+    // The address of its gateway is in the hands of somebody who does not sign in with a Secret.
+    ("seed-dns-elsewhere", |_, seed| {
+        seed["spec"]["dns"]["provider"]["credentialsRef"] = json!({"apiVersion": "security.gardener.cloud/v1alpha1", "kind": "WorkloadIdentity", "namespace": "garden", "name": "dns"});
+    }),
+];
+
+fn render(change: fn(&mut Value, &mut Value), images: &Images) -> Vec<Rendered> {
+    let owner = Owner::cluster(Kind::Seed, "eu1");
+    let mut objects = templates::objects(templates::standard());
+    let of = |owner: &Owner| objects[owner].as_ref().clone();
+    let (mut landscape, mut seed) = (of(&Owner::cluster(Kind::Landscape, "test")), of(&owner));
+    seed["spec"]["dns"]["provider"] = json!({"type": "local-dns", "credentialsRef": {"apiVersion": "v1", "kind": "Secret", "namespace": "garden", "name": "dns"}});
+    // The one that others render is for quoting; no API server takes it.
+    seed["spec"]["settings"]["loadBalancerServices"]["annotations"] = json!({"example.org/a": "yes: \"no\""});
+    change(&mut landscape, &mut seed);
+    objects.insert(Owner::cluster(Kind::Landscape, "test"), Arc::new(landscape));
+    objects.insert(owner.clone(), Arc::new(seed));
+    let identity = templates::identity();
+    let context = context::seed(&Sources { objects: &objects, owner: &owner, identity: &identity }).expect("everything is known");
+    let known = Known {
+        owner: &owner,
+        target: &Target::Seed("eu1".into()),
+        namespace: "garden",
+        garden_namespace: "garden",
+        names: None,
+        facts: &Facts::default(),
+        bodies: &Bodies::default(),
+        images,
+        digest_key: None,
+        offline: true,
+    };
+    let outcome = render::components(&SHIPPED.0, Scope::Seed, &context, &known);
+    assert!(outcome.findings.is_empty(), "{:#?}", outcome.findings);
+    outcome.components
+}
+
+/// What the program ships, compiled once.
+static SHIPPED: LazyLock<(Components, Images)> = LazyLock::new(templates::compiled);
+/// Every shape, rendered once.
+static RENDERED: LazyLock<BTreeMap<&str, Vec<Rendered>>> =
+    LazyLock::new(|| MATRIX.iter().map(|(name, change)| (*name, render(*change, &SHIPPED.1))).collect());
+
+/// Every shape, rendered with other images.
+pub(crate) fn rendered_with(images: &Images) -> impl Iterator<Item = (&'static str, Rendered)> {
+    MATRIX.iter().flat_map(move |(name, change)| render(*change, images).into_iter().map(move |rendered| (*name, rendered)))
+}
+
+/// Everything that shapes are made of, short of the definitions of kinds.
+pub(crate) fn manifests() -> impl Iterator<Item = (&'static str, Value)> {
+    let objects =
+        |name: &'static str| RENDERED[name].iter().flat_map(|r| &r.objects).map(move |o| (name, o.body.as_ref().clone()));
+    MATRIX.iter().flat_map(move |(name, _)| objects(name)).filter(|(_, body)| body["kind"] != "CustomResourceDefinition")
+}
+
+/// The names of a shape's wanted components.
+fn wanted(name: &str) -> BTreeSet<String> {
+    templates::wanted(&RENDERED[name])
+}
+
+/// The one object of a kind and name that a shape has.
+fn object(name: &str, kind: &str, object: &str) -> Option<Value> {
+    let all = RENDERED[name].iter().flat_map(|r| &r.objects);
+    all.map(|o| o.body.as_ref()).find(|m| m["kind"] == kind && m["metadata"]["name"] == object).cloned()
+}
+
+#[test]
+fn every_seed_is_made_of_what_people_read_here() {
+    let mut counts: BTreeMap<String, BTreeMap<&str, usize>> = BTreeMap::new();
+    let mut totals: BTreeMap<&str, usize> = BTreeMap::new();
+    for (name, _) in MATRIX {
+        let mut list = String::new();
+        for rendered in &RENDERED[name] {
+            let state = match &rendered.state {
+                RenderState::Wanted => String::new(),
+                RenderState::Skipped(why) => format!(": {why}"),
+                other => panic!("{name}/{}: {other:?}", rendered.component.id),
+            };
+            writeln!(list, "{}{state}", rendered.component.id).expect("a text");
+            let content = content(rendered);
+            for (object, inside) in &content {
+                assert!(inside.is_empty(), "{name}: {object} holds others, and nobody but ourselves would apply them in a seed");
+                writeln!(list, "  {object}").expect("a text");
+            }
+            counts.entry(rendered.component.id.name.clone()).or_default().insert(name, content.len());
+            *totals.entry(name).or_default() += content.len();
+        }
+        compare(&format!("matrix/{name}.txt"), &list);
+    }
+    let row = |head: &str, cell: &dyn Fn(&'static str) -> String| {
+        let cells: Vec<String> = MATRIX.iter().map(|(name, _)| format!("{:>20}", cell(name))).collect();
+        format!("{head:<26}{}\n", cells.concat())
+    };
+    let number = |n: Option<&usize>| n.filter(|n| **n > 0).map_or_else(|| "-".to_owned(), ToString::to_string);
+    let mut table = row("objects", &|name| name.to_owned());
+    for (component, of) in &counts {
+        table.push_str(&row(component, &|name| number(of.get(name))));
+    }
+    table.push_str(&row("", &|name| number(totals.get(name))));
+    compare("matrix/seed-counts.txt", &table);
+}
+
+#[test]
+fn what_a_seed_is_made_of_fits_its_kind_and_refers_to_what_is_there() {
+    for (name, _) in MATRIX {
+        let all: Vec<Value> = RENDERED[name].iter().flat_map(|r| &r.objects).flat_map(unpacked).collect();
+        let of = |m: &Value| {
+            (m["kind"].as_str().unwrap_or_default().to_owned(), m["metadata"]["name"].as_str().unwrap_or_default().to_owned())
+        };
+        let here: BTreeSet<(String, String)> = all.iter().map(of).collect();
+        let mut pods: Vec<Value> = all.iter().filter_map(|m| m.pointer("/spec/template/metadata/labels")).cloned().collect();
+        pods.extend(all.iter().filter_map(of_operator));
+        for manifest in &all {
+            unreadable(name, manifest);
+            assert_eq!(misfit(manifest), None, "{name}: {}", manifest["metadata"]["name"]);
+        }
+        // The gateways themselves are not ours.
+        let all: Vec<Value> = all.into_iter().filter(|m| m["metadata"]["name"] != "istio-ingressgateway").collect();
+        refers_to_what_is_there(name, &all, &here, &pods);
+    }
+}
+
+#[test]
+fn settings_switch_off_what_watches_a_seed() {
+    let all = wanted("seed-logging");
+    let gone = |name: &str| -> Vec<String> { all.difference(&wanted(name)).cloned().collect() };
+    let logs = ["fluent-bit", "fluent-operator", "opentelemetry-collector", "opentelemetry-operator", "vali"];
+    let metrics = [
+        "alert-rules",
+        "alertmanager",
+        "kube-state-metrics",
+        "prometheus-aggregate",
+        "prometheus-cache",
+        "prometheus-operator",
+        "prometheus-seed",
+        "scrape-configs",
+    ];
+    let seen = ["istio-basic-auth-server", "observability-ingress", "plutono", "plutono-dashboards"];
+    let sorted = |parts: &[&[&str]]| -> Vec<String> {
+        parts.concat().into_iter().map(str::to_owned).collect::<BTreeSet<String>>().into_iter().collect()
+    };
+    assert_eq!(gone("seed"), sorted(&[&logs]));
+    assert_eq!(gone("seed-only-logging"), sorted(&[&metrics]));
+    assert_eq!(gone("seed-not-watched"), sorted(&[&logs, &metrics, &seen]));
+    assert_eq!(
+        gone("seed-nameless"),
+        sorted(&[&["backup-bucket", "backup-bucket-garden", "dns-ingress", "istio-basic-auth-server", "observability-ingress"]])
+    );
+    assert_eq!(gone("seed-dns-elsewhere"), sorted(&[&logs, &["dns-ingress"]]));
+}
+
+#[test]
+fn people_come_in_by_names_below_the_ingress_domain_and_with_a_password() {
+    for (name, kind, host) in [("prometheus-aggregate", "Gateway", "p-seed"), ("plutono", "Gateway", "g-seed")] {
+        let gateway = object("seed", kind, name).expect("it is there");
+        assert_eq!(gateway["spec"]["servers"][0]["hosts"], json!([format!("{host}.ingress.eu1.example.org")]));
+        let service = object("seed", "VirtualService", name).expect("it is there");
+        assert_eq!(service["metadata"]["labels"]["reference.gardener.cloud/basic-auth-server-name"], "istio-basic-auth-server");
+        assert_eq!(service["spec"]["http"][0]["directResponse"]["status"], 403);
+    }
+    let filter = object("seed", "EnvoyFilter", "garden-istio-basic-auth-server").expect("it is there");
+    assert_eq!(filter["spec"]["configPatches"].as_array().map(Vec::len), Some(2), "one for each door");
+    let only = object("seed-only-logging", "EnvoyFilter", "garden-istio-basic-auth-server").expect("it is there");
+    assert_eq!(only["spec"]["configPatches"].as_array().map(Vec::len), Some(1));
+    let record = object("seed", "DNSRecord", "seed-ingress").expect("it is there");
+    assert_eq!(record["spec"]["name"], "*.ingress.eu1.example.org");
+}
+
+/// What Prometheis of a seed select is only found by its label.
+#[test]
+fn everything_that_is_scraped_or_judged_belongs_to_one_prometheus() {
+    let kinds = ["ServiceMonitor", "PodMonitor", "ScrapeConfig", "PrometheusRule"];
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    for manifest in RENDERED["seed-logging"].iter().flat_map(|r| &r.objects).map(|o| o.body.as_ref()) {
+        if !manifest["kind"].as_str().is_some_and(|kind| kinds.contains(&kind)) {
+            continue;
+        }
+        let (name, label) = (manifest["metadata"]["name"].as_str(), manifest["metadata"]["labels"]["prometheus"].as_str());
+        let (name, label) = (name.expect("a name"), label.expect("a label"));
+        assert!(name.starts_with(&format!("{label}-")), "{name} is of {label}");
+        assert!(object("seed-logging", "Prometheus", label).is_some(), "{name} is of {label}, which is not there");
+        *seen.entry(label.to_owned()).or_default() += 1;
+    }
+    assert_eq!(seen.into_keys().collect::<Vec<_>>(), ["aggregate", "cache", "seed"]);
+}
+
+#[test]
+fn panels_ask_for_metrics_that_somebody_keeps_or_makes() {
+    let all: Vec<&Value> = RENDERED["seed-logging"].iter().flat_map(|r| &r.objects).map(|o| o.body.as_ref()).collect();
+    let rules = all.iter().filter(|m| m["kind"] == "PrometheusRule");
+    let records: BTreeSet<&str> = rules
+        .flat_map(|m| m["spec"]["groups"].as_array().expect("groups"))
+        .flat_map(|g| g["rules"].as_array().expect("rules"))
+        .filter_map(|r| r["record"].as_str())
+        .collect();
+    let dashboards = all.iter().find(|m| m["metadata"]["name"] == "plutono-dashboards").expect("they are there");
+    let own = regex::Regex::new("(?:metering|seed):[a-z_]+:[a-z_]+").expect("a regex");
+    let mut asked = BTreeSet::new();
+    for (file, text) in dashboards["data"].as_object().expect("files") {
+        let dashboard: Value = serde_json::from_str(text.as_str().expect("text")).expect("JSON");
+        assert_eq!(dashboard["tags"], json!(["gardener", "seed"]), "{file}");
+        for target in
+            dashboard["panels"].as_array().expect("panels").iter().flat_map(|p| p["targets"].as_array().expect("queries"))
+        {
+            asked.extend(own.find_iter(target["expr"].as_str().expect("a query")).map(|found| found.as_str().to_owned()));
+        }
+    }
+    assert!(asked.len() > 10);
+    for name in asked {
+        assert!(records.contains(name.as_str()), "nobody makes {name}");
+    }
+}
