@@ -38,6 +38,10 @@ pub(super) fn prune(request: &Request<'_>, plan: &mut OwnerPlan) {
     if request.held || !request.observed.complete(&Target::Garden) {
         return;
     }
+    // Nothing was rendered: a garden that has lost the object, or a fact that is missing, says nothing of what is not wanted.
+    if request.releases.iter().all(|release| release.components.is_empty()) {
+        return;
+    }
     let components = components(request);
     let wanted: BTreeSet<_> = request
         .releases

@@ -26,8 +26,11 @@ use super::store::Stored;
 use super::table;
 use super::verbs::{Caller, Unknown, Written};
 use super::wire;
+use go::{go, json_error};
 
+mod components;
 mod faulty;
+mod go;
 mod read;
 mod write;
 
@@ -187,38 +190,6 @@ pub(crate) fn render(kind: &Kind, version: &Version, stored: &Stored, form: &For
     Bytes::from(serde_json::to_vec(&object).unwrap_or_default())
 }
 
-/// A kind of value, as Go's decoder names it.
-fn go(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
-}
-
-/// What Go's decoder says of text that is not JSON.
-fn json_error(text: &[u8], error: &serde_json::Error) -> String {
-    let trimmed = text.trim_ascii();
-    let Some(first) = trimmed.first() else { return "unexpected end of JSON input".to_owned() };
-    for word in ["true", "false", "null"] {
-        let word = word.as_bytes();
-        if word[0] == *first {
-            let same = word.iter().zip(trimmed).take_while(|(a, b)| a == b).count();
-            if let (Some(wanted), Some(given)) = (word.get(same), trimmed.get(same)) {
-                let (wanted, given, word) = (char::from(*wanted), char::from(*given), String::from_utf8_lossy(word));
-                return format!("invalid character '{given}' in literal {word} (expecting '{wanted}')");
-            }
-        }
-    }
-    if matches!(first, b'{' | b'[' | b'"' | b'-' | b'0'..=b'9') {
-        return if error.is_eof() { "unexpected end of JSON input".to_owned() } else { error.to_string() };
-    }
-    format!("invalid character '{}' looking for beginning of value", char::from(*first))
-}
-
 impl Ask {
     /// Whether the one who asks may; nobody asks that of the cluster's own user.
     fn authorised(&self, path: &str) -> Result<(), ApiError> {
@@ -298,31 +269,6 @@ impl Ask {
             Route::OpenApi3Of { group, version } => found(openapi::v3(&self.shared.server().store.kinds, &group, &version)),
             Route::Objects(_) | Route::Unknown => Err(ApiError::no_such_page()),
         }
-    }
-
-    /// The components of the cluster, of which there are none; `None` if something else is asked for.
-    fn components(&self, target: &Target) -> Option<Result<Response<Body>, ApiError>> {
-        const WARNING: &str = "v1 ComponentStatus is deprecated in v1.19+";
-        let asked = [&target.group, &target.plural, &target.version, &target.namespace, &target.subresource];
-        if asked != ["", "componentstatuses", "v1", "", ""] {
-            return None;
-        }
-        Some(match (&self.method, target.name.as_str()) {
-            (&Method::GET, "") => {
-                let list = json!({"kind": "ComponentStatusList", "apiVersion": "v1", "metadata": {}, "items": []});
-                let mut response = value(StatusCode::OK, &list);
-                warn(&mut response, WARNING);
-                Ok(response)
-            }
-            (&Method::GET, name) => {
-                let why = format!("componentstatuses {name:?} not found");
-                let mut error = ApiError::new(404, "NotFound", why);
-                error.details = Some(json!({"name": name, "kind": "componentstatuses"}));
-                error.warnings.push(WARNING.to_owned());
-                Err(error)
-            }
-            _ => Err(ApiError::method_not_allowed()),
-        })
     }
 
     async fn objects(&self, mut target: Target) -> Result<Response<Body>, ApiError> {

@@ -318,6 +318,18 @@ fn a_component_that_waits_keeps_its_objects() {
     }
 }
 
+/// A garden that was restored empty, or a fact that is not known yet, must not take a control plane with it.
+#[test]
+fn nothing_goes_while_nothing_is_rendered() {
+    let live = || vec![live(&desired("etcd", "etcd", "1"), "etcd"), live(&desired("apiserver", "apiserver", "1"), "apiserver")];
+    check(Case { live: live(), ..Case::default() }, &[]);
+    let gone = || rendered("etcd", &[], Vec::new(), RenderState::Skipped("it is not wanted".into()));
+    check(
+        Case { components: vec![gone()], live: live(), ..Case::default() },
+        &["etcd: removing now[delete etcd] later[]", "apiserver: removing now[delete apiserver] later[]"],
+    );
+}
+
 #[test]
 fn unwanted_components_go_in_reversed_order() {
     let skipped = |name: &str, needs: &[&str]| rendered(name, needs, Vec::new(), RenderState::Skipped("hibernated".into()));

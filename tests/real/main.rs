@@ -12,5 +12,6 @@ mod kubectl;
 mod rendered;
 mod roles;
 mod server;
+mod settled;
 mod taken;
 mod types;

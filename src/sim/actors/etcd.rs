@@ -40,17 +40,18 @@ impl Actor for Druid {
         let fail = cx.fail(&etcd);
         let asked = [OPERATION, DRUID_OPERATION].iter().any(|a| annotation(&etcd, a) == Some("reconcile"));
         if asked {
+            // First it says that it is at it: were the annotation gone before, a crash in between would lose what was asked for.
+            if fail != Some(Fail::LostHandshake) {
+                let kind = if etcd.pointer("/status/observedGeneration").is_none() { "Create" } else { "Reconcile" };
+                operation(cx, key, &etcd, kind, "Processing")?;
+                etcd = cx.get(key).unwrap_or(etcd);
+            }
             let mut metadata = json!({"annotations": {OPERATION: null, DRUID_OPERATION: null}});
             if !has_finalizer(&etcd, FINALIZER) {
                 metadata["finalizers"] = with_finalizer(&etcd, FINALIZER);
             }
             etcd = cx.patch_metadata(key, &etcd, metadata)?;
             cx.forget_waits();
-            if fail != Some(Fail::LostHandshake) {
-                let kind = if etcd.pointer("/status/observedGeneration").is_none() { "Create" } else { "Reconcile" };
-                operation(cx, key, &etcd, kind, "Processing")?;
-                etcd = cx.get(key).unwrap_or(etcd);
-            }
         }
         if text(&etcd, "/status/lastOperation/state") == "Processing" {
             if fail == Some(Fail::Stuck) {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Ask, Body, at_version, go, json_error, value};
+use super::go::{go, json_error};
+use super::{Ask, Body, at_version, value};
 use crate::sim::decode;
 use crate::sim::deletion::{DeleteOptions, Propagation};
 use crate::sim::error::{ApiError, Cause, details};
