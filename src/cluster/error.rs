@@ -1,5 +1,7 @@
 //! What can go wrong with a cluster, named by what we were doing.
 
+use std::time::Duration;
+
 use thiserror::Error;
 
 use crate::landscape::Target;
@@ -112,6 +114,12 @@ impl ClusterError {
     #[must_use]
     pub fn retry_after(&self) -> Option<u32> {
         if let Self::Answer { retry_after, .. } = self { *retry_after } else { None }
+    }
+
+    /// How long to wait before the attempt after this one: as long as the server asks for, else `first` milliseconds and twice as
+    /// long each time; never more than five seconds.
+    pub(super) fn pause(&self, first: u64, attempt: u32) -> Duration {
+        Duration::from_millis(self.retry_after().map_or(first << attempt, |s| u64::from(s) * 1_000).min(5_000))
     }
 
     /// Whether an apply was refused because others own fields of it with other values.

@@ -1,7 +1,5 @@
 //! Whether a real Gardener runs in a garden: then we must not.
 
-use std::time::Duration;
-
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -69,7 +67,6 @@ async fn ask<T: DeserializeOwned>(garden: &Cluster, path: &str) -> Result<T, Clu
             answered => return answered,
         };
         tracing::debug!(%error, attempt, "asked again whether a Gardener runs here");
-        let pause = error.retry_after().map_or(100 << attempt, |s| u64::from(s) * 1_000).min(5_000);
-        tokio::time::sleep(Duration::from_millis(pause)).await;
+        tokio::time::sleep(error.pause(100, attempt)).await;
     }
 }

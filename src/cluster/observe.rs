@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -138,8 +137,7 @@ impl Cluster {
             if !again || attempt >= ATTEMPTS {
                 return Err(error);
             }
-            let pause = error.retry_after().map_or(200 << attempt, |s| u64::from(s) * 1000).min(5000);
-            tokio::time::sleep(Duration::from_millis(pause)).await;
+            tokio::time::sleep(error.pause(200, attempt)).await;
         }
     }
 

@@ -87,16 +87,31 @@ fn kinds_in<'a>(kinds: &'a Registry, group: &'a str, version: &'a str) -> impl I
         .filter_map(move |kind| Some((kind, kind.version(version)?)))
 }
 
-/// A resource of the core group that is not stored: plural, kind, verbs, short name.
-const UNSTORED: [(&str, &str, &[&str], &str); 2] =
-    [("bindings", "Binding", &["create"], ""), ("componentstatuses", "ComponentStatus", &["get", "list"], "cs")];
+/// A resource that is not stored.
+struct Unstored {
+    plural: &'static str,
+    kind: &'static str,
+    verbs: &'static [&'static str],
+    short: &'static [&'static str],
+    namespaced: bool,
+}
+
+/// Those of the core group.
+const CORE: [Unstored; 2] = [
+    Unstored { plural: "bindings", kind: "Binding", verbs: &["create"], short: &[], namespaced: true },
+    Unstored { plural: "componentstatuses", kind: "ComponentStatus", verbs: &["get", "list"], short: &["cs"], namespaced: false },
+];
 
 /// Those of a group and version.
-fn unstored(
-    group: &str,
-    version: &str,
-) -> impl Iterator<Item = &'static (&'static str, &'static str, &'static [&'static str], &'static str)> {
-    UNSTORED.iter().filter(move |_| group.is_empty() && version == "v1")
+fn unstored(group: &str, version: &str) -> Vec<Unstored> {
+    let reviews = REVIEWS.into_iter().filter(|(g, v, ..)| *g == group && *v == version).map(|(_, _, plural, kind)| Unstored {
+        plural,
+        kind,
+        verbs: &["create"],
+        short: &[],
+        namespaced: kind == "LocalSubjectAccessReview",
+    });
+    reviews.chain(CORE.into_iter().filter(|_| group.is_empty() && version == "v1")).collect()
 }
 
 /// Subresources: name, group, version, kind, verbs; those of built-in kinds by name.
@@ -159,17 +174,13 @@ pub(crate) fn resources(kinds: &Registry, group: &str, version: &str) -> Option<
             list.push(entry);
         }
     }
-    for (_, _, plural, kind) in REVIEWS.iter().filter(|(g, v, _, _)| *g == group && *v == version) {
-        let singular = kind.to_ascii_lowercase();
-        let namespaced = *kind == "LocalSubjectAccessReview";
-        list.push(json!({"name": plural, "singularName": singular, "namespaced": namespaced, "kind": kind, "verbs": ["create"]}));
-    }
-    for (plural, kind, verbs, short) in unstored(group, version) {
+    for resource in unstored(group, version) {
         let mut entry = json!({
-            "name": plural, "singularName": kind.to_ascii_lowercase(), "namespaced": *kind == "Binding", "kind": kind, "verbs": verbs,
+            "name": resource.plural, "singularName": resource.kind.to_ascii_lowercase(), "namespaced": resource.namespaced,
+            "kind": resource.kind, "verbs": resource.verbs,
         });
-        if !short.is_empty() {
-            entry["shortNames"] = json!([short]);
+        if !resource.short.is_empty() {
+            entry["shortNames"] = json!(resource.short);
         }
         list.push(entry);
     }
@@ -218,20 +229,14 @@ pub(crate) fn aggregated(kinds: &Registry, core: bool) -> Value {
                             entry
                         })
                         .collect();
-                    for (_, _, plural, kind) in REVIEWS.iter().filter(|(g, v, _, _)| g == group && v == version) {
-                        resources.push(json!({
-                            "resource": plural, "singularResource": kind.to_ascii_lowercase(), "verbs": ["create"],
-                            "scope": scope(*kind == "LocalSubjectAccessReview"),
-                            "responseKind": {"group": group, "version": version, "kind": kind},
-                        }));
-                    }
-                    for (plural, kind, verbs, short) in unstored(group, version) {
+                    for resource in unstored(group, version) {
                         let mut entry = json!({
-                            "resource": plural, "singularResource": kind.to_ascii_lowercase(), "verbs": verbs,
-                            "scope": scope(*kind == "Binding"), "responseKind": {"group": "", "version": "v1", "kind": kind},
+                            "resource": resource.plural, "singularResource": resource.kind.to_ascii_lowercase(),
+                            "verbs": resource.verbs, "scope": scope(resource.namespaced),
+                            "responseKind": {"group": group, "version": version, "kind": resource.kind},
                         });
-                        if !short.is_empty() {
-                            entry["shortNames"] = json!([short]);
+                        if !resource.short.is_empty() {
+                            entry["shortNames"] = json!(resource.short);
                         }
                         resources.push(entry);
                     }

@@ -18,7 +18,8 @@ use espalier::status::Standing;
 use futures::{FutureExt as _, StreamExt as _};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
-use kube::api::{DynamicObject, ListParams};
+use kube::api::{ApiResource, DynamicObject, ListParams, ObjectList};
+use kube::discovery::{ApiCapabilities, ApiGroup, Discovery, verbs};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -222,9 +223,16 @@ impl Fleet {
     }
 
     pub(crate) async fn pass(&self) -> Ended {
+        self.pass_with(|_| ()).await
+    }
+
+    /// The same with other options.
+    pub(crate) async fn pass_with(&self, change: impl FnOnce(&mut Options)) -> Ended {
         let (view, seen) = watch::channel(Arc::<View>::default());
         let (_stop, told) = watch::channel(false);
-        let run = daemon::run(self.options(true, view), told);
+        let mut options = self.options(true, view);
+        change(&mut options);
+        let run = daemon::run(options, told);
         if let Ok(ended) = tokio::time::timeout(PATIENCE, run).await {
             return ended.expect("a pass works");
         }
@@ -421,21 +429,37 @@ pub(crate) fn name_of(object: &Value) -> String {
 /// Everything in a cluster, as `kubectl get` would show it, kind by kind.
 pub(crate) async fn objects(sim: &Sim) -> Vec<Value> {
     let client = sim.client_of("people");
-    let found = kube::discovery::Discovery::new(client.clone()).run().await.expect("discovery");
+    let found = Discovery::new(client.clone()).run().await.expect("discovery");
+    let kinds = found.groups().flat_map(ApiGroup::recommended_resources);
+    listed(&client, kinds).await.into_iter().map(|(_, object)| object).collect()
+}
+
+/// Every object of the kinds that can be listed, each with its kind.
+pub(crate) async fn listed(
+    client: &kube::Client,
+    kinds: impl IntoIterator<Item = (ApiResource, ApiCapabilities)>,
+) -> Vec<(ApiResource, Value)> {
     let mut out = Vec::new();
-    for group in found.groups() {
-        for (resource, capabilities) in group.recommended_resources() {
-            if !capabilities.supports_operation(kube::discovery::verbs::LIST) {
-                continue;
-            }
-            let all: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
-            for object in all.list(&ListParams::default()).await.expect("a list") {
-                let mut value = serde_json::to_value(&object).expect("an object");
-                value["kind"] = json!(resource.kind);
-                value["apiVersion"] = json!(resource.api_version);
-                out.push(value);
-            }
+    for (resource, _) in kinds.into_iter().filter(|(_, capabilities)| capabilities.supports_operation(verbs::LIST)) {
+        let all: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+        for object in list(&all).await {
+            let mut value = serde_json::to_value(&object).expect("an object");
+            value["kind"] = json!(resource.kind);
+            value["apiVersion"] = json!(resource.api_version);
+            out.push((resource.clone(), value));
         }
     }
     out
+}
+
+/// A server that has just learnt of a kind asks for patience.
+async fn list(all: &Api<DynamicObject>) -> ObjectList<DynamicObject> {
+    let mut tick = tokio::time::interval(Duration::from_millis(50));
+    loop {
+        tick.tick().await;
+        match all.list(&ListParams::default()).await {
+            Err(kube::Error::Api(status)) if status.code == 429 => {}
+            listed => return listed.expect("a list"),
+        }
+    }
 }

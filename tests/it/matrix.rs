@@ -170,11 +170,22 @@ fn render_with(name: &str, images: &Images) -> Vec<Rendered> {
     let (objects, owner, identity) = (objects(name), templates::owner(), templates::identity());
     let context =
         context::shoot(&Sources { objects: &objects, owner: &owner, identity: &identity }).expect("everything is known");
+    components(Scope::Shoot, &owner, ("shoot--shop--web", "garden-shop"), &context, images)
+}
+
+/// The components of an owner on the seed `eu1`, in its namespaces there and in the garden, rendered without a fact or a body.
+pub(crate) fn components(
+    scope: Scope,
+    owner: &Owner,
+    (namespace, garden_namespace): (&str, &str),
+    context: &Value,
+    images: &Images,
+) -> Vec<Rendered> {
     let known = Known {
-        owner: &owner,
+        owner,
         target: &Target::Seed("eu1".into()),
-        namespace: "shoot--shop--web",
-        garden_namespace: "garden-shop",
+        namespace,
+        garden_namespace,
         names: None,
         facts: &Facts::default(),
         bodies: &Bodies::default(),
@@ -182,13 +193,13 @@ fn render_with(name: &str, images: &Images) -> Vec<Rendered> {
         digest_key: None,
         offline: true,
     };
-    let outcome = render::components(&SHIPPED.0, Scope::Shoot, &context, &known);
+    let outcome = render::components(&SHIPPED.0, scope, context, &known);
     assert!(outcome.findings.is_empty(), "{:#?}", outcome.findings);
     outcome.components
 }
 
 /// What the program ships, compiled once.
-static SHIPPED: LazyLock<(Components, Images)> = LazyLock::new(templates::compiled);
+pub(crate) static SHIPPED: LazyLock<(Components, Images)> = LazyLock::new(templates::compiled);
 /// Every shape, rendered once.
 static RENDERED: LazyLock<BTreeMap<&str, Vec<Rendered>>> =
     LazyLock::new(|| MATRIX.iter().map(|(name, _)| (*name, render_with(name, &SHIPPED.1))).collect());

@@ -4,15 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock};
 
-use espalier::facts::Facts;
-use espalier::landscape::{Kind, Owner, Target};
+use espalier::landscape::{Kind, Owner};
 use espalier::render::context::{self, Sources};
-use espalier::render::{self, Components, Images, Known, RenderState, Rendered, Scope};
-use espalier::secrets::Bodies;
+use espalier::render::{Images, RenderState, Rendered, Scope};
 use serde_json::{Value, json};
 
 use super::golden::compare;
-use super::matrix::{content, of_operator, refers_to_what_is_there, unreadable};
+use super::matrix::{self, SHIPPED, content, of_operator, refers_to_what_is_there, unreadable};
 use super::templates::{self, misfit, unpacked};
 
 /// A shape: its name, and what its landscape and the seed itself say.
@@ -51,25 +49,9 @@ fn render(change: fn(&mut Value, &mut Value), images: &Images) -> Vec<Rendered> 
     objects.insert(owner.clone(), Arc::new(seed));
     let identity = templates::identity();
     let context = context::seed(&Sources { objects: &objects, owner: &owner, identity: &identity }).expect("everything is known");
-    let known = Known {
-        owner: &owner,
-        target: &Target::Seed("eu1".into()),
-        namespace: "garden",
-        garden_namespace: "garden",
-        names: None,
-        facts: &Facts::default(),
-        bodies: &Bodies::default(),
-        images,
-        digest_key: None,
-        offline: true,
-    };
-    let outcome = render::components(&SHIPPED.0, Scope::Seed, &context, &known);
-    assert!(outcome.findings.is_empty(), "{:#?}", outcome.findings);
-    outcome.components
+    matrix::components(Scope::Seed, &owner, ("garden", "garden"), &context, images)
 }
 
-/// What the program ships, compiled once.
-static SHIPPED: LazyLock<(Components, Images)> = LazyLock::new(templates::compiled);
 /// Every shape, rendered once.
 static RENDERED: LazyLock<BTreeMap<&str, Vec<Rendered>>> =
     LazyLock::new(|| MATRIX.iter().map(|(name, change)| (*name, render(*change, &SHIPPED.1))).collect());

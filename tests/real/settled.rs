@@ -2,21 +2,18 @@
 //! it was, and espalier, under the roles that it prints, finds nothing to write there. What somebody deletes it writes again.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use espalier::daemon::{self, View};
+use espalier::daemon::Ended;
 use espalier::landscape::Target;
 use espalier::sim::Sim;
 use futures::FutureExt as _;
-use kube::api::{Api, ApiResource, DynamicObject, ListParams, ObjectList};
-use kube::discovery::{Discovery, verbs};
+use kube::api::ApiResource;
+use kube::discovery::{ApiGroup, Discovery};
 use serde_json::{Value, json};
-use tokio::sync::watch;
 
-use super::fleet::{Fleet, explain, name_of, rows};
+use super::fleet::{Fleet, explain, listed, name_of};
 use super::server::{Server, assets};
 use super::{roles, taken};
 
@@ -51,39 +48,13 @@ fn key(resource: &ApiResource, object: &Value) -> String {
     format!("/registry/{}", name.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join("/"))
 }
 
-/// Every object of a cluster with its kind, definitions first.
+/// Every object of a cluster with its kind, definitions first; the components of a real control plane are asked, not stored.
 async fn everything(client: &kube::Client) -> Vec<(ApiResource, Value)> {
     let found = Discovery::new(client.clone()).run().await.expect("discovery");
-    let mut out = Vec::new();
-    for group in found.groups() {
-        for (resource, capabilities) in group.resources_by_stability() {
-            if !capabilities.supports_operation(verbs::LIST) {
-                continue;
-            }
-            let all: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
-            // The components of a real control plane are asked, not stored.
-            for object in list(&all).await.items.into_iter().filter(|object| object.metadata.resource_version.is_some()) {
-                let mut value = serde_json::to_value(&object).expect("an object");
-                value["kind"] = json!(resource.kind);
-                value["apiVersion"] = json!(resource.api_version);
-                out.push((resource.clone(), value));
-            }
-        }
-    }
+    let mut out = listed(client, found.groups().flat_map(ApiGroup::resources_by_stability)).await;
+    out.retain(|(_, object)| object["metadata"]["resourceVersion"].is_string());
     out.sort_by_key(|(resource, _)| resource.kind != "CustomResourceDefinition");
     out
-}
-
-/// A server that has just learnt of a kind asks for patience.
-async fn list(all: &Api<DynamicObject>) -> ObjectList<DynamicObject> {
-    let mut tick = tokio::time::interval(Duration::from_millis(50));
-    loop {
-        tick.tick().await;
-        match all.list(&ListParams::default()).await {
-            Err(kube::Error::Api(status)) if status.code == 429 => {}
-            listed => return listed.expect("a list"),
-        }
-    }
 }
 
 /// By kind, namespace and name.
@@ -146,20 +117,13 @@ fn differences(path: &str, one: &Value, other: &Value, out: &mut Vec<String>) {
 }
 
 /// One pass of espalier over real clusters, with clients of its own for each.
-async fn pass(fleet: &Fleet, clients: &BTreeMap<Target, kube::Client>) -> daemon::Ended {
-    let (view, seen) = watch::channel(Arc::<View>::default());
-    let (_stop, told) = watch::channel(false);
-    let mut options = fleet.options(true, view);
+async fn pass(fleet: &Fleet, clients: &BTreeMap<Target, kube::Client>) -> Ended {
     let clients = clients.clone();
-    options.connect = Box::new(move |target, _| {
+    let connect = move |target: Target| {
         let client = clients.get(&target).cloned().ok_or_else(|| format!("no cluster {target}"));
         async move { client }.boxed()
-    });
-    if let Ok(ended) = tokio::time::timeout(Duration::from_mins(1), daemon::run(options, told)).await {
-        return ended.expect("a pass works");
-    }
-    let view = seen.borrow().clone();
-    panic!("the pass did not end: {:?} {:?}\n{}", view.incomplete, view.counts, rows(&view));
+    };
+    fleet.pass_with(|options| options.connect = Box::new(move |target, _| connect(target))).await
 }
 
 /// Objects that came, went, or were written since.
