@@ -131,14 +131,22 @@ fn command() -> clap::Command {
     }
     let template = format!("{{about}}\n\n{{usage-heading}} {{usage}}\n{text}\n{{options}}\n\n{{after-help}}");
     // One page: what a single option means at length is said by each command.
-    let help = || clap::Arg::new("help").short('h').long("help").help("Print help");
-    let command = command.mut_subcommands(|c| c.arg(help().action(clap::ArgAction::Help)));
+    let command = command.mut_subcommands(with_help);
     command.disable_help_flag(true).arg(help().action(clap::ArgAction::HelpShort)).help_template(template).after_help(
         "Examples:\n  espalier demo                                    a landscape on this machine, in one command\n  \
          espalier validate landscapes/local               check manifests without a cluster\n  \
          espalier plan --from landscape/live --to HEAD    what a change would do\n\n\
          `espalier <COMMAND> --help` shows a command's own options and examples.",
     )
+}
+
+fn help() -> clap::Arg {
+    clap::Arg::new("help").short('h').long("help").help("Print help")
+}
+
+/// A command that explains itself at length, as do those below it.
+fn with_help(command: clap::Command) -> clap::Command {
+    command.mut_subcommands(with_help).arg(help().action(clap::ArgAction::Help))
 }
 
 /// How a command ended (`reference/ux/cli.md` §5).

@@ -395,6 +395,38 @@ Passes:
     assert!(data["example"]["fails"].as_str().expect("a text").contains("pods: 10.182.128.0/17"));
 }
 
+/// The commands that the first page of help lists.
+fn listed(help: &str) -> impl Iterator<Item = &str> {
+    let lines = help.lines().filter_map(|line| line.strip_prefix("  "));
+    lines.filter(|line| line.starts_with(|c: char| c.is_ascii_lowercase())).filter_map(|line| line.split_whitespace().next())
+}
+
+#[test]
+fn every_command_explains_itself_however_deep_it_is() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let page = run(dir.path(), &["--help"]).out;
+    // Its examples begin with the program itself.
+    let mut open: Vec<Vec<String>> = listed(&page).filter(|name| *name != "espalier").map(|name| vec![name.to_owned()]).collect();
+    let mut seen = Vec::new();
+    while let Some(path) = open.pop() {
+        for flag in ["--help", "-h"] {
+            let args: Vec<&str> = path.iter().map(String::as_str).chain([flag]).collect();
+            let ran = run(dir.path(), &args);
+            assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{args:?}");
+            assert!(ran.out.contains("Usage: espalier"), "{args:?}: {}", ran.out);
+            if let Some((_, below)) = ran.out.split_once("\nCommands:\n").filter(|_| flag == "--help") {
+                let below = below.split("\n\n").next().unwrap_or_default();
+                let names = below.lines().filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help");
+                open.extend(names.map(|name| path.iter().cloned().chain([name.to_owned()]).collect()));
+            }
+        }
+        seen.push(path.join(" "));
+    }
+    for deep in ["plan", "ci comment", "sim serve"] {
+        assert!(seen.iter().any(|path| path == deep), "{deep} is among {seen:?}");
+    }
+}
+
 #[test]
 fn exit_codes_and_channels_are_those_promised() {
     let dir = tempfile::tempdir().expect("a folder");
