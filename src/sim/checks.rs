@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::error::Cause;
 use super::kind::Kind;
 use super::pod;
+use super::rules::wrong_pairs;
 
 /// What is wrong with an object.
 pub(crate) fn check(kind: &Kind, object: &Value) -> Vec<Cause> {
@@ -60,6 +61,8 @@ pub(crate) fn check(kind: &Kind, object: &Value) -> Vec<Cause> {
                 let why = "`selector` does not match template `labels`";
                 causes.push(Cause::invalid("spec.template.metadata.labels", labels.unwrap_or(&Value::Null), why));
             }
+            causes.extend(wrong_pairs(labels, "spec.template.labels", true));
+            causes.extend(wrong_pairs(object.pointer("/spec/template/metadata/annotations"), "spec.template.annotations", false));
             pod::check(object.pointer("/spec/template/spec"), "spec.template.spec", &mut causes);
             let strategy = object.pointer("/spec/strategy");
             if kind.kind == "Deployment"

@@ -153,7 +153,13 @@ pub(crate) fn prune<'a>(
                 let is_key = keys.is_some_and(|keys| keys.is_key(name));
                 let value = match (last.children.get(element.as_str()), keep.children.get(element.as_str())) {
                     _ if is_key => below.clone(),
+                    // Nothing in it is a field, so there is nothing to take.
+                    (Some(_), None) if is_hollow(below, shape.field(name, at_root)) => below.clone(),
                     (Some(_), None) => continue,
+                    // What nobody has goes first; is nothing left then that is a field, the whole was not one either.
+                    (Some(_), Some(keep)) if keep.children.is_empty() && has_hollow(below, shape.field(name, at_root)) => {
+                        continue;
+                    }
                     // Whoever has something inside of an entry of a map does not have the entry.
                     (Some(last), Some(keep)) if last.member && !keep.member && !shape.declares(name, at_root) => continue,
                     (Some(last), Some(keep)) => emptied(below, prune(below, last, keep, shape.field(name, at_root), false, None)),
@@ -182,6 +188,16 @@ pub(crate) fn prune<'a>(
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
     }
+}
+
+/// Whether a container is there and counts for nothing: a list that merges and has no items, or a map of nothing but such.
+fn is_hollow<'a>(value: &'a Value, shape: Shape<'a>) -> bool {
+    (value.is_object() || value.is_array()) && named(value, shape, false, false, false).is_empty()
+}
+
+fn has_hollow<'a>(value: &'a Value, shape: Shape<'a>) -> bool {
+    let map = value.as_object().filter(|_| !shape.is_atomic_map());
+    map.into_iter().flatten().any(|(name, below)| is_hollow(below, shape.field(name, false)))
 }
 
 /// What is left of a container from which everything was taken is null.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::checks::wrong_key;
 use super::error::Cause;
-use super::rules::{LABEL, SUBDOMAIN, is_subdomain};
+use super::rules::{LABEL, SUBDOMAIN, is_subdomain, wrong_pairs};
 use super::validate::text;
 use crate::value::Quantity;
 
@@ -83,6 +83,7 @@ pub(crate) fn check(spec: Option<&Value>, path: &str, causes: &mut Vec<Cause>) {
             }
         }
     }
+    causes.extend(wrong_pairs(spec.get("nodeSelector"), &format!("{path}.nodeSelector"), true));
     for (index, toleration) in items(spec, "tolerations").iter().enumerate() {
         let operator = text(toleration, "operator");
         if text(toleration, "key").is_empty() && operator != "Exists" {

@@ -128,17 +128,7 @@ pub(crate) fn check_metadata(kind: &Kind, object: &Value, old: Option<&Value>) -
     let mut causes = Vec::new();
     for field in ["labels", "annotations"] {
         let pairs = object.pointer(&format!("/metadata/{field}"));
-        for (key, value) in pairs.and_then(Value::as_object).into_iter().flatten() {
-            for why in qualified(key) {
-                causes.push(Cause::invalid(&format!("metadata.{field}"), &json!(key), &why));
-            }
-            let value = value.as_str().unwrap_or_default();
-            if field == "labels" && value.len() > 63 {
-                causes.push(Cause::invalid("metadata.labels", &json!(value), "must be no more than 63 bytes"));
-            } else if field == "labels" && !is_label_value(value) {
-                causes.push(Cause::invalid("metadata.labels", &json!(value), LABEL_VALUE));
-            }
-        }
+        causes.extend(wrong_pairs(pairs, &format!("metadata.{field}"), field == "labels"));
     }
     let size: usize = object
         .pointer("/metadata/annotations")
@@ -178,6 +168,21 @@ pub(crate) fn check_metadata(kind: &Kind, object: &Value, old: Option<&Value>) -
         all.extend([causes, names, bare].concat());
     }
     all
+}
+
+/// What is wrong with labels, or, where values may be anything, with annotations.
+pub(crate) fn wrong_pairs(pairs: Option<&Value>, field: &str, labels: bool) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    for (key, value) in pairs.and_then(Value::as_object).into_iter().flatten() {
+        causes.extend(qualified(key).iter().map(|why| Cause::invalid(field, &json!(key), why)));
+        let value = value.as_str().unwrap_or_default();
+        if labels && value.len() > 63 {
+            causes.push(Cause::invalid(field, &json!(value), "must be no more than 63 bytes"));
+        } else if labels && !is_label_value(value) {
+            causes.push(Cause::invalid(field, &json!(value), LABEL_VALUE));
+        }
+    }
+    causes
 }
 
 /// Why a value of a label is refused.
@@ -294,8 +299,11 @@ fn owners(object: &Value, causes: &mut Vec<Cause>) {
 
 /// An owner, its fields in Go's order.
 fn owner_in_go(owner: &Value) -> String {
-    let fields = ["apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"];
-    let pairs: Vec<String> = fields.iter().filter_map(|field| Some(format!("{field:?}:{}", owner.get(*field)?))).collect();
+    let always =
+        ["apiVersion", "kind", "name", "uid"].map(|field| (field, Some(owner.get(field).cloned().unwrap_or_else(|| json!("")))));
+    let maybe = ["controller", "blockOwnerDeletion"].map(|field| (field, owner.get(field).cloned()));
+    let fields = always.into_iter().chain(maybe);
+    let pairs: Vec<String> = fields.filter_map(|(field, value)| Some(format!("{field:?}:{}", value?))).collect();
     format!("{{{}}}", pairs.join(","))
 }
 

@@ -158,6 +158,7 @@ fn node(schema: &Value, value: &Value, old: Option<&Value>, path: &Path, causes:
             (_, format, "object" | "boolean") if !format.is_empty() => causes.push(wrong_type(path, format, "")),
             _ => causes.push(wrong_type(path, wanted, given)),
         }
+        one_of_these(schema, value, path, causes);
         return;
     }
     combined(schema, value, path, causes);
@@ -233,6 +234,11 @@ fn node(schema: &Value, value: &Value, old: Option<&Value>, path: &Path, causes:
         }
         Value::Null | Value::Bool(_) => {}
     }
+    one_of_these(schema, value, path, causes);
+}
+
+/// Whether a value is one of those that are listed is asked even where its type is wrong.
+fn one_of_these(schema: &Value, value: &Value, path: &Path, causes: &mut Vec<Cause>) {
     if let Some(allowed) = schema.get("enum").and_then(Value::as_array)
         && !allowed.contains(value)
     {

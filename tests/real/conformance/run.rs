@@ -16,6 +16,8 @@ use super::script::{Case, Step, named};
 
 /// How the answer to a request begins that could not be asked.
 pub(crate) const NOT_SENT: &str = "not sent";
+/// How the answer to a request begins that the server cut off.
+pub(crate) const CUT_OFF: &str = "cut off by the server";
 /// Longest that anything is waited for.
 const LONG: Duration = Duration::from_secs(30);
 
@@ -91,7 +93,11 @@ async fn send(client: &kube::Client, request: http::Request<Body>) -> (u16, Vec<
 }
 
 async fn answer(client: &kube::Client, request: http::Request<Body>) -> (u16, Vec<String>, Value) {
-    let response = client.send(request).await.expect("an answer");
+    // A server that cuts the connection off – as net/http does when a handler panics – has answered too.
+    let response = match client.send(request).await {
+        Ok(response) => response,
+        Err(error) => return (0, Vec::new(), format!("{CUT_OFF}: {error}").into()),
+    };
     let (status, warnings) = (response.status().as_u16(), warnings(response.headers()));
     let bytes = response.into_body().collect().await.expect("a body").to_bytes();
     let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned().into());
