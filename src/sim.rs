@@ -51,6 +51,7 @@ mod path;
 mod persist;
 mod pod;
 mod quantity;
+mod quota;
 mod rbac;
 mod rest;
 mod review;

@@ -1,6 +1,6 @@
 //! What follows from a write without anybody asking: dependents of deleted owners, contents of deleted namespaces, objects of
-//! deleted definitions, new kinds. In a real cluster controllers do this a moment later; here it is settled before the request
-//! that caused it is answered, so that no crash can come between.
+//! deleted definitions, new kinds, counts of quotas. In a real cluster controllers do this a moment later; here it is settled before
+//! the request that caused it is answered, so that no crash can come between.
 
 use std::sync::Arc;
 
@@ -27,6 +27,8 @@ pub(crate) enum Task {
     Namespace(String),
     /// This CustomResourceDefinition is being deleted.
     Definition(String),
+    /// What there is in this namespace has changed, or what there may be.
+    Quotas(String),
 }
 
 impl Server {
@@ -44,6 +46,7 @@ impl Server {
         }
         if kind.namespaced {
             self.tasks.push_back(Task::Namespace(last.namespace.to_string()));
+            self.tasks.push_back(Task::Quotas(last.namespace.to_string()));
         }
         if kind.custom {
             self.tasks.push_back(Task::Definition(kind.resource()));
@@ -64,6 +67,9 @@ impl Server {
         if !now.owners.is_empty() && before.is_none_or(|b| b.owners != now.owners) {
             self.tasks.push_back(Task::Owned(super::store::place(kind, now)));
         }
+        if kind.namespaced && (before.is_none() || matches!(kind.kind.as_str(), "ResourceQuota" | "Service" | "Pod")) {
+            self.tasks.push_back(Task::Quotas(now.namespace.to_string()));
+        }
         self.settle(caller);
     }
 
@@ -72,7 +78,9 @@ impl Server {
         let system = Caller { manager: "kube-controller-manager".into(), dry_run: false, ..caller.clone() };
         while let Some(task) = self.tasks.pop_front() {
             match task {
-                Task::OwnerGone(_) | Task::Owned(_) | Task::Marked(_) | Task::Namespace(_) if !self.collects => {}
+                Task::OwnerGone(_) | Task::Owned(_) | Task::Marked(_) | Task::Namespace(_) | Task::Quotas(_)
+                    if !self.collects => {}
+                Task::Quotas(namespace) => self.recount(&system, &namespace),
                 Task::OwnerGone(uid) => {
                     for place in self.store.dependents(&uid) {
                         self.collect(&system, &place);

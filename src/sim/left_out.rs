@@ -1,7 +1,8 @@
 //! What the simulated API server leaves out on purpose. Each row is answered with 501 and its reason, never silently.
 //!
-//! Left out as well, and not to be seen in an answer: webhooks are stored, not called; RBAC keeps nobody from granting more than he has; quotas
-//! are stored, not enforced; the namespace and garbage-collector controllers act before the answer goes out rather than later.
+//! Left out as well, and not to be seen in an answer: webhooks are stored, not called; RBAC keeps nobody from granting more than he
+//! has; quotas count objects, not what these request; the namespace, garbage-collector and quota controllers act before the answer
+//! goes out rather than later.
 
 /// Group, resource with its subresource, why there is no such thing here.
 pub const LEFT_OUT: &[(&str, &str, &str)] = &[

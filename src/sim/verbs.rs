@@ -160,6 +160,10 @@ impl Server {
         }
         let said = self.conform(caller, kind, at, None, &mut body, &name, "", &how, misnamed).map_err(warned)?;
         warnings.extend(said);
+        let charges = match self.within_quotas(kind, namespace, &name, &body) {
+            Ok(charges) => charges,
+            Err(error) => return Err(ApiError { warnings, ..error }),
+        };
         if let Some(there) = self.store.of_kind(kind).and_then(|c| c.get(namespace, &name)) {
             let error = if there.deleting { ApiError::still_exists(kind, &name) } else { ApiError::already_exists(kind, &name) };
             return Err(ApiError { warnings, ..error });
@@ -174,6 +178,9 @@ impl Server {
             return Ok(Written { stored, created: true, removed: false, warnings });
         }
         let stored = self.store.commit_as(kind, body, hollow);
+        if !self.collects {
+            self.charge(caller, charges);
+        }
         self.after_commit(caller, kind, None, &stored);
         let place = super::store::place(kind, &stored);
         let stored = self.store.get(&place).cloned().unwrap_or(stored);

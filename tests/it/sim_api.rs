@@ -8,7 +8,7 @@ use std::time::Duration;
 use espalier::sim::{Matching, Options, Rule, Sim};
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, ResourceQuota, Secret, Service};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{
     Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy,
@@ -709,4 +709,30 @@ async fn what_was_acknowledged_is_there_after_a_crash() {
     assert!(list.metadata.resource_version.unwrap().parse::<u64>().unwrap() >= last);
     sim.close().await;
     again.close().await;
+}
+
+#[tokio::test]
+async fn quotas_count_what_is_there_and_keep_out_what_is_too_much() {
+    let client = client();
+    let quotas: Api<ResourceQuota> = Api::namespaced(client.clone(), "default");
+    let maps = maps(&client);
+    maps.create(&PostParams::default(), &map("a", json!({}))).await.expect("created");
+    let quota = json!({"metadata": {"name": "q"}, "spec": {"hard": {"count/configmaps": "2", "requests.cpu": "1"}}});
+    quotas.create(&PostParams::default(), &make(quota)).await.expect("created");
+    let used = async || {
+        let status = quotas.get("q").await.expect("there").status;
+        status.and_then(|status| status.used).and_then(|used| used.get("count/configmaps").map(|count| count.0.clone()))
+    };
+    assert_eq!(used().await.as_deref(), Some("1"), "what was there before counts");
+    maps.create(&PostParams::default(), &map("b", json!({}))).await.expect("there is room for it");
+    assert_eq!(used().await.as_deref(), Some("2"));
+    let third = refused(maps.create(&PostParams::default(), &map("c", json!({}))).await);
+    assert_eq!(third.code, 403);
+    assert_eq!(
+        third.message,
+        "configmaps \"c\" is forbidden: exceeded quota: q, requested: count/configmaps=1, used: count/configmaps=2, limited: count/configmaps=2"
+    );
+    maps.delete("a", &DeleteParams::default()).await.expect("deleted");
+    assert_eq!(used().await.as_deref(), Some("1"), "what is gone does not count");
+    maps.create(&PostParams::default(), &map("c", json!({}))).await.expect("now there is room");
 }

@@ -9,6 +9,7 @@ mod differ;
 #[allow(dead_code, reason = "shared with the other integration tests")]
 mod fleet;
 mod kubectl;
+mod quotas;
 mod rendered;
 mod roles;
 mod server;
