@@ -412,10 +412,12 @@ impl Server {
     /// What comes last: addresses that the server gives, and empty lists as they are stored.
     fn store_form(&self, kind: &Kind, at: &Version, old: Option<&Value>, new: &mut Value) {
         if kind.custom {
-            // What is stored is what the version wants that it is stored in.
-            if let Some(stored) = kind.stored().structure.as_ref().filter(|_| kind.stored().name != at.name) {
-                let pruned = stored.prune_root(new, &mut Vec::new());
-                debug_assert!(pruned.is_ok(), "metadata that was read once can be read again");
+            // What is stored is what the version wants that it is stored in, and is read back without the nulls that an apply left.
+            if let Some(stored) = kind.stored().structure.as_ref() {
+                if kind.stored().name != at.name {
+                    let pruned = stored.prune_root(new, &mut Vec::new());
+                    debug_assert!(pruned.is_ok(), "metadata that was read once can be read again");
+                }
                 stored.default_root(new, false);
             }
             return;

@@ -173,6 +173,8 @@ async fn what_the_simulated_server_leaves_out_says_so() {
 #[tokio::test(flavor = "multi_thread")]
 async fn conformance_of_the_simulated_server() {
     let sim = simulated("conformance");
+    // There is no controller manager beside the real one either.
+    sim.leave_to_controllers();
     let found = answers(&sim.client()).await;
     let different = differences(&found);
     if let Some(path) = variable("DIFFERENCES") {
