@@ -61,7 +61,7 @@ pub fn keyed(key: &DigestKey, value: &Value) -> Digest {
 /// Canonical JSON: `serde_json`'s maps are sorted (its `preserve_order` feature is off), so its compact form is canonical.
 #[must_use]
 pub fn canonical(value: &Value) -> String {
-    value.to_string()
+    serde_json::to_string(value).expect("a value is JSON")
 }
 
 /// Bytes in lower-case hexadecimal.

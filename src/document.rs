@@ -25,7 +25,7 @@ use crate::snapshot::RepoPath;
 
 pub use codes::CODES;
 pub use edit::{Edit, EditError};
-pub use emit::to_yaml;
+pub use emit::{append as append_yaml, to_yaml};
 pub use format::{Formatted, KeyOrder, Left, format};
 
 /// Limits on what is read; what exceeds one is a finding, and its document is broken.
@@ -137,6 +137,13 @@ impl Document {
     #[must_use]
     pub fn value(&self) -> &Value {
         &self.value
+    }
+
+    /// The object itself, copied only if somebody else has it too.
+    #[must_use]
+    pub fn into_value(self: Arc<Self>) -> Value {
+        let value = Arc::try_unwrap(self).map_or_else(|shared| Arc::clone(&shared.value), |document| document.value);
+        Arc::unwrap_or_clone(value)
     }
 
     /// The object, shared.

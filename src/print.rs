@@ -106,7 +106,11 @@ impl Printer {
 
     /// Writes a result, as it is.
     pub fn result(&self, text: &str) {
-        let mut out = anstream::AutoStream::new(std::io::stdout().lock(), self.choice());
+        let stdout = std::io::stdout().lock();
+        // What has no colours needs none taken out.
+        let plain = text.bytes().all(|b| matches!(b, b'\n' | b'\t') || !b.is_ascii_control());
+        let choice = if plain { anstream::ColorChoice::AlwaysAnsi } else { self.choice() };
+        let mut out = anstream::AutoStream::new(stdout, choice);
         // A reader that went away (`| head`) is no error of ours.
         if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
             tracing::debug!("stdout was closed");

@@ -1,5 +1,6 @@
 //! `render`: the manifests that owners want in their clusters, without a cluster.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -139,7 +140,8 @@ fn one(offline: &Offline, owner: &Owner) -> Made {
                     let component = &rendered.component.id.name;
                     let mut text = format!("# {owner}: {component}, in {}\n", release.target);
                     for (i, object) in rendered.objects.iter().enumerate() {
-                        text.push_str(&format!("{}{}", if i > 0 { "---\n" } else { "" }, document::to_yaml(&masked(object))));
+                        text.push_str(if i > 0 { "---\n" } else { "" });
+                        document::append_yaml(&mut text, &masked(object));
                     }
                     made.files.push((format!("{}/{}/{component}.yaml", selector::word(owner), release.target), text));
                 }
@@ -159,11 +161,11 @@ fn one(offline: &Offline, owner: &Owner) -> Made {
 }
 
 /// A manifest as it may be shown: whatever a Secret with secret content holds is replaced.
-fn masked(object: &DesiredObject) -> Value {
-    let mut body = object.body.as_ref().clone();
+fn masked(object: &DesiredObject) -> Cow<'_, Value> {
+    let mut body = Cow::Borrowed(object.body.as_ref());
     if object.sensitive {
         for field in ["data", "stringData"] {
-            if let Some(data) = body.get_mut(field).and_then(Value::as_object_mut) {
+            if let Some(data) = body.to_mut().get_mut(field).and_then(Value::as_object_mut) {
                 data.values_mut().for_each(|value| *value = "<secret>".into());
             }
         }
@@ -174,7 +176,10 @@ fn masked(object: &DesiredObject) -> Value {
 fn put(context: &Context, dir: Option<&PathBuf>, files: &[(String, String)]) -> anyhow::Result<()> {
     for (name, text) in files {
         match dir {
-            None => context.printer.result(&format!("---\n{text}")),
+            None => {
+                context.printer.result("---\n");
+                context.printer.result(text);
+            }
             Some(dir) => {
                 let path = dir.join(name);
                 let folder = path.parent().unwrap_or(dir);

@@ -506,7 +506,7 @@ fn scalar(old: Style, value: &Value, flow: bool) -> String {
         Value::String(text) if old == Style::Single && text.chars().all(|c| (' '..='~').contains(&c)) => {
             format!("'{}'", text.replace('\'', "''"))
         }
-        Value::String(text) => emit::quoted_if_needed(text, flow),
+        Value::String(text) => emit::quoted_if_needed(text, flow).into_owned(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => emit::inline(value),
     }
 }

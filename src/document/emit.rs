@@ -3,6 +3,8 @@
 //! Keys are sorted, strings quoted wherever YAML 1.1 and 1.2 differ, and nothing depends on the environment, so equal values
 //! are equal text.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::scalar;
@@ -11,14 +13,19 @@ use super::scalar;
 #[must_use]
 pub fn to_yaml(value: &Value) -> String {
     let mut out = String::new();
+    append(&mut out, value);
+    out
+}
+
+/// The same, behind what is written already.
+pub fn append(out: &mut String, value: &Value) {
     match value {
-        Value::Object(map) if !map.is_empty() => block(&mut out, value, 0, "\n"),
-        Value::Array(list) if !list.is_empty() => block(&mut out, value, 0, "\n"),
+        Value::Object(map) if !map.is_empty() => block(out, value, 0, "\n"),
+        Value::Array(list) if !list.is_empty() => block(out, value, 0, "\n"),
         Value::Object(_) | Value::Array(_) | Value::Null | Value::Bool(_) | Value::Number(_) => out.push_str(&inline(value)),
         Value::String(text) => out.push_str(&quoted_if_needed(text, false)),
     }
     out.push('\n');
-    out
 }
 
 /// Writes a collection that is not empty as block lines, each with `indent` spaces except that the first line has none.
@@ -141,7 +148,7 @@ pub(super) fn inline(value: &Value) -> String {
         Value::Null => "null".to_owned(),
         Value::Bool(flag) => flag.to_string(),
         Value::Number(number) => number.to_string(),
-        Value::String(text) => quoted_if_needed(text, true),
+        Value::String(text) => quoted_if_needed(text, true).into_owned(),
         Value::Array(list) => {
             let items: Vec<String> = list.iter().map(inline).collect();
             format!("[{}]", items.join(", "))
@@ -155,8 +162,8 @@ pub(super) fn inline(value: &Value) -> String {
 }
 
 /// A string on one line: plain if everybody reads it as this string, else in double quotes.
-pub(super) fn quoted_if_needed(text: &str, flow: bool) -> String {
-    if is_plain(text, flow) { text.to_owned() } else { double(text) }
+pub(super) fn quoted_if_needed(text: &str, flow: bool) -> Cow<'_, str> {
+    if is_plain(text, flow) { text.into() } else { double(text).into() }
 }
 
 /// Whether a string may stand without quotes.

@@ -46,19 +46,17 @@ pub(crate) enum Refusal {
 }
 
 /// Makes desired objects of manifests.
-pub(crate) fn objects(manifests: Vec<Value>, stamp: &Stamp<'_>) -> Result<Vec<DesiredObject>, Refusal> {
-    let mut manifests: Vec<(usize, Value)> = manifests.into_iter().enumerate().collect();
-    for (index, manifest) in &mut manifests {
-        check(manifest).map_err(|m| Refusal::Wrong(*index, m))?;
+pub(crate) fn objects(mut manifests: Vec<Value>, stamp: &Stamp<'_>) -> Result<Vec<DesiredObject>, Refusal> {
+    for (index, manifest) in manifests.iter_mut().enumerate() {
+        check(manifest).map_err(|m| Refusal::Wrong(index, m))?;
         default_namespace(manifest, stamp.namespace);
     }
-    let mut plain: Vec<Value> = manifests.iter().map(|(_, m)| m.clone()).collect();
-    reference::name_uniquely(&mut plain);
-    let mut expanded: Vec<(usize, bool, Value)> = Vec::with_capacity(plain.len());
-    for ((index, _), manifest) in manifests.into_iter().zip(plain) {
+    reference::name_uniquely(&mut manifests);
+    let mut expanded: Vec<(usize, bool, Value)> = Vec::with_capacity(manifests.len());
+    for (index, manifest) in manifests.into_iter().enumerate() {
         let sensitive = stamp.sensitive.get(index).copied().unwrap_or(false);
         if manifest["apiVersion"] == managed::API_VERSION {
-            let [secret, resource] = managed::expand(&manifest).map_err(|m| Refusal::Wrong(index, m))?;
+            let [secret, resource] = managed::expand(manifest).map_err(|m| Refusal::Wrong(index, m))?;
             expanded.push((index, sensitive, secret));
             expanded.push((index, false, resource));
         } else {

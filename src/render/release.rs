@@ -12,7 +12,7 @@ use super::load::{self, Compiled, Components};
 use super::post::{self, Refusal, Stamp};
 use super::when::Converted;
 use super::{RenderState, Rendered};
-use crate::document::{self, Budget, Document};
+use crate::document::{self, Budget, Document, Parsed};
 use crate::facts::Exported;
 use crate::finding::{Code, Finding, Findings, On, Pointer};
 use crate::landscape::{Owner, Target};
@@ -160,7 +160,7 @@ fn one(
         Ok(read) => read,
         Err(failure) => return failed(failure),
     };
-    let values: Vec<Value> = documents.iter().map(|d| d.value().clone()).collect();
+    let values: Vec<Value> = documents.into_iter().map(Document::into_value).collect();
     let sensitive = if notes.secret { sensitive(compiled, wrapped, known, &values) } else { Vec::new() };
     let stamp = Stamp {
         owner: known.owner,
@@ -195,6 +195,7 @@ fn one(
         Err(Refusal::Waiting(why)) => (RenderState::Waiting(why), Vec::new()),
         Err(Refusal::Wrong(index, message)) => {
             let begin = |d: &Arc<Document>| d.span(&Pointer::root(), On::Value).map_or(d.range().start, |s| s.start);
+            let documents = read(compiled, &text).documents;
             let (line, column) = documents.get(index).map_or((1, 1), |document| text.origin(begin(document)));
             failed(Failure { message, line, column })
         }
@@ -213,10 +214,14 @@ fn sensitive(compiled: &Compiled, wrapped: &Context, known: &Known<'_>, values: 
 }
 
 /// Reads rendered text with the same strict reader as tenants' files.
-fn parse(compiled: &Compiled, text: Text, secret: bool) -> Result<(Text, Vec<Arc<Document>>), Failure> {
+fn read(compiled: &Compiled, text: &Text) -> Parsed {
     // Definitions are larger than what tenants write.
     let budget = Budget { bytes: 8 << 20, nodes: 2_000_000, scalar: 4 << 20, ..Budget::default() };
-    let parsed = document::parse(&compiled.path, text.text.as_bytes(), &budget);
+    document::parse(&compiled.path, text.text.as_bytes(), &budget)
+}
+
+fn parse(compiled: &Compiled, text: Text, secret: bool) -> Result<(Text, Vec<Arc<Document>>), Failure> {
+    let parsed = read(compiled, &text);
     if let Some(wrong) = parsed.findings.iter().find(|f| f.severity == crate::finding::Severity::Error) {
         let offset = wrong.places.first().and_then(|p| p.span).map_or(0, |span| span.start);
         let (line, column) = text.origin(offset);

@@ -3,7 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{GARBAGE_LABEL, check, reference, set};
 use crate::digest;
@@ -26,16 +26,18 @@ const PASSED: [&str; 8] = [
 ];
 
 /// The Secret and the ManagedResource that a pseudo manifest stands for.
-pub(super) fn expand(manifest: &Value) -> Result<[Value; 2], String> {
+pub(super) fn expand(mut manifest: Value) -> Result<[Value; 2], String> {
     if manifest["kind"] != "ManagedResource" {
         return Err(format!("{API_VERSION} has no kind {}", manifest["kind"]));
     }
-    let spec = manifest.get("spec").and_then(Value::as_object).ok_or("a ManagedResource needs spec.objects")?;
-    if let Some(unknown) = spec.keys().find(|key| *key != "objects" && !PASSED.contains(&key.as_str())) {
+    let spec = manifest.get_mut("spec").and_then(Value::as_object_mut).ok_or("a ManagedResource needs spec.objects")?;
+    let objects = spec.remove("objects");
+    if let Some(unknown) = spec.keys().find(|key| !PASSED.contains(&key.as_str())) {
         return Err(format!("spec.{unknown} of a ManagedResource is not known"));
     }
-    let mut objects = match spec.get("objects") {
-        Some(Value::Array(objects)) => objects.clone(),
+    let mut passed = std::mem::take(spec);
+    let mut objects = match objects {
+        Some(Value::Array(objects)) => objects,
         Some(Value::Null) | None => Vec::new(),
         Some(_) => return Err("spec.objects of a ManagedResource is not a list".into()),
     };
@@ -61,8 +63,6 @@ pub(super) fn expand(manifest: &Value) -> Result<[Value; 2], String> {
     set(&mut secret, "labels", GARBAGE_LABEL, "true".into());
 
     metadata.retain(|_, value| !value.is_null());
-    let mut passed: Map<String, Value> =
-        spec.iter().filter(|(key, _)| *key != "objects").map(|(k, v)| (k.clone(), v.clone())).collect();
     passed.insert("secretRefs".into(), json!([{"name": secret_name}]));
     let mut resource = json!({
         "apiVersion": "resources.gardener.cloud/v1alpha1",
