@@ -560,7 +560,7 @@ pub fn kinds_of(library: &Library, target: &Target) -> BTreeSet<KindRef> {
 #[must_use]
 pub fn keep(library: &Library) -> Keep {
     let mut keep = library.keep();
-    for (group, kind, pointers) in crate::plan::owner::compared() {
+    for (group, kind, pointers) in crate::plan::owner::compared().iter().chain([&crate::pipeline::KEPT]) {
         keep.pointers
             .entry(((*group).to_owned(), (*kind).to_owned()))
             .or_default()

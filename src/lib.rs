@@ -73,7 +73,8 @@
 //! 12. *Cost follows change.* A pass in which nothing changed makes no write but the Lease's; planning again after shoots changed
 //!     looks at these.
 //! 13. *No decision in the dark.* Nothing is placed, named, generated, accepted or deleted unless the garden, and the cluster
-//!     concerned, were listed completely.
+//!     concerned, were listed completely. A garden that was restored empty finds shoots, and the buckets of their backups, where they
+//!     stand in seeds; what it cannot tell from there is held.
 //!
 //! # Where this page differs from the design it grew from
 //!

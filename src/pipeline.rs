@@ -25,6 +25,7 @@ use crate::secrets::{Bodies, SecretRef};
 use crate::snapshot::Revision;
 
 mod decided;
+mod found;
 pub mod freeze;
 pub mod operations;
 mod render_owner;
@@ -33,10 +34,11 @@ pub mod rollout;
 mod world;
 
 pub use decided::{informs, technical_id};
+pub use found::KEPT;
 pub use render_owner::digest_key_ref;
 pub use world::{BUDGET, Before, World, accepted, budget, owner_of, sources, world};
 
-use decided::{identity, known, with_decisions};
+use decided::{Decided, identity, known, with_decisions};
 
 /// Owners whose manifests are kept between two looks while they are not as wanted yet; half a megabyte each. What has no room
 /// is rendered again.
@@ -233,8 +235,8 @@ impl World {
             .get(owner)
             .filter(|_| !going)
             .map(|value| self.own_object(owner, value, live.map(Arc::as_ref), rolled_out_from.as_deref()));
-        let (decisions, unplaced) = if going || (held && owner.kind == Kind::Operation) {
-            (Vec::new(), None)
+        let Decided { steps: decisions, unplaced, unclear } = if going || (held && owner.kind == Kind::Operation) {
+            Decided::default()
         } else {
             self.decide(owner, live.map(Arc::as_ref), manifest.as_ref(), look)
         };
@@ -258,7 +260,14 @@ impl World {
         if let Some(waiting) = self.waiting.get(owner) {
             plan.waits = Some(waiting.span);
         }
-        if let Some(why) = missing {
+        if let Some(why) = unclear {
+            // Nothing is rendered for it, so nothing of it changes or goes.
+            if let Some(first) = plan.components.first_mut()
+                && first.state == ComponentState::Ready
+            {
+                first.state = ComponentState::Held(why);
+            }
+        } else if let Some(why) = missing {
             // Something that every component needs is not known yet.
             if let Some(first) = plan.components.first_mut()
                 && first.state == ComponentState::Ready

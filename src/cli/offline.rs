@@ -71,6 +71,7 @@ impl Offline {
         let seed = self.placements.decisions.get(owner).map(|placement| placement.seed.clone());
         Identity {
             uid: Some(format!("<uid {}>", owner.key())),
+            object_uid: None,
             technical_id: shoot.then(|| pipeline::technical_id(owner)),
             seed_identity: seed.clone(),
             seed,

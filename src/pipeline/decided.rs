@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::found::{self, Found};
 use super::{Look, Memory, World};
 use crate::admission::{self, Accepted, Admitted};
 use crate::landscape::{Kind, Landscape, Owner, Target};
@@ -13,7 +14,7 @@ use crate::plan::{Action, Step};
 use crate::render::context::Identity;
 
 /// What of a shoot is decided by us where Git does not say it. A manager of its own writes it into the garden's object.
-const DECIDED: &[&str] =
+pub(super) const DECIDED: &[&str] =
     &["/spec/seedName", "/spec/networking/pods", "/spec/networking/services", "/spec/networking/nodes", "/spec/dns/domain"];
 
 /// Admitted manifests carry what was decided earlier, for the rules' sake. Intent is without it: what is written down as accepted
@@ -64,54 +65,87 @@ fn remove(value: &mut Value, pointer: &str) {
     }
 }
 
+/// What is decided for an owner beside Git's words.
+#[derive(Default)]
+pub(super) struct Decided {
+    /// What writes it down.
+    pub(super) steps: Vec<Step>,
+    /// Why no seed was found for a shoot.
+    pub(super) unplaced: Option<String>,
+    /// Why nothing may be decided before somebody did something.
+    pub(super) unclear: Option<String>,
+}
+
+impl Decided {
+    fn unclear(why: String) -> Self {
+        Self { unclear: Some(why), ..Self::default() }
+    }
+}
+
 impl World {
-    pub(super) fn decide(
-        &self,
-        owner: &Owner,
-        live: Option<&Object>,
-        manifest: Option<&Value>,
-        look: &Look<'_>,
-    ) -> (Vec<Step>, Option<String>) {
-        let (Some(live), Some(manifest)) = (live, manifest) else { return (Vec::new(), None) };
+    pub(super) fn decide(&self, owner: &Owner, live: Option<&Object>, manifest: Option<&Value>, look: &Look<'_>) -> Decided {
+        let (Some(live), Some(manifest)) = (live, manifest) else { return Decided::default() };
         match owner.kind {
             Kind::Shoot => {}
-            Kind::Operation => return (self.take(live, manifest, look.observed), None),
-            _ => return (Vec::new(), None),
+            Kind::Operation => return Decided { steps: self.take(live, manifest, look.observed), ..Decided::default() },
+            Kind::Seed => {
+                return found::bucket(owner, live, look.observed).map_or_else(Decided::unclear, |_| Decided::default());
+            }
+            _ => return Decided::default(),
         }
         let placed = live.get("/spec/seedName").and_then(Value::as_str);
+        let named = live.get("/status/technicalID").is_some() && live.get("/status/uid").is_some();
+        if placed.is_some() && named {
+            return Decided::default();
+        }
+        let wanted = placed.or_else(|| manifest.pointer("/spec/seedName").and_then(Value::as_str));
+        let found = match self.found(owner, live, wanted, look.observed) {
+            Ok(found) => found,
+            Err(why) => return Decided::unclear(why),
+        };
         let mut steps = Vec::new();
         let mut seed = placed.map(str::to_owned);
         if placed.is_none() {
-            if let Some(placement) = look.placements.decisions.get(owner) {
+            if let Some(found) = &found {
+                seed = Some(found.seed.to_owned());
+                let why = "its control plane stands there already".to_owned();
+                steps.push(self.decision(owner, live, manifest, found.remembering(manifest), found.seed, why));
+            } else if let Some(placement) = look.placements.decisions.get(owner) {
                 seed = Some(placement.seed.clone());
-                steps.push(self.decision(owner, live, manifest, &placement.seed, placement.why.clone()));
+                steps.push(self.decision(owner, live, manifest, manifest.clone(), &placement.seed, placement.why.clone()));
             } else {
                 let why =
                     look.placements.failures.get(owner).map_or_else(|| "no seed is ready yet".to_owned(), ToString::to_string);
-                return (Vec::new(), Some(why));
+                return Decided { unplaced: Some(why), ..Decided::default() };
             }
         }
-        if live.get("/status/technicalID").is_none() || live.get("/status/uid").is_none() {
-            let patch = json!({ "status": {
+        if !named {
+            let uid = live.get("/status/uid").and_then(Value::as_str).or_else(|| found.as_ref().and_then(Found::uid));
+            let mut status = json!({
                 "technicalID": technical_id(owner),
-                "uid": live.uid,
+                "uid": uid.unwrap_or(&live.uid),
                 "seedName": seed,
-            }});
+            });
+            for field in ["clusterIdentity", "credentials", "networking"] {
+                if let Some(value) = found.as_ref().and_then(|found| found.status(field)) {
+                    status[field] = value.clone();
+                }
+            }
             steps.push(Step {
                 target: Target::Garden,
                 key: live.key.clone(),
                 api_version: live.api_version.clone(),
-                action: Action::Status { patch: Arc::new(patch) },
+                action: Action::Status { patch: Arc::new(json!({ "status": status })) },
                 reason: "its technical id is fixed before it is used".into(),
                 changes: Vec::new(),
                 digest: None,
             });
         }
-        (steps, None)
+        Decided { steps, ..Decided::default() }
     }
 
-    fn decision(&self, owner: &Owner, live: &Object, manifest: &Value, seed: &str, why: String) -> Step {
-        let mut placed = manifest.clone();
+    /// Writes down the seed and what else Git does not say; `placed` is the manifest with what is decided of it already.
+    fn decision(&self, owner: &Owner, live: &Object, manifest: &Value, mut placed: Value, seed: &str, why: String) -> Step {
         set(&mut placed, "/spec/seedName", json!(seed));
         let owner_of_seed = Owner::cluster(Kind::Seed, seed);
         if let Some(seed) = self.manifest(&owner_of_seed) {
@@ -176,7 +210,13 @@ pub(super) fn identity(owner: &Owner, live: Option<&Object>, observed: &Observed
             .map_or_else(|| seed.clone(), str::to_owned)
     });
     Identity {
-        uid: if owner.kind == Kind::Shoot { text("/status/uid") } else { live.map(|l| l.uid.clone()) },
+        uid: match owner.kind {
+            Kind::Shoot => text("/status/uid"),
+            // Its bucket is named by it, and stays when the garden's object is a new one.
+            Kind::Seed => live.and_then(|live| found::bucket(owner, live, observed).ok()),
+            _ => live.map(|live| live.uid.clone()),
+        },
+        object_uid: live.map(|live| live.uid.clone()),
         technical_id: text("/status/technicalID"),
         seed,
         cluster_identity: text("/status/clusterIdentity"),
@@ -222,7 +262,8 @@ pub(super) fn with_decisions(manifest: &Value, live: Option<&Object>) -> Value {
     value
 }
 
-fn set(value: &mut Value, pointer: &str, new: Value) {
+/// Sets a field, with the maps above it.
+pub(super) fn set(value: &mut Value, pointer: &str, new: Value) {
     let mut at = value;
     for segment in pointer.split('/').skip(1) {
         if !at.is_object() {

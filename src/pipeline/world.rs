@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::Memory;
 use super::decided::{intend, with_decisions};
+use super::found::seed_of;
 use super::freeze::{self, Freeze};
 use super::rollout::{self, Asked, is_urgent};
 use crate::admission::{self, Accepted, Admitted, Gone};
@@ -258,7 +259,9 @@ impl World {
                     usage.seeds.insert(owner.name.clone(), state);
                 }
                 Kind::Shoot => {
-                    if let Some(seed) = observed.garden(owner).and_then(|o| o.get("/spec/seedName")).and_then(Value::as_str) {
+                    let placed = observed.garden(owner).and_then(|o| o.get("/spec/seedName")).and_then(Value::as_str);
+                    // A garden that was restored empty does not know yet; the seed does.
+                    if let Some(seed) = placed.or_else(|| seed_of(owner, observed)) {
                         usage.placed.insert(owner.clone(), seed.to_owned());
                     }
                 }

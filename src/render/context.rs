@@ -39,8 +39,11 @@ pub type Objects = BTreeMap<Owner, Arc<Value>>;
 /// What the garden knows about an owner beside its manifest. `None`: not known yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Identity {
-    /// `status.uid`, which is the `metadata.uid` that the object was created with.
+    /// `status.uid` of a shoot, which is the `metadata.uid` that its object was first created with; of a seed, that by which its bucket
+    /// is called. Both outlast a garden that loses its objects.
     pub uid: Option<String>,
+    /// `metadata.uid` of the object that is in the garden now, for references to it; absent where that is the same as `uid`.
+    pub object_uid: Option<String>,
     /// `status.technicalID` of a shoot: its namespace in the seed.
     pub technical_id: Option<String>,
     /// The seed that the shoot was placed on.

@@ -14,10 +14,12 @@ pub(super) fn status(input: &Input<'_>, previous: &Value) -> Value {
     // `isHibernated` follows a finished transition, not the wish (`shoot-flow.md` §3).
     let is_hibernated = if succeeded { json!(hibernated) } else { previous.get("hibernated").cloned().unwrap_or(json!(false)) };
     let addresses: Vec<Value> = input.addresses.iter().map(|(name, url)| json!({ "name": name, "url": url })).collect();
+    let kept = |field: &str| previous.get(field).cloned().unwrap_or_default();
     json!({
-        "technicalID": input.technical_id,
-        "uid": input.live.map(|l| l.uid.clone()),
-        "clusterIdentity": input.cluster_identity,
+        // Decided with the seed; a report of an earlier look does not take it back.
+        "technicalID": input.technical_id.as_ref().map_or_else(|| kept("technicalID"), |id| json!(id)),
+        "uid": kept("uid"),
+        "clusterIdentity": input.cluster_identity.as_ref().map_or_else(|| kept("clusterIdentity"), |id| json!(id)),
         "seedName": input.placement.seed,
         "gardener": gardener(),
         "hibernated": is_hibernated,
@@ -25,7 +27,7 @@ pub(super) fn status(input: &Input<'_>, previous: &Value) -> Value {
         "lastOperation": operation,
         "lastErrors": if errors.is_empty() { Value::Null } else { json!(errors) },
         "conditions": if input.plan.components.len() > 1 { conditions(input, previous, hibernated) } else { Value::Null },
-        "networking": input.networking,
+        "networking": input.networking.clone().unwrap_or_else(|| kept("networking")),
         "advertisedAddresses": if addresses.is_empty() { Value::Null } else { json!(addresses) },
     })
 }

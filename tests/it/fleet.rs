@@ -1,6 +1,7 @@
 //! A repository and simulated clusters for tests of the whole way: commits in, objects and status commits out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use std::time::Duration;
@@ -130,18 +131,29 @@ impl Fleet {
         let landscape = self.landscape().await;
         let seeds = landscape.seeds.keys().map(|owner| Target::Seed(owner.name.clone()));
         for target in std::iter::once(Target::Garden).chain(seeds) {
-            let sim = Sim::open(SimOptions {
-                name: target.to_string(),
-                state: on_disk.then(|| self.dir.path().join(format!("{target}.redb"))),
-                seed: 7,
-                actors: true,
-                garden: target == Target::Garden,
-                delays: Delays::None,
-                start: self.start,
-            })
-            .expect("a simulated cluster");
+            let state = on_disk.then(|| self.dir.path().join(format!("{target}.redb")));
+            let sim = self.cluster(&target, 7, state);
             self.sims.insert(target, sim);
         }
+    }
+
+    fn cluster(&self, target: &Target, seed: u64, state: Option<PathBuf>) -> Sim {
+        Sim::open(SimOptions {
+            name: target.to_string(),
+            state,
+            seed,
+            actors: true,
+            garden: *target == Target::Garden,
+            delays: Delays::None,
+            start: self.start,
+        })
+        .expect("a simulated cluster")
+    }
+
+    /// Puts an empty garden in place of the one that is there, as after the loss of its etcd; its uids are others.
+    pub(crate) fn lose_garden(&mut self) {
+        let empty = self.cluster(&Target::Garden, 8, None);
+        self.sims.insert(Target::Garden, empty);
     }
 
     /// Puts the credentials that the landscape refers to into the garden as soon as their namespaces are there; faults of the

@@ -17,7 +17,7 @@ use super::matrix_seeds;
 use super::templates::{self, misfit, mounted, unpacked};
 
 /// A shape: its name, and how it differs from the standard shoot.
-type Shape = (&'static str, fn(&mut Value));
+pub(crate) type Shape = (&'static str, fn(&mut Value));
 
 fn annotate(shoot: &mut Value, name: &str, value: &str) {
     shoot["metadata"]["annotations"][name] = json!(value);
@@ -35,7 +35,7 @@ fn version(shoot: &mut Value, version: &str) {
     shoot["spec"]["kubernetes"]["version"] = json!(version);
 }
 
-const MATRIX: &[Shape] = &[
+pub(crate) const MATRIX: &[Shape] = &[
     ("standard", |_| {}),
     ("ha-node", |s| ha(s, "node")),
     ("ha-zone", |s| ha(s, "zone")),
@@ -130,7 +130,7 @@ const MATRIX: &[Shape] = &[
     ("no-ssh", |s| s["spec"]["provider"]["workersSettings"]["sshAccess"]["enabled"] = json!(false)),
 ];
 
-fn shoot(name: &str) -> Value {
+pub(crate) fn shoot(name: &str) -> Value {
     let (_, change) = MATRIX.iter().find(|(n, _)| *n == name).expect("a shape");
     let mut shoot = templates::standard();
     change(&mut shoot);
@@ -138,7 +138,7 @@ fn shoot(name: &str) -> Value {
 }
 
 /// What the landscape of a shape watches.
-fn observability(name: &str) -> Value {
+pub(crate) fn observability(name: &str) -> Value {
     match name {
         "not-watched" => json!({"monitoring": false}),
         "watched" => json!({"logging": true, "mail": {
@@ -146,6 +146,16 @@ fn observability(name: &str) -> Value {
         }}),
         _ => Value::Null,
     }
+}
+
+/// Extensions that come at different times in the life of a shoot.
+pub(crate) fn extensions() -> Vec<Value> {
+    vec![
+        json!({"kind": "Extension", "type": "early", "lifecycle": {"reconcile": "BeforeKubeAPIServer"}}),
+        json!({"kind": "Extension", "type": "plain"}),
+        json!({"kind": "Extension", "type": "late", "lifecycle": {"reconcile": "AfterWorker"}}),
+        json!({"kind": "Extension", "type": "everywhere", "autoEnable": ["shoot"]}),
+    ]
 }
 
 /// Everything in the landscape of a shape.
@@ -156,17 +166,13 @@ fn objects(name: &str) -> Objects {
     Arc::make_mut(landscape)["spec"]["exposureClassHandlers"] = json!([{"name": "open"}]);
     let class = json!({"apiVersion": "core.gardener.cloud/v1beta1", "kind": "ExposureClass", "metadata": {"name": "public"}, "handler": "open"});
     objects.insert(Owner::cluster(Kind::ExposureClass, "public"), Arc::new(class));
-    let registration = json!({"apiVersion": "core.gardener.cloud/v1beta1", "kind": "ControllerRegistration", "metadata": {"name": "all"}, "spec": {"resources": [
-        {"kind": "Extension", "type": "early", "lifecycle": {"reconcile": "BeforeKubeAPIServer"}},
-        {"kind": "Extension", "type": "plain"},
-        {"kind": "Extension", "type": "late", "lifecycle": {"reconcile": "AfterWorker"}},
-        {"kind": "Extension", "type": "everywhere", "autoEnable": ["shoot"]},
-    ]}});
+    let registration = json!({"apiVersion": "core.gardener.cloud/v1beta1", "kind": "ControllerRegistration", "metadata": {"name": "all"}, "spec": {"resources": extensions()}});
     objects.insert(Owner::cluster(Kind::ControllerRegistration, "all"), Arc::new(registration));
     objects
 }
 
-fn render_with(name: &str, images: &Images) -> Vec<Rendered> {
+/// What a shape is made of with these images.
+pub(crate) fn render_with(name: &str, images: &Images) -> Vec<Rendered> {
     let (objects, owner, identity) = (objects(name), templates::owner(), templates::identity());
     let context =
         context::shoot(&Sources { objects: &objects, owner: &owner, identity: &identity }).expect("everything is known");
@@ -220,7 +226,7 @@ fn wanted(name: &str) -> BTreeSet<String> {
 }
 
 /// A name without the hash of what is in the object.
-fn masked(name: &str) -> String {
+pub(crate) fn masked(name: &str) -> String {
     match name.rsplit_once('-') {
         Some((front, hash)) if hash.len() == 8 && hash.chars().all(|c| c.is_ascii_hexdigit()) => format!("{front}-*"),
         _ => name.to_owned(),

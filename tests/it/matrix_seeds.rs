@@ -14,9 +14,9 @@ use super::matrix::{self, SHIPPED, content, of_operator, refers_to_what_is_there
 use super::templates::{self, misfit, unpacked};
 
 /// A shape: its name, and what its landscape and the seed itself say.
-type Shape = (&'static str, fn(landscape: &mut Value, seed: &mut Value));
+pub(crate) type Shape = (&'static str, fn(landscape: &mut Value, seed: &mut Value));
 
-const MATRIX: &[Shape] = &[
+pub(crate) const MATRIX: &[Shape] = &[
     ("seed", |_, _| {}),
     ("seed-logging", |landscape, _| landscape["spec"]["observability"] = json!({"logging": true})),
     ("seed-only-logging", |landscape, _| {
@@ -36,15 +36,22 @@ const MATRIX: &[Shape] = &[
     }),
 ];
 
-fn render(change: fn(&mut Value, &mut Value), images: &Images) -> Vec<Rendered> {
-    let owner = Owner::cluster(Kind::Seed, "eu1");
-    let mut objects = templates::objects(templates::standard());
+/// The landscape and the seed of a shape.
+pub(crate) fn manifests_of(change: fn(&mut Value, &mut Value)) -> (Value, Value) {
+    let objects = templates::objects(templates::standard());
     let of = |owner: &Owner| objects[owner].as_ref().clone();
-    let (mut landscape, mut seed) = (of(&Owner::cluster(Kind::Landscape, "test")), of(&owner));
+    let (mut landscape, mut seed) = (of(&Owner::cluster(Kind::Landscape, "test")), of(&Owner::cluster(Kind::Seed, "eu1")));
     seed["spec"]["dns"]["provider"] = json!({"type": "local-dns", "credentialsRef": {"apiVersion": "v1", "kind": "Secret", "namespace": "garden", "name": "dns"}});
     // The one that others render is for quoting; no API server takes it.
     seed["spec"]["settings"]["loadBalancerServices"]["annotations"] = json!({"example.org/a": "yes: \"no\""});
     change(&mut landscape, &mut seed);
+    (landscape, seed)
+}
+
+fn render(change: fn(&mut Value, &mut Value), images: &Images) -> Vec<Rendered> {
+    let owner = Owner::cluster(Kind::Seed, "eu1");
+    let mut objects = templates::objects(templates::standard());
+    let (landscape, seed) = manifests_of(change);
     objects.insert(Owner::cluster(Kind::Landscape, "test"), Arc::new(landscape));
     objects.insert(owner.clone(), Arc::new(seed));
     let identity = templates::identity();

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::super::queue::Millis;
 use super::{BURIED, State};
 use crate::cluster::Signal;
-use crate::landscape::Target;
+use crate::landscape::{Kind, Owner, Target};
 use crate::observed::{Delta, Object};
 use crate::plan::StepResult;
 use crate::secrets::{BodyKind, SecretRef};
@@ -32,7 +32,13 @@ impl State {
             if matches!(signal, Signal::Incomplete { .. }) {
                 self.heard.insert(target.clone());
             }
-            if let Signal::Changed { delta: Delta::Deleted { uid, .. }, .. } = &signal {
+            if let Signal::Changed { delta: Delta::Deleted { uid, key }, .. } = &signal {
+                if key.kind == "Namespace" {
+                    // Where a shoot's namespace stands, the shoot is; whoever wrote it.
+                    self.placements_stale = true;
+                    let project_and_name = key.name.strip_prefix("shoot--").and_then(|rest| rest.split_once("--"));
+                    owners.extend(project_and_name.map(|(project, name)| Owner::project(Kind::Shoot, project, name).label()));
+                }
                 self.buried.push_back(uid.clone());
                 if self.buried.len() > BURIED {
                     self.buried.pop_front();

@@ -178,6 +178,7 @@ pub fn seed(sources: &Sources<'_>) -> Result<Value, Missing> {
             "kind": "Seed",
             "name": owner.name,
             "uid": uid,
+            "objectUID": sources.identity.object_uid.as_ref().unwrap_or(&uid),
             "clusterIdentity": sources.identity.cluster_identity.clone().unwrap_or_else(|| owner.name.clone()),
         },
         "backup": if backup.is_null() { Value::Null } else { json!({

@@ -58,6 +58,7 @@ pub fn shoot(sources: &Sources<'_>) -> Result<Value, Missing> {
         "projectNamespace": project_namespace(&owner.project),
         "technicalID": technical_id,
         "uid": uid,
+        "objectUID": identity.object_uid.as_ref().unwrap_or(&uid),
         "seed": seed_name,
         "clusterIdentity": cluster_identity,
         "seedIdentity": identity.seed_identity.clone().unwrap_or_else(|| seed_name.clone()),
