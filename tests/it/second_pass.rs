@@ -169,7 +169,7 @@ fn follow(
     (from, to): (&str, &str),
     before: &BTreeMap<String, Value>,
     after: &BTreeMap<String, Value>,
-) -> BTreeSet<String> {
+) -> Vec<String> {
     let users: BTreeMap<&String, &Value> = before.iter().filter(|(_, object)| plain(object).contains(from)).collect();
     let mut renamed: Vec<(String, String)> = Vec::new();
     let came: BTreeMap<String, &Value> =
