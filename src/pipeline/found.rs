@@ -154,7 +154,7 @@ impl World {
         }
         let (group, kind, _) = KEPT;
         let cluster = observed.get(&Target::Seed(seed.to_owned()), &ObjectKey::new(group, kind, "", &name));
-        Ok(Some(Found { seed, namespace: &**namespace, cluster: cluster.map(|c| &**c).filter(|c| c.is_tracked()) }))
+        Ok(Some(Found { seed, namespace, cluster: cluster.map(|c| &**c).filter(|c| c.is_tracked()) }))
     }
 }
 
