@@ -19,12 +19,15 @@ use crate::cluster::{self, ClusterError, Clusters, KindRef, Kinds, Lease, Watchi
 use crate::digest::DigestKey;
 use crate::finding::Findings;
 use crate::git::{self, GitError, Message, Repo};
+use crate::helm::Helm;
 use crate::landscape::{self, Kind, Owner, Target};
 use crate::library::Library;
 use crate::observed::Keep;
+use crate::pipeline::installations;
 use crate::plan::{OwnerPlan, Step, StepResult};
 use crate::snapshot::{Changes, RepoPath, Revision};
 
+mod charts;
 pub mod queue;
 mod report;
 pub mod reverts;
@@ -66,6 +69,8 @@ pub struct Options {
     pub identity: String,
     /// Settings of the state machine.
     pub settings: Settings,
+    /// Who renders the charts of extensions; `None` where extensions are somebody else's, such as simulated ones.
+    pub helm: Option<Helm>,
     /// Where the picture for people and metrics is published.
     pub view: watch::Sender<Arc<View>>,
 }
@@ -147,7 +152,7 @@ type Overlays = BTreeMap<RepoPath, Arc<str>>;
 pub async fn run(options: Options, mut stop: watch::Receiver<bool>) -> Result<Ended, DaemonError> {
     let (events, mut incoming) = mpsc::unbounded_channel();
     let (signals, mut from_clusters) = mpsc::channel(4_096);
-    let state = State::new(options.settings.clone());
+    let state = State::new(Settings { installs: options.helm.is_some(), ..options.settings.clone() });
     let mut shell = Shell {
         state,
         began: Instant::now(),
@@ -323,6 +328,11 @@ impl Shell {
                 self.spawn(async move { Event::StatusDone(patch(&clusters, &limits, patches).await) });
             }
             Effect::Commit { changes, subject, trailers } => self.commit(changes, subject, trailers),
+            Effect::RenderChart(request) => {
+                if let Some(helm) = self.options.helm.clone() {
+                    self.spawn(charts::rendered(clusters, helm, request));
+                }
+            }
             Effect::ReadStatus => self.reread_status(),
             Effect::Follow(more) => {
                 self.remembered.extend(more);
@@ -560,7 +570,8 @@ pub fn kinds_of(library: &Library, target: &Target) -> BTreeSet<KindRef> {
 #[must_use]
 pub fn keep(library: &Library) -> Keep {
     let mut keep = library.keep();
-    for (group, kind, pointers) in crate::plan::owner::compared().iter().chain([&crate::pipeline::KEPT]) {
+    let beside = std::iter::once(&crate::pipeline::KEPT).chain(installations::KEPT);
+    for (group, kind, pointers) in crate::plan::owner::compared().iter().chain(beside) {
         keep.pointers
             .entry(((*group).to_owned(), (*kind).to_owned()))
             .or_default()

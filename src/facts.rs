@@ -8,9 +8,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::digest::Digest;
 use crate::health::{Health, health};
 use crate::landscape::Target;
 use crate::observed::Observed;
+use crate::render::chart::{Charts, Outcome};
 use crate::render::{Ready, Scope};
 
 /// The names of what a seed's operators give to a shoot: no component exports it, it is read from the Secrets of the seed.
@@ -38,8 +40,8 @@ pub struct Exported {
 }
 
 /// Facts by the name that templates use: `component.fact`, or with the scope in front for those of other scopes.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Facts(BTreeMap<String, Arc<Value>>);
+#[derive(Clone, Default)]
+pub struct Facts(BTreeMap<String, Arc<Value>>, Arc<Charts>);
 
 impl Facts {
     /// Reads an owner's facts from its own, tracked, ready objects.
@@ -71,7 +73,7 @@ impl Facts {
             }
         }
         found.extend(by_namespace.into_iter().map(|(fact, map)| (fact.to_owned(), Arc::new(Value::Object(map)))));
-        Self(found)
+        Self(found, Arc::default())
     }
 
     /// These facts and those of another scope, which templates name with the scope in front.
@@ -85,6 +87,18 @@ impl Facts {
         };
         self.0.extend(others.0.iter().map(|(name, value)| (format!("{prefix}:{name}"), Arc::clone(value))));
         self
+    }
+
+    /// These facts and what is known of charts.
+    #[must_use]
+    pub fn with_charts(self, charts: Arc<Charts>) -> Self {
+        Self(self.0, charts)
+    }
+
+    /// What came of rendering a chart, by the digest of what was asked; `None` if nothing yet.
+    #[must_use]
+    pub fn chart(&self, request: &str) -> Option<&Outcome> {
+        self.1.0.get(&Digest(request.to_owned()))
     }
 
     /// A fact.

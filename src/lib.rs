@@ -35,7 +35,7 @@
 //! * **1, the model**: [`landscape`], [`observed`].
 //! * **2, the stages**, pure (no async, clock, randomness or I/O): [`library`], [`admission`], [`schedule`], [`secrets`],
 //!   [`facts`], [`render`], [`health`], [`plan`], [`status`], [`promote`], and [`pipeline`] over them.
-//! * **3, the edges**, the only modules with I/O: [`git`], [`cluster`], [`apply`], [`sim`].
+//! * **3, the edges**, the only modules with I/O: [`git`], [`cluster`], [`apply`], [`helm`], [`sim`].
 //! * **4, the shells**: [`daemon`], [`web`], [`cli`], [`mod@print`], [`config`], [`telemetry`].
 //!
 //! Data that crosses a border is defined on its inner side: [`snapshot::Snapshot`] and [`snapshot::Changes`] towards Git,
@@ -46,7 +46,7 @@
 //!
 //! | To add | Touch |
 //! |---|---|
-//! | a component | `templates/<scope>/x.yaml` |
+//! | a component | `templates/<scope>/x.yaml`; with `each: <list of the context>` there is one for each item, which holds up only what is made for the same item |
 //! | a policy | `policies/x.yaml`, with its test cases in it |
 //! | a family of semantic rules | `src/admission/checks/x.rs` and one word in `checks! { … }` |
 //! | a landscape kind | `src/landscape/x.rs`, one line in [`landscape::Kind`]; `schemas/x.json` is generated |
@@ -82,6 +82,10 @@
 //!   entry: a field that somebody changes or removes leaves our entry, so nothing has to be remembered across a restart.
 //! * A shoot waits for the seed that it belongs on while that seed is on its way to ready and nothing of it failed; Gardener would
 //!   place it for good on whichever seed is ready first, so the outcome would depend on when the process was started or killed.
+//! * Extensions are parts of their seed, one instance of three components for each registration that the seed wants
+//!   ([`schedule::extensions`], [`pipeline::installations`]). A seed whose extension is broken serves on ([`plan::serves`]); a shoot
+//!   waits for those of its own kinds and types by name. What `helm` makes of a chart is a fact: asked for as secrets' bodies are,
+//!   kept by the digest of what was asked, and while it is missing or refused nothing of that extension is written or pruned.
 //! * A release may be dropped once its owner is as wanted; a later look renders it again. Plans keep states and steps, not bodies.
 
 pub mod admission;
@@ -97,6 +101,7 @@ pub mod finding;
 pub mod git;
 pub mod graph;
 pub mod health;
+pub mod helm;
 pub mod landscape;
 pub mod library;
 pub mod memo;

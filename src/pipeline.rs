@@ -17,7 +17,8 @@ use crate::landscape::{Kind, Owner, Target};
 use crate::library::Library;
 use crate::memo::Recent;
 use crate::observed::{ACCEPTED_ANNOTATION, ACCEPTED_REVISION_ANNOTATION, Object, ObjectKey, Observed};
-use crate::plan::{self, ComponentState, OwnerPlan, settled};
+use crate::plan::{self, ComponentState, OwnerPlan, serves};
+use crate::render::chart::{Charts, Request};
 use crate::render::context::{Identity, Objects};
 use crate::render::{self, DesiredObject, Release};
 use crate::schedule::Placements;
@@ -27,6 +28,7 @@ use crate::snapshot::Revision;
 mod decided;
 mod found;
 pub mod freeze;
+pub mod installations;
 pub mod operations;
 mod render_owner;
 mod rolled_out;
@@ -39,6 +41,7 @@ pub use render_owner::digest_key_ref;
 pub use world::{BUDGET, Before, World, accepted, budget, owner_of, sources, world};
 
 use decided::{Decided, identity, known, with_decisions};
+use installations::Stand;
 
 /// Owners whose manifests are kept between two looks while they are not as wanted yet; half a megabyte each. What has no room
 /// is rendered again.
@@ -53,6 +56,7 @@ pub struct Memory {
     exports: BTreeMap<Owner, (Arc<Value>, Vec<Exported>)>,
     intents: BTreeMap<Owner, (Arc<Value>, Arc<Value>)>,
     digests: BTreeMap<Owner, (Arc<Value>, Digest)>,
+    needs: installations::Needs,
     /// How often an owner was rendered.
     pub renders: u64,
 }
@@ -85,6 +89,7 @@ impl Default for Memory {
             exports: BTreeMap::new(),
             intents: BTreeMap::new(),
             digests: BTreeMap::new(),
+            needs: BTreeMap::new(),
             renders: 0,
         }
     }
@@ -104,6 +109,8 @@ pub struct Evaluation {
     pub plan: Arc<OwnerPlan>,
     /// Secret bodies that rendering needs; evaluate again with them.
     pub needs: BTreeSet<SecretRef>,
+    /// The charts that it is made from; evaluate again when one is rendered.
+    pub charts: Vec<Arc<Request>>,
     /// Findings of rendering.
     pub findings: Findings,
     /// Facts and identities that its status shows.
@@ -125,6 +132,8 @@ pub struct Shown {
     pub networking: Option<Value>,
     /// `status.advertisedAddresses`.
     pub addresses: Vec<(String, String)>,
+    /// How a seed's extensions stand, by registration.
+    pub installations: BTreeMap<String, Stand>,
 }
 
 /// What an evaluation looks at.
@@ -141,6 +150,8 @@ pub struct Look<'a> {
     pub bodies: &'a Bodies,
     /// The key of digests of secret content; `None` until it was read back.
     pub digest_key: Option<&'a DigestKey>,
+    /// What is known of extensions' charts; `None` where nobody renders any: then extensions are somebody else's.
+    pub charts: Option<&'a Arc<Charts>>,
     /// Fields that others rewrite each time.
     pub contested: &'a BTreeSet<(Target, ObjectKey)>,
     /// The time.
@@ -150,11 +161,11 @@ pub struct Look<'a> {
 impl World {
     /// What stands between an owner and its creation or change: other scopes that are not ready (design §4: garden → projects →
     /// seeds → shoots).
-    fn gates(&self, owner: &Owner, look: &Look<'_>, seed: Option<&str>) -> Vec<(String, String)> {
+    fn gates(&self, owner: &Owner, look: &Look<'_>, seed: Option<&str>, memory: &mut Memory) -> Vec<(String, String)> {
         let mut gates = Vec::new();
         let mut needs = |other: &Owner, name: String| {
             let why = match look.plans.get(other) {
-                Some(plan) if settled(plan) => return,
+                Some(plan) if serves(plan) => return,
                 Some(plan) => crate::status::unsettled(plan).unwrap_or_default(),
                 None => "not looked at yet".into(),
             };
@@ -173,6 +184,7 @@ impl World {
             && let Some(seed) = seed
         {
             needs(&Owner::cluster(Kind::Seed, seed), format!("seed {seed}"));
+            gates.extend(self.unserved(owner, look, memory));
         }
         gates
     }
@@ -193,6 +205,7 @@ impl World {
                 _ => false,
             })
             .map(|(other, _)| other.to_string())
+            .chain(installations::users(owner, garden))
             .collect();
         if users.is_empty() { Vec::new() } else { vec![(format!("{owner} is still used"), users.join(", "))] }
     }
@@ -204,10 +217,12 @@ impl World {
         let held = self.admitted.held.contains_key(owner) || self.admitted.gone.contains_key(owner);
         let going = self.going.contains(owner);
         let manifest = self.manifest(owner).map(|m| with_decisions(m, live.map(Arc::as_ref)));
-        let identity = identity(owner, live.map(Arc::as_ref), look.observed, &self.root.name);
+        let mut identity = identity(owner, live.map(Arc::as_ref), look.observed, &self.root.name);
         let seed = identity.seed.clone();
-        let mut findings = Findings::default();
+        let (installations, mut findings) = self.installations(owner, look, memory);
+        identity.installations = installations;
         let mut needs = BTreeSet::new();
+        let mut charts = BTreeMap::new();
 
         // Nothing is rendered before the object exists in the garden and, for shoots, its placement and technical id are there.
         let mut releases: Arc<Vec<Arc<Release>>> = Arc::default();
@@ -222,7 +237,8 @@ impl World {
             missing = made.missing;
             releases = made.releases;
             needs = made.needs;
-            findings = made.findings;
+            findings.extend(made.findings);
+            charts = made.charts;
             generate = made.generate;
             again = made.again;
         }
@@ -240,7 +256,7 @@ impl World {
         } else {
             self.decide(owner, live.map(Arc::as_ref), manifest.as_ref(), look)
         };
-        let gates = if going { Self::users(owner, look.observed) } else { self.gates(owner, look, seed.as_deref()) };
+        let gates = if going { Self::users(owner, look.observed) } else { self.gates(owner, look, seed.as_deref(), memory) };
         let mut plan = plan::plan(plan::Request {
             owner,
             releases: &releases,
@@ -309,8 +325,9 @@ impl World {
             // It is accepted, and kept as it was rolled out last.
             first.state = ComponentState::Waiting(span.to_string());
         }
-        let shown = self.shown(owner, &identity, unplaced, look);
-        Evaluation { plan: Arc::new(plan), needs, findings, shown }
+        let mut shown = self.shown(owner, &identity, unplaced, look);
+        shown.installations = self.stands(owner, &identity.installations, look, &plan, &charts);
+        Evaluation { plan: Arc::new(plan), needs, charts: charts.into_values().collect(), findings, shown }
     }
 
     /// The landscape object as it should stand in the garden. A held owner's object stays as it was accepted, with the revision
@@ -338,6 +355,7 @@ impl World {
             cluster_identity: identity.cluster_identity.clone(),
             networking: None,
             addresses: Vec::new(),
+            installations: BTreeMap::new(),
         };
         if owner.kind == Kind::Seed {
             shown.cluster_identity = shown.cluster_identity.or_else(|| Some(owner.name.clone()));

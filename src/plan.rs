@@ -30,7 +30,7 @@ pub mod when;
 
 pub use delete::{FINALIZER, gone};
 pub use outcome::{ErrorClass, Outcome, StepError, StepResult};
-pub use owner::{MANIFEST, Request, plan, settled};
+pub use owner::{MANIFEST, Request, plan, serves, settled};
 
 /// The plan of one evaluation.
 #[derive(Debug, Clone, Default)]

@@ -11,6 +11,7 @@ use crate::digest::Digest;
 use crate::landscape::{Owner, Target};
 use crate::observed::ObjectKey;
 
+pub mod chart;
 pub mod component;
 pub mod context;
 pub mod crd;

@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::admission::Admitted;
 use crate::landscape::{Kind, Owner};
 
+pub mod extensions;
 mod filter;
 mod strategy;
 

@@ -14,7 +14,8 @@ use crate::document;
 use crate::finding::{Finding, Severity};
 use crate::landscape::{Kind, Owner};
 use crate::observed::Object;
-use crate::plan::{ComponentPlan, ComponentState, Operation, OwnerPlan, StepResult, settled};
+use crate::pipeline::installations::Stand;
+use crate::plan::{ComponentPlan, ComponentState, Operation, OwnerPlan, StepResult, serves, settled};
 use crate::snapshot::{Changes, RepoPath, Revision};
 
 mod shoot;
@@ -85,6 +86,8 @@ pub struct Input<'a> {
     pub kinds: Option<Value>,
     /// For an Operation: its id, what came of it, when, and for which shoots.
     pub operation: Option<Value>,
+    /// For a Seed: how its extensions stand, by registration.
+    pub installations: &'a BTreeMap<String, Stand>,
     /// The time.
     pub now: Timestamp,
 }
@@ -155,8 +158,8 @@ fn united(before: Option<&Value>, now: &Value) -> Value {
 }
 
 fn seed(input: &Input<'_>, previous: &Value) -> Value {
-    let ready = settled(input.plan);
-    let why = unsettled(input.plan).unwrap_or_else(|| "all components are ready".into());
+    let ready = serves(input.plan);
+    let why = if ready { None } else { unsettled(input.plan) }.unwrap_or_else(|| "all components are ready".into());
     let backup = input.plan.components.iter().find(|c| c.id.name == "backup-bucket");
     let mut conditions = vec![
         condition(previous, "GardenletReady", ready, if ready { "SeedReady" } else { "SeedProgressing" }, &why, input.now),
@@ -168,6 +171,10 @@ fn seed(input: &Input<'_>, previous: &Value) -> Value {
         let message = describe(&backup.state).unwrap_or_else(|| "the backup bucket is available".into());
         conditions.push(condition(previous, "BackupBucketsReady", ok, reason, &message, input.now));
     }
+    if !input.installations.is_empty() {
+        let (ok, reason, message) = extensions(input.installations);
+        conditions.push(condition_of(previous, "ExtensionsReady", ok, reason, &message, input.now));
+    }
     json!({
         "lastOperation": last_operation(input, previous, "Seed cluster"),
         "conditions": conditions,
@@ -177,6 +184,35 @@ fn seed(input: &Input<'_>, previous: &Value) -> Value {
         "kubernetesVersion": previous.get("kubernetesVersion").cloned().unwrap_or(Value::Null),
         "allocatable": allocatable(input),
     })
+}
+
+/// Whether all extensions are installed and well: status, reason and message of the condition.
+fn extensions(installations: &BTreeMap<String, Stand>) -> (&'static str, &'static str, String) {
+    for (kind, reason) in
+        [("Valid", "NotAllExtensionsValid"), ("Installed", "NotAllExtensionsInstalled"), ("Healthy", "NotAllExtensionsHealthy")]
+    {
+        let wrong = installations.iter().find_map(|(name, stand)| {
+            let said = stand.conditions.iter().find(|c| c.kind == kind && c.status != "True")?;
+            Some(format!("{name}: {}", said.message))
+        });
+        if let Some(message) = wrong {
+            return ("False", reason, message);
+        }
+    }
+    let changing = |stand: &&Stand| stand.conditions.iter().any(|c| c.kind == "Progressing" && c.status == "True");
+    match installations.values().find(changing) {
+        Some(stand) => ("False", "SomeExtensionsProgressing", format!("{} is being changed", stand.name)),
+        None => ("True", "AllExtensionsReady", "all extensions are installed and healthy".to_owned()),
+    }
+}
+
+/// The `status` that a `ControllerInstallation` should have; times as in [`garden`].
+#[must_use]
+pub fn installation(stand: &Stand, live: &Object, now: Timestamp) -> Value {
+    let previous = live.get("/status").cloned().unwrap_or(Value::Null);
+    let conditions: Vec<Value> =
+        stand.conditions.iter().map(|c| condition_of(&previous, c.kind, c.status, &c.reason, &c.message, now)).collect();
+    json!({ "conditions": conditions })
 }
 
 /// Seeds that do not say how many shoots they take get Gardener's default (`defaults.md` §3, ManagedSeed: 250).

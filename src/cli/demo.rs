@@ -97,6 +97,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
         // The same on every start: a demo that was killed need not wait for its own lease to end.
         identity: format!("demo in {}", dir.display()),
         settings: Pace { status_every: 1_000, ..Pace::default() },
+        helm: None,
         view,
     };
     let (stop, why) = stop_signal()?;

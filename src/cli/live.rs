@@ -20,7 +20,7 @@ use crate::digest::DigestKey;
 use crate::landscape::{Kind, Owner, Target};
 use crate::library::Library;
 use crate::observed::{Keep, Object, ObjectKey, Observed};
-use crate::pipeline::{self, Evaluation, Look, Memory, World};
+use crate::pipeline::{self, Evaluation, Look, Memory, World, installations};
 use crate::plan::covers::uncovered;
 use crate::plan::diff;
 use crate::plan::drift::{self, Drifted};
@@ -262,6 +262,8 @@ impl Live {
     }
 
     async fn evaluate(&mut self, owner: &Owner) -> Evaluation {
+        // Nobody renders charts here: what waits for one says so.
+        let charts = (!installations::is_simulated(self.world.settings.as_deref())).then(Arc::default);
         let (mut bodies, none, placements) = (Bodies::default(), BTreeSet::new(), Placements::default());
         loop {
             let look = Look {
@@ -271,6 +273,7 @@ impl Live {
                 placements: &placements,
                 bodies: &bodies,
                 digest_key: self.digest_key.as_ref(),
+                charts: charts.as_ref(),
                 contested: &none,
                 now: self.at,
             };

@@ -10,7 +10,8 @@ use crate::digest::Digest;
 use crate::facts::Facts;
 use crate::landscape::{Kind, Owner};
 use crate::library::Library;
-use crate::pipeline;
+use crate::pipeline::{self, installations};
+use crate::render::context::installation::Installation;
 use crate::render::context::{Identity, Objects};
 use crate::render::{self, Inputs, Prepared, Rendering};
 use crate::schedule::{self, Placements, SeedState, Usage};
@@ -78,7 +79,18 @@ impl Offline {
             cluster_identity: None,
             garden_identity: Some(self.garden.clone()),
             status: Value::Null,
+            installations: self.installations(owner),
         }
+    }
+
+    /// The extensions that a seed gets; none where they are simulated.
+    fn installations(&self, owner: &Owner) -> Vec<Installation> {
+        let settings = self.objects.get(&Owner::cluster(Kind::Landscape, self.garden.clone())).map(Arc::as_ref);
+        if owner.kind != Kind::Seed || installations::is_simulated(settings) {
+            return Vec::new();
+        }
+        let here = self.placements.decisions.iter().filter(|(_, placement)| placement.seed == owner.name);
+        installations::offline(&self.objects, owner, here.map(|(shoot, _)| shoot))
     }
 
     /// What is known of an owner before rendering; `None` for kinds without templates, an error for what cannot be rendered yet.

@@ -20,6 +20,7 @@ use crate::config::{self, Settings};
 use crate::daemon::state::Settings as Pace;
 use crate::daemon::{self, Connect, Options, View};
 use crate::git::{Credentials, Location, Repo};
+use crate::helm::Helm;
 use crate::landscape::{Kind, Target};
 use crate::sim::Delays;
 use crate::snapshot::Revision;
@@ -55,6 +56,9 @@ pub(super) struct Args {
     /// Follow a rewritten history to where the branch is now
     #[arg(long)]
     accept_rewrite: bool,
+    /// The program that renders the charts of extensions [default: helm; simulated clusters come with simulated extensions]
+    #[arg(long, value_name = "PROGRAM", env = "ESPALIER_HELM")]
+    helm: Option<PathBuf>,
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
@@ -63,7 +67,7 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
 
 /// One pass at a commit, to convergence.
 pub(super) async fn once(context: &Context, sim: bool, state_dir: Option<PathBuf>, at: Revision) -> anyhow::Result<Exit> {
-    let args = Args { once: true, sim, branch: None, state_dir, listen: None, poll: 30, accept_rewrite: false };
+    let args = Args { once: true, sim, branch: None, state_dir, listen: None, poll: 30, accept_rewrite: false, helm: None };
     reconcile(context, args, Some(at)).await
 }
 
@@ -75,6 +79,8 @@ async fn reconcile(context: &Context, args: Args, pinned: Option<Revision>) -> a
     };
     let repo = open(&context.settings, args.state_dir.as_ref()).await?;
     let (connect, simulated) = reach(context, &args, &repo, &landscape).await?;
+    // Simulated clusters have somebody who plays the extensions; charts are for those who ask for them.
+    let helm = args.helm.clone().or_else(|| simulated.is_none().then(|| PathBuf::from("helm"))).map(Helm::new);
     let clusters = Clusters::new(BTreeMap::new(), Arc::new(config::now));
     let (view, mut seen) = watch::channel(Arc::new(View::default()));
     let options = Options {
@@ -89,6 +95,7 @@ async fn reconcile(context: &Context, args: Args, pinned: Option<Revision>) -> a
         once: args.once,
         accept_rewrite: args.accept_rewrite,
         identity: identity(&context.settings),
+        helm,
         settings: Pace { status_every: if args.once { 1_000 } else { 5_000 }, ..Pace::default() },
         view,
     };

@@ -13,7 +13,7 @@ use super::state::{Effect, State};
 use crate::digest::{self, Digest};
 use crate::finding::Finding;
 use crate::landscape::{Kind, Owner, Target};
-use crate::observed::{ACCEPTED_REVISION_ANNOTATION, Object};
+use crate::observed::{ACCEPTED_REVISION_ANNOTATION, Object, ObjectKey};
 use crate::pipeline::World;
 use crate::plan::{Action, Step};
 use crate::snapshot::{Changes, RepoPath, Revision};
@@ -259,8 +259,17 @@ impl Report {
                 revision: live.and_then(|l| l.annotations.get(ACCEPTED_REVISION_ANNOTATION)).cloned(),
                 kinds: (owner.kind == Kind::Landscape).then(|| state.kinds_by_place()),
                 operation: manifest.and_then(|m| state.operation_status(&owner, m, live.map(Arc::as_ref))),
+                installations: &shown.installations,
                 now,
             };
+            for stand in shown.installations.values() {
+                let key = ObjectKey::new("core.gardener.cloud", "ControllerInstallation", "", &stand.name);
+                let live = state.observed().get(&Target::Garden, &key).filter(|l| l.is_tracked() && !l.deleting);
+                if let Some(step) = live.and_then(|live| patch(live, &status::installation(stand, live, now))) {
+                    self.patching.insert(owner.clone());
+                    patches.push((owner.clone(), step));
+                }
+            }
             if let Some(live) = live.filter(|l| l.is_tracked() && !l.deleting) {
                 for step in [patch(live, &status::garden(&input)), mark(&input, live)].into_iter().flatten() {
                     self.patching.insert(owner.clone());

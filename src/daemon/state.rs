@@ -29,6 +29,7 @@ use crate::snapshot::Revision;
 use crate::status::Standing;
 
 mod event;
+mod installing;
 mod looking;
 mod observing;
 mod operating;
@@ -56,11 +57,13 @@ pub struct Settings {
     pub batch: usize,
     /// Shoots that come up at the same time; more are begun when these are ready, stuck, or do not get on.
     pub creations: usize,
+    /// Whether charts are rendered: extensions are installed by us.
+    pub installs: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { parallel: 32, status_every: 2_000, batch: 64, creations: 128 }
+        Self { parallel: 32, status_every: 2_000, batch: 64, creations: 128, installs: false }
     }
 }
 
@@ -122,6 +125,7 @@ pub struct State {
     memory: Memory,
     queue: Queue,
     turns: Turns,
+    installing: installing::Installing,
     operations: BTreeMap<Owner, operating::Taken>,
     /// Shoots that were asked to be reconciled, whatever window they wait for.
     released: BTreeSet<Owner>,
@@ -140,6 +144,7 @@ impl State {
     pub fn new(settings: Settings) -> Self {
         let report = Report::new(settings.status_every);
         let turns = Turns::new(settings.creations);
+        let installing = installing::Installing::new(settings.installs);
         Self {
             settings,
             world: None,
@@ -169,6 +174,7 @@ impl State {
             memory: Memory::default(),
             queue: Queue::default(),
             turns,
+            installing,
             operations: BTreeMap::new(),
             released: BTreeSet::new(),
             clock: (Timestamp::UNIX_EPOCH, 0),
@@ -261,6 +267,7 @@ impl State {
                 tracing::warn!(%why, "the status branch cannot be read");
                 self.report.failed(format!("the status branch cannot be read: {why}"), at);
             }
+            Event::Chart(request, outcome) => self.rendered(&request, outcome, at),
             Event::Lease(held) => {
                 if held && !self.lease {
                     self.touch_all(at);
@@ -280,13 +287,23 @@ impl State {
         let busy = self.queue.is_busy(at) || self.turns.anyone_waits() || self.is_operating();
         !busy
             && self.fetching.is_empty()
+            && self.installing.is_idle()
             && !(self.key_asked && self.digest_key.is_none())
             && self.report.is_quiet()
             && world.owners().iter().all(|owner| {
                 self.plans.get(owner).is_some_and(|plan| {
-                    settled(plan) || self.gave_up(owner) || stuck(plan) || waits(plan) || !world.held(owner).is_empty()
+                    let stays = stuck(plan) || waits(plan) || self.waits_for_stuck(owner, plan);
+                    settled(plan) || self.gave_up(owner) || stays || !world.held(owner).is_empty()
                 })
             })
+    }
+
+    /// Whether a shoot has nothing to do but wait for its seed, or for an extension there, which waits for something outside.
+    fn waits_for_stuck(&self, owner: &Owner, plan: &OwnerPlan) -> bool {
+        let seed = self.shown.get(owner).and_then(|shown| shown.seed.clone());
+        let seed = seed.and_then(|seed| self.plans.get(&Owner::cluster(Kind::Seed, seed)));
+        let blocked = plan.components.iter().any(|c| matches!(c.state, ComponentState::Blocked(_)));
+        blocked && plan.generate.is_empty() && rests(plan) && seed.is_some_and(|seed| stuck(seed))
     }
 
     /// Whether what failed for an owner will not be mended by trying again soon.
@@ -352,7 +369,7 @@ impl State {
 
     /// Whether nothing is done, read or on its way.
     fn is_idle(&self, at: Millis) -> bool {
-        let reading = !self.fetching.is_empty() || (self.key_asked && self.digest_key.is_none());
+        let reading = !self.fetching.is_empty() || !self.installing.is_idle() || (self.key_asked && self.digest_key.is_none());
         !self.queue.is_busy(at) && !reading && self.moving.is_empty()
     }
 

@@ -55,6 +55,7 @@ pub(super) fn intend(admitted: &mut Admitted, landscape: &Landscape, written: &A
         *value = intent;
     }
     memory.intents.retain(|owner, _| admitted.objects.contains_key(owner));
+    memory.needs.retain(|owner, _| admitted.objects.contains_key(owner));
 }
 
 fn remove(value: &mut Value, pointer: &str) {
@@ -224,6 +225,7 @@ pub(super) fn identity(owner: &Owner, live: Option<&Object>, observed: &Observed
         // A cluster is called the same before its status says how, and afterwards.
         garden_identity: (owner.kind == Kind::Shoot).then(|| landscape.to_owned()),
         status: live.and_then(|l| l.get("/status")).map_or(Value::Null, decided),
+        installations: Vec::new(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Rendering one owner: from its sources, secrets and facts, or from memory where none of them changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -12,6 +12,7 @@ use crate::facts::{Exported, Facts, STATIC_MANIFESTS};
 use crate::finding::Findings;
 use crate::landscape::{Kind, Owner, Target};
 use crate::observed::{OWNER_LABEL, Object, ObjectKey, Observed, STATIC_MANIFEST_SELECTOR};
+use crate::render::chart::Request;
 use crate::render::context::{Identity, Objects};
 use crate::render::{self, Release, Scope};
 use crate::secrets::{self, Bodies, SecretRef};
@@ -25,6 +26,8 @@ pub(super) struct Made {
     pub(super) generate: Vec<secrets::Generate>,
     pub(super) again: Option<i64>,
     pub(super) missing: Option<String>,
+    /// The charts that it is made from, by registration.
+    pub(super) charts: BTreeMap<String, Arc<Request>>,
 }
 
 impl World {
@@ -79,6 +82,10 @@ impl World {
         if owner.kind != Kind::Landscape {
             facts = facts.with(Scope::Garden, &Facts::collect(look.observed, &self.exports_of(&self.root, look, memory)));
         }
+        if let Some(charts) = look.charts.filter(|_| owner.kind == Kind::Seed) {
+            facts = facts.with_charts(Arc::clone(charts));
+        }
+        let charts = prepared.charts.clone();
         let none = Bodies::default();
         let inputs = render::Inputs {
             prepared: &prepared,
@@ -99,7 +106,8 @@ impl World {
             && kept.input == input
             && kept.secrets.iter().all(|(secret, at)| version(secret) == *at)
         {
-            return Made { releases: kept.releases.clone(), findings: kept.findings.clone(), generate, again, ..Made::default() };
+            let (releases, findings) = (kept.releases.clone(), kept.findings.clone());
+            return Made { releases, findings, generate, again, charts, ..Made::default() };
         }
         memory.renders += 1;
         let inputs = render::Inputs { bodies: look.bodies, ..inputs };
@@ -113,7 +121,7 @@ impl World {
             let kept = Kept { input, secrets, releases: releases.clone(), findings: made.findings.clone() };
             memory.rendered.insert(owner.clone(), kept);
         }
-        Made { releases, needs: made.needs_bodies, findings: made.findings, generate, again, missing: None }
+        Made { releases, needs: made.needs_bodies, findings: made.findings, generate, again, missing: None, charts }
     }
 
     /// The manifests that an owner's context is made from.

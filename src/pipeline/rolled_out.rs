@@ -53,7 +53,7 @@ fn differs(live: &Object, manifest: &Value) -> bool {
 
 impl Memory {
     /// The digest of a manifest, computed once.
-    fn digest(&mut self, owner: &Owner, manifest: &Arc<Value>) -> Digest {
+    pub(super) fn digest(&mut self, owner: &Owner, manifest: &Arc<Value>) -> Digest {
         if let Some((known, digest)) = self.digests.get(owner)
             && Arc::ptr_eq(known, manifest)
         {

@@ -17,7 +17,7 @@ use crate::landscape::{Kind, Landscape, Owner, Target};
 use crate::library::Library;
 use crate::observed::{ACCEPTED_ANNOTATION, Object, Observed, project_of};
 use crate::plan::when::Waiting;
-use crate::plan::{ComponentState, OwnerPlan, settled};
+use crate::plan::{ComponentState, OwnerPlan, serves};
 use crate::schedule::{self, Placements, SeedState, Usage};
 use crate::snapshot::{RepoPath, Revision};
 
@@ -244,7 +244,7 @@ impl World {
             match owner.kind {
                 Kind::Seed => {
                     let target = Target::Seed(owner.name.clone());
-                    let ready = plans.get(owner).is_some_and(|p| settled(p)) && observed.complete(&target);
+                    let ready = plans.get(owner).is_some_and(|p| serves(p)) && observed.complete(&target);
                     let reason = (!ready).then(|| match plans.get(owner) {
                         Some(plan) => {
                             crate::status::unsettled(plan).unwrap_or_else(|| format!("{target} was not listed completely"))
@@ -252,7 +252,8 @@ impl World {
                         None => "not evaluated yet".into(),
                     });
                     let failed = |plan: &Arc<OwnerPlan>| {
-                        plan.components.iter().any(|c| matches!(c.state, ComponentState::Failed(_) | ComponentState::Held(_)))
+                        let stuck = |state: &ComponentState| matches!(state, ComponentState::Failed(_) | ComponentState::Held(_));
+                        plan.components.iter().any(|c| !c.id.is_for_item() && stuck(&c.state))
                     };
                     let coming_up = !ready && observed.complete(&target) && !plans.get(owner).is_some_and(failed);
                     let state = SeedState { ready, coming_up, deleting: self.going.contains(owner), reason };
@@ -296,6 +297,11 @@ pub fn sources(world: &World, owner: &Owner, placed: Option<&str>) -> BTreeSet<O
     if owner.kind == Kind::Seed {
         // Seeds have gateways for the exposure classes that may be used on them.
         out.extend(world.admitted.of_kind(Kind::ExposureClass).map(|(class, _)| class.clone()));
+        // And extensions.
+        for kind in [Kind::ControllerRegistration, Kind::ControllerDeployment] {
+            let all = world.owners().range(Owner::cluster(kind, "")..).take_while(|owner| owner.kind == kind);
+            out.extend(all.cloned());
+        }
     }
     if owner.kind == Kind::Shoot {
         match text("/spec/cloudProfile/kind") {

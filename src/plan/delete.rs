@@ -173,6 +173,10 @@ pub(super) fn plan(request: &Request<'_>) -> OwnerPlan {
             .filter(|(c, _)| c.needs.contains(name) && all.contains(&c.id.name))
             .map(|(c, _)| c.id.name.clone())
             .collect();
+        // What acts upon others of its owner goes after them.
+        let outlasts =
+            components.get(name.as_str()).filter(|(c, _)| c.id.is_for_item()).into_iter().flat_map(|(c, _)| &c.outlasts);
+        blockers.extend(outlasts.filter(|other| all.contains(other)).cloned());
         if late(name) && early_left {
             blockers.extend(all.iter().filter(|n| !late(n)).cloned());
             blockers.sort();

@@ -472,8 +472,18 @@ pub(super) fn may_go(object: &Object, components: &BTreeMap<&str, (&Component, &
 /// The readiness that a whole owner's plan reports: every component ready or skipped, nothing to generate.
 #[must_use]
 pub fn settled(plan: &OwnerPlan) -> bool {
-    plan.generate.is_empty()
-        && plan.components.iter().all(|c| {
-            c.steps.is_empty() && c.later.is_empty() && matches!(c.state, ComponentState::Ready | ComponentState::Skipped(_))
-        })
+    plan.generate.is_empty() && plan.components.iter().all(is_as_wanted)
+}
+
+/// Whether an owner does what others wait for it to do: [`settled`] short of what it has for the items of a list, each of which
+/// holds up only those who need it.
+#[must_use]
+pub fn serves(plan: &OwnerPlan) -> bool {
+    plan.generate.is_empty() && plan.components.iter().filter(|c| !c.id.is_for_item()).all(is_as_wanted)
+}
+
+fn is_as_wanted(component: &ComponentPlan) -> bool {
+    component.steps.is_empty()
+        && component.later.is_empty()
+        && matches!(component.state, ComponentState::Ready | ComponentState::Skipped(_))
 }

@@ -103,6 +103,8 @@ pub struct Component {
     pub needs: Vec<String>,
     /// Whether its objects live in the garden although the scope's cluster is a seed (`target: garden` in the front matter).
     pub in_garden: bool,
+    /// The list of the context for each item of which there is one of it; absent = there is one.
+    pub each: Option<String>,
     /// CEL over the render context; absent = always.
     pub when: Option<String>,
     /// Readiness.
@@ -124,6 +126,48 @@ pub struct Component {
     pub reads: BTreeSet<String>,
     /// Secrets that the template names or reads by configuration name, from its syntax tree.
     pub secrets: BTreeSet<String>,
+}
+
+impl ComponentId {
+    /// Whether it is one of several that one template makes, for an item of a list: nothing of the scope but what is made for the
+    /// same item depends on it.
+    #[must_use]
+    pub fn is_for_item(&self) -> bool {
+        self.name.contains('.')
+    }
+}
+
+impl Component {
+    /// The component that it is for an item of its list. What it needs of the same list is that of the same item.
+    #[must_use]
+    pub fn for_item(&self, item: &str, lists: &BTreeMap<&str, &str>) -> Self {
+        let mine = |need: &String| match (lists.get(need.as_str()), &self.each) {
+            (Some(list), Some(each)) if *list == each.as_str() => name_for_item(need, item),
+            _ => need.clone(),
+        };
+        Self {
+            id: ComponentId { scope: self.id.scope, name: name_for_item(&self.id.name, item) },
+            needs: self.needs.iter().map(mine).collect(),
+            outlasts: self.outlasts.iter().map(mine).collect(),
+            ..self.clone()
+        }
+    }
+}
+
+/// The longest value of a label.
+const LONGEST: usize = 63;
+
+/// The name of a component for an item: fits a label, whatever the item is called.
+#[must_use]
+pub fn name_for_item(component: &str, item: &str) -> String {
+    let whole = format!("{component}.{item}");
+    if whole.len() <= LONGEST {
+        return whole;
+    }
+    let digest = crate::digest::of_bytes(item.as_bytes());
+    let room = LONGEST.saturating_sub(component.len() + digest.short().len() + 2);
+    let begin: String = item.chars().take(room).collect();
+    format!("{component}.{begin}-{}", digest.short())
 }
 
 /// An exported fact's address in a cluster, once its name was rendered.

@@ -18,8 +18,10 @@ mod autoscaling;
 mod exposure;
 mod extension;
 mod garden;
+pub mod installation;
 mod kube_proxy;
 mod kubelet;
+pub mod need;
 mod network;
 mod node_local_dns;
 mod observability;
@@ -56,6 +58,8 @@ pub struct Identity {
     pub garden_identity: Option<String>,
     /// What the garden's object says in `status` that decisions were written to: `networking`, `credentials`. `Null` if nothing.
     pub status: Value,
+    /// The extensions that were decided for this seed.
+    pub installations: Vec<installation::Installation>,
 }
 
 /// What a context is made from.

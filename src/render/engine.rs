@@ -38,6 +38,7 @@ const READING: &[&str] = &[
     "seed-secret",
     "static-manifests",
     "replicas",
+    "chart",
 ];
 
 /// Whether templates may call a helper of this name.
@@ -76,6 +77,8 @@ pub(crate) struct Notes {
     pub(crate) waiting: Vec<String>,
     /// Secrets whose bodies were asked for and not fetched yet.
     pub(crate) needs_bodies: BTreeSet<SecretRef>,
+    /// Why something that is not missing cannot be had.
+    pub(crate) refused: Option<String>,
     /// Whether a secret value was handed out.
     pub(crate) secret: bool,
     /// Whether secret values are to be handed out in another shape: what differs then contains them.

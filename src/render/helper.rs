@@ -350,9 +350,34 @@ pub(crate) fn read(
         "garden-secret" => garden::secret(arguments, known, notes),
         "garden-config" => garden::config(arguments, known, notes),
         "seed-secret" => garden::of_seed(arguments, known, notes),
+        "chart" => chart(arguments, known, notes),
         // Offline nothing is known of what a seed has.
         "static-manifests" => Ok(known.facts.get(STATIC_MANIFESTS).cloned().unwrap_or_else(|| Value::Array(Vec::new()))),
         other => Err(format!("`{other}` does not read anything")),
+    }
+}
+
+/// `chart DIGEST NAME`: the manifests of a rendered chart as one text. Secret, because its values may be. Null asks for a chart that
+/// nobody names.
+fn chart(arguments: &[&Value], known: &Known<'_>, notes: &mut Notes) -> Result<Value, String> {
+    let name = text(arguments, 1)?;
+    if known.offline {
+        return Ok(symbol("chart", &arguments[1..]));
+    }
+    let Some(digest) = arg(arguments, 0)?.as_str() else {
+        notes.waiting.push(format!("a ControllerDeployment with a chart for {name}"));
+        return Ok(Value::Null);
+    };
+    match known.facts.chart(digest) {
+        Some(Ok(manifests)) => Ok(handed_out(manifests, notes).into()),
+        Some(Err(refused)) => {
+            notes.refused = Some(refused.to_string());
+            Ok(Value::Null)
+        }
+        None => {
+            notes.waiting.push(format!("the chart of {name}, which is not rendered yet"));
+            Ok(Value::Null)
+        }
     }
 }
 

@@ -65,6 +65,16 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "a component cannot be rendered",
         "A variable is missing, a value would change the manifest's structure, or the result is not a manifest. The component is kept as it is.",
     ),
+    (
+        "EXTENSION-UNSERVED",
+        "no registration is responsible for what a seed needs",
+        "A shoot or the seed itself has an extension object of a kind and type that no ControllerRegistration lists: unless somebody installs that extension in another way, nobody will act upon it.",
+    ),
+    (
+        "EXTENSION-LEFT-OUT",
+        "a deployment asks for something that is not done",
+        "The ControllerDeployment asks for something that this version does not do for extensions; the chart is installed without it.",
+    ),
     ("LANDSCAPE-IMAGES", "a landscape's images are wrong", "`spec.images` maps names of the image table to image references."),
     ("LIBRARY-SCHEMA", "a schema is not JSON", "Files in `schemas/` are JSON Schemas."),
 ];
@@ -197,6 +207,7 @@ struct Front {
     component: String,
     #[serde(default)]
     needs: Vec<String>,
+    each: Option<String>,
     when: Option<String>,
     target: Option<String>,
     ready: String,
@@ -261,6 +272,9 @@ fn component(path: &RepoPath, scope: Scope, stem: &str, text: &Arc<str>) -> Resu
             complain(FRONT_MATTER, "once", format!("`{once}` is not a pointer through maps only"));
         }
     }
+    if front.each.is_some() && !front.exports.is_empty() {
+        complain(FRONT_MATTER, "each", "a component of which there are several exports nothing".to_owned());
+    }
     let mut kinds = kinds(text);
     for written in &front.writes {
         match written.rsplit_once('/') {
@@ -315,6 +329,7 @@ fn component(path: &RepoPath, scope: Scope, stem: &str, text: &Arc<str>) -> Resu
         id: ComponentId { scope, name: stem.to_owned() },
         needs: front.needs,
         in_garden,
+        each: front.each,
         when: front.when,
         ready,
         hibernate: front.hibernate,
@@ -487,6 +502,20 @@ fn order(mut compiled: BTreeMap<String, Compiled>, findings: &mut Findings) -> V
     for (node, other) in unknown {
         if let Some(c) = compiled.remove(&node) {
             complain(&c, format!("`{node}` outlasts `{other}`, which is not a usable component of this scope"));
+        }
+    }
+    // What is made for an item holds up only what is made for the same item.
+    let lists: BTreeMap<String, String> =
+        compiled.iter().filter_map(|(name, c)| Some((name.clone(), c.component.each.clone()?))).collect();
+    let others: Vec<(String, String)> = compiled
+        .values()
+        .flat_map(|c| c.component.needs.iter().map(move |need| (c, need)))
+        .filter(|(c, need)| lists.get(*need).is_some_and(|list| c.component.each.as_ref() != Some(list)))
+        .map(|(c, need)| (c.component.id.name.clone(), need.clone()))
+        .collect();
+    for (node, need) in others {
+        if let Some(c) = compiled.remove(&node) {
+            complain(&c, format!("`{node}` needs `{need}`, of which there is one for each item of `{}`", lists[&need]));
         }
     }
     let order = loop {

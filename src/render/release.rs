@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use handlebars::Context;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::component::{Component, Hibernate, Ready, Scope};
 use super::engine::{self, Failure, Known, Notes, Text};
@@ -102,17 +102,59 @@ pub(crate) fn wished(
     };
     let mut outcome = Outcome::default();
     for (compiled, wish) in components.scope(scope).iter().zip(wishes) {
+        if compiled.component.each.is_some() {
+            for_items(components, compiled, wish, context, known, &mut outcome, parts);
+            continue;
+        }
         let (state, objects) = match wish {
             Wish::Skipped(why) => (RenderState::Skipped((*why).to_owned()), Vec::new()),
             Wish::Broken(error) => {
                 outcome.findings.push(finding(compiled, known, error, 1, 1));
                 (RenderState::Failed(error.clone()), Vec::new())
             }
-            Wish::Wanted => one(compiled, context, &wrapped, known, &mut outcome, parts),
+            Wish::Wanted => one(compiled, &compiled.component, context, &wrapped, known, &mut outcome, parts),
         };
         outcome.components.push(Rendered { component: asleep(&compiled.component, context), state, objects });
     }
     outcome
+}
+
+/// Renders a component for each item of its list, which it sees as `item`. An item says its `name` and whether it is `wanted`; one
+/// that is not stays in the list, and says `why`, until nothing is left of it: what is in no list any more is pruned in no order.
+fn for_items(
+    components: &Components,
+    compiled: &Compiled,
+    wish: &Wish,
+    context: &Value,
+    known: &Known<'_>,
+    outcome: &mut Outcome,
+    parts: &mut Parts,
+) {
+    let all = components.scope(compiled.component.id.scope);
+    let lists = all.iter().filter_map(|c| Some((c.component.id.name.as_str(), c.component.each.as_deref()?))).collect();
+    let list = compiled.component.each.as_deref().and_then(|list| context.get(list)).and_then(Value::as_array);
+    for item in list.into_iter().flatten() {
+        let text = |key: &str| item.get(key).and_then(Value::as_str).unwrap_or_default();
+        let component = Arc::new(compiled.component.for_item(text("name"), &lists));
+        let (state, objects) = match wish {
+            Wish::Skipped(why) => (RenderState::Skipped((*why).to_owned()), Vec::new()),
+            Wish::Broken(error) => (RenderState::Failed(error.clone()), Vec::new()),
+            Wish::Wanted if item.get("wanted").and_then(Value::as_bool) == Some(false) => {
+                (RenderState::Skipped(text("why").to_owned()), Vec::new())
+            }
+            Wish::Wanted => {
+                let roots = compiled.roots.iter().filter_map(|root| Some((root.name.clone(), context.get(&root.name)?.clone())));
+                let mut narrow: Map<String, Value> = roots.collect();
+                narrow.insert("item".to_owned(), item.clone());
+                let narrow = Value::Object(narrow);
+                match Context::wraps(&narrow) {
+                    Ok(wrapped) => one(compiled, &component, &narrow, &wrapped, known, outcome, parts),
+                    Err(error) => (RenderState::Failed(format!("the context cannot be read: {error}")), Vec::new()),
+                }
+            }
+        };
+        outcome.components.push(Rendered { component, state, objects });
+    }
 }
 
 /// While an owner is hibernated its resource manager does not run: what it is to apply counts as ready once it is written.
@@ -126,13 +168,14 @@ fn asleep(component: &Arc<Component>, context: &Value) -> Arc<Component> {
 
 fn one(
     compiled: &Compiled,
+    component: &Component,
     context: &Value,
     wrapped: &Context,
     known: &Known<'_>,
     outcome: &mut Outcome,
     parts: &mut Parts,
 ) -> (RenderState, Vec<super::DesiredObject>) {
-    let name = &compiled.component.id.name;
+    let name = &component.id.name;
     match parts.0.get(name) {
         Some(part) if part.reads.iter().all(|read| read.holds(context, known)) => {
             return (RenderState::Wanted, part.objects.clone());
@@ -152,6 +195,9 @@ fn one(
     let result = engine::run(&compiled.template, wrapped, known, &notes);
     let notes = notes.into_inner().unwrap_or_else(PoisonError::into_inner);
     outcome.needs_bodies.extend(notes.needs_bodies);
+    if let Some(why) = notes.refused {
+        return (RenderState::Failed(why), Vec::new());
+    }
     // Before errors: what is missing is null in the template, and null may well be an error there.
     if let Some(missing) = notes.waiting.first() {
         return (RenderState::Waiting(missing.clone()), Vec::new());
@@ -164,7 +210,7 @@ fn one(
     let sensitive = if notes.secret { sensitive(compiled, wrapped, known, &values) } else { Vec::new() };
     let stamp = Stamp {
         owner: known.owner,
-        component: &compiled.component,
+        component,
         namespace: if compiled.component.in_garden { known.garden_namespace } else { known.namespace },
         hibernated: flag(context, "hibernated"),
         sensitive: &sensitive,

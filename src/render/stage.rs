@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::chart::Request;
 use super::component::Scope;
-use super::context::{self, Identity, Missing, Objects, Sources};
+use super::context::{self, Identity, Missing, Objects, Sources, installation};
 use super::engine::Known;
 use super::load::Compiled;
 use super::release::{self, Wish};
@@ -44,6 +45,8 @@ pub struct Prepared {
     pub wants: Vec<Wanted>,
     /// Where the facts of its wanted components are found.
     pub exports: Vec<Exported>,
+    /// The charts of its extensions, by registration.
+    pub charts: BTreeMap<String, Arc<Request>>,
     /// What is wrong with templates or settings.
     pub findings: Findings,
     context_digest: Digest,
@@ -113,6 +116,10 @@ pub fn prepare(objects: &Objects, owner: &Owner, identity: &Identity, library: &
         Scope::Seed => context::seed(&sources)?,
         Scope::Shoot => context::shoot(&sources)?,
     };
+    let charts = match scope {
+        Scope::Seed => installation::requests(&sources, &context["seed"]),
+        Scope::Garden | Scope::Project | Scope::Shoot => BTreeMap::new(),
+    };
     let own = |pointer: &str| context.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let garden = || "garden".to_owned();
     let (target, namespace, garden_namespace, secret_namespace) = match scope {
@@ -152,6 +159,7 @@ pub fn prepare(objects: &Objects, owner: &Owner, identity: &Identity, library: &
         context,
         wants,
         exports,
+        charts,
         findings,
         images,
         wishes,
@@ -178,6 +186,17 @@ pub fn input(inputs: &Inputs<'_>) -> Digest {
             json!([address, content])
         })
         .collect();
+    let charts: Vec<Value> = prepared
+        .charts
+        .values()
+        .map(|request| {
+            let outcome = inputs.facts.chart(request.digest.as_str()).map(|outcome| match outcome {
+                Ok(text) => inputs.digest_key.map(|key| json!(digest::keyed(key, &json!(text.as_str())))),
+                Err(refused) => Some(json!(refused.to_string())),
+            });
+            json!([request.release, outcome])
+        })
+        .collect();
     digest::of_value(&json!([
         inputs.library.digest(),
         prepared.context_digest,
@@ -187,6 +206,7 @@ pub fn input(inputs: &Inputs<'_>) -> Digest {
         bodies,
         inputs.digest_key.is_some(),
         inputs.offline,
+        charts,
     ]))
 }
 
@@ -230,7 +250,8 @@ fn alike(one: &Inputs<'_>, other: &Inputs<'_>) -> BTreeSet<String> {
     after
         .filter(|(compiled, wish)| {
             let Some((was, wished)) = before.get(compiled.component.id.name.as_str()) else { return false };
-            let mut roots = compiled.roots.iter().map(|root| root.name.as_str());
+            // What a component for items sees as `item` is in its list.
+            let mut roots = compiled.roots.iter().map(|root| root.name.as_str()).chain(compiled.component.each.as_deref());
             let mut is_same = |root| *same_roots.entry(root).or_insert_with(|| a.context.get(root) == b.context.get(root));
             was.text == compiled.text
                 && wished == wish

@@ -28,6 +28,7 @@ const NOW: i64 = 1_795_219_200;
 
 const A_RIGHT: &str = "it asks for a right of whoever changed the object, and everybody has it unless told otherwise";
 const FINALIZERS: &str = "no manifest in Git may have finalizers at all, which PASTE-FINALIZER says first";
+const A_SEED: &str = "it is about the shoots that a seed has";
 const NOT_IN_GIT: &str = "it depends on another object's being deleted, which no manifest in Git can say";
 
 /// Codes without an example, and why.
@@ -41,6 +42,8 @@ const WITHOUT: &[(&str, &str)] = &[
     ("FREEZE", "it is about what was accepted in a garden, at a time"),
     ("DELETE-BUDGET", "it counts deletions of 24 hours, which only a run of the daemon has"),
     ("DOC-ENCODING", "a text cannot show what is no text"),
+    ("EXTENSION-LEFT-OUT", A_SEED),
+    ("EXTENSION-UNSERVED", A_SEED),
     ("FINALIZER-REMOVED", FINALIZERS),
     ("INTERNAL-ERROR", "no manifest is known that raises it"),
     ("LANDSCAPE-GONE", "it is about what was accepted in a garden"),

@@ -230,6 +230,7 @@ impl Fleet {
             pinned: None,
             identity: "test".into(),
             settings: Settings { status_every: 500, ..Settings::default() },
+            helm: None,
             view,
         }
     }

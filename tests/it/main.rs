@@ -25,6 +25,7 @@ mod edges;
 mod edits;
 mod examples;
 mod exits;
+mod extensions;
 mod faults;
 mod fleet;
 mod format;

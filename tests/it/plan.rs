@@ -67,6 +67,7 @@ fn rendered(name: &str, needs: &[&str], objects: Vec<DesiredObject>, state: Rend
         id: ComponentId { scope: Scope::Shoot, name: name.into() },
         needs: needs.iter().map(|n| (*n).to_owned()).collect(),
         in_garden: false,
+        each: None,
         when: None,
         ready: Ready::Rollout,
         hibernate: Hibernate::Kept,

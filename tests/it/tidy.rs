@@ -26,7 +26,7 @@ const RINGS: &[(u8, &[&str])] = &[
             "pipeline",
         ],
     ),
-    (3, &["git", "cluster", "apply", "sim"]),
+    (3, &["git", "cluster", "apply", "helm", "sim"]),
     (4, &["daemon", "web", "cli", "print", "config", "telemetry"]),
 ];
 

@@ -10,6 +10,7 @@ use crate::finding::Findings;
 use crate::landscape::{Landscape, Owner};
 use crate::library::Library;
 use crate::plan::{OwnerPlan, Step, StepResult};
+use crate::render::chart::{Outcome, Request};
 use crate::secrets::{Bodies, SecretRef};
 use crate::snapshot::{Changes, RepoPath, Revision};
 
@@ -41,6 +42,8 @@ pub enum Event {
     StatusTree(Option<Revision>, BTreeMap<RepoPath, String>),
     /// The status branch cannot be read at the moment.
     StatusUnreadable(String),
+    /// A chart was rendered, or not.
+    Chart(Arc<Request>, Outcome),
     /// Whether we hold the lease.
     Lease(bool),
     /// Time passed.
@@ -80,6 +83,8 @@ pub enum Effect {
         /// Trailers.
         trailers: Vec<(String, String)>,
     },
+    /// Render a chart.
+    RenderChart(Arc<Request>),
     /// Read the status branch.
     ReadStatus,
     /// Watch these kinds too: earlier libraries wrote them. `(in the garden, apiVersion, kind)`.

@@ -10,7 +10,7 @@ use super::super::queue::Millis;
 use super::{Effect, State, rests, stuck, waits as waits_for_window};
 use crate::landscape::{Kind, Owner};
 use crate::pipeline::{Evaluation, Look};
-use crate::plan::{self, ComponentState, ErrorClass, Operation, OwnerPlan, settled};
+use crate::plan::{self, ComponentState, ErrorClass, Operation, OwnerPlan, serves, settled};
 use crate::secrets::{Bodies, SecretRef};
 
 impl State {
@@ -41,6 +41,7 @@ impl State {
             placements: &self.placements,
             bodies: self.bodies.get(owner).unwrap_or(&empty),
             digest_key: self.digest_key.as_ref(),
+            charts: self.installing.charts(),
             contested: &self.contested,
             now,
         };
@@ -61,7 +62,7 @@ impl State {
     }
 
     fn take(&mut self, owner: &Owner, evaluation: Evaluation, now: Timestamp, at: Millis, effects: &mut Vec<Effect>) {
-        let Evaluation { mut plan, needs, findings, shown } = evaluation;
+        let Evaluation { mut plan, needs, charts, findings, shown } = evaluation;
         // What was read may come, go and change, and is looked at again then; if nothing was read now, what was read before stands.
         let read = self.bodies.get(owner).map(|bodies| &bodies.0);
         let complete = needs.iter().all(|secret| read.is_some_and(|read| read.contains_key(secret)));
@@ -78,14 +79,17 @@ impl State {
             self.queue.park(owner);
             return;
         }
-        let was = self.plans.get(owner).is_some_and(|p| settled(p));
+        self.ask_for_charts(owner, charts, at, effects);
+        let served = self.plans.get(owner).is_some_and(|p| serves(p));
         let is = settled(&plan);
         if findings.is_empty() {
             self.findings.remove(owner);
         } else {
             self.findings.insert(owner.clone(), findings);
         }
+        let moved = self.installations_moved(owner, &shown);
         self.shown.insert(owner.clone(), shown);
+        self.demands(owner, at);
         let to_do = !plan.generate.is_empty() || plan.components.iter().any(|c| !c.steps.is_empty());
         let new = owner.kind == Kind::Shoot && to_do && plan.operation == Operation::Create && !self.queue.has_begun(owner);
         let waits = new && self.lease && !self.turns.ask(owner, at);
@@ -109,7 +113,7 @@ impl State {
         }
         self.report.touch(owner, at);
         self.operated(owner, at);
-        if was != is {
+        if served != serves(&plan) || moved {
             self.gate_moved(owner, at);
         }
         self.bodies.remove(owner);
@@ -132,6 +136,9 @@ impl State {
         if let Some(again) = plan.again {
             let wait = u64::try_from(again.saturating_sub(now.as_second())).unwrap_or(0).max(1);
             self.queue.add(owner, at.saturating_add(wait.saturating_mul(1_000)));
+        }
+        if let Some(due) = self.tries_again(owner) {
+            self.queue.add(owner, due);
         }
         self.queue.done(owner, at, None);
         if plan::gone(&plan) && self.world.as_ref().is_some_and(|w| w.going.contains(owner)) {

@@ -141,6 +141,7 @@ impl State {
         self.operated(owner, 0);
         self.operations.remove(owner);
         self.released.remove(owner);
+        self.demands_nothing(owner);
         self.report.forget(owner);
     }
 
@@ -165,6 +166,11 @@ impl State {
                     if seed.is_none_or(|seed| *seed == owner.name) {
                         self.queue.add(other, at);
                     }
+                }
+                // What installs extensions and is confirmed to go waits for the last of them.
+                let installs = |o: &&Owner| matches!(o.kind, Kind::ControllerRegistration | Kind::ControllerDeployment);
+                for other in world.going.iter().filter(installs) {
+                    self.queue.add(other, at);
                 }
             }
             _ => {}

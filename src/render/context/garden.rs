@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Missing, Sources, at, exposure, flag, list, manifest, observability, text, texts};
+use super::{Missing, Sources, at, exposure, flag, installation, list, manifest, observability, text, texts};
 use crate::landscape::Kind;
 use crate::observed::project_namespace;
 use crate::render::crd;
@@ -202,6 +202,7 @@ pub fn seed(sources: &Sources<'_>) -> Result<Value, Missing> {
         "monitoring": observability::is_monitored(&landscape),
         "observability": observability::of_seed(&seed, &landscape),
         "ingressDns": ingress_dns(&seed),
+        "installations": installation::list_of(sources, &seed),
         "minimumVolume": Some(text(&seed, "/spec/volume/minimumSize")).filter(|s| !s.is_empty()).unwrap_or("1Gi"),
         "crds": crd::engines(),
         "seed": seed,

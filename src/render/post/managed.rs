@@ -25,28 +25,23 @@ const PASSED: [&str; 8] = [
     "deletionPropagation",
 ];
 
-/// The Secret and the ManagedResource that a pseudo manifest stands for.
+/// The Secret and the ManagedResource that a pseudo manifest stands for. What is in it are `spec.objects`, or `spec.manifests`, one
+/// text.
 pub(super) fn expand(mut manifest: Value) -> Result<[Value; 2], String> {
     if manifest["kind"] != "ManagedResource" {
         return Err(format!("{API_VERSION} has no kind {}", manifest["kind"]));
     }
     let spec = manifest.get_mut("spec").and_then(Value::as_object_mut).ok_or("a ManagedResource needs spec.objects")?;
-    let objects = spec.remove("objects");
+    let (text, objects) = (spec.remove("manifests"), spec.remove("objects"));
     if let Some(unknown) = spec.keys().find(|key| !PASSED.contains(&key.as_str())) {
         return Err(format!("spec.{unknown} of a ManagedResource is not known"));
     }
     let mut passed = std::mem::take(spec);
-    let mut objects = match objects {
-        Some(Value::Array(objects)) => objects,
-        Some(Value::Null) | None => Vec::new(),
-        Some(_) => return Err("spec.objects of a ManagedResource is not a list".into()),
+    let data = match (text, objects) {
+        (Some(Value::String(text)), None) => text,
+        (Some(_), _) => return Err("spec.manifests of a ManagedResource is not a text, or stands beside objects".into()),
+        (None, objects) => packed(objects)?,
     };
-    for object in &objects {
-        check(object)?;
-    }
-    reference::name_uniquely(&mut objects);
-    objects.sort_by_cached_key(ObjectKey::of);
-    let data = objects.iter().map(document::to_yaml).collect::<Vec<_>>().join("---\n");
 
     let name = manifest.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
     let secret_name = format!("managedresource-{name}-{}", digest::of_bytes(data.as_bytes()).short());
@@ -73,4 +68,19 @@ pub(super) fn expand(mut manifest: Value) -> Result<[Value; 2], String> {
     let annotation = reference::annotation("secret", &secret_name);
     set(&mut resource, "annotations", &annotation, secret_name);
     Ok([secret, resource])
+}
+
+/// Objects as one text, in the order of their keys.
+fn packed(objects: Option<Value>) -> Result<String, String> {
+    let mut objects = match objects {
+        Some(Value::Array(objects)) => objects,
+        Some(Value::Null) | None => Vec::new(),
+        Some(_) => return Err("spec.objects of a ManagedResource is not a list".into()),
+    };
+    for object in &objects {
+        check(object)?;
+    }
+    reference::name_uniquely(&mut objects);
+    objects.sort_by_cached_key(ObjectKey::of);
+    Ok(objects.iter().map(document::to_yaml).collect::<Vec<_>>().join("---\n"))
 }
