@@ -134,7 +134,7 @@ pub(crate) fn plain(object: &Value) -> String {
     let map = object.as_object_mut().expect("an object");
     map.remove("status");
     if let Some(metadata) = map.get_mut("metadata").and_then(Value::as_object_mut) {
-        SERVERS.iter().for_each(|field| drop(metadata.remove(*field)));
+        metadata.retain(|field, _| !SERVERS.contains(&field.as_str()));
         let annotations = metadata.get_mut("annotations").and_then(Value::as_object_mut).map(std::mem::take).unwrap_or_default();
         let kept = annotations.into_iter().filter(|(name, _)| !BOOKKEEPING.contains(&name.as_str()));
         let kept: BTreeSet<String> = kept

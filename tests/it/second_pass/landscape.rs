@@ -25,9 +25,12 @@ pub(super) fn name_of(shape: &str) -> String {
     shape.replace('.', "-").chars().take(17).collect::<String>().trim_end_matches('-').to_owned()
 }
 
+/// Shapes that can be in one landscape: what is watched there, shoots, and seeds with their manifests.
+type Together = (Value, Vec<&'static str>, Vec<(&'static str, Value)>);
+
 /// All shapes, in as few landscapes as can be.
 pub(super) fn all() -> Vec<Landscape> {
-    let mut watched: BTreeMap<String, (Value, Vec<&str>, Vec<(&str, Value)>)> = BTreeMap::new();
+    let mut watched: BTreeMap<String, Together> = BTreeMap::new();
     for (shape, _) in matrix::MATRIX {
         let observability = matrix::observability(shape);
         watched.entry(class(&observability)).or_insert_with(|| (observability, Vec::new(), Vec::new())).1.push(shape);
@@ -48,7 +51,7 @@ fn class(observability: &Value) -> String {
 fn landscape(observability: &Value, shoots: &[&'static str], seeds: Vec<(&'static str, Value)>) -> Landscape {
     let mut files: BTreeMap<RepoPath, Vec<u8>> = BTreeMap::new();
     let mut write = |path: String, objects: &[Value]| {
-        let text: Vec<String> = objects.iter().map(|o| document::to_yaml(o)).collect();
+        let text: Vec<String> = objects.iter().map(document::to_yaml).collect();
         files.insert(RepoPath::from(path), text.join("---\n").into_bytes());
     };
     let mut root: Value = serde_yaml::from_slice(&example()[&RepoPath::from("landscape.yaml")]).expect("YAML");
