@@ -139,6 +139,8 @@ impl Helm {
         values: &Value,
     ) -> Result<Zeroizing<Vec<u8>>, Refused> {
         let program = self.program.display();
+        // Another folder each time would be another complaint each time.
+        let folder = command.get_current_dir().map(|folder| format!("{}/", folder.display())).unwrap_or_default();
         let mut child = match command.spawn() {
             Ok(child) => Ended(child),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -155,7 +157,10 @@ impl Helm {
         let complained = complained.recv_timeout(left()).map_err(|_| late())?;
         let status = child.0.wait().map_err(|error| Refused::new(reason, format!("`{program}` was lost: {error}")))?;
         if !status.success() {
-            return Err(Refused::new(reason, format!("`{program}` ended with {status}: {}", told(&complained, values))));
+            return Err(Refused::new(
+                reason,
+                format!("`{program}` ended with {status}: {}", told(&complained, values).replace(&folder, "")),
+            ));
         }
         if u64::try_from(printed.len()).unwrap_or(u64::MAX) > LARGEST {
             return Err(Refused::new(reason, "what it gives is larger than 8 MiB"));
