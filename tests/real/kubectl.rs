@@ -183,6 +183,10 @@ async fn simulated(actors: bool) -> (Sim, Serving) {
         start: jiff::Timestamp::now(),
     })
     .expect("a simulated cluster");
+    if !actors {
+        // There is no controller manager beside the real one either.
+        sim.leave_to_controllers();
+    }
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
     let serving = serve(BTreeMap::from([("garden".to_owned(), sim.clone())]), listener, None).await.expect("served");
     (sim, serving)
