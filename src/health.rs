@@ -135,7 +135,8 @@ fn daemon_set(object: &Object) -> Health {
     }
 }
 
-fn find_condition<'a>(object: &'a Object, kind: &str) -> Option<&'a Value> {
+/// The condition of a type that an object reports.
+pub(crate) fn find_condition<'a>(object: &'a Object, kind: &str) -> Option<&'a Value> {
     object.get("/status/conditions")?.as_array()?.iter().find(|c| c.get("type").and_then(Value::as_str) == Some(kind))
 }
 

@@ -13,8 +13,9 @@ use super::state::{Effect, State};
 use crate::digest::{self, Digest};
 use crate::finding::Finding;
 use crate::landscape::{Kind, Owner, Target};
-use crate::observed::{ACCEPTED_REVISION_ANNOTATION, Object, ObjectKey};
+use crate::observed::{ACCEPTED_REVISION_ANNOTATION, Object};
 use crate::pipeline::World;
+use crate::pipeline::installations::installation_key;
 use crate::plan::{Action, Step};
 use crate::snapshot::{Changes, RepoPath, Revision};
 use crate::status::{self, Line, Placement, Standing};
@@ -263,7 +264,7 @@ impl Report {
                 now,
             };
             for stand in shown.installations.values() {
-                let key = ObjectKey::new("core.gardener.cloud", "ControllerInstallation", "", &stand.name);
+                let key = installation_key(&stand.name);
                 let live = state.observed().get(&Target::Garden, &key).filter(|l| l.is_tracked() && !l.deleting);
                 if let Some(step) = live.and_then(|live| patch(live, &status::installation(stand, live, now))) {
                     self.patching.insert(owner.clone());

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{Look, Memory, World};
 use crate::digest::{self, Digest};
 use crate::finding::{Code, Finding, Findings};
-use crate::health::{Health, health};
+use crate::health::{Health, find_condition, health};
 use crate::landscape::{Kind, Owner, Target};
 use crate::observed::{Live, Object, ObjectKey, Observed};
 use crate::plan::OwnerPlan;
@@ -80,8 +80,7 @@ fn repeated(kind: &'static str, condition: &Value) -> Said {
 impl World {
     /// All registrations, with whether they are confirmed to go.
     fn registrations(&self) -> impl Iterator<Item = (&str, &Arc<Value>, bool)> {
-        let all = self.owners().range(Owner::cluster(Kind::ControllerRegistration, "")..);
-        all.take_while(|owner| owner.kind == Kind::ControllerRegistration)
+        self.of_kind(Kind::ControllerRegistration)
             .filter_map(|owner| Some((owner.name.as_str(), self.manifest(owner)?, self.going.contains(owner))))
     }
 
@@ -92,7 +91,7 @@ impl World {
 
     /// The shoots of a seed.
     fn shoots_on<'w>(&'w self, seed: &'w str, observed: &'w Observed) -> impl Iterator<Item = (&'w Owner, &'w Arc<Object>)> {
-        let all = self.owners().range(Owner::project(Kind::Shoot, "", "")..).take_while(|owner| owner.kind == Kind::Shoot);
+        let all = self.of_kind(Kind::Shoot);
         all.filter_map(|owner| Some((owner, observed.garden(owner)?))).filter(move |(_, live)| {
             let is = |pointer: &str| live.get(pointer).and_then(Value::as_str) == Some(seed);
             is("/spec/seedName") || is("/status/seedName")
@@ -133,8 +132,11 @@ impl World {
         needs
     }
 
-    /// What a shoot needs on the seed that it was placed on; `None` before that.
+    /// What a shoot needs on the seed that it was placed on; `None` before that, and where we install nothing.
     pub fn demand_of(&self, shoot: &Owner, observed: &Observed, memory: &mut Memory) -> Option<(String, Arc<BTreeSet<Need>>)> {
+        if !self.registrations().any(|(_, registration, _)| self.is_ours(registration)) {
+            return None;
+        }
         let live = observed.garden(shoot)?;
         let seed = live.get("/spec/seedName").and_then(Value::as_str)?;
         let beside = self.beside(seed, memory);
@@ -220,8 +222,10 @@ impl World {
                 Some(Err(refused)) => said("Valid", "False", refused.reason.word(), refused.message.clone()),
                 // Whoever was just started has rendered none yet: what was said before stands.
                 None => {
-                    let key = ObjectKey::new("core.gardener.cloud", "ControllerInstallation", "", &name);
-                    let before = look.observed.get(&Target::Garden, &key).and_then(|object| found(object, "Valid"));
+                    let before = look
+                        .observed
+                        .get(&Target::Garden, &installation_key(&name))
+                        .and_then(|object| find_condition(object, "Valid"));
                     before.map_or_else(
                         || said("Valid", "Unknown", "ChartPending", "The chart is not rendered yet."),
                         |condition| repeated("Valid", condition),
@@ -232,10 +236,11 @@ impl World {
                 Some(Err(refused)) => (refused.reason.word().to_owned(), refused.message.clone()),
                 _ => ("InstallationPending".to_owned(), doing.unwrap_or_else(|| "It is not installed yet.".to_owned())),
             };
-            let copied = |kind: &'static str, from: &str, otherwise: &'static str| match resource.and_then(|r| found(r, from)) {
-                Some(condition) => repeated(kind, condition),
-                None => said(kind, otherwise, &pending.0, pending.1.clone()),
-            };
+            let copied =
+                |kind: &'static str, from: &str, otherwise: &'static str| match resource.and_then(|r| find_condition(r, from)) {
+                    Some(condition) => repeated(kind, condition),
+                    None => said(kind, otherwise, &pending.0, pending.1.clone()),
+                };
             let owner = Owner::cluster(Kind::ControllerRegistration, registration.clone());
             let left = self.manifest(&owner).map_or(InUse::Unknown, |manifest| in_use(look.observed, &seed.name, manifest));
             let lingers = installation.wanted && !installation.needed && matches!(left, InUse::By(_));
@@ -261,7 +266,7 @@ impl World {
 
     /// The extensions that a shoot waits for on its seed, each with why: only those that we install.
     pub(super) fn unserved(&self, shoot: &Owner, look: &Look<'_>, memory: &mut Memory) -> Vec<(String, String)> {
-        if look.charts.is_none() || !self.registrations().any(|(_, r, _)| self.is_ours(r)) {
+        if look.charts.is_none() {
             return Vec::new();
         }
         let Some((seed, needs)) = self.demand_of(shoot, look.observed, memory) else { return Vec::new() };
@@ -340,8 +345,7 @@ pub(super) fn users(owner: &Owner, garden: &Live) -> Vec<String> {
         Kind::ControllerDeployment => "/spec/deploymentRef/name",
         _ => return Vec::new(),
     };
-    let first = ObjectKey::new("core.gardener.cloud", "ControllerInstallation", "", "");
-    let all = garden.objects.range(first..).take_while(|(key, _)| key.kind == "ControllerInstallation");
+    let all = garden.objects.range(installation_key("")..).take_while(|(key, _)| key.kind == "ControllerInstallation");
     all.filter(|(_, object)| object.get(pointer).and_then(Value::as_str) == Some(owner.name.as_str()))
         .map(|(key, _)| key.to_string())
         .collect()
@@ -356,6 +360,12 @@ fn warnings(seed: &Owner, unserved: &BTreeMap<Need, BTreeSet<String>>) -> Vec<Fi
     unserved.iter().map(warning).collect()
 }
 
+/// Where a `ControllerInstallation` of this name is in the garden.
+#[must_use]
+pub fn installation_key(name: &str) -> ObjectKey {
+    ObjectKey::new("core.gardener.cloud", "ControllerInstallation", "", name)
+}
+
 fn resource_key(installation: &str) -> ObjectKey {
     ObjectKey::new("resources.gardener.cloud", "ManagedResource", "garden", installation)
 }
@@ -365,24 +375,15 @@ fn is_there(observed: &Observed, seed: &str, registration: &str) -> bool {
     let name = installation::name(registration, seed);
     let target = Target::Seed(seed.to_owned());
     let namespace = ObjectKey::new("", "Namespace", "", &installation::namespace(&name));
-    [
-        (Target::Garden, ObjectKey::new("core.gardener.cloud", "ControllerInstallation", "", &name)),
-        (target.clone(), resource_key(&name)),
-        (target, namespace),
-    ]
-    .iter()
-    .any(|(target, key)| observed.get(target, key).is_some_and(|object| object.is_tracked()))
+    [(Target::Garden, installation_key(&name)), (target.clone(), resource_key(&name)), (target, namespace)]
+        .iter()
+        .any(|(target, key)| observed.get(target, key).is_some_and(|object| object.is_tracked()))
 }
 
 /// Applied, healthy, and not being changed.
 fn serves(resource: &Object) -> bool {
-    let changing = found(resource, "ResourcesProgressing").and_then(|c| c.get("status")).and_then(Value::as_str);
+    let changing = find_condition(resource, "ResourcesProgressing").and_then(|c| c.get("status")).and_then(Value::as_str);
     health(resource, &Ready::ManagedResource) == Health::Ready && changing != Some("True")
-}
-
-fn found<'o>(object: &'o Object, kind: &str) -> Option<&'o Value> {
-    let conditions = object.get("/status/conditions")?.as_array()?;
-    conditions.iter().find(|c| c.get("type").and_then(Value::as_str) == Some(kind))
 }
 
 /// Whether a seed has extension objects that a registration is responsible for.

@@ -206,6 +206,11 @@ impl World {
         &self.owners
     }
 
+    /// The owners of one kind.
+    pub(super) fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Owner> {
+        self.owners.range(Owner::cluster(kind, "")..).take_while(move |owner| owner.kind == kind)
+    }
+
     /// Why an owner is held; empty if it is not.
     #[must_use]
     pub fn held(&self, owner: &Owner) -> &[Finding] {
@@ -299,8 +304,7 @@ pub fn sources(world: &World, owner: &Owner, placed: Option<&str>) -> BTreeSet<O
         out.extend(world.admitted.of_kind(Kind::ExposureClass).map(|(class, _)| class.clone()));
         // And extensions.
         for kind in [Kind::ControllerRegistration, Kind::ControllerDeployment] {
-            let all = world.owners().range(Owner::cluster(kind, "")..).take_while(|owner| owner.kind == kind);
-            out.extend(all.cloned());
+            out.extend(world.of_kind(kind).cloned());
         }
     }
     if owner.kind == Kind::Shoot {

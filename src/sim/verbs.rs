@@ -171,7 +171,7 @@ impl Server {
         if matches!(how, How::Update) {
             managed::after_update(kind, at, None, &mut body, caller, "");
         }
-        self.store_form(kind, at, None, &mut body);
+        self.store_form(kind, at, None, &mut body, &how);
         body["apiVersion"] = kind.storage_api_version().into();
         if caller.dry_run {
             let stored = Arc::new(Stored::of(&body, 0));
@@ -290,7 +290,7 @@ impl Server {
         if let Some(metadata) = new.get_mut("metadata").and_then(Value::as_object_mut).filter(|_| !unfit.is_empty()) {
             metadata.remove("managedFields");
         }
-        self.store_form(kind, at, Some(&old), &mut new);
+        self.store_form(kind, at, Some(&old), &mut new, &how);
         managed::keep_times(&old, &mut new);
         if new == old && !hollow && !current.hollow {
             return Ok(Written { stored: current, created: false, removed: false, warnings });
@@ -410,11 +410,12 @@ impl Server {
     }
 
     /// What comes last: addresses that the server gives, and empty lists as they are stored.
-    fn store_form(&self, kind: &Kind, at: &Version, old: Option<&Value>, new: &mut Value) {
+    fn store_form(&self, kind: &Kind, at: &Version, old: Option<&Value>, new: &mut Value, how: &How) {
         if kind.custom {
             // What is stored is what the version wants that it is stored in, and is read back without the nulls that an apply left.
-            if let Some(stored) = kind.stored().structure.as_ref() {
-                if kind.stored().name != at.name {
+            let converted = kind.stored().name != at.name;
+            if let Some(stored) = kind.stored().structure.as_ref().filter(|_| converted || matches!(how, How::Applied)) {
+                if converted {
                     let pruned = stored.prune_root(new, &mut Vec::new());
                     debug_assert!(pruned.is_ok(), "metadata that was read once can be read again");
                 }

@@ -419,10 +419,7 @@ impl Fleet {
         for (target, sim) in &self.sims {
             for mut value in objects(sim).await {
                 let key = format!("{target} {}", name_of(&value));
-                let metadata = value["metadata"].as_object_mut().expect("metadata");
-                for field in SERVERS {
-                    metadata.remove(*field);
-                }
+                forget_server(&mut value);
                 out.insert(key, value);
             }
         }
@@ -431,7 +428,12 @@ impl Fleet {
 }
 
 /// What the server adds to every object.
-pub(crate) const SERVERS: &[&str] = &["uid", "resourceVersion", "creationTimestamp", "managedFields", "generation"];
+const SERVERS: &[&str] = &["uid", "resourceVersion", "creationTimestamp", "managedFields", "generation"];
+
+/// Takes off what the server added to an object.
+pub(crate) fn forget_server(object: &mut Value) {
+    object["metadata"].as_object_mut().expect("metadata").retain(|field, _| !SERVERS.contains(&field.as_str()));
+}
 
 /// `Kind namespace/name`.
 pub(crate) fn name_of(object: &Value) -> String {

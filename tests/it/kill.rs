@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use espalier::sim::{Delays, Options, Sim};
 use serde_json::Value;
 
-use super::fleet::{SERVERS, name_of, now, objects};
+use super::fleet::{forget_server, name_of, now, objects};
 
 fn demo(dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_espalier"));
@@ -77,10 +77,7 @@ pub(crate) fn picture(clusters: &BTreeMap<String, Vec<Value>>) -> BTreeMap<Strin
         // The lease says who held it last, and events tell of each life.
         for object in objects.iter().filter(|o| o["kind"] != "Lease" && o["kind"] != "Event") {
             let mut object = object.clone();
-            let metadata = object["metadata"].as_object_mut().expect("metadata");
-            for field in SERVERS {
-                metadata.remove(*field);
-            }
+            forget_server(&mut object);
             if object["kind"] == "Secret" {
                 object["data"].as_object_mut().into_iter().flatten().for_each(|(_, value)| *value = Value::Null);
             }

@@ -10,7 +10,7 @@ use espalier::sim::{Request, Rule};
 use espalier::status::Standing;
 use serde_json::{Value, json};
 
-use super::fleet::{Fleet, SERVERS, explain};
+use super::fleet::{Fleet, explain, forget_server};
 use super::second_pass::{everything, plain};
 
 const SHOOT: &str = "/apis/core.gardener.cloud/v1beta1/namespaces/garden-shop/shoots/mini";
@@ -140,8 +140,7 @@ async fn a_garden_that_lost_everything_finds_its_shoots_where_they_are() {
 /// An object of one cluster as somebody would put it into another one.
 fn copied(object: &Value) -> Value {
     let mut copy = object.clone();
-    let metadata = copy["metadata"].as_object_mut().expect("metadata");
-    metadata.retain(|field, _| !SERVERS.contains(&field.as_str()));
+    forget_server(&mut copy);
     copy.as_object_mut().expect("an object").remove("status");
     copy
 }

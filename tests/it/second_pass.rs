@@ -13,7 +13,7 @@ use espalier::snapshot::RepoPath;
 use kube::discovery::{ApiGroup, Discovery};
 use serde_json::{Value, json};
 
-use super::fleet::{Fleet, SERVERS, explain, listed, name_of};
+use super::fleet::{Fleet, explain, forget_server, listed, name_of};
 use super::matrix::{self, SHIPPED, masked};
 use super::matrix_seeds;
 use landscape::Landscape;
@@ -131,10 +131,10 @@ const BOOKKEEPING: [&str; 6] = [
 /// refers to without their hashes.
 pub(crate) fn plain(object: &Value) -> String {
     let mut object = object.clone();
+    forget_server(&mut object);
     let map = object.as_object_mut().expect("an object");
     map.remove("status");
     if let Some(metadata) = map.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.retain(|field, _| !SERVERS.contains(&field.as_str()));
         let annotations = metadata.get_mut("annotations").and_then(Value::as_object_mut).map(std::mem::take).unwrap_or_default();
         let kept = annotations.into_iter().filter(|(name, _)| !BOOKKEEPING.contains(&name.as_str()));
         let kept: BTreeSet<String> = kept

@@ -147,10 +147,10 @@ impl State {
         }
     }
 
-    /// A shoot is no more.
-    pub(super) fn demands_nothing(&mut self, shoot: &Owner) {
-        self.installing.keep(shoot, BTreeSet::new());
-        if let Some((seed, _)) = self.installing.demands.remove(shoot) {
+    /// An owner is no more: neither the charts that it was made from are needed, nor what it needed.
+    pub(super) fn demands_nothing(&mut self, owner: &Owner) {
+        self.installing.keep(owner, BTreeSet::new());
+        if let Some((seed, _)) = self.installing.demands.remove(owner) {
             let (_, at) = self.clock;
             self.queue.add(&Owner::cluster(Kind::Seed, seed), at);
         }
