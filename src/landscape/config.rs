@@ -54,6 +54,19 @@ shapes! {
         /// Ways of exposing API servers that exposure classes may name as their handler: a gateway of its own in every seed that
         /// such a class may choose.
         exposure_class_handlers: Vec<ExposureClassHandler>,
+        /// Engines that espalier installs in seeds; absent means all of them.
+        seed_engines: Option<SeedEngines>,
+    }
+
+    /// Engines that espalier installs in seeds. What is false, somebody else has installed there. The vertical pod autoscaler and
+    /// the dependency watchdog are switched by each seed's settings.
+    struct SeedEngines {
+        /// gardener-resource-manager, which applies ManagedResources; absent means yes.
+        resource_manager: Option<bool>,
+        /// etcd-druid, which runs the etcds of control planes; absent means yes.
+        etcd_druid: Option<bool>,
+        /// istiod and the gateways that lead to the API servers of shoots; absent means yes.
+        istio: Option<bool>,
     }
 
     /// A way of exposing API servers.

@@ -15,6 +15,7 @@ use crate::observed::project_namespace;
 
 mod apiserver;
 mod autoscaling;
+mod engine;
 mod exposure;
 mod extension;
 mod garden;

@@ -113,9 +113,8 @@ fn most_nodes(shoot: &Value, profile: &Value, networks: &Value) -> u64 {
     [pods, nodes, profile].into_iter().filter(|limit| *limit > 0).min().unwrap_or(0)
 }
 
-/// `vpaSettings` of the context.
-pub(super) fn vertical(shoot: &Value) -> Value {
-    let settings = at(shoot, "/spec/kubernetes/verticalPodAutoscaler");
+/// `vpaSettings` of the context, from settings as a shoot has them in `spec.kubernetes.verticalPodAutoscaler`.
+pub(super) fn vertical(settings: &Value) -> Value {
     let flags = |table: &[(&str, &str, &str)]| -> Vec<String> {
         table.iter().map(|(field, name, fallback)| format!("--{name}={}", setting(settings, field, fallback))).collect()
     };

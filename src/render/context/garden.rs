@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Missing, Sources, at, exposure, flag, installation, list, manifest, observability, text, texts};
+use super::{Missing, Sources, at, engine, exposure, flag, installation, list, manifest, observability, text, texts};
 use crate::landscape::Kind;
 use crate::observed::project_namespace;
 use crate::render::crd;
@@ -195,7 +195,7 @@ pub fn seed(sources: &Sources<'_>) -> Result<Value, Missing> {
         "gateways": exposure::gateways(&seed, &landscape, classes.iter().copied()),
         "zones": texts(&seed, "/spec/provider/zones").join(","),
         "provider": text(&seed, "/spec/provider/type"),
-        "vpa": at(&seed, "/spec/settings/verticalPodAutoscaler/enabled").as_bool() != Some(false),
+        "engines": engine::engines(&seed, &landscape),
         "protected": list(&seed, "/spec/taints").iter().any(|taint| text(taint, "/key") == "seed.gardener.cloud/protected"),
         "visible": !flag(&json!({"v": at(&seed, "/spec/settings/scheduling/visible") == &json!(false)}), "/v"),
         // What watches the seed and its control planes.

@@ -85,7 +85,7 @@ pub fn shoot(sources: &Sources<'_>) -> Result<Value, Missing> {
         "extensions": extension::phases(&on),
         "containerRuntimes": extension::runtimes(shoot),
         "nodeLocalDNS": node_local_dns::settings(shoot, &networks),
-        "vpaSettings": autoscaling::vertical(shoot),
+        "vpaSettings": autoscaling::vertical(at(shoot, "/spec/kubernetes/verticalPodAutoscaler")),
         "clusterAutoscaler": autoscaling::cluster(shoot, &profile, &networks),
         "vpn": vpn::settings(shoot, &seed, &networks, ha.is_some(), &technical_id),
         "networkPolicies": policy::ranges(&seed, &networks),
