@@ -29,6 +29,7 @@ mod observability;
 mod policy;
 mod pool;
 mod profile;
+mod resource;
 mod shoot;
 mod vpn;
 

@@ -24,12 +24,7 @@ const SHOOT: &[(&str, &str)] = &[
 ];
 
 /// Fields of a seed, and what they are called.
-const SEED: &[(&str, &str)] = &[
-    ("spec/extensions", "extensions"),
-    ("spec/resources", "referenced resources"),
-    ("spec/settings/dependencyWatchdog", "dependency watchdog"),
-    ("spec/settings/excessCapacityReservation/configs", "reserve of capacity"),
-];
+const SEED: &[(&str, &str)] = &[("spec/settings/persistentVolumeClaimAutoscaler/enabled", "autoscaler of volumes")];
 
 /// Whether nobody acts yet upon a field of a shoot, given by its keys.
 pub(crate) fn is_idle(path: &[String]) -> bool {
@@ -38,7 +33,7 @@ pub(crate) fn is_idle(path: &[String]) -> bool {
 
 /// One note per object, at the first of the settings that were written (not defaulted).
 fn tell(cx: &Cx<'_>, out: &mut Out, table: &[(&str, &str)]) {
-    let found: Vec<(Node<'_>, &str)> = table.iter().map(|(path, name)| (cx.written.at(path), *name)).filter(|(node, _)| !node.is_empty()).collect();
+    let found: Vec<(Node<'_>, &str)> = table.iter().map(|(path, name)| (cx.written.at(path), *name)).filter(|(node, _)| !node.is_empty() && node.flag() != Some(false)).collect();
     if let Some((first, _)) = found.first() {
         out.note(first, format!("not acted upon yet: {}", found.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(", "))).on_key();
     }

@@ -47,6 +47,24 @@ pub(super) fn on(shoot: &Value, sources: &Sources<'_>) -> BTreeMap<String, On> {
     on
 }
 
+/// Extensions that are on for a seed by type, with their configuration: asked for, or on by default, and not switched off.
+pub(super) fn of_seed<'v>(seed: &'v Value, registrations: impl IntoIterator<Item = &'v Value>) -> BTreeMap<&'v str, &'v Value> {
+    let unasked = registrations
+        .into_iter()
+        .flat_map(|registration| list(registration, "/spec/resources"))
+        .filter(|resource| text(resource, "/kind") == "Extension" && texts(resource, "/autoEnable").contains(&"seed"));
+    let mut on: BTreeMap<&str, &Value> = unasked.map(|resource| (text(resource, "/type"), &Value::Null)).collect();
+    for extension in list(seed, "/spec/extensions") {
+        let kind = text(extension, "/type");
+        if flag(extension, "/disabled") {
+            on.remove(kind);
+        } else {
+            on.insert(kind, at(extension, "/providerConfig"));
+        }
+    }
+    on
+}
+
 /// `extensions` of the context.
 pub(super) fn phases(on: &BTreeMap<String, On>) -> Value {
     let of = |wanted: &str| -> Vec<Value> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Missing, Sources, at, engine, exposure, flag, installation, list, manifest, observability, text, texts};
+use super::{Missing, Sources, at, engine, exposure, extension, flag, installation, list, manifest, observability, resource, text, texts};
 use crate::landscape::Kind;
 use crate::observed::project_namespace;
 use crate::render::crd;
@@ -172,6 +172,7 @@ pub fn seed(sources: &Sources<'_>) -> Result<Value, Missing> {
     let region = Some(text(backup, "/region")).filter(|r| !r.is_empty()).unwrap_or_else(|| text(&seed, "/spec/provider/region"));
     let classes: Vec<&Value> = sources.of_kind(Kind::ExposureClass).collect();
     let landscape = sources.landscape();
+    let on = extension::of_seed(&seed, sources.of_kind(Kind::ControllerRegistration));
     let uid = sources.identity.uid.clone().ok_or_else(|| Missing(format!("the uid of {owner} is not known yet")))?;
     Ok(json!({
         "id": {
@@ -196,6 +197,8 @@ pub fn seed(sources: &Sources<'_>) -> Result<Value, Missing> {
         "zones": texts(&seed, "/spec/provider/zones").join(","),
         "provider": text(&seed, "/spec/provider/type"),
         "engines": engine::engines(&seed, &landscape),
+        "extensions": on.iter().map(|(of_type, config)| json!({"type": of_type, "providerConfig": config})).collect::<Vec<_>>(),
+        "resources": resource::resources(sources, &seed, "garden"),
         "protected": list(&seed, "/spec/taints").iter().any(|taint| text(taint, "/key") == "seed.gardener.cloud/protected"),
         "visible": !flag(&json!({"v": at(&seed, "/spec/settings/scheduling/visible") == &json!(false)}), "/v"),
         // What watches the seed and its control planes.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Sources, at, extension, flag, list, network, text, texts};
+use super::{Sources, extension, list, network, text};
 use crate::landscape::{Kind, Owner};
 use crate::schedule::extensions::Need;
 
@@ -49,7 +49,7 @@ pub fn of_shoot(sources: &Sources<'_>, seed: &str) -> BTreeSet<Need> {
 
 /// What a seed needs for itself.
 #[must_use]
-pub fn of_seed<'v>(seed: &Value, registrations: impl IntoIterator<Item = &'v Value>) -> BTreeSet<Need> {
+pub fn of_seed<'v>(seed: &'v Value, registrations: impl IntoIterator<Item = &'v Value>) -> BTreeSet<Need> {
     let mut needs = BTreeSet::new();
     let mut add = |kind: &str, of_type: &str| {
         if !of_type.is_empty() {
@@ -61,14 +61,8 @@ pub fn of_seed<'v>(seed: &Value, registrations: impl IntoIterator<Item = &'v Val
     for kind in ["ControlPlane", "Infrastructure", "Worker"] {
         add(kind, text(seed, "/spec/provider/type"));
     }
-    let asked = list(seed, "/spec/extensions");
-    let off = |of_type: &str| asked.iter().any(|e| text(e, "/type") == of_type && flag(e, "/disabled"));
-    let unasked = registrations.into_iter().flat_map(|registration| list(registration, "/spec/resources"));
-    let unasked = unasked.filter(|r| text(r, "/kind") == "Extension" && texts(r, "/autoEnable").contains(&"seed"));
-    for of_type in unasked.chain(asked.iter().filter(|e| !at(e, "/type").is_null())).map(|e| text(e, "/type")) {
-        if !off(of_type) {
-            add("Extension", of_type);
-        }
+    for of_type in extension::of_seed(seed, registrations).into_keys() {
+        add("Extension", of_type);
     }
     needs
 }

@@ -9,7 +9,7 @@ use super::extension::{self, On};
 use super::pool::{self, Shared, at_least, minor};
 use super::{
     Missing, Sources, apiserver, at, autoscaling, effective_profile, exposure, flag, kube_proxy, list, manifest, network,
-    node_local_dns, observability, plain, policy, text, texts, vpn,
+    node_local_dns, observability, plain, policy, resource, text, texts, vpn,
 };
 use crate::landscape::{Kind, Owner};
 use crate::observed::{project_namespace, project_of};
@@ -92,7 +92,7 @@ pub fn shoot(sources: &Sources<'_>) -> Result<Value, Missing> {
         "watchdog": at(&seed, "/spec/settings/dependencyWatchdog/prober/enabled").as_bool() != Some(false),
         "addons": addons(shoot),
         "exposure": exposure,
-        "resources": resources(sources, shoot),
+        "resources": resource::resources(sources, shoot, &owner.project),
     });
     let mut context = json!({
         "cluster": cluster(shoot, &seed, &profile, &id, sources),
@@ -229,7 +229,7 @@ fn credentials(sources: &Sources<'_>, shoot: &Value) -> Value {
     let namespace = Some(text(reference, "/namespace")).filter(|ns| !ns.is_empty()).unwrap_or(&own);
     let name = text(reference, "/name");
     let identity =
-        (kind == "WorkloadIdentity").then(|| workload_identity(sources, project_of(namespace).unwrap_or("garden"), name));
+        (kind == "WorkloadIdentity").then(|| resource::workload_identity(sources, project_of(namespace).unwrap_or("garden"), name));
     json!({
         "kind": kind,
         "namespace": namespace,
@@ -237,47 +237,6 @@ fn credentials(sources: &Sources<'_>, shoot: &Value) -> Value {
         "provider": text(binding, "/provider/type"),
         "workloadIdentity": identity,
     })
-}
-
-/// What a Secret says that waits for the token of a WorkloadIdentity.
-fn workload_identity(sources: &Sources<'_>, project: &str, name: &str) -> Value {
-    let identity = sources.get(&Owner::project(Kind::WorkloadIdentity, project, name)).unwrap_or(&Value::Null);
-    let config = at(identity, "/spec/targetSystem/providerConfig");
-    let context = json!({
-        "apiVersion": "core.gardener.cloud/v1beta1",
-        "kind": "Shoot",
-        "namespace": project_namespace(&sources.owner.project),
-        "name": sources.owner.name,
-        "uid": sources.identity.uid,
-    });
-    json!({
-        "provider": text(identity, "/spec/targetSystem/type"),
-        "config": if config.is_null() { Value::Null } else { config.to_string().into() },
-        "contextObject": context.to_string(),
-    })
-}
-
-/// What the shoot refers to in its project's namespace: Secrets and ConfigMaps to copy, and WorkloadIdentities. Each of them once,
-/// however often it is named.
-fn resources(sources: &Sources<'_>, shoot: &Value) -> Value {
-    let project = &sources.owner.project;
-    let mut copied: BTreeSet<(&str, &str)> = BTreeSet::new();
-    let mut identities: BTreeSet<&str> = BTreeSet::new();
-    for resource in list(shoot, "/spec/resources") {
-        let (kind, name) = (text(resource, "/resourceRef/kind"), text(resource, "/resourceRef/name"));
-        match kind {
-            "Secret" | "ConfigMap" => drop(copied.insert((kind, name))),
-            "WorkloadIdentity" => drop(identities.insert(name)),
-            _ => {}
-        }
-    }
-    let copied: Vec<Value> = copied.into_iter().map(|(kind, name)| json!({"kind": kind, "name": name})).collect();
-    let namespace = project_namespace(project);
-    let identities: Vec<Value> = identities
-        .into_iter()
-        .map(|name| json!({"name": name, "namespace": namespace, "identity": workload_identity(sources, project, name)}))
-        .collect();
-    json!({"copied": copied, "identities": identities})
 }
 
 /// Settings of both etcds that follow from the shoot.

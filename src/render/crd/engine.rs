@@ -131,6 +131,13 @@ pub fn engines() -> Vec<Value> {
             selected,
         ),
         crd(&druid("EtcdCopyBackupsTask", "etcdcopybackupstasks"), open(), &[AGE], status(), None),
+        crd(
+            &druid("EtcdOpsTask", "etcdopstasks"),
+            open(),
+            &[("State", "string", ".status.state", false), ("Etcd", "string", ".spec.etcdName", false), AGE],
+            status(),
+            None,
+        ),
         crd(&machine("MachineClass", "machineclasses", &["mcc"]), open(), &[AGE], None, None),
         crd(
             &machine("MachineDeployment", "machinedeployments", &["mcd"]),
