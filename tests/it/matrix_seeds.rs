@@ -34,6 +34,25 @@ pub(crate) const MATRIX: &[Shape] = &[
     ("seed-dns-elsewhere", |_, seed| {
         seed["spec"]["dns"]["provider"]["credentialsRef"] = json!({"apiVersion": "security.gardener.cloud/v1alpha1", "kind": "WorkloadIdentity", "namespace": "garden", "name": "dns"});
     }),
+    ("seed-settings", |_, seed| {
+        let settings = &mut seed["spec"]["settings"];
+        settings["verticalPodAutoscaler"] =
+            json!({"enabled": true, "featureGates": {"InPlace": true}, "maxAllowed": {"cpu": "8", "memory": "32Gi"}});
+        settings["excessCapacityReservation"] = json!({"enabled": true, "configs": [
+            {"resources": {"cpu": "2", "memory": "6Gi"}},
+            {"resources": {"cpu": "8"}, "nodeSelector": {"pool": "big"}, "tolerations": [{"key": "big", "operator": "Exists"}]},
+        ]});
+        seed["spec"]["extensions"] = json!([{"type": "local-ext", "providerConfig": {"apiVersion": "ext.example.org/v1", "kind": "Config", "secretName": "token"}}]);
+        seed["spec"]["resources"] =
+            json!([{"name": "token", "resourceRef": {"apiVersion": "v1", "kind": "Secret", "name": "token"}}]);
+    }),
+    // Somebody else installs the engines.
+    ("seed-elsewhere", |landscape, seed| {
+        landscape["spec"]["seedEngines"] = json!({"resourceManager": false, "etcdDruid": false, "istio": false});
+        let off = json!({"enabled": false});
+        seed["spec"]["settings"]["verticalPodAutoscaler"] = off.clone();
+        seed["spec"]["settings"]["dependencyWatchdog"] = json!({"weeder": off, "prober": off});
+    }),
 ];
 
 /// The landscape and the seed of a shape.
@@ -101,8 +120,10 @@ fn every_seed_is_made_of_what_people_read_here() {
             writeln!(list, "{}{state}", rendered.component.id).expect("a text");
             let content = content(rendered);
             for (object, inside) in &content {
-                assert!(inside.is_empty(), "{name}: {object} holds others, and nobody but ourselves would apply them in a seed");
                 writeln!(list, "  {object}").expect("a text");
+                for packed in inside {
+                    writeln!(list, "    {packed}").expect("a text");
+                }
             }
             counts.entry(rendered.component.id.name.clone()).or_default().insert(name, content.len());
             *totals.entry(name).or_default() += content.len();
@@ -169,6 +190,67 @@ fn settings_switch_off_what_watches_a_seed() {
         sorted(&[&["backup-bucket", "backup-bucket-garden", "dns-ingress", "istio-basic-auth-server", "observability-ingress"]])
     );
     assert_eq!(gone("seed-dns-elsewhere"), sorted(&[&logs, &["dns-ingress"]]));
+}
+
+#[test]
+fn settings_switch_engines_and_what_a_seed_has_of_its_own() {
+    let all = wanted("seed");
+    let (less, more) = (wanted("seed-elsewhere"), wanted("seed-settings"));
+    let gone: Vec<&String> = all.difference(&less).collect();
+    assert_eq!(
+        gone,
+        [
+            "dependency-watchdog-prober",
+            "dependency-watchdog-weeder",
+            "etcd-druid",
+            "etcd-druid-webhook",
+            "gardener-resource-manager",
+            "gardener-resource-manager-webhooks",
+            "vpa",
+            "vpa-webhook",
+        ]
+    );
+    assert_eq!(more.difference(&all).collect::<Vec<_>>(), ["extensions", "referenced-resources", "reserve-excess-capacity"]);
+
+    let extension = object("seed-settings", "Extension", "local-ext").expect("it is there");
+    assert_eq!((&extension["spec"]["class"], &extension["metadata"]["namespace"]), (&json!("seed"), &json!("garden")));
+    assert_eq!(extension["spec"]["providerConfig"]["secretName"], "token");
+    let room = object("seed-settings", "Deployment", "reserve-excess-capacity-1").expect("it is there");
+    let pod = &room["spec"]["template"]["spec"];
+    assert_eq!((&pod["nodeSelector"], &pod["tolerations"][0]["key"]), (&json!({"pool": "big"}), &json!("big")));
+    assert_eq!(pod["containers"][0]["resources"], json!({"requests": {"cpu": "8"}, "limits": {"cpu": "8"}}));
+    let recommender = object("seed-settings", "Deployment", "vpa-recommender").expect("it is there");
+    let arguments = &recommender["spec"]["template"]["spec"]["containers"][0]["args"];
+    for argument in [
+        "--recommendation-margin-fraction=0.050000",
+        "--container-recommendation-max-allowed-cpu=8",
+        "--feature-gates=InPlace=true",
+    ] {
+        assert!(arguments.as_array().is_some_and(|all| all.contains(&json!(argument))), "{argument} is not in {arguments}");
+    }
+}
+
+/// A webhook whose server does not run refuses what it is asked about, or lets it pass unseen.
+#[test]
+fn webhooks_come_after_the_servers_that_answer_them() {
+    let mut seen = 0;
+    for rendered in &RENDERED["seed"] {
+        let hooks = rendered.objects.iter().filter(|o| o.key.kind.ends_with("WebhookConfiguration"));
+        for (hook, client) in
+            hooks.flat_map(|o| o.body["webhooks"].as_array().expect("webhooks").iter().map(move |w| (&o.key, &w["clientConfig"])))
+        {
+            let service = client["service"]["name"].as_str().expect("a Service");
+            let of = |kind: &str| {
+                let has = |r: &&Rendered| r.objects.iter().any(|o| o.key.kind == kind && o.body["metadata"]["name"] == service);
+                RENDERED["seed"].iter().find(has).map(|r| r.component.id.name.clone())
+            };
+            let server = of("Service").expect("its Service is there");
+            assert!(rendered.component.needs.contains(&server), "{hook} does not wait for {server}");
+            assert!(client["caBundle"].as_str().is_some_and(|bundle| !bundle.is_empty()), "{hook} does not say whom it trusts");
+            seen += 1;
+        }
+    }
+    assert!(seen > 15, "{seen} webhooks");
 }
 
 #[test]

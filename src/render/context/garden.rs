@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Missing, Sources, at, engine, exposure, extension, flag, installation, list, manifest, observability, resource, text, texts};
+use super::{
+    Missing, Sources, at, engine, exposure, extension, flag, installation, list, manifest, observability, resource, text, texts,
+};
 use crate::landscape::Kind;
 use crate::observed::project_namespace;
 use crate::render::crd;

@@ -228,8 +228,8 @@ fn credentials(sources: &Sources<'_>, shoot: &Value) -> Value {
     let kind = Some(text(reference, "/kind")).filter(|k| !k.is_empty()).unwrap_or("Secret");
     let namespace = Some(text(reference, "/namespace")).filter(|ns| !ns.is_empty()).unwrap_or(&own);
     let name = text(reference, "/name");
-    let identity =
-        (kind == "WorkloadIdentity").then(|| resource::workload_identity(sources, project_of(namespace).unwrap_or("garden"), name));
+    let identity = (kind == "WorkloadIdentity")
+        .then(|| resource::workload_identity(sources, project_of(namespace).unwrap_or("garden"), name));
     json!({
         "kind": kind,
         "namespace": namespace,

@@ -211,6 +211,7 @@ fn garden() -> Vec<Value> {
         secret("garden-shop", "mine", "kubeconfig", kubeconfig),
         secret("garden-shop", "webhook", "kubeconfig", kubeconfig),
         secret("garden", "mail", "auth_password", "one"),
+        secret("garden", "token", "token", "one"),
     ]
 }
 
