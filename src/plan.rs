@@ -25,6 +25,7 @@ pub mod intent;
 pub mod outcome;
 pub mod owner;
 pub mod revert;
+mod watchdog;
 pub mod way;
 pub mod when;
 

@@ -102,13 +102,19 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let mut offline = Offline::new(&admitted, &reading.library, placed);
     offline.decide(&owners);
     let mut troubles = Findings::default();
-    for batch in owners.chunks(BATCH) {
-        for made in parallel(batch, |owner| one(&offline, owner)) {
-            failed |= made.failed;
-            made.remarks.iter().for_each(|remark| context.printer.note(remark));
-            troubles.extend(made.findings);
-            put(context, args.split_dir.as_ref(), &made.files)?;
-        }
+    let mut rendered: Vec<Made> = Vec::new();
+    for batch in owners.chunks(BATCH).chain([&[][..]]) {
+        // What the batch before came to is written while this one is rendered.
+        rendered = std::thread::scope(|scope| -> anyhow::Result<_> {
+            let next = scope.spawn(|| parallel(batch, |owner| one(&offline, owner)));
+            for made in rendered {
+                failed |= made.failed;
+                made.remarks.iter().for_each(|remark| context.printer.note(remark));
+                troubles.extend(made.findings);
+                put(context, args.split_dir.as_ref(), &made.files)?;
+            }
+            next.join().or_else(|panic| std::panic::resume_unwind(panic))
+        })?;
     }
     let troubles = troubles.sorted();
     for finding in troubles.iter().filter(|f| f.severity == Severity::Error) {

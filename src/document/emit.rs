@@ -168,17 +168,23 @@ pub(super) fn quoted_if_needed(text: &str, flow: bool) -> Cow<'_, str> {
 
 /// Whether a string may stand without quotes.
 pub(super) fn is_plain(text: &str, flow: bool) -> bool {
-    let Some(first) = text.chars().next() else { return false };
-    let plain_start = first.is_ascii_alphanumeric() || matches!(first, '/' | '_' | '.' | '(' | '$' | '^' | '+');
-    let dashed = first == '-' && text.chars().nth(1).is_some_and(|c| c.is_ascii_alphabetic());
-    (plain_start || dashed)
-        && text.chars().all(|c| (' '..='~').contains(&c))
-        && !text.ends_with([' ', ':'])
-        && !text.contains(": ")
-        && !text.contains(" #")
-        && !text.starts_with("...")
-        && !(flow && text.contains([',', '[', ']', '{', '}', ':', '"', '?']))
-        && !scalar::is_special(text)
+    let bytes = text.as_bytes();
+    let Some(&first) = bytes.first() else { return false };
+    let plain_start = first.is_ascii_alphanumeric() || matches!(first, b'/' | b'_' | b'.' | b'(' | b'$' | b'^' | b'+');
+    let dashed = first == b'-' && bytes.get(1).is_some_and(u8::is_ascii_alphabetic);
+    if !(plain_start || dashed) {
+        return false;
+    }
+    let mut before = first;
+    for &byte in bytes {
+        let ends_it = matches!((before, byte), (b':', b' ') | (b' ', b'#'));
+        let of_flow = flow && matches!(byte, b',' | b'[' | b']' | b'{' | b'}' | b':' | b'"' | b'?');
+        if ends_it || of_flow || !(b' '..=b'~').contains(&byte) {
+            return false;
+        }
+        before = byte;
+    }
+    !matches!(before, b' ' | b':') && !text.starts_with("...") && !scalar::is_special(text)
 }
 
 /// A string in double quotes, with every character escaped that is not plainly visible.

@@ -53,7 +53,17 @@ pub(super) fn of_kubectl(text: &str) -> Option<Value> {
 
 /// Whether any reader, ours, kubectl's or an old YAML 1.1 one, takes this plain text for something else than a string.
 pub(super) fn is_special(text: &str) -> bool {
-    resolve(text) != Plain::Clear(Value::String(text.to_owned())) || is_legacy(text)
+    match text.as_bytes().first() {
+        Some(b'0'..=b'9' | b'+' | b'-' | b'.') => number(text) != Plain::Clear(Value::String(text.to_owned())) || is_legacy(text),
+        None => true,
+        Some(_) => is_word(text) || matches!(text, "=" | "<<"),
+    }
+}
+
+/// Whether it is one of the words that are no strings, or not for everybody.
+fn is_word(text: &str) -> bool {
+    // None of them is longer.
+    text.len() <= 5 && !matches!(word(text), Plain::Clear(Value::String(_)))
 }
 
 fn word(text: &str) -> Plain {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::covers::uncovered;
+use super::watchdog::yielding;
 use super::{Action, ComponentPlan, ComponentState, Operation, OwnerPlan, Step, delete};
 use crate::digest::Digest;
 use crate::health::{self, Health, health};
@@ -300,34 +301,23 @@ fn compare(request: &Request<'_>, target: &Target, desired: &DesiredObject, trig
     if live.deleting {
         return Verdict::Keep; // health says that it is going; it is created again once it is gone
     }
+    let body = yielding(live, &desired.body);
     if live.digest() != Some(desired.digest.as_str()) {
         if let Some(pointer) = immutable_difference(live, desired) {
             let action = Action::Recreate { uid: live.uid.clone(), resource_version: live.resource_version.clone() };
             return step(action, format!("{pointer} cannot be changed in place"), None);
         }
-        let action = Action::Update {
-            uid: live.uid.clone(),
-            body: desired.body.clone(),
-            once: desired.once.clone(),
-            drift: false,
-            trigger,
-        };
+        let action = Action::Update { uid: live.uid.clone(), body, once: desired.once.clone(), drift: false, trigger };
         return step(action, "its content changed".into(), digest);
     }
     let missing = match &live.fields {
         None => Some("the whole object".to_owned()),
-        Some(fields) => uncovered(fields, &desired.body),
+        Some(fields) => uncovered(fields, &body),
     };
     if let Some(missing) = missing
         && !request.contested.contains(&(target.clone(), desired.key.clone()))
     {
-        let action = Action::Update {
-            uid: live.uid.clone(),
-            body: desired.body.clone(),
-            once: desired.once.clone(),
-            drift: true,
-            trigger,
-        };
+        let action = Action::Update { uid: live.uid.clone(), body, once: desired.once.clone(), drift: true, trigger };
         return step(action, format!("somebody changed {missing}"), digest);
     }
     if trigger && lost_trigger(live) {

@@ -48,6 +48,7 @@ mod load;
 mod matrix;
 mod matrix_seeds;
 mod matrix_taken;
+mod meltdown;
 mod model;
 mod operating;
 mod places;
