@@ -169,11 +169,13 @@ fn extensions() -> Vec<Value> {
             "deployment": {"deploymentRefs": [{"name": "local"}]}, "resources": resources,
         }})
     };
+    let of_seeds = json!({"kind": "Extension", "type": "local-ext", "clusterCompatibility": ["seed"]});
     let class = json!({"apiVersion": "core.gardener.cloud/v1beta1", "kind": "ExposureClass", "metadata": {"name": "public"}, "handler": "open"});
     vec![
         deployment,
         registration("local", kinds.into_iter().chain(others).collect()),
         registration("all", matrix::extensions()),
+        registration("seeds", vec![of_seeds]),
         class,
     ]
 }
