@@ -30,6 +30,7 @@ pub(crate) const MATRIX: &[Shape] = &[
             seed["spec"].as_object_mut().expect("a map").remove(part);
         }
     }),
+    ("seed-foreign-istio", |landscape, _| landscape["spec"]["seedEngines"] = json!({"istio": false})),
     // The address of its gateway is in the hands of somebody who does not sign in with a Secret.
     ("seed-dns-elsewhere", |_, seed| {
         seed["spec"]["dns"]["provider"]["credentialsRef"] = json!({"apiVersion": "security.gardener.cloud/v1alpha1", "kind": "WorkloadIdentity", "namespace": "garden", "name": "dns"});
@@ -136,8 +137,10 @@ fn what_a_seed_is_made_of_fits_its_kind_and_refers_to_what_is_there() {
             unreadable(name, manifest);
             assert_eq!(misfit(manifest), None, "{name}: {}", manifest["metadata"]["name"]);
         }
-        // The gateways themselves are not ours.
-        let all: Vec<Value> = all.into_iter().filter(|m| m["metadata"]["name"] != "istio-ingressgateway").collect();
+        // Of gateways that somebody else runs, only the addresses are ours.
+        let foreign = *name == "seed-foreign-istio";
+        let all: Vec<Value> =
+            all.into_iter().filter(|m| !foreign || m["metadata"]["name"] != "istio-ingressgateway").collect();
         refers_to_what_is_there(name, &all, &here, &pods);
     }
 }
@@ -169,6 +172,51 @@ fn settings_switch_off_what_watches_a_seed() {
         sorted(&[&["backup-bucket", "backup-bucket-garden", "dns-ingress", "istio-basic-auth-server", "observability-ingress"]])
     );
     assert_eq!(gone("seed-dns-elsewhere"), sorted(&[&logs, &["dns-ingress"]]));
+    assert_eq!(gone("seed-foreign-istio"), sorted(&[&logs, &["istio-gateways", "istio-listeners", "istiod"]]));
+}
+
+/// What shoots and their nodes ask the gateway for by a header, the gateway lets them have.
+#[test]
+fn gateways_lead_where_shoots_want_to_go() {
+    let filter = object("seed", "EnvoyFilter", "http-proxy").expect("it is there");
+    let patch = &filter["spec"]["configPatches"][0];
+    assert_eq!(patch["match"]["listener"]["portNumber"], 8443);
+    let route = &patch["patch"]["value"]["typed_config"]["route_config"]["virtual_hosts"][0]["routes"][0];
+    assert_eq!(route["route"]["cluster_header"], "X-Gardener-Destination");
+    let allowed = &route["match"]["headers"][0];
+    assert_eq!(allowed["name"], "X-Gardener-Destination");
+    let allowed = regex::Regex::new(allowed["string_match"]["safe_regex"]["regex"].as_str().expect("a text")).expect("a regex");
+    let wanted = regex::Regex::new(r"outbound\|[0-9]+\|\|(vpn|kube)[a-z0-9.-]+").expect("a regex");
+    let mut asked = BTreeSet::new();
+    for (_, manifest) in matrix::manifests() {
+        asked.extend(wanted.find_iter(&manifest.to_string()).map(|found| found.as_str().to_owned()));
+    }
+    for service in ["1194||vpn-seed-server.", "1194||vpn-seed-server-1.", "443||kube-apiserver."] {
+        assert!(asked.iter().any(|header| header.contains(service)), "{service}: {asked:?}");
+    }
+    let refused: Vec<&String> = asked.iter().filter(|header| !allowed.is_match(header)).collect();
+    assert!(refused.is_empty(), "{refused:?}");
+    for other in ["outbound|443||kubernetes.default.svc.cluster.local", "outbound|1194||vpn-seed-server.a.svc.cluster.local.b"] {
+        assert!(!allowed.is_match(other), "{other}");
+    }
+}
+
+/// A field that istiod writes is not ours to write back.
+#[test]
+fn what_istiod_and_autoscalers_decide_is_left_to_them() {
+    let all = RENDERED["seed"].iter().flat_map(|r| &r.objects);
+    let owned: Vec<_> = all.filter(|o| o.once.is_some() && o.key.namespace != "garden").collect();
+    let (hooks, gateways): (Vec<_>, Vec<_>) = owned.into_iter().partition(|o| o.key.kind == "ValidatingWebhookConfiguration");
+    assert_eq!(gateways.len(), 4, "one for all zones, and one for each");
+    for (gateway, replicas) in gateways.iter().zip([6, 2, 2, 2]) {
+        let once = gateway.once.as_ref().expect("something");
+        assert_eq!((&once["spec"], gateway.body["spec"].get("replicas")), (&json!({"replicas": replicas}), None));
+    }
+    let [hook] = hooks.as_slice() else { panic!("{} webhooks", hooks.len()) };
+    let once = hook.once.as_ref().expect("something");
+    assert_eq!(once["webhooks"], json!([{"name": "rev.validation.istio.io", "failurePolicy": "Ignore"}]));
+    let ours = &hook.body["webhooks"][0];
+    assert!(ours.get("failurePolicy").is_none() && ours["clientConfig"].get("caBundle").is_none(), "{ours}");
 }
 
 #[test]
