@@ -337,7 +337,8 @@ pub(crate) fn refers_to_what_is_there(name: &str, manifests: &[Value], here: &BT
         let key = ObjectKey::of(manifest).expect("an object");
         for (kind, mount) in mounted(manifest) {
             // What people may leave out, and what is outside of our hands.
-            let known = mount.starts_with("<secret ") || ["kube-dns", "kube-root-ca.crt", "istio-ca-root-cert"].contains(&mount.as_str());
+            let known =
+                mount.starts_with("<secret ") || ["kube-dns", "kube-root-ca.crt", "istio-ca-root-cert"].contains(&mount.as_str());
             assert!(known || has(kind, &mount), "{name}: {key} mounts {kind} {mount}, which nobody writes");
         }
         if let Some(target) = manifest.pointer("/spec/targetRef").or_else(|| manifest.pointer("/spec/scaleTargetRef")) {

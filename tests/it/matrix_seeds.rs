@@ -139,8 +139,7 @@ fn what_a_seed_is_made_of_fits_its_kind_and_refers_to_what_is_there() {
         }
         // Of gateways that somebody else runs, only the addresses are ours.
         let foreign = *name == "seed-foreign-istio";
-        let all: Vec<Value> =
-            all.into_iter().filter(|m| !foreign || m["metadata"]["name"] != "istio-ingressgateway").collect();
+        let all: Vec<Value> = all.into_iter().filter(|m| !foreign || m["metadata"]["name"] != "istio-ingressgateway").collect();
         refers_to_what_is_there(name, &all, &here, &pods);
     }
 }
@@ -199,6 +198,23 @@ fn gateways_lead_where_shoots_want_to_go() {
     for other in ["outbound|443||kubernetes.default.svc.cluster.local", "outbound|1194||vpn-seed-server.a.svc.cluster.local.b"] {
         assert!(!allowed.is_match(other), "{other}");
     }
+}
+
+#[test]
+fn gateways_do_what_their_load_balancers_and_networks_are_said_to_do() {
+    let of = |change: fn(&mut Value, &mut Value)| -> (Vec<String>, usize) {
+        let objects: Vec<_> = render(change, &SHIPPED.1).into_iter().flat_map(|r| r.objects).collect();
+        let filters = objects.iter().filter(|o| o.key.kind == "EnvoyFilter" && o.key.name == "proxy-protocol");
+        let both = objects.iter().filter(|o| o.body.to_string().contains("ISTIO_DUAL_STACK")).count();
+        (filters.map(|o| o.key.namespace.clone()).collect(), both)
+    };
+    assert_eq!(of(|_, _| {}), (Vec::new(), 0));
+    let one = of(|_, seed| {
+        seed["spec"]["settings"]["loadBalancerServices"]["zones"] = json!([{"name": "eu-b", "proxyProtocol": {"allowed": true}}]);
+    });
+    assert_eq!(one, (vec!["istio-ingress--eu-b".to_owned()], 0));
+    let both = of(|_, seed| seed["spec"]["networks"]["ipFamilies"] = json!(["IPv4", "IPv6"]));
+    assert_eq!(both, (Vec::new(), 5), "istiod and four gateways");
 }
 
 /// A field that istiod writes is not ours to write back.
