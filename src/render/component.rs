@@ -114,7 +114,8 @@ pub struct Component {
     /// Extension handshake.
     pub trigger: Trigger,
     /// JSON pointers of fields set at creation and then left to their controller, optionally limited to one object:
-    /// `Deployment/kube-apiserver#/spec/replicas` or `/spec/replicas`.
+    /// `Deployment/kube-apiserver#/spec/replicas` or `/spec/replicas`. Of a list of named things, the name is part of the pointer:
+    /// `/webhooks/a.example.org/failurePolicy`.
     pub once: Vec<String>,
     /// Deletion order.
     pub delete: DeletePhase,

@@ -269,7 +269,7 @@ fn component(path: &RepoPath, scope: Scope, stem: &str, text: &Arc<str>) -> Resu
     for once in &front.once {
         let pointer = once.split_once('#').map_or(once.as_str(), |(_, pointer)| pointer);
         if !pointer.starts_with('/') || Pointer::from(pointer).segments().any(|s| s.parse::<usize>().is_ok()) {
-            complain(FRONT_MATTER, "once", format!("`{once}` is not a pointer through maps only"));
+            complain(FRONT_MATTER, "once", format!("`{once}` is not a pointer through maps and lists of named things"));
         }
     }
     if front.each.is_some() && !front.exports.is_empty() {

@@ -191,8 +191,8 @@ fn take_once(body: &mut Value, key: &ObjectKey, stamp: &Stamp<'_>) -> Option<Val
         if asleep && body.pointer(pointer).and_then(Value::as_i64) == Some(0) {
             continue;
         }
-        if let Some(value) = take(body, &segments) {
-            put(&mut sparse, &segments, value);
+        if let Some(taken) = take(body, &segments) {
+            put(&mut sparse, taken);
         }
     }
     if sparse.is_empty() {
@@ -214,32 +214,44 @@ fn take_once(body: &mut Value, key: &ObjectKey, stamp: &Stamp<'_>) -> Option<Val
     Some(Value::Object(sparse))
 }
 
-/// Removes the value at a path of keys, and the maps that it leaves empty.
+/// Removes the value at a path, and the maps that it leaves empty. A list on the way is one of named things, as servers merge it.
 fn take(value: &mut Value, segments: &[String]) -> Option<Value> {
     let (first, rest) = segments.split_first()?;
+    if let Value::Array(items) = value {
+        let item = items.iter_mut().find(|item| item["name"] == first.as_str())?;
+        let mut sparse = json!({"name": first});
+        put(sparse.as_object_mut()?, take(item, rest)?);
+        return Some(json!([sparse]));
+    }
     let map = value.as_object_mut()?;
-    if rest.is_empty() {
-        return map.remove(first);
-    }
-    let child = map.get_mut(first)?;
-    let taken = take(child, rest)?;
-    if child.as_object().is_some_and(Map::is_empty) {
-        map.remove(first);
-    }
-    Some(taken)
+    let taken = if rest.is_empty() {
+        map.remove(first)?
+    } else {
+        let child = map.get_mut(first)?;
+        let taken = take(child, rest)?;
+        if child.as_object().is_some_and(Map::is_empty) {
+            map.remove(first);
+        }
+        taken
+    };
+    Some(json!({first: taken}))
 }
 
-fn put(map: &mut Map<String, Value>, segments: &[String], value: Value) {
-    match segments {
-        [] => {}
-        [last] => {
-            map.insert(last.clone(), value);
-        }
-        [first, rest @ ..] => {
-            let child = map.entry(first.clone()).or_insert_with(|| json!({}));
-            if let Some(child) = child.as_object_mut() {
-                put(child, rest, value);
+/// Adds what was taken to what was taken before.
+fn put(map: &mut Map<String, Value>, taken: Value) {
+    let Value::Object(taken) = taken else { return };
+    for (key, value) in taken {
+        match (map.get_mut(&key), value) {
+            (Some(Value::Object(known)), value @ Value::Object(_)) => put(known, value),
+            (Some(Value::Array(known)), Value::Array(items)) => {
+                for item in items {
+                    match known.iter_mut().find(|known| known["name"] == item["name"]).and_then(Value::as_object_mut) {
+                        Some(known) => put(known, item),
+                        None => known.push(item),
+                    }
+                }
             }
+            (_, value) => drop(map.insert(key, value)),
         }
     }
 }

@@ -337,7 +337,8 @@ pub(crate) fn refers_to_what_is_there(name: &str, manifests: &[Value], here: &BT
         let key = ObjectKey::of(manifest).expect("an object");
         for (kind, mount) in mounted(manifest) {
             // What people may leave out, and what is outside of our hands.
-            let known = mount.starts_with("<secret ") || ["kube-dns", "kube-root-ca.crt"].contains(&mount.as_str());
+            let known =
+                mount.starts_with("<secret ") || ["kube-dns", "kube-root-ca.crt", "istio-ca-root-cert"].contains(&mount.as_str());
             assert!(known || has(kind, &mount), "{name}: {key} mounts {kind} {mount}, which nobody writes");
         }
         if let Some(target) = manifest.pointer("/spec/targetRef").or_else(|| manifest.pointer("/spec/scaleTargetRef")) {
@@ -698,7 +699,6 @@ fn images_of_ones_own_leave_no_registry_of_others() {
             seen.extend(own.iter().filter(|(_, image)| text.contains(image.as_str())).map(|(name, _)| (*name).to_owned()));
         }
     }
-    // Gateways are not ours yet.
-    let unused: Vec<&&str> = own.keys().filter(|name| !seen.contains(**name) && **name != "istio-proxy").collect();
+    let unused: Vec<&&str> = own.keys().filter(|name| !seen.contains(**name)).collect();
     assert!(unused.is_empty(), "neither shoots nor seeds use {unused:?}");
 }

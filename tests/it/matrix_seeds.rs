@@ -157,8 +157,9 @@ fn what_a_seed_is_made_of_fits_its_kind_and_refers_to_what_is_there() {
             unreadable(name, manifest);
             assert_eq!(misfit(manifest), None, "{name}: {}", manifest["metadata"]["name"]);
         }
-        // The gateways themselves are not ours.
-        let all: Vec<Value> = all.into_iter().filter(|m| m["metadata"]["name"] != "istio-ingressgateway").collect();
+        // Of gateways that somebody else runs, only the addresses are ours.
+        let foreign = *name == "seed-elsewhere";
+        let all: Vec<Value> = all.into_iter().filter(|m| !foreign || m["metadata"]["name"] != "istio-ingressgateway").collect();
         refers_to_what_is_there(name, &all, &here, &pods);
     }
 }
@@ -192,6 +193,67 @@ fn settings_switch_off_what_watches_a_seed() {
     assert_eq!(gone("seed-dns-elsewhere"), sorted(&[&logs, &["dns-ingress"]]));
 }
 
+/// What shoots and their nodes ask the gateway for by a header, the gateway lets them have.
+#[test]
+fn gateways_lead_where_shoots_want_to_go() {
+    let filter = object("seed", "EnvoyFilter", "http-proxy").expect("it is there");
+    let patch = &filter["spec"]["configPatches"][0];
+    assert_eq!(patch["match"]["listener"]["portNumber"], 8443);
+    let route = &patch["patch"]["value"]["typed_config"]["route_config"]["virtual_hosts"][0]["routes"][0];
+    assert_eq!(route["route"]["cluster_header"], "X-Gardener-Destination");
+    let allowed = &route["match"]["headers"][0];
+    assert_eq!(allowed["name"], "X-Gardener-Destination");
+    let allowed = regex::Regex::new(allowed["string_match"]["safe_regex"]["regex"].as_str().expect("a text")).expect("a regex");
+    let wanted = regex::Regex::new(r"outbound\|[0-9]+\|\|(vpn|kube)[a-z0-9.-]+").expect("a regex");
+    let mut asked = BTreeSet::new();
+    for (_, manifest) in matrix::manifests() {
+        asked.extend(wanted.find_iter(&manifest.to_string()).map(|found| found.as_str().to_owned()));
+    }
+    for service in ["1194||vpn-seed-server.", "1194||vpn-seed-server-1.", "443||kube-apiserver."] {
+        assert!(asked.iter().any(|header| header.contains(service)), "{service}: {asked:?}");
+    }
+    let refused: Vec<&String> = asked.iter().filter(|header| !allowed.is_match(header)).collect();
+    assert!(refused.is_empty(), "{refused:?}");
+    for other in ["outbound|443||kubernetes.default.svc.cluster.local", "outbound|1194||vpn-seed-server.a.svc.cluster.local.b"] {
+        assert!(!allowed.is_match(other), "{other}");
+    }
+}
+
+#[test]
+fn gateways_do_what_their_load_balancers_and_networks_are_said_to_do() {
+    let of = |change: fn(&mut Value, &mut Value)| -> (Vec<String>, usize) {
+        let objects: Vec<_> = render(change, &SHIPPED.1).into_iter().flat_map(|r| r.objects).collect();
+        let filters = objects.iter().filter(|o| o.key.kind == "EnvoyFilter" && o.key.name == "proxy-protocol");
+        let both = objects.iter().filter(|o| o.body.to_string().contains("ISTIO_DUAL_STACK")).count();
+        (filters.map(|o| o.key.namespace.clone()).collect(), both)
+    };
+    assert_eq!(of(|_, _| {}), (Vec::new(), 0));
+    let one = of(|_, seed| {
+        seed["spec"]["settings"]["loadBalancerServices"]["zones"] = json!([{"name": "eu-b", "proxyProtocol": {"allowed": true}}]);
+    });
+    assert_eq!(one, (vec!["istio-ingress--eu-b".to_owned()], 0));
+    let both = of(|_, seed| seed["spec"]["networks"]["ipFamilies"] = json!(["IPv4", "IPv6"]));
+    assert_eq!(both, (Vec::new(), 5), "istiod and four gateways");
+}
+
+/// A field that istiod writes is not ours to write back.
+#[test]
+fn what_istiod_and_autoscalers_decide_is_left_to_them() {
+    let all = RENDERED["seed"].iter().flat_map(|r| &r.objects);
+    let owned: Vec<_> = all.filter(|o| o.once.is_some() && o.key.namespace != "garden").collect();
+    let (hooks, gateways): (Vec<_>, Vec<_>) = owned.into_iter().partition(|o| o.key.kind == "ValidatingWebhookConfiguration");
+    assert_eq!(gateways.len(), 4, "one for all zones, and one for each");
+    for (gateway, replicas) in gateways.iter().zip([6, 2, 2, 2]) {
+        let once = gateway.once.as_ref().expect("something");
+        assert_eq!((&once["spec"], gateway.body["spec"].get("replicas")), (&json!({"replicas": replicas}), None));
+    }
+    let [hook] = hooks.as_slice() else { panic!("{} webhooks", hooks.len()) };
+    let once = hook.once.as_ref().expect("something");
+    assert_eq!(once["webhooks"], json!([{"name": "rev.validation.istio.io", "failurePolicy": "Ignore"}]));
+    let ours = &hook.body["webhooks"][0];
+    assert!(ours.get("failurePolicy").is_none() && ours["clientConfig"].get("caBundle").is_none(), "{ours}");
+}
+
 #[test]
 fn settings_switch_engines_and_what_a_seed_has_of_its_own() {
     let all = wanted("seed");
@@ -206,6 +268,9 @@ fn settings_switch_engines_and_what_a_seed_has_of_its_own() {
             "etcd-druid-webhook",
             "gardener-resource-manager",
             "gardener-resource-manager-webhooks",
+            "istio-gateways",
+            "istio-listeners",
+            "istiod",
             "vpa",
             "vpa-webhook",
         ]
@@ -240,6 +305,10 @@ fn webhooks_come_after_the_servers_that_answer_them() {
             hooks.flat_map(|o| o.body["webhooks"].as_array().expect("webhooks").iter().map(move |w| (&o.key, &w["clientConfig"])))
         {
             let service = client["service"]["name"].as_str().expect("a Service");
+            if service == "istiod" {
+                // Lets everything pass until it has written its own authority there.
+                continue;
+            }
             let of = |kind: &str| {
                 let has = |r: &&Rendered| r.objects.iter().any(|o| o.key.kind == kind && o.body["metadata"]["name"] == service);
                 RENDERED["seed"].iter().find(has).map(|r| r.component.id.name.clone())

@@ -313,6 +313,16 @@ fn fields_set_once_leave_the_manifest() {
 }
 
 #[test]
+fn fields_set_once_may_be_of_a_thing_in_a_list_that_has_a_name() {
+    let body = "apiVersion: v1\nkind: T\nmetadata:\n  name: t\nhooks:\n- {name: a, policy: Ignore, wait: 1}\n- {name: b, policy: Fail, more: {wait: 2}}\n";
+    let front = "once: [T/t#/hooks/a/policy, T/t#/hooks/b/more/wait, T/t#/hooks/b/policy, T/t#/hooks/c/policy]\n";
+    let (_, objects, _) = World::default().one(front, body);
+    assert_eq!(objects[0].body["hooks"], json!([{"name": "a", "wait": 1}, {"name": "b"}]));
+    let once = objects[0].once.as_ref().expect("a sparse manifest");
+    assert_eq!(once["hooks"], json!([{"name": "a", "policy": "Ignore"}, {"name": "b", "more": {"wait": 2}, "policy": "Fail"}]));
+}
+
+#[test]
 fn names_by_content_are_rewritten_where_pods_refer_to_them() {
     let body = r#"apiVersion: v1
 kind: ConfigMap

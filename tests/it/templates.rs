@@ -343,6 +343,9 @@ pub(crate) fn misfit(manifest: &Value) -> Option<String> {
             }
             of::<admissionregistration::v1::MutatingWebhookConfiguration>(&manifest)
         }
+        ("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration") => {
+            of::<admissionregistration::v1::ValidatingWebhookConfiguration>(manifest)
+        }
         ("apiextensions.k8s.io/v1", "CustomResourceDefinition") => {
             of::<k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition>(manifest)
         }
@@ -742,7 +745,8 @@ fn gardens_projects_and_seeds_render() {
     let seed = Owner::cluster(Kind::Seed, "eu1");
     assert!(all(&rendered).all(|o| misfit(&o.body).is_none()));
     let rendered = offline(Scope::Seed, &seed, &context::seed(&sources(&seed)).expect("known"), "garden");
-    let doors: Vec<&DesiredObject> = all(&rendered).filter(|o| o.key.name == "istio-ingressgateway").collect();
+    let doors: Vec<&DesiredObject> =
+        all(&rendered).filter(|o| o.key.kind == "Service" && o.key.name == "istio-ingressgateway").collect();
     assert!(doors.iter().all(|o| o.body["spec"]["type"] == "LoadBalancer"));
     let spaces: Vec<&str> = doors.iter().map(|o| o.key.namespace.as_str()).collect();
     assert_eq!(spaces, ["istio-ingress", "istio-ingress--eu-a", "istio-ingress--eu-b", "istio-ingress--eu-c"]);

@@ -98,6 +98,9 @@ fn one(seed: &Value, handler: Option<&Value>, name: Option<&str>, zone: Option<&
         "zones": zones.join(","),
         "annotations": annotations,
         "class": first([at(handler.unwrap_or(&Value::Null), "/loadBalancerService/class"), at(balancer, "/class")]),
+        // So many in each zone that it outlives the loss of one.
+        "replicas": {"least": 2 * zones.len().max(1), "most": 16 * zones.len().max(1)},
+        "proxyProtocol": first([at(own, "/proxyProtocol/allowed"), at(balancer, "/proxyProtocol/allowed")]) == json!(true),
         "externalTrafficPolicy": first([at(own, "/externalTrafficPolicy"), at(balancer, "/externalTrafficPolicy")]),
         "dualStack": list(seed, "/spec/networks/ipFamilies").len() > 1,
     })
@@ -148,7 +151,22 @@ mod tests {
         let (one, two, three) = (json!({"a": "1"}), json!({"b": "2"}), json!({"a": "3"}));
         assert_eq!(annotations, [&one, &one, &two, &three, &three, &json!({"a": "3", "b": "2"})]);
         assert_eq!((&all[0]["class"], &all[3]["class"]), (&Value::Null, &json!("fast")));
+        let replicas = |n: usize| (&all[n]["replicas"]["least"], &all[n]["replicas"]["most"]);
+        assert_eq!((replicas(0), replicas(1)), ((&json!(4), &json!(32)), (&json!(2), &json!(16))));
         assert!(all[0]["namespaceLabels"].get("high-availability-config.resources.gardener.cloud/zone-pinning").is_none());
         assert_eq!(all[1]["namespaceLabels"]["high-availability-config.resources.gardener.cloud/zone-pinning"], "true");
+    }
+
+    #[test]
+    fn a_zone_may_have_its_own_word_about_the_proxy_protocol() {
+        let mut seed = seed();
+        let allowed = |seed: &Value| -> Vec<Value> {
+            gateways(seed, &json!({}), [].iter()).into_iter().map(|gateway| gateway["proxyProtocol"].clone()).collect()
+        };
+        assert_eq!(allowed(&seed), [json!(false), json!(false), json!(false)]);
+        let balancers = &mut seed["spec"]["settings"]["loadBalancerServices"];
+        balancers["proxyProtocol"] = json!({"allowed": true});
+        balancers["zones"][0]["proxyProtocol"] = json!({"allowed": false});
+        assert_eq!(allowed(&seed), [json!(true), json!(true), json!(false)]);
     }
 }
