@@ -49,6 +49,7 @@ mod matrix;
 mod matrix_seeds;
 mod matrix_taken;
 mod model;
+mod node_cache;
 mod operating;
 mod places;
 mod plan;
