@@ -23,7 +23,7 @@ use crate::helm::Helm;
 use crate::landscape::{self, Kind, Owner, Target};
 use crate::library::Library;
 use crate::observed::Keep;
-use crate::pipeline::installations;
+use crate::pipeline::{installations, volumes};
 use crate::plan::{OwnerPlan, Step, StepResult};
 use crate::snapshot::{Changes, RepoPath, Revision};
 
@@ -570,7 +570,7 @@ pub fn kinds_of(library: &Library, target: &Target) -> BTreeSet<KindRef> {
 #[must_use]
 pub fn keep(library: &Library) -> Keep {
     let mut keep = library.keep();
-    let beside = std::iter::once(&crate::pipeline::KEPT).chain(installations::KEPT);
+    let beside = [&crate::pipeline::KEPT, &volumes::KEPT].into_iter().chain(installations::KEPT);
     for (group, kind, pointers) in crate::plan::owner::compared().iter().chain(beside) {
         keep.pointers
             .entry(((*group).to_owned(), (*kind).to_owned()))

@@ -60,6 +60,7 @@ const WITHOUT: &[(&str, &str)] = &[
     ("SHOOT-PROJECT-DELETING", NOT_IN_GIT),
     ("SHOOT-SEED-DELETING", NOT_IN_GIT),
     ("SHOOT-SELFHOSTED-RIGHT", A_RIGHT),
+    ("VOLUME-KEPT", "it is about what stands in a seed"),
 ];
 
 /// Codes that another rule speaks beside, about the same mistake.
