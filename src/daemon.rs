@@ -20,6 +20,7 @@ use crate::digest::DigestKey;
 use crate::finding::Findings;
 use crate::git::{self, GitError, Message, Repo};
 use crate::helm::Helm;
+use crate::landscape::controller_registration::{EXTENSION_KINDS, EXTENSIONS};
 use crate::landscape::{self, Kind, Owner, Target};
 use crate::library::Library;
 use crate::observed::Keep;
@@ -139,6 +140,8 @@ struct Shell {
     limits: apply::Limits,
     /// Kinds that earlier libraries wrote: in the garden or not, apiVersion, kind.
     remembered: BTreeSet<(bool, String, String)>,
+    /// Seeds to reach that the landscape names no more.
+    left_behind: BTreeSet<Target>,
     /// When the next picture is due.
     published: Option<Millis>,
     /// Whether something happened since the last picture.
@@ -167,6 +170,7 @@ pub async fn run(options: Options, mut stop: watch::Receiver<bool>) -> Result<En
         status: None,
         limits: apply::Limits::default(),
         remembered: BTreeSet::new(),
+        left_behind: BTreeSet::new(),
         published: None,
         unseen: false,
         options,
@@ -214,6 +218,9 @@ pub async fn run(options: Options, mut stop: watch::Receiver<bool>) -> Result<En
             Some(_) = shell.tasks.join_next() => {}
         }
         while shell.tasks.try_join_next().is_some() {}
+        if !shell.left_behind.is_empty() {
+            shell.connect_left_behind().await;
+        }
         if shell.options.once && shell.tasks.is_empty() && incoming.is_empty() && shell.state.is_settled(at) {
             break;
         }
@@ -334,6 +341,7 @@ impl Shell {
                 }
             }
             Effect::ReadStatus => self.reread_status(),
+            Effect::Connect(targets) => self.left_behind.extend(targets),
             Effect::Follow(more) => {
                 self.remembered.extend(more);
                 if let Some((_, library)) = self.library.clone() {
@@ -462,8 +470,23 @@ impl Shell {
     async fn connect(&mut self, landscape: &landscape::Landscape, first: bool) -> Result<(), DaemonError> {
         let mut wanted: BTreeSet<Target> = landscape.seeds.keys().map(|seed| Target::Seed(seed.name.clone())).collect();
         wanted.insert(Target::Garden);
+        self.reach(wanted, landscape.settings().cloned(), first).await
+    }
+
+    /// The same for those that the landscape names no more.
+    async fn connect_left_behind(&mut self) {
+        let wanted = std::mem::take(&mut self.left_behind);
+        let settings = self.state.world().and_then(|world| world.landscape.settings().cloned());
+        if let Err(error) = self.reach(wanted, settings, false).await {
+            tracing::error!(%error, "cluster cannot be reached as configured");
+        }
+        if let Some((_, library)) = self.library.clone() {
+            self.follow(&library);
+        }
+    }
+
+    async fn reach(&mut self, wanted: BTreeSet<Target>, settings: Option<Value>, first: bool) -> Result<(), DaemonError> {
         let known = self.options.clusters.targets();
-        let settings = landscape.settings().cloned();
         for target in wanted.difference(&known) {
             match (self.options.connect)(target.clone(), settings.clone()).await {
                 Ok(client) => self.options.clusters.insert(target.clone(), client),
@@ -556,13 +579,14 @@ async fn reverts(repo: &Repo, from: &Revision, to: &Revision, root: &str) -> Res
     Ok(Reverts::of(&news, back_to))
 }
 
-/// The kinds that a library may write into a cluster.
+/// The kinds that are looked at in a cluster: what a library may write there, and what others have to do with it.
 #[must_use]
 pub fn kinds_of(library: &Library, target: &Target) -> BTreeSet<KindRef> {
     let written = library.kinds(*target == Target::Garden).into_iter().map(|(api, kind)| KindRef::new(api, kind));
     match target {
         Target::Garden => Kind::ALL.iter().map(|k| KindRef::new(k.api_version(), k.name())).chain(written).collect(),
-        Target::Seed(_) => written.collect(),
+        // Others write objects of extensions, too: Bastions for one.
+        Target::Seed(_) => EXTENSION_KINDS.iter().map(|kind| KindRef::new(EXTENSIONS, *kind)).chain(written).collect(),
     }
 }
 
@@ -570,12 +594,9 @@ pub fn kinds_of(library: &Library, target: &Target) -> BTreeSet<KindRef> {
 #[must_use]
 pub fn keep(library: &Library) -> Keep {
     let mut keep = library.keep();
-    let beside = [&crate::pipeline::KEPT, &volumes::KEPT].into_iter().chain(installations::KEPT);
-    for (group, kind, pointers) in crate::plan::owner::compared().iter().chain(beside) {
-        keep.pointers
-            .entry(((*group).to_owned(), (*kind).to_owned()))
-            .or_default()
-            .extend(pointers.iter().map(|p| (*p).to_owned()));
+    let beside = [crate::pipeline::KEPT, volumes::KEPT].into_iter().chain(installations::kept());
+    for (group, kind, pointers) in crate::plan::owner::compared().iter().copied().chain(beside) {
+        keep.pointers.entry((group.to_owned(), kind.to_owned())).or_default().extend(pointers.iter().map(|p| (*p).to_owned()));
     }
     keep
 }

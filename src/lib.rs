@@ -61,7 +61,7 @@
 //!    only [`git`] moves refs; only [`apply`] mutates clusters.
 //! 3. *Held freezes intent.* A held owner's last accepted spec goes on being repaired; nothing of it is extended or deleted.
 //! 4. *Absence is not deletion.* An owner goes when it is gone from Git *and* its last accepted object confirms it, within the
-//!    budget.
+//!    budget; and nothing of it goes while somebody uses it.
 //! 5. *Same inputs, same bytes*, whatever the thread count, map order, locale or time zone.
 //! 6. *Plans are complete.* Execution makes no choice that a reader of the plan could not have foreseen.
 //! 7. *Repair is not gated.*

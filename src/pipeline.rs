@@ -191,8 +191,8 @@ impl World {
     }
 
     /// What still uses an owner that is to go: it waits for that.
-    fn users(owner: &Owner, observed: &Observed) -> Vec<(String, String)> {
-        let Some(garden) = observed.targets.get(&Target::Garden) else { return Vec::new() };
+    fn users(&self, owner: &Owner, look: &Look<'_>, memory: &mut Memory) -> Vec<(String, String)> {
+        let Some(garden) = look.observed.targets.get(&Target::Garden) else { return Vec::new() };
         let users: Vec<String> = garden
             .objects
             .values()
@@ -206,7 +206,7 @@ impl World {
                 _ => false,
             })
             .map(|(other, _)| other.to_string())
-            .chain(installations::users(owner, garden))
+            .chain(self.users_of_extensions(owner, look, memory))
             .collect();
         if users.is_empty() { Vec::new() } else { vec![(format!("{owner} is still used"), users.join(", "))] }
     }
@@ -258,7 +258,7 @@ impl World {
         } else {
             self.decide(owner, live.map(Arc::as_ref), manifest.as_ref(), look)
         };
-        let gates = if going { Self::users(owner, look.observed) } else { self.gates(owner, look, seed.as_deref(), memory) };
+        let gates = if going { self.users(owner, look, memory) } else { self.gates(owner, look, seed.as_deref(), memory) };
         let mut plan = plan::plan(plan::Request {
             owner,
             releases: &releases,

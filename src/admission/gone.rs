@@ -148,6 +148,10 @@ fn references(owner: &Owner, manifest: &Value) -> Vec<Owner> {
         Kind::NamespacedCloudProfile => {
             out.extend(named("spec/parent/name").map(|name| Owner::cluster(Kind::CloudProfile, name)));
         }
+        Kind::ControllerRegistration => {
+            let deployments = node.at("spec/deployment/deploymentRefs").items();
+            out.extend(deployments.iter().map(|d| Owner::cluster(Kind::ControllerDeployment, d.get("name").str())));
+        }
         Kind::ManagedSeed => out.extend(named("spec/shoot/name").map(|name| Owner::project(Kind::Shoot, &owner.project, name))),
         Kind::SecretBinding | Kind::CredentialsBinding => {
             let own = project_namespace(&owner.project);

@@ -297,6 +297,8 @@ fn jittered(wait: Duration) -> Duration {
 pub struct View {
     /// The objects, and per target whether everything expected was listed.
     pub observed: Observed,
+    /// What was ever expected: it is listed once, and followed from there.
+    expected: BTreeMap<Target, BTreeSet<KindRef>>,
     /// What is not (or no longer) known, and why.
     missing: BTreeMap<Target, BTreeMap<KindRef, String>>,
 }
@@ -321,11 +323,12 @@ impl View {
         view
     }
 
-    /// Expects further kinds: their targets are incomplete until they were listed.
+    /// Expects further kinds: their targets are incomplete until they were listed. What was expected before is no news.
     pub fn expect(&mut self, kinds: &Kinds) {
         for (target, kinds) in kinds {
             let missing = self.missing.entry(target.clone()).or_default();
-            for kind in kinds {
+            let expected = self.expected.entry(target.clone()).or_default();
+            for kind in kinds.iter().filter(|kind| expected.insert((*kind).clone())) {
                 missing.entry(kind.clone()).or_insert_with(|| "not listed yet".to_owned());
             }
             self.judge(target);

@@ -103,6 +103,7 @@ pub struct State {
     kinds: Kinds,
     buried: VecDeque<String>,
     asked_for_more: bool,
+    asked_for: BTreeSet<Target>,
     heard: BTreeSet<Target>,
     /// Outlines of the latest plans.
     pub(super) plans: BTreeMap<Owner, Arc<OwnerPlan>>,
@@ -154,6 +155,7 @@ impl State {
             kinds: Kinds::new(),
             buried: VecDeque::new(),
             asked_for_more: false,
+            asked_for: BTreeSet::new(),
             heard: BTreeSet::new(),
             plans: BTreeMap::new(),
             moving: BTreeSet::new(),
@@ -345,6 +347,16 @@ impl State {
         out
     }
 
+    /// Seeds that the garden knows and the landscape no more, which nobody looks at or asked for yet.
+    fn left_behind(&self) -> BTreeSet<Target> {
+        let Some(world) = self.world.as_ref().filter(|_| self.view.observed.complete(&Target::Garden)) else {
+            return BTreeSet::new();
+        };
+        let seeds = world.owners().iter().filter(|owner| owner.kind == Kind::Seed && !world.landscape.has(owner));
+        let targets = seeds.map(|owner| Target::Seed(owner.name.clone()));
+        targets.filter(|target| !self.kinds.contains_key(target) && !self.asked_for.contains(target)).collect()
+    }
+
     /// When to step again although nothing happens. A moment that is past counts only if something is done at once: else the
     /// shell would step in circles until what is waited for comes: a cluster's list, a free hand, the lease, an answer.
     #[must_use]
@@ -470,6 +482,12 @@ impl State {
                 effects.push(Effect::Follow(more));
                 return;
             }
+        }
+        let left = self.left_behind();
+        if !left.is_empty() {
+            self.asked_for.extend(left.iter().cloned());
+            effects.push(Effect::Connect(left));
+            return;
         }
         let due = self.world.as_ref().and_then(|w| w.admitted.again).is_some_and(|again| now.as_second() >= again);
         if due {

@@ -3,6 +3,25 @@
 use super::meta::{LabelSelector, ObjectMeta};
 use super::shape::{Duration, shapes};
 
+/// The API version of the objects that extensions act on.
+pub const EXTENSIONS: &str = "extensions.gardener.cloud/v1alpha1";
+
+/// The kinds of these objects.
+pub const EXTENSION_KINDS: [&str; 12] = [
+    "BackupBucket",
+    "BackupEntry",
+    "Bastion",
+    "ContainerRuntime",
+    "ControlPlane",
+    "DNSRecord",
+    "Extension",
+    "Infrastructure",
+    "Network",
+    "OperatingSystemConfig",
+    "SelfHostedShootExposure",
+    "Worker",
+];
+
 shapes! {
     /// What an extension is responsible for.
     struct ControllerRegistration {

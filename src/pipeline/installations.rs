@@ -12,19 +12,33 @@ use super::{Look, Memory, World};
 use crate::digest::{self, Digest};
 use crate::finding::{Code, Finding, Findings};
 use crate::health::{Health, find_condition, health};
+use crate::landscape::controller_registration::EXTENSION_KINDS;
 use crate::landscape::{Kind, Owner, Target};
-use crate::observed::{Live, Object, ObjectKey, Observed};
+use crate::observed::{Object, ObjectKey, Observed};
 use crate::plan::OwnerPlan;
 use crate::render::Ready;
 use crate::render::chart::Request;
 use crate::render::component::name_for_item;
-use crate::render::context::installation::{self, Installation, deployment_of, is_chart};
+use crate::render::context::installation::{self, Installation, deployment_of};
 use crate::render::context::{Identity, Objects, Sources, need};
-use crate::schedule::extensions::{Demand, Need, may_be_on, required, served, some};
+use crate::schedule::extensions::{Need, may_be_on, served, some};
+
+mod asked;
+mod left;
+
+pub use asked::offline;
+pub use left::GROUP;
+
+use asked::{Asked, Registration, registrations};
+use left::{InUse, in_use, of_others};
 
 /// What of bodies is kept to tell who uses a registration: group, kind, pointers.
-pub const KEPT: &[(&str, &str, &[&str])] =
-    &[("core.gardener.cloud", "ControllerInstallation", &["/spec/registrationRef/name", "/spec/deploymentRef/name"])];
+pub fn kept() -> impl Iterator<Item = (&'static str, &'static str, &'static [&'static str])> {
+    const OF_INSTALLATIONS: &[&str] = &["/spec/registrationRef/name", "/spec/deploymentRef/name", "/spec/seedRef/name"];
+    const OF_OTHERS: &[&str] = &["/spec/type"];
+    let others = EXTENSION_KINDS.into_iter().map(|kind| (GROUP, kind, OF_OTHERS));
+    std::iter::once(("core.gardener.cloud", "ControllerInstallation", OF_INSTALLATIONS)).chain(others)
+}
 
 /// Code of the warning about what no registration is responsible for.
 pub const UNSERVED: Code = Code::new("EXTENSION-UNSERVED");
@@ -33,9 +47,6 @@ pub const LEFT_OUT: Code = Code::new("EXTENSION-LEFT-OUT");
 
 /// The component whose objects are the extension itself.
 const COMPONENT: &str = "extension";
-
-/// The kinds that extensions act on and that are seen in seeds; others are left to their owners.
-const EXTENSIONS: &str = "extensions.gardener.cloud";
 
 /// What a shoot needs, computed once: its manifest, what else went in, and the needs.
 pub(super) type Needs = BTreeMap<Owner, (Arc<Value>, Digest, Arc<BTreeSet<Need>>)>;
@@ -78,17 +89,6 @@ fn repeated(kind: &'static str, condition: &Value) -> Said {
 }
 
 impl World {
-    /// All registrations, with whether they are confirmed to go.
-    fn registrations(&self) -> impl Iterator<Item = (&str, &Arc<Value>, bool)> {
-        self.of_kind(Kind::ControllerRegistration)
-            .filter_map(|owner| Some((owner.name.as_str(), self.manifest(owner)?, self.going.contains(owner))))
-    }
-
-    /// Whether we are the ones who install what a registration stands for.
-    fn is_ours(&self, registration: &Value) -> bool {
-        deployment_of(registration).and_then(|owner| self.manifest(&owner)).is_some_and(|deployment| is_chart(deployment))
-    }
-
     /// The shoots of a seed.
     fn shoots_on<'w>(&'w self, seed: &'w str, observed: &'w Observed) -> impl Iterator<Item = (&'w Owner, &'w Arc<Object>)> {
         let all = self.of_kind(Kind::Shoot);
@@ -101,7 +101,7 @@ impl World {
     /// The digest of what goes into shoots' needs beside their own manifests.
     fn beside(&self, seed: &str, memory: &mut Memory) -> Digest {
         let seed = Owner::cluster(Kind::Seed, seed);
-        let registrations = self.registrations().map(|(name, ..)| Owner::cluster(Kind::ControllerRegistration, name));
+        let registrations = self.of_kind(Kind::ControllerRegistration).cloned();
         let others: Vec<Owner> = registrations.chain([seed, self.root.clone()]).collect();
         let digests: Vec<Value> = others
             .iter()
@@ -134,7 +134,7 @@ impl World {
 
     /// What a shoot needs on the seed that it was placed on; `None` before that, and where we install nothing.
     pub fn demand_of(&self, shoot: &Owner, observed: &Observed, memory: &mut Memory) -> Option<(String, Arc<BTreeSet<Need>>)> {
-        if !self.registrations().any(|(_, registration, _)| self.is_ours(registration)) {
+        if !registrations(self).iter().any(|registration| registration.ours) {
             return None;
         }
         let live = observed.garden(shoot)?;
@@ -144,61 +144,80 @@ impl World {
     }
 
     /// The extensions of a seed: those that are wanted, and those that are there and not all gone yet. Nothing is removed while
-    /// an extension object of its kinds and types is left, or while it is not known whether one is.
+    /// an extension object of its kinds and types is left, or while it is not known whether one is; nor because its registration
+    /// goes, while a shoot needs it.
     pub(super) fn installations(&self, seed: &Owner, look: &Look<'_>, memory: &mut Memory) -> (Vec<Installation>, Findings) {
         let mut findings = Findings::default();
         let Some(manifest) = self.manifest(seed).filter(|_| seed.kind == Kind::Seed) else { return (Vec::new(), findings) };
-        let there = |name: &str| is_there(look.observed, &seed.name, name);
-        let ours: BTreeSet<&str> =
-            self.registrations().filter(|(name, r, _)| self.is_ours(r) || there(name)).map(|(name, ..)| name).collect();
-        if ours.is_empty() || (look.charts.is_none() && !ours.iter().any(|name| there(name))) {
+        let there = |registration: &Registration<'_>| is_there(look.observed, &seed.name, registration.name);
+        let all = registrations(self);
+        if !all.iter().any(|registration| (registration.ours && look.charts.is_some()) || there(registration)) {
             return (Vec::new(), findings);
         }
-        let mut demand = Demand {
-            labels: manifest.pointer("/metadata/labels").cloned().unwrap_or_default(),
-            deleting: self.going.contains(seed),
-            ..Demand::default()
-        };
-        if !demand.deleting {
-            for need in need::of_seed(manifest, self.registrations().map(|(_, r, _)| &**r)) {
-                demand.needs.entry(need).or_default().insert("the seed itself".to_owned());
-            }
-        }
         let beside = self.beside(&seed.name, memory);
-        for (shoot, live) in self.shoots_on(&seed.name, look.observed) {
-            demand.shoots += 1;
-            for need in self.needs_of(shoot, live, &seed.name, &beside, memory).iter() {
-                demand.needs.entry(need.clone()).or_default().insert(shoot.key());
-            }
-        }
-        let required = required(&demand, self.registrations().map(|(name, r, going)| (name, &**r, going)));
+        let shoots = self.shoots_on(&seed.name, look.observed);
+        let shoots = shoots.map(|(shoot, live)| (shoot.key(), self.needs_of(shoot, live, &seed.name, &beside, memory)));
+        let asked = Asked::new(manifest, self.going.contains(seed), shoots, &all);
         if look.charts.is_some() {
-            findings.extend(Findings(warnings(seed, &required.unserved)));
+            findings.extend(Findings(warnings(seed, &asked.required().unserved)));
         }
         let mut installations = Vec::new();
-        for (name, registration, _) in self.registrations().filter(|(name, ..)| ours.contains(name)) {
-            let wanted = required.wanted.get(name).filter(|_| self.is_ours(registration)).cloned();
+        for registration in &all {
             let wanted = match look.charts {
-                Some(_) => wanted,
+                Some(_) => asked.wanted(registration),
                 // Nobody renders charts: what is there stays.
-                None => there(name).then(|| "it was installed before".to_owned()),
+                None => there(registration).then(|| asked.installation(registration, "it was installed before".to_owned())),
             };
-            if let Some(why) = wanted {
-                if let Some(left_out) = deployment_of(registration).and_then(|d| installation::left_out(self.manifest(&d)?)) {
-                    findings.push(Finding::warning(LEFT_OUT, format!("extension {name}: {left_out}")).of(seed));
+            if let Some(wanted) = wanted {
+                let deployment = deployment_of(registration.manifest).and_then(|d| self.manifest(&d));
+                if let Some(left_out) = deployment.and_then(|d| installation::left_out(d)) {
+                    findings.push(Finding::warning(LEFT_OUT, format!("extension {}: {left_out}", registration.name)).of(seed));
                 }
-                let needed = served(registration).any(|need| demand.needs.contains_key(&need));
-                installations.push(Installation { registration: name.to_owned(), wanted: true, needed, why });
-            } else if there(name) {
-                let (wanted, why) = match in_use(look.observed, &seed.name, registration) {
-                    InUse::By(object) => (true, format!("{object} is left")),
-                    InUse::Unknown => (true, "it is not known whether anything is left for it to act upon".to_owned()),
-                    InUse::No => (false, "nobody needs it any more".to_owned()),
+                installations.push(wanted);
+            } else if there(registration) {
+                let needed = asked.for_shoots(registration).filter(|_| registration.going);
+                let (wanted, needed, why) = match (needed, in_use(look.observed, &seed.name, registration.manifest)) {
+                    (Some(why), _) => (true, true, why),
+                    (None, InUse::By(object)) => (true, false, format!("{object} is left")),
+                    (None, InUse::Unknown) => {
+                        (true, false, "it is not known whether anything is left for it to act upon".to_owned())
+                    }
+                    (None, InUse::No) => (false, false, "nobody needs it any more".to_owned()),
                 };
-                installations.push(Installation { registration: name.to_owned(), wanted, needed: false, why });
+                installations.push(Installation { registration: registration.name.to_owned(), wanted, needed, why });
             }
         }
         (installations, findings)
+    }
+
+    /// Who keeps a seed, registration or deployment that is confirmed to go, in a person's words: of a seed, what others have
+    /// there for our extensions to act upon; of the others, their installations, and who needs these.
+    pub(super) fn users_of_extensions(&self, owner: &Owner, look: &Look<'_>, memory: &mut Memory) -> Vec<String> {
+        let pointer = match owner.kind {
+            Kind::Seed => {
+                let there = registrations(self).into_iter().filter(|r| is_there(look.observed, &owner.name, r.name));
+                let left: BTreeSet<String> =
+                    there.filter_map(|r| of_others(look.observed, &owner.name, r.manifest)).map(|key| key.to_string()).collect();
+                return left.into_iter().collect();
+            }
+            Kind::ControllerRegistration => "/spec/registrationRef/name",
+            Kind::ControllerDeployment => "/spec/deploymentRef/name",
+            _ => return Vec::new(),
+        };
+        let Some(garden) = look.observed.targets.get(&Target::Garden) else { return Vec::new() };
+        let all = garden.objects.range(installation_key("")..).take_while(|(key, _)| key.kind == "ControllerInstallation");
+        let text = |object: &Object, pointer: &str| object.get(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let its = all.map(|(_, object)| object).filter(|object| text(object, pointer) == owner.name);
+        let said = its.map(|object| {
+            let (seed, name) = (text(object, "/spec/seedRef/name"), text(object, "/spec/registrationRef/name"));
+            let (installations, _) = self.installations(&Owner::cluster(Kind::Seed, seed.clone()), look, memory);
+            match installations.into_iter().find(|installation| installation.registration == name) {
+                Some(Installation { wanted: true, why, .. }) => format!("seed {seed}: {why}"),
+                Some(_) => format!("seed {seed}: it is being removed there"),
+                None => object.key.to_string(),
+            }
+        });
+        said.collect()
     }
 
     /// How the extensions of a seed stand, by registration.
@@ -274,9 +293,9 @@ impl World {
         let labels = labels.cloned().unwrap_or_default();
         let plan = look.plans.get(&Owner::cluster(Kind::Seed, seed.clone()));
         let mut waits = Vec::new();
-        for (name, registration, going) in self.registrations() {
-            let asked: BTreeSet<String> = served(registration).filter(|n| needs.contains(n)).map(|n| n.to_string()).collect();
-            if asked.is_empty() || going || !self.is_ours(registration) || !may_be_on(registration, &labels) {
+        for Registration { name, manifest, going, ours } in registrations(self) {
+            let asked: BTreeSet<String> = served(manifest).filter(|n| needs.contains(n)).map(|n| n.to_string()).collect();
+            if asked.is_empty() || going || !ours || !may_be_on(manifest, &labels) {
                 continue;
             }
             let resource = resource_key(&installation::name(name, &seed));
@@ -296,59 +315,10 @@ impl World {
     }
 }
 
-/// The extensions of a seed by a landscape alone: what is wanted for it and for these shoots.
-#[must_use]
-pub fn offline<'a>(objects: &Objects, seed: &Owner, shoots: impl IntoIterator<Item = &'a Owner>) -> Vec<Installation> {
-    let Some(manifest) = objects.get(seed) else { return Vec::new() };
-    let all = || {
-        let from_there = objects.range(Owner::cluster(Kind::ControllerRegistration, "")..);
-        from_there.take_while(|(owner, _)| owner.kind == Kind::ControllerRegistration).map(|(owner, r)| (owner.name.as_str(), r))
-    };
-    let is_ours = |registration: &Value| {
-        deployment_of(registration).and_then(|owner| objects.get(&owner)).is_some_and(|deployment| is_chart(deployment))
-    };
-    if !all().any(|(_, registration)| is_ours(registration)) {
-        return Vec::new();
-    }
-    let labels = manifest.pointer("/metadata/labels").cloned().unwrap_or_default();
-    let mut demand = Demand { labels, ..Demand::default() };
-    for need in need::of_seed(manifest, all().map(|(_, r)| &**r)) {
-        demand.needs.entry(need).or_default().insert("the seed itself".to_owned());
-    }
-    for shoot in shoots {
-        demand.shoots += 1;
-        let sources = Sources { objects, owner: shoot, identity: &Identity::default() };
-        for need in need::of_shoot(&sources, &seed.name) {
-            demand.needs.entry(need).or_default().insert(shoot.key());
-        }
-    }
-    let required = required(&demand, all().map(|(name, r)| (name, &**r, false)));
-    all()
-        .filter(|(_, registration)| is_ours(registration))
-        .filter_map(|(name, _)| {
-            let why = required.wanted.get(name)?.clone();
-            Some(Installation { registration: name.to_owned(), wanted: true, needed: true, why })
-        })
-        .collect()
-}
-
 /// Whether the clusters of a landscape are said to be simulated: then so are its extensions.
 #[must_use]
 pub fn is_simulated(settings: Option<&Value>) -> bool {
     settings.and_then(|s| s.pointer("/spec/clusters")).and_then(Value::as_str) == Some("sim")
-}
-
-/// The installations that stand in the way of a registration's or deployment's deletion.
-pub(super) fn users(owner: &Owner, garden: &Live) -> Vec<String> {
-    let pointer = match owner.kind {
-        Kind::ControllerRegistration => "/spec/registrationRef/name",
-        Kind::ControllerDeployment => "/spec/deploymentRef/name",
-        _ => return Vec::new(),
-    };
-    let all = garden.objects.range(installation_key("")..).take_while(|(key, _)| key.kind == "ControllerInstallation");
-    all.filter(|(_, object)| object.get(pointer).and_then(Value::as_str) == Some(owner.name.as_str()))
-        .map(|(key, _)| key.to_string())
-        .collect()
 }
 
 fn warnings(seed: &Owner, unserved: &BTreeMap<Need, BTreeSet<String>>) -> Vec<Finding> {
@@ -384,32 +354,4 @@ fn is_there(observed: &Observed, seed: &str, registration: &str) -> bool {
 fn serves(resource: &Object) -> bool {
     let changing = find_condition(resource, "ResourcesProgressing").and_then(|c| c.get("status")).and_then(Value::as_str);
     health(resource, &Ready::ManagedResource) == Health::Ready && changing != Some("True")
-}
-
-/// Whether a seed has extension objects that a registration is responsible for.
-enum InUse {
-    /// It has this one.
-    By(ObjectKey),
-    /// It has none.
-    No,
-    /// It was not listed completely.
-    Unknown,
-}
-
-fn in_use(observed: &Observed, seed: &str, registration: &Value) -> InUse {
-    let Some(live) = observed.targets.get(&Target::Seed(seed.to_owned())) else { return InUse::Unknown };
-    let mut types: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for need in served(registration) {
-        types.entry(need.kind).or_default().insert(need.of_type);
-    }
-    for (kind, types) in &types {
-        let first = ObjectKey::new(EXTENSIONS, kind, "", "");
-        let all = live.objects.range(first..).take_while(|(key, _)| key.group == EXTENSIONS && key.kind == *kind);
-        // Of what is not ours the type is not kept: it may be one of these.
-        let of_type = |object: &Object| object.get("/spec/type").and_then(Value::as_str).is_none_or(|t| types.contains(t));
-        if let Some((key, _)) = all.into_iter().find(|(_, object)| of_type(object)) {
-            return InUse::By(key.clone());
-        }
-    }
-    if live.complete { InUse::No } else { InUse::Unknown }
 }

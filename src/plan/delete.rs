@@ -7,9 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::owner::{MANIFEST, Request, component_of, may_go};
 use super::{Action, ComponentPlan, ComponentState, Operation, OwnerPlan, Step};
-use crate::landscape::Target;
+use crate::landscape::{Kind, Target};
 use crate::observed::{Object, garden_key};
 use crate::render::{Component, ComponentId, DeletePhase, RenderState, Scope};
 
@@ -133,6 +135,18 @@ fn scope(components: &BTreeMap<&str, (&Component, &RenderState)>) -> Scope {
     components.values().next().map_or(Scope::Garden, |(c, _)| c.id.scope)
 }
 
+/// The clusters that an owner may have something in, beside those that are looked at: a seed that is in Git no more, for one.
+fn clusters(request: &Request<'_>) -> BTreeSet<Target> {
+    let live = request.observed.garden(request.owner);
+    let placed = |pointer: &str| live.and_then(|live| live.get(pointer)).and_then(Value::as_str).map(str::to_owned);
+    let seeds = match request.owner.kind {
+        Kind::Seed => vec![request.owner.name.clone()],
+        Kind::Shoot => ["/spec/seedName", "/status/seedName"].into_iter().filter_map(placed).collect(),
+        _ => Vec::new(),
+    };
+    request.releases.iter().map(|release| release.target.clone()).chain(seeds.into_iter().map(Target::Seed)).collect()
+}
+
 /// Whether nothing is left of an owner that goes.
 #[must_use]
 pub fn gone(plan: &OwnerPlan) -> bool {
@@ -140,11 +154,13 @@ pub fn gone(plan: &OwnerPlan) -> bool {
 }
 
 /// The plan of an owner that goes: components in reversed order, those marked `late` after all others, the landscape object last.
+/// While anybody uses it, all of it stays.
 pub(super) fn plan(request: &Request<'_>) -> OwnerPlan {
     let components = components(request);
     let label = request.owner.label();
     let mut left: BTreeMap<(Target, String), Vec<&Arc<Object>>> = BTreeMap::new();
-    let mut unlisted = Vec::new();
+    let mut unlisted: Vec<String> =
+        clusters(request).iter().filter(|t| !request.observed.targets.contains_key(t)).map(ToString::to_string).collect();
     for (target, live) in &request.observed.targets {
         if !live.complete {
             unlisted.push(target.to_string());
@@ -156,6 +172,9 @@ pub(super) fn plan(request: &Request<'_>) -> OwnerPlan {
             }
         }
     }
+    let incomplete = format!("{} could not be listed completely", unlisted.join(", "));
+    let used = (!request.gates.is_empty())
+        .then(|| request.gates.iter().map(|(name, why)| format!("{name}: {why}")).collect::<Vec<_>>().join("; "));
     let all: Vec<String> = left.keys().map(|(_, name)| name.clone()).collect();
     let late = |name: &str| components.get(name).is_some_and(|(c, _)| c.delete == DeletePhase::Late);
     let early_left = all.iter().any(|name| !late(name));
@@ -169,9 +188,11 @@ pub(super) fn plan(request: &Request<'_>) -> OwnerPlan {
         waits: None,
     };
     for ((target, name), objects) in &left {
+        // Whoever goes late waits for all who do not, so none of these may wait for it in turn.
+        let before = |c: &Component| late(name) || c.delete != DeletePhase::Late;
         let mut blockers: Vec<String> = components
             .values()
-            .filter(|(c, _)| c.needs.contains(name) && all.contains(&c.id.name))
+            .filter(|(c, _)| c.needs.contains(name) && all.contains(&c.id.name) && before(c))
             .map(|(c, _)| c.id.name.clone())
             .collect();
         // What acts upon others of its owner goes after them.
@@ -193,10 +214,13 @@ pub(super) fn plan(request: &Request<'_>) -> OwnerPlan {
         };
         for object in objects.iter().filter(|o| !o.deleting) {
             let step = delete_step(target, object, format!("{} is confirmed to go", request.owner));
-            if blockers.is_empty() && unlisted.is_empty() { entry.steps.push(step) } else { entry.later.push(step) }
+            let open = blockers.is_empty() && unlisted.is_empty() && used.is_none();
+            if open { entry.steps.push(step) } else { entry.later.push(step) }
         }
         if !unlisted.is_empty() {
-            entry.state = ComponentState::Held(format!("{} could not be listed completely", unlisted.join(", ")));
+            entry.state = ComponentState::Held(incomplete.clone());
+        } else if let Some(used) = &used {
+            entry.state = ComponentState::Held(used.clone());
         } else if !blockers.is_empty() {
             entry.state = ComponentState::Removing(format!("after {}", blockers.join(", ")));
         }
@@ -216,12 +240,13 @@ pub(super) fn plan(request: &Request<'_>) -> OwnerPlan {
         let ours = object.finalizers.iter().any(|f| f == FINALIZER);
         if !object.deleting || ours {
             let step = delete_step(&Target::Garden, object, format!("{} is confirmed to go", request.owner));
-            let open = left.is_empty() && unlisted.is_empty() && request.gates.is_empty();
+            let open = left.is_empty() && unlisted.is_empty() && used.is_none();
             if open { entry.steps.push(step) } else { entry.later.push(step) }
         }
-        if !request.gates.is_empty() {
-            entry.state =
-                ComponentState::Held(request.gates.iter().map(|(n, w)| format!("{n}: {w}")).collect::<Vec<_>>().join("; "));
+        if let Some(used) = used {
+            entry.state = ComponentState::Held(used);
+        } else if left.is_empty() && !unlisted.is_empty() {
+            entry.state = ComponentState::Held(incomplete);
         }
         out.components.push(entry);
     }

@@ -33,7 +33,7 @@ done
 "#;
 
 /// `helm` on the path; else something that behaves like it for our chart.
-fn helm(dir: &Path) -> Helm {
+pub(crate) fn helm(dir: &Path) -> Helm {
     let path = std::env::var_os("PATH").unwrap_or_default();
     if let Some(found) = std::env::split_paths(&path).map(|dir| dir.join("helm")).find(|file| file.is_file()) {
         return Helm::new(found);
@@ -49,7 +49,7 @@ fn stand_in(dir: &Path) -> PathBuf {
 }
 
 /// A packed chart in base64, with one Deployment of so many replicas.
-fn chart(dir: &Path, replicas: u32) -> String {
+pub(crate) fn chart(dir: &Path, replicas: u32) -> String {
     let files = dir.join(format!("chart-{replicas}"));
     fs::create_dir_all(files.join("tiny/templates")).expect("a folder");
     fs::write(files.join("tiny/Chart.yaml"), "apiVersion: v2\nname: tiny\nversion: 0.1.0\n").expect("a file");
@@ -64,11 +64,11 @@ fn chart(dir: &Path, replicas: u32) -> String {
     STANDARD.encode(packed.stdout)
 }
 
-const FILE: &str = "extensions/networking.yaml";
-const REGISTRATION: &str = "networking-calico";
+pub(crate) const FILE: &str = "extensions/networking.yaml";
+pub(crate) const REGISTRATION: &str = "networking-calico";
 
 /// The network plugins: ours is of a chart, all others are somebody else's.
-fn networking(chart: &str) -> Vec<u8> {
+pub(crate) fn networking(chart: &str) -> Vec<u8> {
     format!(
         "apiVersion: core.gardener.cloud/v1\nkind: ControllerDeployment\nmetadata: {{name: {REGISTRATION}}}\nhelm:\n  rawChart: {chart}\n  \
          values: {{password: canary-c0ffee-must-never-be-seen}}\n---\n\
@@ -81,7 +81,7 @@ fn networking(chart: &str) -> Vec<u8> {
 }
 
 /// The example with the shoots `mini`, which needs calico, and `api`, which has no network.
-fn files(chart: &str) -> BTreeMap<RepoPath, Vec<u8>> {
+pub(crate) fn files(chart: &str) -> BTreeMap<RepoPath, Vec<u8>> {
     let mut files = example();
     files.retain(|path, _| {
         !path.as_str().contains("/shoots/") || path.as_str().ends_with("/mini.yaml") || path.as_str().ends_with("/api.yaml")
@@ -106,24 +106,24 @@ fn without_deployments(text: &[u8]) -> Vec<u8> {
     kept.collect::<Vec<_>>().join("---\n").into_bytes()
 }
 
-fn seed() -> Target {
+pub(crate) fn seed() -> Target {
     Target::Seed("aws-eu1".into())
 }
 
-async fn installations(fleet: &Fleet) -> Vec<Value> {
+pub(crate) async fn installations(fleet: &Fleet) -> Vec<Value> {
     let path = "/apis/core.gardener.cloud/v1beta1/controllerinstallations";
     let list = fleet.get(&Target::Garden, path).await.expect("the kind is there");
     list["items"].as_array().cloned().unwrap_or_default()
 }
 
 /// `Type=Status Reason` of each condition.
-fn conditions(installation: &Value) -> Vec<String> {
+pub(crate) fn conditions(installation: &Value) -> Vec<String> {
     let text = |c: &Value, key: &str| c[key].as_str().unwrap_or_default().to_owned();
     let all = installation.pointer("/status/conditions").and_then(Value::as_array);
     all.into_iter().flatten().map(|c| format!("{}={} {}", text(c, "type"), text(c, "status"), text(c, "reason"))).collect()
 }
 
-async fn resource(fleet: &Fleet, name: &str) -> Option<Value> {
+pub(crate) async fn resource(fleet: &Fleet, name: &str) -> Option<Value> {
     fleet.get(&seed(), &format!("/apis/resources.gardener.cloud/v1alpha1/namespaces/garden/managedresources/{name}")).await
 }
 

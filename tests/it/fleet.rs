@@ -327,7 +327,7 @@ impl Running {
         .await
     }
 
-    /// Waits for a status tree.
+    /// Waits for a status tree, and for a picture that shows all that it tells of.
     pub(crate) async fn reported(
         &mut self,
         fleet: &Fleet,
@@ -337,9 +337,10 @@ impl Running {
         let mut last = BTreeMap::new();
         let waited = tokio::time::timeout(PATIENCE, async {
             loop {
-                self.seen.borrow_and_update();
+                let seen = self.seen.borrow_and_update().status.clone();
                 last = fleet.repo.read_tree(STATUS).await.expect("git works");
-                if wanted(&last) {
+                // The branch may be ahead of the picture, and may have moved while it was read.
+                if wanted(&last) && seen == fleet.status_tip().await {
                     return;
                 }
                 self.seen.changed().await.expect("the daemon goes on");
@@ -441,11 +442,12 @@ pub(crate) fn name_of(object: &Value) -> String {
     format!("{} {}/{}", text("/kind"), text("/metadata/namespace"), text("/metadata/name"))
 }
 
-/// Everything in a cluster, as `kubectl get` would show it, kind by kind.
+/// Everything in a cluster, as `kubectl get` would show it, kind by kind, each in the most stable of its versions.
 pub(crate) async fn objects(sim: &Sim) -> Vec<Value> {
     let client = sim.client_of("people");
     let found = Discovery::new(client.clone()).run().await.expect("discovery");
-    let kinds = found.groups().flat_map(ApiGroup::recommended_resources);
+    let mut kinds: Vec<_> = found.groups().flat_map(ApiGroup::resources_by_stability).collect();
+    kinds.sort_by(|(a, _), (b, _)| (&a.group, &a.kind).cmp(&(&b.group, &b.kind)));
     listed(&client, kinds).await.into_iter().map(|(_, object)| object).collect()
 }
 

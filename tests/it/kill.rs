@@ -78,7 +78,7 @@ pub(crate) fn picture(clusters: &BTreeMap<String, Vec<Value>>) -> BTreeMap<Strin
         for object in objects.iter().filter(|o| o["kind"] != "Lease" && o["kind"] != "Event") {
             let mut object = object.clone();
             forget_server(&mut object);
-            if object["kind"] == "Secret" {
+            if object["kind"] == "Secret" || object["kind"] == "InternalSecret" {
                 object["data"].as_object_mut().into_iter().flatten().for_each(|(_, value)| *value = Value::Null);
             }
             if object["kind"] == "DNSRecord" {

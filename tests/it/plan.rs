@@ -6,7 +6,7 @@ use std::sync::Arc;
 use espalier::digest;
 use espalier::landscape::{Kind, Owner, Target};
 use espalier::observed::{
-    COMPONENT_LABEL, DIGEST_ANNOTATION, Live, OWNER_LABEL, Object, ObjectKey, Observed, TRACKING_ANNOTATION,
+    COMPONENT_LABEL, DIGEST_ANNOTATION, Live, OWNER_LABEL, Object, ObjectKey, Observed, TRACKING_ANNOTATION, garden_key,
 };
 use espalier::plan::when::Span;
 use espalier::plan::{self, Action, ComponentState, OwnerPlan, Request};
@@ -105,6 +105,7 @@ fn observed(objects: Vec<Object>) -> Observed {
 struct Case {
     components: Vec<Rendered>,
     live: Vec<Object>,
+    garden: Vec<Object>,
     held: bool,
     deleting: bool,
     incomplete: bool,
@@ -116,6 +117,8 @@ fn run(case: Case) -> OwnerPlan {
     let owner = owner();
     let release = Release { owner: owner.clone(), target: seed(), components: case.components, input: digest::of_bytes(b"") };
     let mut observed = observed(case.live);
+    let garden = observed.targets.get_mut(&Target::Garden).expect("made above");
+    case.garden.into_iter().for_each(|object| garden.insert(Arc::new(object)));
     if case.incomplete {
         let live = observed.targets.get_mut(&seed()).expect("made above");
         live.complete = false;
@@ -363,6 +366,56 @@ fn an_owner_goes_in_reversed_order_and_only_by_tracking() {
     assert_eq!(lines(&plan), ["apiserver: removing now[delete apiserver] later[]", "etcd: removing now[] later[delete etcd]"]);
     let Action::Delete { uid, resource_version, .. } = &plan.components[0].steps[0].action else { panic!("a deletion") };
     assert_eq!((uid.as_str(), resource_version.as_str()), ("uid-apiserver", "7"), "deletes carry preconditions");
+}
+
+#[test]
+fn what_goes_early_waits_for_nobody_who_goes_late() {
+    let apiserver = || {
+        let mut apiserver = wanted("apiserver", &["audit"], "1");
+        Arc::make_mut(&mut apiserver.component).delete = DeletePhase::Late;
+        apiserver
+    };
+    let live = |name: &str| live(&desired(name, name, "1"), name);
+    let case = |live: Vec<Object>| Case {
+        components: vec![wanted("audit", &[], "1"), apiserver()],
+        live,
+        deleting: true,
+        ..Case::default()
+    };
+    check(
+        case(vec![live("apiserver"), live("audit")]),
+        &["apiserver: removing now[] later[delete apiserver]", "audit: removing now[delete audit] later[]"],
+    );
+    check(case(vec![live("apiserver")]), &["apiserver: removing now[delete apiserver] later[]"]);
+}
+
+#[test]
+fn what_is_used_keeps_all_that_it_has() {
+    let case = |gates: &[(&str, &str)]| Case {
+        live: vec![live(&desired("etcd", "etcd", "1"), "etcd")],
+        gates: gates.iter().map(|(name, why)| ((*name).to_owned(), (*why).to_owned())).collect(),
+        deleting: true,
+        ..Case::default()
+    };
+    check(case(&[]), &["etcd: removing now[delete etcd] later[]"]);
+    let plan = run(case(&[("it is still used", "Shoot dev/other")]));
+    assert_eq!(lines(&plan), ["etcd: held now[] later[delete etcd]"]);
+    let ComponentState::Held(why) = &plan.components[0].state else { panic!("held") };
+    assert_eq!(why, "it is still used: Shoot dev/other");
+}
+
+#[test]
+fn nothing_goes_while_its_seed_is_not_reached() {
+    let placed = |seed: &str| {
+        let mut shoot = live(&desired("manifest", "botany", "1"), "manifest");
+        shoot.key = garden_key(&owner());
+        shoot.annotations.insert(TRACKING_ANNOTATION.into(), format!("{};{}", owner(), shoot.key.path()));
+        shoot.kept = Arc::new(json!({"spec": {"seedName": seed}}));
+        shoot
+    };
+    let case = |seed: &str| Case { garden: vec![placed(seed)], deleting: true, ..Case::default() };
+    check(case("eu"), &["manifest: removing now[delete botany] later[]"]);
+    check(case("elsewhere"), &["manifest: held now[] later[delete botany]"]);
 }
 
 #[test]

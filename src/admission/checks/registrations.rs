@@ -2,6 +2,7 @@
 
 use super::prelude::*;
 use crate::admission::shared::{self, alike, missing};
+use crate::landscape::controller_registration::EXTENSION_KINDS;
 
 rules! {
     /// The resources of a registration have kinds and types, each pair once (V-310, V-312).
@@ -20,20 +21,6 @@ rules! {
     "REGISTRATION-TAKEN", "another registration is responsible", ControllerRegistration, taken as Plugin("ControllerRegistrationResources");
 }
 
-const KINDS: [&str; 12] = [
-    "BackupBucket",
-    "BackupEntry",
-    "Bastion",
-    "ContainerRuntime",
-    "ControlPlane",
-    "DNSRecord",
-    "Extension",
-    "Infrastructure",
-    "Network",
-    "OperatingSystemConfig",
-    "SelfHostedShootExposure",
-    "Worker",
-];
 const CLUSTERS: [&str; 2] = ["shoot", "seed"];
 const POLICIES: [&str; 3] = ["OnDemand", "Always", "AlwaysExceptNoShoots"];
 /// When an extension can act: the last one only when it reconciles.
@@ -44,8 +31,8 @@ fn resources(cx: &Cx<'_>, out: &mut Out) {
     for resource in cx.new.at("spec/resources").items() {
         let (kind, name) = (resource.get("kind"), resource.get("type"));
         missing(out, &kind);
-        if !KINDS.contains(&kind.str()) {
-            out.not_supported(&kind, format!("{} is no kind of extension", kind.shown())).help(format!("possible are {}", KINDS.join(", ")));
+        if !EXTENSION_KINDS.contains(&kind.str()) {
+            out.not_supported(&kind, format!("{} is no kind of extension", kind.shown())).help(format!("possible are {}", EXTENSION_KINDS.join(", ")));
         }
         missing(out, &name);
         if types.insert(kind.str(), name.str()) == Some(name.str()) {

@@ -7,7 +7,7 @@ use super::super::reverts::Reverts;
 use crate::cluster::{Kinds, Signal};
 use crate::digest::DigestKey;
 use crate::finding::Findings;
-use crate::landscape::{Landscape, Owner};
+use crate::landscape::{Landscape, Owner, Target};
 use crate::library::Library;
 use crate::plan::{OwnerPlan, Step, StepResult};
 use crate::render::chart::{Outcome, Request};
@@ -87,6 +87,8 @@ pub enum Effect {
     RenderChart(Arc<Request>),
     /// Read the status branch.
     ReadStatus,
+    /// Reach these clusters too: seeds that the garden knows, and the landscape no more.
+    Connect(BTreeSet<Target>),
     /// Watch these kinds too: earlier libraries wrote them. `(in the garden, apiVersion, kind)`.
     Follow(BTreeSet<(bool, String, String)>),
 }

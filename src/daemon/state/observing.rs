@@ -9,7 +9,8 @@ use super::super::queue::Millis;
 use super::{BURIED, State};
 use crate::cluster::Signal;
 use crate::landscape::{Kind, Owner, Target};
-use crate::observed::{Delta, Object};
+use crate::observed::{Delta, Object, ObjectKey, kept_whole};
+use crate::pipeline::installations::{GROUP, installation_key};
 use crate::plan::StepResult;
 use crate::secrets::{BodyKind, SecretRef};
 
@@ -53,6 +54,7 @@ impl State {
                 completeness.insert(target);
             }
             for (target, key) in touched.keys {
+                owners.extend(self.waiters_for(&target, &key).into_iter().map(Owner::label));
                 // What is for shoots from now on is news to all of them; who has it already is told as a reader of it.
                 if self.view.observed.get(&target, &key).is_some_and(|object| object.is_static_manifest()) {
                     news = true;
@@ -79,6 +81,24 @@ impl State {
             }
             self.placements_stale = true;
             self.touch_all(at);
+        }
+    }
+
+    /// Who waits for it to be seen that an object is gone: what is confirmed to go and used in the garden, and a seed whose
+    /// extensions go with the last object that they act upon.
+    fn waiters_for(&self, target: &Target, key: &ObjectKey) -> Vec<&Owner> {
+        let Some(world) = &self.world else { return Vec::new() };
+        if self.view.observed.get(target, key).is_some() {
+            return Vec::new();
+        }
+        match target {
+            Target::Garden if is_user(key) => world.going.iter().filter(|owner| is_used(owner.kind)).collect(),
+            Target::Seed(seed) if key.group == GROUP => {
+                let lingers = |seed: &Owner| self.shown.get(seed).is_some_and(|s| s.installations.values().any(|i| i.lingers));
+                let seed = world.owners().get(&Owner::cluster(Kind::Seed, seed.clone()));
+                seed.filter(|seed| lingers(seed) || world.going.contains(*seed)).into_iter().collect()
+            }
+            _ => Vec::new(),
         }
     }
 
@@ -110,4 +130,15 @@ impl State {
             tracing::warn!(object = %object.key, target = %result.target, "somebody rewrites our fields each time; leaving them");
         }
     }
+}
+
+/// Whether owners of a kind wait for those who use them before they go.
+const fn is_used(kind: Kind) -> bool {
+    matches!(kind, Kind::Project | Kind::Seed | Kind::ControllerRegistration | Kind::ControllerDeployment)
+}
+
+/// Whether an object of the garden may be one of those who use others.
+fn is_user(key: &ObjectKey) -> bool {
+    let of_extensions = installation_key("");
+    kept_whole(&key.group, &key.kind) || (key.group == of_extensions.group && key.kind == of_extensions.kind)
 }

@@ -167,11 +167,6 @@ impl State {
                         self.queue.add(other, at);
                     }
                 }
-                // What installs extensions and is confirmed to go waits for the last of them.
-                let installs = |o: &&Owner| matches!(o.kind, Kind::ControllerRegistration | Kind::ControllerDeployment);
-                for other in world.going.iter().filter(installs) {
-                    self.queue.add(other, at);
-                }
             }
             _ => {}
         }
