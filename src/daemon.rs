@@ -20,15 +20,13 @@ use crate::digest::DigestKey;
 use crate::finding::Findings;
 use crate::git::{self, GitError, Message, Repo};
 use crate::helm::Helm;
-use crate::landscape::controller_registration::{EXTENSION_KINDS, EXTENSIONS};
-use crate::landscape::{self, Kind, Owner, Target};
+use crate::landscape::{self, Owner, Target};
 use crate::library::Library;
-use crate::observed::Keep;
-use crate::pipeline::{installations, volumes};
 use crate::plan::{OwnerPlan, Step, StepResult};
 use crate::snapshot::{Changes, RepoPath, Revision};
 
 mod charts;
+mod looked_at;
 pub mod queue;
 mod report;
 pub mod reverts;
@@ -36,6 +34,7 @@ pub mod state;
 pub mod turns;
 pub mod view;
 
+pub use looked_at::{keep, kinds_of};
 use queue::Millis;
 use reverts::Reverts;
 use state::{Counts, Effect, Event, Head, Settings, State};
@@ -577,28 +576,6 @@ async fn reverts(repo: &Repo, from: &Revision, to: &Revision, root: &str) -> Res
     // Where nothing of the landscape changed it is as it was a moment ago, and nothing is taken back.
     let back_to = repo.same_as(to, from, root, LOOK_BACK).await?.filter(|back_to| back_to != from);
     Ok(Reverts::of(&news, back_to))
-}
-
-/// The kinds that are looked at in a cluster: what a library may write there, and what others have to do with it.
-#[must_use]
-pub fn kinds_of(library: &Library, target: &Target) -> BTreeSet<KindRef> {
-    let written = library.kinds(*target == Target::Garden).into_iter().map(|(api, kind)| KindRef::new(api, kind));
-    match target {
-        Target::Garden => Kind::ALL.iter().map(|k| KindRef::new(k.api_version(), k.name())).chain(written).collect(),
-        // Others write objects of extensions, too: Bastions for one.
-        Target::Seed(_) => EXTENSION_KINDS.iter().map(|kind| KindRef::new(EXTENSIONS, *kind)).chain(written).collect(),
-    }
-}
-
-/// What of objects' bodies is kept: what templates export and plans compare.
-#[must_use]
-pub fn keep(library: &Library) -> Keep {
-    let mut keep = library.keep();
-    let beside = [crate::pipeline::KEPT, volumes::KEPT].into_iter().chain(installations::kept());
-    for (group, kind, pointers) in crate::plan::owner::compared().iter().copied().chain(beside) {
-        keep.pointers.entry((group.to_owned(), kind.to_owned())).or_default().extend(pointers.iter().map(|p| (*p).to_owned()));
-    }
-    keep
 }
 
 async fn patch(clusters: &Clusters, limits: &apply::Limits, patches: Vec<(Owner, Step)>) -> Vec<(Owner, StepResult)> {

@@ -260,6 +260,27 @@ fn a_deletion_that_is_told_late_does_not_take_the_one_that_has_its_name_now() {
     assert_eq!(view.observed.get(&target, &key), None);
 }
 
+#[test]
+fn what_was_listed_stays_so_when_more_is_expected() {
+    let (garden, seed) = (Target::Garden, Target::Seed("new".into()));
+    let listed = |target: &Target, kind: &str| {
+        let (target, kind) = (target.clone(), KindRef::new("v1", kind));
+        Signal::Relisted { target, kind, objects: Vec::new() }
+    };
+    let mut view = View::new(&kinds(&garden, &[("v1", "Service")]));
+    view.fold(listed(&garden, "Service"));
+
+    // What is followed already is not listed again.
+    let mut all = kinds(&garden, &[("v1", "Service")]);
+    all.extend(kinds(&seed, &[("v1", "Service")]));
+    view.expect(&all);
+    assert!(view.observed.complete(&garden) && !view.observed.complete(&seed));
+    view.expect(&kinds(&garden, &[("v1", "Service"), ("v1", "Secret")]));
+    assert!(!view.observed.complete(&garden));
+    view.fold(listed(&garden, "Secret"));
+    assert!(view.observed.complete(&garden));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_kind_that_comes_to_be_served_is_found() {
     let served = Arc::new(Mutex::new(false));
