@@ -33,7 +33,6 @@ pub mod operations;
 mod render_owner;
 mod rolled_out;
 pub mod rollout;
-pub mod volumes;
 mod world;
 
 pub use decided::{informs, technical_id};
@@ -222,7 +221,6 @@ impl World {
         let seed = identity.seed.clone();
         let (installations, mut findings) = self.installations(owner, look, memory);
         identity.installations = installations;
-        findings.extend(Findings(self.volumes(owner, &identity, look).filter(|_| !going).into_iter().collect()));
         let mut needs = BTreeSet::new();
         let mut charts = BTreeMap::new();
 

@@ -7,8 +7,7 @@
 //!
 //! *Once.* Fields that are set once are part of the first apply, then co-owned by `espalier-once`, then given up by `espalier`:
 //! the object is complete from its first moment and no value is ever dropped on the way. A crash in between leaves fields in our
-//! set that the plan sees and an update removes, after `espalier-once` has them. Where the server does not let a value be changed
-//! any more, the one that it was set to once stays.
+//! set that the plan sees and an update removes, after `espalier-once` has them.
 
 use std::sync::Arc;
 
@@ -132,11 +131,11 @@ impl Place<'_> {
 
     /// Gives `espalier-once` its fields before `espalier` may let go of them. A conflict between managers says that a controller
     /// owns one of them with another value: then it does not need us. Any other conflict gave nothing to anybody, and fields that
-    /// nobody owns would go. Values that are refused are others than those that `espalier-once` has had since the object was made.
+    /// nobody owns would go.
     async fn co_own(&self, once: &Value) -> Result<(), ClusterError> {
         match self.send(APPLY_ONCE, once).await {
             Ok(_) => Ok(()),
-            Err(e) if e.is_field_conflict() || e.is_invalid() => Ok(()),
+            Err(e) if e.is_field_conflict() => Ok(()),
             Err(e) => Err(e),
         }
     }

@@ -128,12 +128,6 @@ impl ClusterError {
         matches!(self, Self::Answer { status: 409, reason, .. } if reason == "FieldManagerConflict")
     }
 
-    /// Whether the server understood a change and refuses the values: among them those of fields that may not change.
-    #[must_use]
-    pub fn is_invalid(&self) -> bool {
-        self.status() == 422
-    }
-
     /// Whether the object or path does not exist.
     #[must_use]
     pub fn is_not_found(&self) -> bool {

@@ -76,11 +76,6 @@ pub const CODES: &[(&str, &str, &str)] = &[
         "a deployment asks for something that is not done",
         "The ControllerDeployment asks for something that this version does not do for extensions; the chart is installed without it.",
     ),
-    (
-        "VOLUME-KEPT",
-        "volumes stay smaller than their seed's minimum",
-        "`spec.volume.minimumSize` of a Seed is the least size with which volumes are made. Kubernetes changes no volume of a StatefulSet that exists, and not every sort of volume can grow: what is there is left as it is.",
-    ),
     ("LANDSCAPE-IMAGES", "a landscape's images are wrong", "`spec.images` maps names of the image table to image references."),
     ("LIBRARY-SCHEMA", "a schema is not JSON", "Files in `schemas/` are JSON Schemas."),
 ];

@@ -143,26 +143,6 @@ async fn fields_set_once_are_never_dropped_on_the_way() {
 }
 
 #[tokio::test]
-async fn a_field_set_once_that_may_not_change_stays_and_the_rest_is_written() {
-    let server = Server::new(|method, path, body| match (method, path) {
-        ("GET", "/api/v1") => core(),
-        ("PATCH", path) if path.contains("espalier-once") => failure(422, "Invalid"),
-        _ => (200, body.to_string()),
-    });
-    let once = Arc::new(
-        json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "a", "namespace": "n" }, "data": { "k": "w" } }),
-    );
-    let action =
-        Action::Update { uid: "u".into(), body: Arc::new(manifest("a")), once: Some(once), drift: false, trigger: false };
-    let plan = plan(vec![vec![step("a", action)]], Vec::new());
-    let results = execute(&plan, &server.clusters(Target::Garden), &Limits::default()).await;
-    assert!(results.iter().all(|r| r.result.is_ok()), "{results:?}");
-    let expected =
-        ["PATCH configmaps/a?fieldManager=espalier-once&force=false", "PATCH configmaps/a?fieldManager=espalier&force=true"];
-    assert_eq!(writes(&server), expected);
-}
-
-#[tokio::test]
 async fn the_handshake_is_a_patch_of_its_own() {
     let server = willing();
     let created = step("a", Action::Create { body: Arc::new(manifest("a")), once: None, trigger: true });

@@ -60,7 +60,6 @@ const WITHOUT: &[(&str, &str)] = &[
     ("SHOOT-PROJECT-DELETING", NOT_IN_GIT),
     ("SHOOT-SEED-DELETING", NOT_IN_GIT),
     ("SHOOT-SELFHOSTED-RIGHT", A_RIGHT),
-    ("VOLUME-KEPT", "it is about what stands in a seed"),
 ];
 
 /// Codes that another rule speaks beside, about the same mistake.
