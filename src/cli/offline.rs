@@ -79,7 +79,6 @@ impl Offline {
             cluster_identity: None,
             garden_identity: Some(self.garden.clone()),
             status: Value::Null,
-            uncleaned: false,
             installations: self.installations(owner),
         }
     }

@@ -8,11 +8,9 @@ use serde_json::{Value, json};
 use super::found::{self, Found};
 use super::{Look, Memory, World};
 use crate::admission::{self, Accepted, Admitted};
-use crate::health::{Health, health};
 use crate::landscape::{Kind, Landscape, Owner, Target};
-use crate::observed::{COMPONENT_LABEL, Object, ObjectKey, Observed, garden_key};
+use crate::observed::{Object, Observed, garden_key};
 use crate::plan::{Action, Step};
-use crate::render::Ready;
 use crate::render::context::Identity;
 
 /// What of a shoot is decided by us where Git does not say it. A manager of its own writes it into the garden's object.
@@ -212,11 +210,6 @@ pub(super) fn identity(owner: &Owner, live: Option<&Object>, observed: &Observed
             .and_then(Value::as_str)
             .map_or_else(|| seed.clone(), str::to_owned)
     });
-    let technical_id = text("/status/technicalID");
-    let uncleaned = match (&seed, &technical_id) {
-        (Some(seed), Some(namespace)) => uncleaned(observed, &Target::Seed(seed.clone()), namespace),
-        _ => false,
-    };
     Identity {
         uid: match owner.kind {
             Kind::Shoot => text("/status/uid"),
@@ -225,31 +218,15 @@ pub(super) fn identity(owner: &Owner, live: Option<&Object>, observed: &Observed
             _ => live.map(|live| live.uid.clone()),
         },
         object_uid: live.map(|live| live.uid.clone()),
-        technical_id,
+        technical_id: text("/status/technicalID"),
         seed,
         cluster_identity: text("/status/clusterIdentity"),
         seed_identity,
         // A cluster is called the same before its status says how, and afterwards.
         garden_identity: (owner.kind == Kind::Shoot).then(|| landscape.to_owned()),
         status: live.and_then(|l| l.get("/status")).map_or(Value::Null, decided),
-        uncleaned,
         installations: Vec::new(),
     }
-}
-
-/// The DNS cache of nodes; once it is switched off, the same object holds what cleans up after it, so that no moment is without
-/// either.
-const NODE_CACHE: &str = "shoot-core-node-local-dns";
-/// The component that cleans up.
-const NODE_CACHE_CLEANUP: &str = "node-local-dns-cleanup";
-
-/// Whether the DNS cache of a shoot's nodes is there, or what cleans up after it and is not done.
-fn uncleaned(observed: &Observed, target: &Target, namespace: &str) -> bool {
-    let key = ObjectKey::new("resources.gardener.cloud", "ManagedResource", namespace, NODE_CACHE);
-    observed.get(target, &key).is_some_and(|object| {
-        let cleans = object.labels.get(COMPONENT_LABEL).is_some_and(|component| component == NODE_CACHE_CLEANUP);
-        object.is_tracked() && !object.deleting && !(cleans && health(object, &Ready::ManagedResource) == Health::Ready)
-    })
 }
 
 /// The part of a status that decisions were written to; the rest changes with every operation and must not make anything render

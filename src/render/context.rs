@@ -60,9 +60,6 @@ pub struct Identity {
     pub garden_identity: Option<String>,
     /// What the garden's object says in `status` that decisions were written to: `networking`, `credentials`. `Null` if nothing.
     pub status: Value,
-    /// Whether nodes of a shoot may still have what the DNS cache set up on them: its objects are there, or those that clean up after
-    /// it and are not done.
-    pub uncleaned: bool,
     /// The extensions that were decided for this seed.
     pub installations: Vec<installation::Installation>,
 }

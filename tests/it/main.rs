@@ -51,7 +51,6 @@ mod matrix_seeds;
 mod matrix_taken;
 mod meltdown;
 mod model;
-mod node_cache;
 mod operating;
 mod places;
 mod plan;

@@ -2,16 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::pool::at_least;
-use super::{at, flag, list, text, texts};
+use super::{at, flag, text, texts};
 
 /// What the cache puts in place of the address of the cluster's own DNS servers.
 const CLUSTER: &str = "__PILLAR__CLUSTER__DNS__";
 /// What it puts in place of those of the node.
 const UPSTREAM: &str = "__PILLAR__UPSTREAM__SERVERS__";
 
-/// `nodeLocalDNS` of the context. `left` says whether the cache, or what cleans up after it, is still there.
-pub(super) fn settings(shoot: &Value, networks: &Value, left: bool) -> Value {
+/// `nodeLocalDNS` of the context.
+pub(super) fn settings(shoot: &Value, networks: &Value) -> Value {
     let settings = at(shoot, "/spec/systemComponents/nodeLocalDNS");
     let proxy = at(shoot, "/spec/kubernetes/kubeProxy");
     let ipvs = at(proxy, "/enabled").as_bool() != Some(false) && text(proxy, "/mode").eq_ignore_ascii_case("ipvs");
@@ -35,23 +34,11 @@ pub(super) fn settings(shoot: &Value, networks: &Value, left: bool) -> Value {
     let bind = addresses.join(" ");
     json!({
         "enabled": flag(settings, "/enabled"),
-        "uncleaned": if left && !ipvs && !flag(settings, "/enabled") { staying(shoot) } else { Vec::new() },
         "linkAddress": link,
         "addresses": addresses,
         "bind": bind,
         "corefile": corefile(link, &bind, &cluster, to_cluster, upstream, to_upstream),
     })
-}
-
-/// The pools whose nodes are not replaced when the cache is switched off, so that what it set up stays on them.
-fn staying(shoot: &Value) -> Vec<&str> {
-    let of_all = text(shoot, "/spec/kubernetes/version");
-    let version = |pool| Some(text(pool, "/kubernetes/version")).filter(|v| !v.is_empty()).unwrap_or(of_all);
-    list(shoot, "/spec/provider/workers")
-        .iter()
-        .filter(|pool| at_least(version(pool), 34))
-        .map(|pool| text(pool, "/name"))
-        .collect()
 }
 
 fn corefile(link: &str, bind: &str, cluster: &str, to_cluster: &str, upstream: &str, to_upstream: &str) -> String {
@@ -83,26 +70,12 @@ mod tests {
     fn in_ipvs_mode_only_the_link_address_is_listened_to() {
         let networks = json!({"ipv6First": false, "dnsIPs": ["100.64.0.10"]});
         let mut shoot = json!({"spec": {"kubernetes": {"kubeProxy": {"mode": "IPVS"}}, "systemComponents": {"nodeLocalDNS": {"enabled": true}}}});
-        let ipvs = settings(&shoot, &networks, false);
+        let ipvs = settings(&shoot, &networks);
         assert_eq!(ipvs["addresses"], json!(["169.254.20.10"]));
         assert!(text(&ipvs, "/corefile").contains("forward . 100.64.0.10 {\n      force_tcp"));
         shoot["spec"]["kubernetes"]["kubeProxy"]["mode"] = json!("IPTables");
-        let tables = settings(&shoot, &networks, false);
+        let tables = settings(&shoot, &networks);
         assert_eq!(tables["bind"], "169.254.20.10 100.64.0.10");
         assert!(text(&tables, "/corefile").contains(CLUSTER) && text(&tables, "/corefile").contains("prefer_udp"));
-    }
-    #[test]
-    fn nodes_that_stay_are_cleaned_after_the_cache_and_no_others() {
-        let mut shoot = json!({"spec": {"kubernetes": {"version": "1.34.2", "kubeProxy": {"mode": "IPTables"}}, "provider": {"workers": [
-            {"name": "old", "kubernetes": {"version": "1.33.5"}}, {"name": "stays"},
-        ]}}});
-        let uncleaned = |shoot: &Value, left| settings(shoot, &json!({"dnsIPs": ["100.64.0.10"]}), left)["uncleaned"].clone();
-        assert_eq!(uncleaned(&shoot, true), json!(["stays"]));
-        assert_eq!(uncleaned(&shoot, false), json!([]), "nothing is left");
-        shoot["spec"]["systemComponents"] = json!({"nodeLocalDNS": {"enabled": true}});
-        assert_eq!(uncleaned(&shoot, true), json!([]), "it is on");
-        shoot["spec"]["systemComponents"] = Value::Null;
-        shoot["spec"]["kubernetes"]["kubeProxy"]["mode"] = json!("IPVS");
-        assert_eq!(uncleaned(&shoot, true), json!([]), "all nodes are replaced");
     }
 }

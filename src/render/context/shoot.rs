@@ -84,7 +84,7 @@ pub fn shoot(sources: &Sources<'_>) -> Result<Value, Missing> {
     let parts = json!({
         "extensions": extension::phases(&on),
         "containerRuntimes": extension::runtimes(shoot),
-        "nodeLocalDNS": node_local_dns::settings(shoot, &networks, identity.uncleaned),
+        "nodeLocalDNS": node_local_dns::settings(shoot, &networks),
         "vpaSettings": autoscaling::vertical(at(shoot, "/spec/kubernetes/verticalPodAutoscaler")),
         "clusterAutoscaler": autoscaling::cluster(shoot, &profile, &networks),
         "vpn": vpn::settings(shoot, &seed, &networks, ha.is_some(), &technical_id),
