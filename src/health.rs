@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::observed::Object;
+use crate::observed::{Object, ObjectKey};
 use crate::render::Ready;
 
 /// How one object stands.
@@ -64,7 +64,23 @@ pub fn health(object: &Object, ready: &Ready) -> Health {
         Ready::ManagedResource if group == "resources.gardener.cloud" => managed_resource(object),
         Ready::Job if group == "batch" && kind == "Job" => job(object),
         Ready::Address if group.is_empty() && kind == "Service" => address(object),
-        Ready::Exists | Ready::Extension | Ready::Etcd | Ready::ManagedResource | Ready::Job | Ready::Address => Health::Ready,
+        Ready::Exists
+        | Ready::Extension
+        | Ready::Etcd
+        | Ready::ManagedResource
+        | Ready::Job
+        | Ready::Address
+        // How it stands is seen by what is made of it.
+        | Ready::Operated => Health::Ready,
+    }
+}
+
+/// The health of what an operator makes of an object, given that if it is there.
+#[must_use]
+pub fn made(of: &ObjectKey, key: &ObjectKey, there: Option<&Object>) -> Health {
+    match there {
+        Some(object) => health(object, &Ready::Rollout),
+        None => Health::progressing(format!("{of}: its operator has not made {key} yet")),
     }
 }
 

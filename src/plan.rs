@@ -30,7 +30,7 @@ pub mod when;
 
 pub use delete::{FINALIZER, gone};
 pub use outcome::{ErrorClass, Outcome, StepError, StepResult};
-pub use owner::{MANIFEST, Request, plan, serves, settled};
+pub use owner::{MANIFEST, Request, beside, plan, serves, settled};
 
 /// The plan of one evaluation.
 #[derive(Debug, Clone, Default)]
@@ -85,7 +85,7 @@ impl OwnerPlan {
 
     fn of_manifest(owner: Owner, state: ComponentState, steps: Vec<Step>, progress: u8) -> Self {
         let id = ComponentId { scope: crate::render::Scope::Garden, name: MANIFEST.into() };
-        let component = ComponentPlan { id, target: Target::Garden, state, steps, later: Vec::new() };
+        let component = ComponentPlan { id, target: Target::Garden, beside: false, state, steps, later: Vec::new() };
         Self {
             owner,
             operation: Operation::Reconcile,
@@ -116,6 +116,9 @@ pub struct ComponentPlan {
     pub id: ComponentId,
     /// Where.
     pub target: Target,
+    /// Whether those who wait for its owner do not wait for it.
+    #[serde(skip)]
+    pub beside: bool,
     /// How it stands.
     pub state: ComponentState,
     /// What to do now, in order: the frontier. Steps that must wait are in `later`.

@@ -26,7 +26,7 @@ mod stage;
 mod syntax;
 mod when;
 
-pub use component::{Component, ComponentId, DeletePhase, Hibernate, Ready, Scope, Trigger};
+pub use component::{Component, ComponentId, DeletePhase, Hibernate, Ready, Scope, Trigger, operated};
 pub use engine::Known;
 pub use image::Images;
 pub use load::{CODES, Compiled, Components, compile};

@@ -15,7 +15,7 @@ use crate::finding::{Finding, Severity};
 use crate::landscape::{Kind, Owner};
 use crate::observed::Object;
 use crate::pipeline::installations::Stand;
-use crate::plan::{ComponentPlan, ComponentState, Operation, OwnerPlan, StepResult, serves, settled};
+use crate::plan::{ComponentPlan, ComponentState, Operation, OwnerPlan, StepResult, beside, serves, settled};
 use crate::snapshot::{Changes, RepoPath, Revision};
 
 mod shoot;
@@ -160,10 +160,21 @@ fn united(before: Option<&Value>, now: &Value) -> Value {
 fn seed(input: &Input<'_>, previous: &Value) -> Value {
     let ready = serves(input.plan);
     let why = if ready { None } else { unsettled(input.plan) }.unwrap_or_else(|| "all components are ready".into());
+    // Logs that nobody gathers are no reason not to place a shoot here; operators are told all the same.
+    let unwell = beside(input.plan).filter(|_| ready);
+    let system = unwell.map(|c| format!("{}: {}", c.id, describe(&c.state).unwrap_or_else(|| "being changed".into())));
+    let (healthy, told) = (ready && system.is_none(), system.as_deref().unwrap_or(&why));
     let backup = input.plan.components.iter().find(|c| c.id.name == "backup-bucket");
     let mut conditions = vec![
         condition(previous, "GardenletReady", ready, if ready { "SeedReady" } else { "SeedProgressing" }, &why, input.now),
-        condition(previous, "SeedSystemComponentsHealthy", ready, if ready { "Healthy" } else { "Progressing" }, &why, input.now),
+        condition(
+            previous,
+            "SeedSystemComponentsHealthy",
+            healthy,
+            if healthy { "Healthy" } else { "Progressing" },
+            told,
+            input.now,
+        ),
     ];
     if let Some(backup) = backup.filter(|c| !matches!(c.state, ComponentState::Skipped(_))) {
         let ok = backup.state == ComponentState::Ready;

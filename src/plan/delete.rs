@@ -88,6 +88,7 @@ pub(super) fn prune(request: &Request<'_>, plan: &mut OwnerPlan) {
             plan.components.push(ComponentPlan {
                 id: ComponentId { scope: scope(&components), name: name.clone() },
                 target: target.clone(),
+                beside: false,
                 state: ComponentState::Ready,
                 steps: Vec::new(),
                 later: Vec::new(),
@@ -185,6 +186,7 @@ pub(super) fn plan(request: &Request<'_>) -> OwnerPlan {
         let mut entry = ComponentPlan {
             id: ComponentId { scope: scope(&components), name: name.clone() },
             target: target.clone(),
+            beside: false,
             state: ComponentState::Removing(format!("{} to go", objects.len())),
             steps: Vec::new(),
             later: Vec::new(),
@@ -204,6 +206,7 @@ pub(super) fn plan(request: &Request<'_>) -> OwnerPlan {
         let mut entry = ComponentPlan {
             id: ComponentId { scope: Scope::Garden, name: MANIFEST.into() },
             target: Target::Garden,
+            beside: false,
             state: ComponentState::Removing("last".into()),
             steps: Vec::new(),
             later: Vec::new(),

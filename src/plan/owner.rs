@@ -14,7 +14,7 @@ use crate::digest::Digest;
 use crate::health::{self, Health, health};
 use crate::landscape::{Owner, Target};
 use crate::observed::{COMPONENT_LABEL, Object, ObjectKey, Observed};
-use crate::render::{Component, DeletePhase, DesiredObject, Release, RenderState, Rendered, Trigger};
+use crate::render::{Component, DeletePhase, DesiredObject, Ready, Release, RenderState, Rendered, Trigger, operated};
 use crate::secrets::Generate;
 
 use super::when::Span;
@@ -215,6 +215,7 @@ fn manifest_plan(request: &Request<'_>, manifest: &DesiredObject, unmet: Vec<Str
     let mut plan = ComponentPlan {
         id: crate::render::ComponentId { scope: crate::render::Scope::Garden, name: MANIFEST.into() },
         target: Target::Garden,
+        beside: false,
         state: ComponentState::Ready,
         steps: Vec::new(),
         later: Vec::new(),
@@ -376,6 +377,7 @@ fn component_plan(
     let mut plan = ComponentPlan {
         id: component.id.clone(),
         target: target.clone(),
+        beside: component.beside,
         state: ComponentState::Ready,
         steps: Vec::new(),
         later: Vec::new(),
@@ -439,7 +441,14 @@ fn component_health(observed: &Observed, target: &Target, rendered: &Rendered, c
     let mut progressing = None;
     for desired in &rendered.objects {
         let Some(live) = observed.get(target, &desired.key) else { continue };
-        match health(live, &component.ready) {
+        let mut found = health(live, &component.ready);
+        if found == Health::Ready
+            && component.ready == Ready::Operated
+            && let Some(made) = operated(&desired.key)
+        {
+            found = health::made(&desired.key, &made, observed.get(target, &made).map(Arc::as_ref));
+        }
+        match found {
             Health::Ready => {}
             Health::Progressing(why) => progressing = progressing.or(Some(why)),
             Health::Failed { why, .. } => return ComponentState::Failed(why),
@@ -475,11 +484,17 @@ pub fn settled(plan: &OwnerPlan) -> bool {
     plan.generate.is_empty() && plan.components.iter().all(is_as_wanted)
 }
 
-/// Whether an owner does what others wait for it to do: [`settled`] short of what it has for the items of a list, each of which
-/// holds up only those who need it.
+/// Whether an owner does what others wait for it to do: [`settled`] short of what is beside that, and of what it has for the items
+/// of a list, each of which holds up only those who need it.
 #[must_use]
 pub fn serves(plan: &OwnerPlan) -> bool {
-    plan.generate.is_empty() && plan.components.iter().filter(|c| !c.id.is_for_item()).all(is_as_wanted)
+    plan.generate.is_empty() && plan.components.iter().filter(|c| !c.beside && !c.id.is_for_item()).all(is_as_wanted)
+}
+
+/// The first component beside what others wait for that is not as wanted.
+#[must_use]
+pub fn beside(plan: &OwnerPlan) -> Option<&ComponentPlan> {
+    plan.components.iter().find(|c| c.beside && !is_as_wanted(c))
 }
 
 fn is_as_wanted(component: &ComponentPlan) -> bool {

@@ -55,6 +55,22 @@ pub enum Ready {
     Job,
     /// A Service has a load-balancer address.
     Address,
+    /// What operators make of its objects ([`operated`]) is there and rolled out.
+    Operated,
+}
+
+/// What operators make of objects that do not say themselves how that goes: group and kind, the kind in `apps` of what is made, and
+/// what its name ends with.
+const OPERATED: [(&str, &str, &str, &str); 2] = [
+    ("fluentbit.fluent.io", "FluentBit", "DaemonSet", ""),
+    ("opentelemetry.io", "OpenTelemetryCollector", "Deployment", "-collector"),
+];
+
+/// The object that an operator makes of an object, in the same namespace; `None` if it makes none that counts.
+#[must_use]
+pub fn operated(key: &ObjectKey) -> Option<ObjectKey> {
+    let (_, _, kind, suffix) = OPERATED.iter().find(|(group, kind, ..)| *group == key.group && *kind == key.kind)?;
+    Some(ObjectKey::new("apps", kind, &key.namespace, &format!("{}{suffix}", key.name)))
 }
 
 /// What hibernation does to a component.
@@ -120,6 +136,8 @@ pub struct Component {
     pub delete: DeletePhase,
     /// Components that must be ready before its objects go, when it is no longer wanted.
     pub outlasts: Vec<String>,
+    /// Whether others go on while it is not as wanted: who waits for its owner does not wait for it.
+    pub beside: bool,
     /// Facts: name to `Kind/name#/json/pointer`, the name part rendered with the same context.
     pub exports: BTreeMap<String, String>,
     /// Facts that the template reads, from its syntax tree: `component.fact`.

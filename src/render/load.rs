@@ -9,13 +9,14 @@ use std::sync::Arc;
 use handlebars::Template;
 use serde::Deserialize;
 
-use super::component::{Component, ComponentId, DeletePhase, Hibernate, Ready, Scope, Trigger};
+use super::component::{Component, ComponentId, DeletePhase, Hibernate, Ready, Scope, Trigger, operated};
 use super::post;
 use super::syntax::{self, Reads, Root};
 use super::when::When;
 use crate::facts::STATIC_MANIFESTS;
 use crate::finding::{Code, Finding, Findings, Place, Pointer, Span};
 use crate::graph::{Dag, GraphError};
+use crate::observed::ObjectKey;
 use crate::secrets;
 use crate::snapshot::RepoPath;
 
@@ -222,6 +223,8 @@ struct Front {
     #[serde(default)]
     outlasts: Vec<String>,
     #[serde(default)]
+    beside: bool,
+    #[serde(default)]
     exports: BTreeMap<String, String>,
     /// Kinds that the template writes without naming them literally, as `apiVersion/Kind`.
     #[serde(default)]
@@ -276,6 +279,17 @@ fn component(path: &RepoPath, scope: Scope, stem: &str, text: &Arc<str>) -> Resu
         complain(FRONT_MATTER, "each", "a component of which there are several exports nothing".to_owned());
     }
     let mut kinds = kinds(text);
+    if ready == Ready::Operated {
+        let made = kinds.iter().filter_map(|(api_version, kind)| {
+            let group = api_version.split_once('/').map_or("", |(group, _)| group);
+            operated(&ObjectKey::new(group, kind, "", ""))
+        });
+        let made: Vec<(String, String)> = made.map(|made| ("apps/v1".to_owned(), made.kind)).collect();
+        if made.is_empty() {
+            complain(FRONT_MATTER, "ready", "it has no object that an operator makes another of".to_owned());
+        }
+        kinds.extend(made);
+    }
     for written in &front.writes {
         match written.rsplit_once('/') {
             Some((api_version, kind)) => drop(kinds.insert((api_version.to_owned(), kind.to_owned()))),
@@ -337,6 +351,7 @@ fn component(path: &RepoPath, scope: Scope, stem: &str, text: &Arc<str>) -> Resu
         once: front.once,
         delete: front.delete,
         outlasts: front.outlasts,
+        beside: front.beside,
         exports: front.exports,
         reads: reads.facts,
         secrets: reads.secrets,
@@ -388,6 +403,7 @@ fn ready(text: &str) -> Option<Ready> {
         "managed-resource" => Ready::ManagedResource,
         "job" => Ready::Job,
         "address" => Ready::Address,
+        "operated" => Ready::Operated,
         other => Ready::Condition(
             other.strip_prefix("condition(")?.strip_suffix(')').filter(|c| !c.is_empty() && !c.contains(['(', ' ']))?.to_owned(),
         ),

@@ -20,6 +20,7 @@ fn plan(components: Vec<Vec<Step>>, generate: Vec<Generate>) -> OwnerPlan {
     let components = components.into_iter().enumerate().map(|(at, steps)| ComponentPlan {
         id: ComponentId { scope: Scope::Seed, name: format!("c{at}") },
         target: Target::Garden,
+        beside: false,
         state: ComponentState::Progressing(String::new()),
         steps,
         later: Vec::new(),

@@ -56,6 +56,7 @@ async fn run(clusters: &Clusters, steps: Vec<Step>, generate: Vec<Generate>) -> 
     let component = ComponentPlan {
         id: ComponentId { scope: Scope::Seed, name: "c".into() },
         target: Target::Garden,
+        beside: false,
         state: ComponentState::Ready,
         steps,
         later: Vec::new(),

@@ -75,6 +75,7 @@ fn rendered(name: &str, needs: &[&str], objects: Vec<DesiredObject>, state: Rend
         once: Vec::new(),
         delete: DeletePhase::Early,
         outlasts: Vec::new(),
+        beside: false,
         exports: BTreeMap::new(),
         reads: BTreeSet::new(),
         secrets: BTreeSet::new(),

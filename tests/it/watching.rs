@@ -1,7 +1,8 @@
 //! What watches a control plane comes up with it, is left alone by the next pass, and does not undo what people did to volumes.
 
-use espalier::landscape::Target;
-use serde_json::json;
+use espalier::landscape::{Kind, Owner, Target};
+use espalier::status::Standing;
+use serde_json::{Value, json};
 
 use super::fleet::{Fleet, explain};
 
@@ -27,4 +28,66 @@ async fn a_volume_that_people_enlarged_stays_so_and_the_next_pass_writes_nothing
     assert_eq!(explain(&fleet.pass().await), "", "everything is ready");
     assert_eq!(fleet.writes() - writes, 0, "nothing is to be written");
     assert_eq!(fleet.get(&seed, PROMETHEUS).await.expect("it is there").pointer(size), Some(&json!("50Gi")));
+}
+
+const TOLD: &str = "seeds/aws-eu1.status.yaml";
+const DAEMON_SETS: &str = "/apis/apps/v1/namespaces/garden/daemonsets";
+const COLLECTOR: &str = "/apis/apps/v1/namespaces/garden/deployments/opentelemetry-collector-collector";
+const FLUENT_BITS: &str = "/apis/fluentbit.fluent.io/v1alpha2/namespaces/garden/fluentbits";
+const MINI: &str = "projects/shop/shoots/mini.yaml";
+
+/// Neither a FluentBit nor a collector says how it stands; what their operators make of them does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seed_whose_logs_nobody_gathers_says_so_and_serves_on() {
+    let fleet = Fleet::local(&["mini"]).await;
+    fleet.credentials().await;
+    let (seed, owner, shoot) =
+        (Target::Seed("aws-eu1".into()), Owner::cluster(Kind::Seed, "aws-eu1"), Owner::project(Kind::Shoot, "shop", "mini"));
+    let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node-1"}});
+    fleet.by_hand(&seed, "POST", "/api/v1/nodes", &node).await;
+    let mut running = fleet.start().await;
+    running.ready_at(&fleet.head().await).await;
+    let sets = fleet.get(&seed, DAEMON_SETS).await.expect("a list");
+    let bit = sets["items"].as_array().expect("items").iter().filter_map(|s| s["metadata"]["name"].as_str());
+    let bit = bit.into_iter().find(|name| name.starts_with("fluent-bit-")).expect("it is there").to_owned();
+    let fails = |how: Value| json!({"metadata": {"annotations": {"sim.espalier.dev/fail": how}}});
+    let healthy = |text: &str, condition: &str| {
+        let status: Value = serde_yaml::from_str(text).expect("YAML");
+        let all = status.pointer("/status/conditions").and_then(Value::as_array).cloned().unwrap_or_default();
+        all.iter().any(|c| c["type"] == condition && c["status"] == "True")
+    };
+
+    fleet.by_hand(&seed, "PATCH", &format!("{DAEMON_SETS}/{bit}"), &fails(json!("error:Crashes"))).await;
+    let why = format!("fluent-bit: DaemonSet/garden/{bit}: 0 of 1 nodes");
+    let tree = running.reported(&fleet, "no logs", |tree| tree.get(TOLD).is_some_and(|text| text.contains(&why))).await;
+    assert!(!healthy(&tree[TOLD], "SeedSystemComponentsHealthy") && healthy(&tree[TOLD], "GardenletReady"), "{}", tree[TOLD]);
+    // Its shoots go on all the same.
+    let commit = fleet.edit(MINI, "maximum: 1", "maximum: 2").await;
+    running
+        .until("a shoot that changes", |view| {
+            let stands = |owner: &Owner| view.owners.get(owner).map(|row| row.standing);
+            view.revision.as_ref() == Some(&commit)
+                && view.counts.written_since_head.contains(&shoot)
+                && (stands(&shoot), stands(&owner)) == (Some(Standing::Ready), Some(Standing::Progressing))
+        })
+        .await;
+    let worker = "/apis/extensions.gardener.cloud/v1alpha1/namespaces/shoot--shop--mini/workers/mini";
+    let worker = fleet.get(&seed, worker).await.expect("it is there");
+    assert_eq!(worker.pointer("/spec/pools/0/maximum"), Some(&json!(2)));
+
+    // An operator that does nothing is no better.
+    fleet.by_hand(&seed, "PATCH", &format!("{FLUENT_BITS}/{bit}"), &fails(json!("stuck"))).await;
+    fleet.by_hand(&seed, "DELETE", &format!("{DAEMON_SETS}/{bit}"), &Value::Null).await;
+    let why = format!("FluentBit/garden/{bit}: its operator has not made DaemonSet/garden/{bit} yet");
+    running.reported(&fleet, "no operator", |tree| tree.get(TOLD).is_some_and(|text| text.contains(&why))).await;
+    fleet.by_hand(&seed, "PATCH", &format!("{FLUENT_BITS}/{bit}"), &fails(Value::Null)).await;
+    running.ready_at(&commit).await;
+
+    fleet.by_hand(&seed, "PATCH", COLLECTOR, &fails(json!("error:ProgressDeadlineExceeded"))).await;
+    let why = "Deployment/garden/opentelemetry-collector-collector: rollout exceeded its progress deadline";
+    let tree = running.reported(&fleet, "no collector", |tree| tree.get(TOLD).is_some_and(|text| text.contains(why))).await;
+    assert!(!healthy(&tree[TOLD], "SeedSystemComponentsHealthy") && healthy(&tree[TOLD], "GardenletReady"), "{}", tree[TOLD]);
+    fleet.by_hand(&seed, "PATCH", COLLECTOR, &fails(Value::Null)).await;
+    running.ready_at(&commit).await;
+    running.stop().await;
 }
