@@ -98,6 +98,11 @@ pub(crate) fn wrong_key(key: &str) -> Vec<String> {
 
 /// What the server says of an object that it takes all the same, if there is anything new in it.
 pub(crate) fn warnings(kind: &Kind, old: Option<&Value>, new: &Value) -> Vec<String> {
+    if (kind.group.as_str(), kind.kind.as_str()) == ("", "Service") {
+        let close = new.pointer("/spec/trafficDistribution").is_some_and(|to| to == "PreferClose");
+        let said = r#"spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone""#;
+        return if close { vec![said.to_owned()] } else { Vec::new() };
+    }
     let path = match (kind.group.as_str(), kind.kind.as_str()) {
         ("", "Pod") => "spec",
         ("apps", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet") | ("batch", "Job") => "spec.template.spec",

@@ -417,9 +417,22 @@ fn pod(spec: &mut Value) {
                 set(source, "defaultMode", || 420.into());
             }
         }
+        let projected = volume.get_mut("projected").and_then(|v| v.get_mut("sources")).and_then(Value::as_array_mut);
+        projected.into_iter().flatten().for_each(downward);
         if let Some(path) = volume.get_mut("hostPath").and_then(Value::as_object_mut) {
             set(path, "type", || "".into());
         }
+    }
+    for volume in spec.get_mut("volumes").and_then(Value::as_array_mut).into_iter().flatten() {
+        downward(volume);
+    }
+}
+
+/// What a volume, or a source of a projected one, tells of its own pod.
+fn downward(volume: &mut Value) {
+    let items = volume.pointer_mut("/downwardAPI/items").and_then(Value::as_array_mut);
+    for field in items.into_iter().flatten().filter_map(|item| item.get_mut("fieldRef")?.as_object_mut()) {
+        set(field, "apiVersion", || "v1".into());
     }
 }
 

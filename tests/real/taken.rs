@@ -150,7 +150,10 @@ pub(super) async fn in_order<T>(
     mut all: Vec<Value>,
     apply: impl AsyncFn(&str, &Value) -> T,
 ) -> Vec<(String, Option<T>)> {
-    let rank = |object: &Value| FIRST.iter().position(|kind| object["kind"] == *kind).unwrap_or(FIRST.len());
+    // The real server asks webhooks about whatever comes after them, and nobody answers here.
+    let asks = |object: &Value| object["kind"].as_str().is_some_and(|kind| kind.ends_with("WebhookConfiguration"));
+    let first = |object: &Value| FIRST.iter().position(|kind| object["kind"] == *kind);
+    let rank = |object: &Value| first(object).unwrap_or(FIRST.len() + usize::from(asks(object)));
     all.sort_by_key(rank);
     let mut answers = Vec::with_capacity(all.len());
     let mut kinds = served(client).await;
