@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::observed::Object;
 
@@ -22,7 +22,7 @@ pub(super) fn yielding(live: &Object, body: &Arc<Value>) -> Arc<Value> {
     }
     let mut rest = Value::clone(body);
     if let Some(spec) = rest.get_mut("spec").and_then(Value::as_object_mut) {
-        drop(Map::remove(spec, "replicas"));
+        spec.remove("replicas");
     }
     Arc::new(rest)
 }

@@ -385,9 +385,7 @@ fn pod(spec: &mut Value) {
             set(container, "terminationMessagePolicy", || "File".into());
             set(container, "resources", || json!({}));
             for variable in container.get_mut("env").and_then(Value::as_array_mut).into_iter().flatten() {
-                if let Some(field) = variable.pointer_mut("/valueFrom/fieldRef").and_then(Value::as_object_mut) {
-                    set(field, "apiVersion", || "v1".into());
-                }
+                field_of_pod(variable.pointer_mut("/valueFrom/fieldRef"));
             }
             for port in
                 container.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut)
@@ -417,21 +415,24 @@ fn pod(spec: &mut Value) {
                 set(source, "defaultMode", || 420.into());
             }
         }
+        downward(volume.get_mut("downwardAPI"));
         let projected = volume.get_mut("projected").and_then(|v| v.get_mut("sources")).and_then(Value::as_array_mut);
-        projected.into_iter().flatten().for_each(downward);
+        projected.into_iter().flatten().for_each(|source| downward(source.get_mut("downwardAPI")));
         if let Some(path) = volume.get_mut("hostPath").and_then(Value::as_object_mut) {
             set(path, "type", || "".into());
         }
     }
-    for volume in spec.get_mut("volumes").and_then(Value::as_array_mut).into_iter().flatten() {
-        downward(volume);
-    }
 }
 
 /// What a volume, or a source of a projected one, tells of its own pod.
-fn downward(volume: &mut Value) {
-    let items = volume.pointer_mut("/downwardAPI/items").and_then(Value::as_array_mut);
-    for field in items.into_iter().flatten().filter_map(|item| item.get_mut("fieldRef")?.as_object_mut()) {
+fn downward(source: Option<&mut Value>) {
+    let items = source.and_then(|source| source.get_mut("items")).and_then(Value::as_array_mut);
+    items.into_iter().flatten().for_each(|item| field_of_pod(item.get_mut("fieldRef")));
+}
+
+/// A reference to a field of its own pod.
+fn field_of_pod(reference: Option<&mut Value>) {
+    if let Some(field) = reference.and_then(Value::as_object_mut) {
         set(field, "apiVersion", || "v1".into());
     }
 }
