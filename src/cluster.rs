@@ -22,6 +22,7 @@ pub mod lease;
 mod observe;
 mod reduce;
 mod request;
+mod server;
 pub mod watch;
 mod whoami;
 mod whole;
@@ -73,6 +74,7 @@ pub(crate) struct Cluster {
     pub(crate) target: Target,
     client: kube::Client,
     kinds: kinds::Table,
+    server: server::Server,
     /// Writes at once.
     pub(crate) writes: Semaphore,
     /// Lists at once: fewer, since each is large.
@@ -114,6 +116,7 @@ impl Clusters {
             target: target.clone(),
             client,
             kinds: kinds::Table::default(),
+            server: server::Server::default(),
             writes: Semaphore::new(self.inner.concurrency),
             lists: Semaphore::new(self.inner.concurrency.div_ceil(2)),
             counters: Arc::clone(&self.inner.counters),

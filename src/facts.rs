@@ -14,9 +14,24 @@ use crate::landscape::Target;
 use crate::observed::Observed;
 use crate::render::chart::{Charts, Outcome};
 use crate::render::{Ready, Scope};
+use crate::value::Version;
 
 /// The names of what a seed's operators give to a shoot: no component exports it, it is read from the Secrets of the seed.
 pub const STATIC_MANIFESTS: &str = "seed:static-manifests.names";
+/// How a Service says that its clients prefer what runs in their own zone, in words of the API server that it is written to: read
+/// from the version of that.
+pub const TRAFFIC_DISTRIBUTION: &str = "server.trafficDistribution";
+/// Facts that no component exports.
+pub const GIVEN: &[&str] = &[STATIC_MANIFESTS, TRAFFIC_DISTRIBUTION];
+
+/// The value of [`TRAFFIC_DISTRIBUTION`] in a cluster; `None` while it is not listed. `PreferSameZone` is the name since Kubernetes
+/// 1.34 (KEP-3015), where `PreferClose` goes on meaning the same; earlier servers refuse it.
+#[must_use]
+pub fn traffic_distribution(observed: &Observed, target: &Target) -> Option<Value> {
+    let live = observed.targets.get(target).filter(|live| live.complete)?;
+    let renamed = live.server.as_ref().is_some_and(|version| *version >= Version::new(1, 34, 0));
+    Some(if renamed { "PreferSameZone" } else { "PreferClose" }.into())
+}
 
 /// Where one fact of one owner is found.
 #[derive(Debug, Clone, PartialEq, Eq)]

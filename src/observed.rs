@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::landscape::{Kind, Owner, Target};
+use crate::value::Version;
 
 /// The label that selects everything espalier wrote for an owner. Labels select, they never prove ownership.
 pub const OWNER_LABEL: &str = "espalier.dev/owner";
@@ -167,6 +168,8 @@ pub struct Live {
     pub complete: bool,
     /// Why not, in a person's words.
     pub problem: Option<String>,
+    /// The version of the API server; `None` before anything was listed, and from a server that does not tell.
+    pub server: Option<Version>,
 }
 
 impl Live {

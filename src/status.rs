@@ -17,6 +17,7 @@ use crate::observed::Object;
 use crate::pipeline::installations::Stand;
 use crate::plan::{ComponentPlan, ComponentState, Operation, OwnerPlan, StepResult, beside, serves, settled};
 use crate::snapshot::{Changes, RepoPath, Revision};
+use crate::value::Version;
 
 mod shoot;
 mod summary;
@@ -77,6 +78,8 @@ pub struct Input<'a> {
     pub addresses: Vec<(String, String)>,
     /// `status.technicalID`, for shoots.
     pub technical_id: Option<String>,
+    /// For a Seed: the version of its API server, as far as that tells.
+    pub server: Option<&'a Version>,
     /// `status.clusterIdentity`, for shoots and seeds.
     pub cluster_identity: Option<String>,
     /// The commit that its accepted spec came from.
@@ -192,7 +195,7 @@ fn seed(input: &Input<'_>, previous: &Value) -> Value {
         "observedGeneration": input.live.map_or(0, |l| l.generation),
         "gardener": gardener(),
         "clusterIdentity": input.cluster_identity,
-        "kubernetesVersion": previous.get("kubernetesVersion").cloned().unwrap_or(Value::Null),
+        "kubernetesVersion": input.server.map_or_else(|| previous.get("kubernetesVersion").cloned().unwrap_or(Value::Null), |v| format!("v{v}").into()),
         "allocatable": allocatable(input),
     })
 }

@@ -20,6 +20,7 @@ use crate::landscape::Target;
 use crate::observed::{Keep, Live, Object, ObjectKey, Observed};
 use crate::plan::ErrorClass;
 use crate::secrets::{Bodies, Body, BodyKind, SecretRef};
+use crate::value::Version;
 
 /// Objects per page.
 const PAGE: usize = 500;
@@ -95,7 +96,10 @@ async fn observe_target(clusters: &Clusters, target: &Target, kinds: &BTreeSet<K
     let mut lists: FuturesUnordered<_> = kinds.iter().map(|kind| async move { (kind, cluster.list(kind, keep).await) }).collect();
     while let Some((kind, listed)) = lists.next().await {
         match listed {
-            Ok(listed) => listed.objects.into_iter().for_each(|object| live.insert(object)),
+            Ok(listed) => {
+                live.server = listed.server;
+                listed.objects.into_iter().for_each(|object| live.insert(object));
+            }
             Err(e) => {
                 live.complete = false;
                 let problem = format!("{} could not be listed: {e}", kind.kind);
@@ -114,6 +118,8 @@ pub(super) struct Listed {
     pub(super) objects: Vec<Arc<Object>>,
     /// Where a watch goes on; `None` if the kind is not served.
     pub(super) version: Option<String>,
+    /// The server's own version, as far as it tells.
+    pub(super) server: Option<Version>,
 }
 
 impl Cluster {
@@ -123,7 +129,7 @@ impl Cluster {
         loop {
             attempt += 1;
             let Some(resource) = self.resource(kind).await? else {
-                return Ok(Listed { objects: Vec::new(), version: None });
+                return Ok(Listed { objects: Vec::new(), version: None, server: self.server_version().await? });
             };
             let error = match self.list_once(kind, &resource, keep).await {
                 Ok(listed) => return Ok(listed),
@@ -143,6 +149,7 @@ impl Cluster {
 
     async fn list_once(&self, kind: &KindRef, resource: &Resource, keep: &Keep) -> Result<Listed, ClusterError> {
         let path = resource.path("")?;
+        let server = self.server_version().await?;
         let accept = accept(kind, keep, true);
         let mut objects = Vec::new();
         let mut next = String::new();
@@ -166,7 +173,7 @@ impl Cluster {
             }
             next = page.metadata.next;
         };
-        Ok(Listed { objects, version: Some(version) })
+        Ok(Listed { objects, version: Some(version), server })
     }
 
     /// The path of one object of a kind that must be served.

@@ -11,10 +11,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::kinds::Resource;
-use super::observe::{accept, named};
+use super::observe::{Listed, accept, named};
 use super::{Cluster, Clusters, KindRef, Kinds, reduce};
 use crate::landscape::Target;
 use crate::observed::{Delta, Keep, Live, OWNER_LABEL, Object, ObjectKey, Observed};
+use crate::value::Version;
 
 /// What a watch tells. Fold it into a [`View`].
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +35,8 @@ pub enum Signal {
         kind: KindRef,
         /// All of them.
         objects: Vec<Arc<Object>>,
+        /// The server's version at that time, as far as it tells.
+        server: Option<Version>,
     },
     /// A kind cannot be followed at the moment; what is known of it may be old.
     Incomplete {
@@ -110,11 +113,11 @@ async fn follow(cluster: &Cluster, kind: &KindRef, keep: &Keep, sink: &mpsc::Sen
     while !sink.is_closed() {
         news.mark_unchanged();
         let listed = cluster.list(kind, keep).await;
-        let (signal, version) = match listed {
-            Ok(listed) => {
+        let (signal, from) = match listed {
+            Ok(Listed { objects, version, server }) => {
                 failures = 0;
-                let relisted = Signal::Relisted { target: cluster.target.clone(), kind: kind.clone(), objects: listed.objects };
-                (relisted, listed.version)
+                let from = version.map(|version| (version, server.clone()));
+                (Signal::Relisted { target: cluster.target.clone(), kind: kind.clone(), objects, server }, from)
             }
             Err(e) => {
                 failures += 1;
@@ -124,12 +127,12 @@ async fn follow(cluster: &Cluster, kind: &KindRef, keep: &Keep, sink: &mpsc::Sen
         if sink.send(signal).await.is_err() {
             return;
         }
-        match version {
-            Some(version) => {
+        match from {
+            Some(from) => {
                 if is_definition(kind) {
                     cluster.announce();
                 }
-                let Some(reason) = follow_from(cluster, kind, keep, version, sink).await else { return };
+                let Some(reason) = follow_from(cluster, kind, keep, from, sink).await else { return };
                 if let Some(reason) = reason {
                     if sink.send(incomplete(cluster, kind, &reason)).await.is_err() {
                         return;
@@ -157,12 +160,13 @@ fn is_definition(kind: &KindRef) -> bool {
     kind.kind == "CustomResourceDefinition"
 }
 
-/// Watches until history is lost (`Some(None)`), until it fails for good (`Some(reason)`), or until nobody listens (`None`).
+/// Watches until history is lost or the server is another one (`Some(None)`), until it fails for good (`Some(reason)`), or until
+/// nobody listens (`None`).
 async fn follow_from(
     cluster: &Cluster,
     kind: &KindRef,
     keep: &Keep,
-    mut version: String,
+    (mut version, server): (String, Option<Version>),
     sink: &mpsc::Sender<Signal>,
 ) -> Option<Option<String>> {
     let mut failures = 0;
@@ -188,6 +192,9 @@ async fn follow_from(
                 }
                 pause(failures).await;
             }
+        }
+        if cluster.server_version().await.is_ok_and(|now| now != server) {
+            return Some(None);
         }
     }
 }
@@ -312,6 +319,8 @@ pub struct Touched {
     pub keys: BTreeSet<(Target, ObjectKey)>,
     /// Whether a target became complete or incomplete.
     pub completeness: bool,
+    /// Whether the server has another version than was known.
+    pub server: bool,
 }
 
 impl View {
@@ -348,8 +357,10 @@ impl View {
                     Delta::Deleted { key, .. } => remove(live, &target, &key, &mut touched),
                 }
             }
-            Signal::Relisted { target, kind, objects } => {
+            Signal::Relisted { target, kind, objects, server } => {
                 let live = self.observed.targets.entry(target.clone()).or_default();
+                touched.server = live.server != server;
+                live.server = server;
                 let listed: BTreeSet<ObjectKey> = objects.iter().map(|o| o.key.clone()).collect();
                 let first = ObjectKey::new(kind.group(), &kind.kind, "", "");
                 let gone: Vec<ObjectKey> = live

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::decided::identity;
 use super::{Kept, Look, Memory, Ready, World, sources};
 use crate::admission::{Node, selects};
-use crate::facts::{Exported, Facts, STATIC_MANIFESTS};
+use crate::facts::{Exported, Facts, STATIC_MANIFESTS, TRAFFIC_DISTRIBUTION, traffic_distribution};
 use crate::finding::Findings;
 use crate::landscape::{Kind, Owner, Target};
 use crate::observed::{OWNER_LABEL, Object, ObjectKey, Observed, STATIC_MANIFEST_SELECTOR};
@@ -71,6 +71,9 @@ impl World {
             secret.labels.insert(OWNER_LABEL.to_owned(), owner.label());
         }
         let mut facts = Facts::collect(look.observed, &prepared.exports);
+        if let Some(word) = traffic_distribution(look.observed, &prepared.target) {
+            facts.insert(TRAFFIC_DISTRIBUTION, word);
+        }
         if let Some(seed) = &identity.seed {
             let seed = Owner::cluster(Kind::Seed, seed.clone());
             facts = facts.with(Scope::Seed, &Facts::collect(look.observed, &self.exports_of(&seed, look, memory)));

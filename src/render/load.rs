@@ -13,7 +13,7 @@ use super::component::{Component, ComponentId, DeletePhase, Hibernate, Ready, Sc
 use super::post;
 use super::syntax::{self, Reads, Root};
 use super::when::When;
-use crate::facts::STATIC_MANIFESTS;
+use crate::facts::GIVEN;
 use crate::finding::{Code, Finding, Findings, Place, Pointer, Span};
 use crate::graph::{Dag, GraphError};
 use crate::observed::ObjectKey;
@@ -466,7 +466,7 @@ fn kinds(text: &str) -> BTreeSet<(String, String)> {
 fn check_facts(by_scope: &BTreeMap<Scope, BTreeMap<String, Compiled>>, findings: &mut Findings) {
     for (scope, components) in by_scope {
         for compiled in components.values() {
-            for fact in compiled.component.reads.iter().filter(|fact| *fact != STATIC_MANIFESTS) {
+            for fact in compiled.component.reads.iter().filter(|fact| !GIVEN.contains(&fact.as_str())) {
                 let (exporter_scope, address) = match fact.split_once(':') {
                     Some(("garden", rest)) => (Scope::Garden, rest),
                     Some(("project", rest)) => (Scope::Project, rest),

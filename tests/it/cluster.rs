@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use espalier::cluster::lease::LeaseSettings;
 use espalier::cluster::{self, Interner, KindRef, Kinds, Lease, Signal, View, reduce};
+use espalier::facts;
 use espalier::landscape::Target;
 use espalier::observed::{Delta, Keep, OWNER_LABEL, ObjectKey, TRACKING_ANNOTATION};
 use espalier::secrets::SecretRef;
+use espalier::value::Version;
 use serde_json::{Value, json};
 
 use crate::script::{Server, failure};
@@ -235,6 +237,36 @@ async fn a_watch_goes_on_from_the_list_and_lists_again_when_history_is_lost() {
     assert!(signals.recv().await.is_none(), "nothing runs on");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_server_that_was_upgraded_is_listed_again() {
+    let server = Server::new(|_, path, _| match path {
+        "/api/v1" => (200, core()),
+        path if path.contains("watch=true") => (200, format!("{}\n", json!({ "type": "MODIFIED", "object": service("a", "6") }))),
+        _ => (200, json!({ "metadata": { "resourceVersion": "5" }, "items": [] }).to_string()),
+    });
+    *server.version.lock().expect("lock") = "v1.33.5-gke.1080000".to_owned();
+    let clusters = server.clusters(Target::Garden);
+    let wanted = kinds(&Target::Garden, &[("v1", "Service")]);
+    let (sink, mut signals) = tokio::sync::mpsc::channel(2);
+    let mut view = View::new(&wanted);
+    let _watching = cluster::watch(&clusters, &wanted, Keep::default(), sink);
+    assert!(view.fold(signals.recv().await.expect("a list")).server);
+    assert_eq!(view.observed.targets[&Target::Garden].server, Some(Version::new(1, 33, 5)));
+    assert_eq!(facts::traffic_distribution(&view.observed, &Target::Garden), Some(json!("PreferClose")));
+
+    "v1.34.0".clone_into(&mut server.version.lock().expect("lock"));
+    tokio::time::advance(Duration::from_mins(6)).await;
+    // Some were told before it was asked again.
+    let mut told = 0;
+    while !view.fold(signals.recv().await.expect("news")).server {
+        told += 1;
+        assert!(told < 10, "the watch goes on as if nothing had happened");
+    }
+    assert_eq!(view.observed.targets[&Target::Garden].server, Some(Version::new(1, 34, 0)));
+    assert_eq!(facts::traffic_distribution(&view.observed, &Target::Garden), Some(json!("PreferSameZone")));
+    assert_eq!(facts::traffic_distribution(&view.observed, &Target::Seed("other".into())), None);
+}
+
 #[test]
 fn a_deletion_that_is_told_late_does_not_take_the_one_that_has_its_name_now() {
     let target = Target::Garden;
@@ -265,7 +297,7 @@ fn what_was_listed_stays_so_when_more_is_expected() {
     let (garden, seed) = (Target::Garden, Target::Seed("new".into()));
     let listed = |target: &Target, kind: &str| {
         let (target, kind) = (target.clone(), KindRef::new("v1", kind));
-        Signal::Relisted { target, kind, objects: Vec::new() }
+        Signal::Relisted { target, kind, objects: Vec::new(), server: None }
     };
     let mut view = View::new(&kinds(&garden, &[("v1", "Service")]));
     view.fold(listed(&garden, "Service"));

@@ -61,6 +61,7 @@ impl Known {
         // What follows is the namespace.
         match asked.split(' ').next().unwrap_or_default() {
             "kube-apiserver-service.clusterIP" => json!("10.1.0.20"),
+            "server.trafficDistribution" => json!("PreferSameZone"),
             "seed:istio-ingress.ip" | "istio-ingress.ip" => json!("192.0.2.7"),
             "seed:istio-ingress.hostname" | "istio-ingress.hostname" => json!("lb.example.org"),
             "seed:backup-bucket.name" => json!("bucket-1"),

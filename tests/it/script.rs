@@ -25,11 +25,13 @@ type Answer = dyn Fn(&str, &str, &Value) -> (u16, String) + Send + Sync;
 pub(crate) struct Server {
     pub(crate) seen: Arc<Mutex<Vec<Seen>>>,
     answer: Arc<Answer>,
+    /// What it says its version is; questions about it are not remembered.
+    pub(crate) version: Arc<Mutex<String>>,
 }
 
 impl Server {
     pub(crate) fn new(answer: impl Fn(&str, &str, &Value) -> (u16, String) + Send + Sync + 'static) -> Self {
-        Self { seen: Arc::default(), answer: Arc::new(answer) }
+        Self { seen: Arc::default(), answer: Arc::new(answer), version: Arc::new(Mutex::new("v1.36.0".to_owned())) }
     }
 
     pub(crate) fn clusters(&self, target: Target) -> Clusters {
@@ -41,6 +43,10 @@ impl Server {
                 let bytes = http_body_util::BodyExt::collect(body).await.expect("a body").to_bytes();
                 let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
                 let path = head.uri.path_and_query().expect("a path").to_string();
+                if path == "/version" {
+                    let version = json!({ "gitVersion": *server.version.lock().expect("lock") });
+                    return Ok(Response::new(Body::from(version.to_string().into_bytes())));
+                }
                 let (status, text) = (server.answer)(head.method.as_str(), &path, &body);
                 server.seen.lock().expect("lock").push(Seen { method: head.method.to_string(), path, body });
                 let mut response = Response::new(Body::from(text.into_bytes()));

@@ -50,6 +50,7 @@ impl State {
                 self.heard.insert(target.clone());
             }
             owners.extend(touched.owners);
+            news |= touched.server;
             if touched.completeness {
                 completeness.insert(target);
             }

@@ -199,6 +199,8 @@ pub fn seed(sources: &Sources<'_>) -> Result<Value, Missing> {
         "zones": texts(&seed, "/spec/provider/zones").join(","),
         "provider": text(&seed, "/spec/provider/type"),
         "engines": engine::engines(&seed, &landscape),
+        // Whether clients prefer servers in their own zone.
+        "topologyAware": flag(&seed, "/spec/settings/topologyAwareRouting/enabled"),
         "extensions": on.iter().map(|(of_type, config)| json!({"type": of_type, "providerConfig": config})).collect::<Vec<_>>(),
         "resources": resource::resources(sources, &seed, "garden"),
         "protected": list(&seed, "/spec/taints").iter().any(|taint| text(taint, "/key") == "seed.gardener.cloud/protected"),

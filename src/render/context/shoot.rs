@@ -89,6 +89,8 @@ pub fn shoot(sources: &Sources<'_>) -> Result<Value, Missing> {
         "clusterAutoscaler": autoscaling::cluster(shoot, &profile, &networks),
         "vpn": vpn::settings(shoot, &seed, &networks, ha.is_some(), &technical_id),
         "networkPolicies": policy::ranges(&seed, &networks),
+        // Whether clients prefer servers in their own zone.
+        "topologyAware": flag(&seed, "/spec/settings/topologyAwareRouting/enabled"),
         "watchdog": at(&seed, "/spec/settings/dependencyWatchdog/prober/enabled").as_bool() != Some(false),
         "addons": addons(shoot),
         "exposure": exposure,
@@ -120,7 +122,7 @@ pub fn shoot(sources: &Sources<'_>) -> Result<Value, Missing> {
         "kubeProxy": kube_proxy::proxy(shoot, &networks),
         "coreDNS": core_dns(shoot, &networks),
         "vpa": flag(shoot, "/spec/kubernetes/verticalPodAutoscaler/enabled"),
-        "etcd": etcd(shoot, &seed, &uid),
+        "etcd": etcd(shoot, &uid),
         "backup": backup(&seed, &technical_id, &uid),
         "maintenance": {
             "begin": text(shoot, "/spec/maintenance/timeWindow/begin"),
@@ -240,7 +242,7 @@ fn credentials(sources: &Sources<'_>, shoot: &Value) -> Value {
 }
 
 /// Settings of both etcds that follow from the shoot.
-fn etcd(shoot: &Value, seed: &Value, uid: &str) -> Value {
+fn etcd(shoot: &Value, uid: &str) -> Value {
     let (hour, minute) = begin(text(shoot, "/spec/maintenance/timeWindow/begin"));
     let minute_of = |what: &str| u32::from(draw(uid, what)[0]) % 60;
     let schedule = |what: &str| {
@@ -255,12 +257,10 @@ fn etcd(shoot: &Value, seed: &Value, uid: &str) -> Value {
     let steady = purpose == "production"
         || purpose == "infrastructure"
         || text(shoot, "/metadata/annotations/alpha.control-plane.scaling.shoot.gardener.cloud~1scale-down-disabled") == "true";
-    let spread = if flag(seed, "/spec/settings/topologyAwareRouting/enabled") { json!("PreferClose") } else { Value::Null };
     json!({
         "main": {"minCPU": minimum("main", "cpu"), "minMemory": minimum("main", "memory"), "defragmentation": schedule("defragmentation-main"), "evictNever": steady},
         "events": {"minCPU": minimum("events", "cpu"), "minMemory": minimum("events", "memory"), "defragmentation": schedule("defragmentation-events"), "evictNever": false},
         "snapshot": schedule("snapshot"),
-        "trafficDistribution": spread,
     })
 }
 
