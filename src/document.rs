@@ -203,6 +203,16 @@ impl Document {
     }
 }
 
+/// What a scalar without quotes means; `None` for a number that JSON does not have.
+#[must_use]
+pub fn resolve(text: &str) -> Option<Value> {
+    match scalar::resolve(text) {
+        scalar::Plain::Clear(value) => Some(value),
+        scalar::Plain::Ambiguous(_) => Some(Value::String(text.to_owned())),
+        scalar::Plain::Unrepresentable => None,
+    }
+}
+
 /// The line and column of a byte range of a text; a byte order mark takes no column.
 #[must_use]
 pub fn locate(text: &str, range: Range<usize>) -> Span {

@@ -11,6 +11,7 @@ use crate::digest::Digest;
 use crate::landscape::{Owner, Target};
 use crate::observed::ObjectKey;
 
+mod cast;
 pub mod chart;
 pub mod component;
 pub mod context;
@@ -19,6 +20,7 @@ mod engine;
 mod helper;
 pub mod image;
 mod load;
+mod mould;
 mod object;
 mod post;
 mod release;

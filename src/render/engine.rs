@@ -13,6 +13,7 @@ use handlebars::{
 };
 use serde_json::Value;
 
+use super::cast::{self, Cast};
 use super::helper;
 use super::image::Images;
 use super::load::small;
@@ -105,9 +106,9 @@ impl Read {
     }
 }
 
-/// Rendered text, with the places in the template that its parts came from.
+/// What was rendered, with the places in the template that its parts came from.
 pub(crate) struct Text {
-    pub(crate) text: String,
+    pub(crate) cast: Cast,
     marks: Vec<Mark>,
 }
 
@@ -119,7 +120,7 @@ pub(crate) struct Failure {
     pub(crate) column: u32,
 }
 
-/// Where in the template the text from an offset on came from.
+/// Where in the template the text came from, from an offset of its shape on.
 struct Mark {
     offset: usize,
     line: u32,
@@ -131,9 +132,11 @@ struct Mark {
 impl Text {
     /// The template's line and column that a byte of the text came from; for what an expression wrote, the expression's.
     pub(crate) fn origin(&self, offset: usize) -> (u32, u32) {
+        let offset = self.cast.offset(offset);
         let after = self.marks.partition_point(|mark| mark.offset <= offset);
         let Some(mark) = after.checked_sub(1).and_then(|at| self.marks.get(at)) else { return (1, 1) };
-        let before = self.text.get(mark.offset..offset.min(self.text.len())).unwrap_or_default();
+        let shape = &self.cast.shape;
+        let before = shape.get(mark.offset..offset.min(shape.len())).unwrap_or_default();
         match before.rfind('\n') {
             Some(newline) if mark.literal => {
                 (mark.line + small(before.matches('\n').count()), small(before[newline + 1..].chars().count()) + 1)
@@ -150,24 +153,28 @@ pub(crate) fn run(template: &Template, context: &Context, known: &Known<'_>, not
     for name in READING {
         scope.register_local_helper(name, Box::new(Reading { name, known, notes }));
     }
-    let mut sink = Sink::default();
+    let mut sink = Cast::default();
     let mut marks = Vec::with_capacity(template.elements.len());
     for (index, element) in template.elements.iter().enumerate() {
         let (line, column) = template.mapping.get(index).map_or((1, 1), |at| (small(at.0), small(at.1)));
         let literal = matches!(element, TemplateElement::RawString(_));
-        marks.push(Mark { offset: sink.0.len(), line, column, literal });
+        marks.push(Mark { offset: sink.shape.len(), line, column, literal });
         element.render(registry, context, &mut scope, &mut sink).map_err(|error| Failure {
             line: error.line_no.map_or(line, small),
             column: error.column_no.map_or(column, small),
             message: message(&error),
         })?;
     }
-    let text = Text { text: sink.0, marks };
-    match text.text.find('\0') {
+    let text = Text { cast: sink, marks };
+    if !text.cast.shape.contains('\0') && !text.cast.holes.iter().any(|hole| hole.text().contains('\0')) {
+        return Ok(text);
+    }
+    let said = text.cast.text();
+    match said.find('\0') {
         None => Ok(text),
         Some(at) => {
             let (line, column) = text.origin(at);
-            let rest: String = text.text[at..].split('\0').nth(1).unwrap_or_default().chars().take(60).collect();
+            let rest: String = said[at..].split('\0').nth(1).unwrap_or_default().chars().take(60).collect();
             let shown = if locked(notes).secret { String::new() } else { format!(" `{}`", rest.escape_debug()) };
             Err(Failure {
                 message: format!(
@@ -185,7 +192,7 @@ pub(crate) fn plain(template: &Template, context: &Context) -> Result<String, St
     let registry = registry(true);
     let mut scope = RenderContext::new(None);
     let text = template.renders(registry, context, &mut scope).map_err(|e| message(&e))?;
-    if text.contains('\0') { Err("its name is not a plain value".into()) } else { Ok(text) }
+    if text.contains('\0') { Err("its name is not a plain value".into()) } else { Ok(text.replace(cast::PLAIN, "")) }
 }
 
 /// handlebars' reason without its own position.
@@ -207,7 +214,8 @@ fn registry(offline: bool) -> &'static Handlebars<'static> {
 fn build(offline: bool) -> Handlebars<'static> {
     let mut registry = Handlebars::new();
     registry.set_strict_mode(true);
-    registry.register_escape_fn(if offline { escape_offline } else { escape });
+    let escape = if offline { escape_offline } else { escape };
+    registry.register_escape_fn(move |text| format!("{}{}", cast::PLAIN, escape(text)));
     registry.unregister_helper("log");
     registry.unregister_helper("raw");
     for (name, function) in helper::PURE {
@@ -247,30 +255,6 @@ fn escape_offline(text: &str) -> String {
     bare.push_str(rest);
     if escape(&bare) == bare { text.to_owned() } else { format!("\0{text}\0") }
 }
-
-/// Collects output. A leading `\u{1}` asks for a line of its own: what is only indentation before it is dropped.
-#[derive(Default)]
-struct Sink(String);
-
-impl Output for Sink {
-    fn write(&mut self, text: &str) -> std::io::Result<()> {
-        match text.strip_prefix(OWN_LINE) {
-            None => self.0.push_str(text),
-            Some(block) => {
-                let line = self.0.rfind('\n').map_or(0, |at| at + 1);
-                if self.0[line..].chars().all(|c| c == ' ') {
-                    self.0.truncate(line);
-                } else {
-                    self.0.push('\n');
-                }
-                self.0.push_str(block);
-            }
-        }
-        Ok(())
-    }
-}
-
-const OWN_LINE: char = '\u{1}';
 
 /// A helper that is a function of its arguments.
 struct Pure {
@@ -348,9 +332,9 @@ impl HelperDef for Writing {
     ) -> HelperResult {
         let (text, block) = self.text(h)?;
         if block {
-            out.write(&format!("{OWN_LINE}{text}"))?;
+            out.write(&format!("{}{text}", cast::OWN_LINE))?;
         } else {
-            out.write(&text)?;
+            out.write(&format!("{}{text}", cast::JSON))?;
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use handlebars::Template;
 use serde::Deserialize;
 
 use super::component::{Component, ComponentId, DeletePhase, Hibernate, Ready, Scope, Trigger, operated};
+use super::mould::Moulds;
 use super::post;
 use super::syntax::{self, Reads, Root};
 use super::when::When;
@@ -88,6 +89,7 @@ pub struct Compiled {
     pub path: RepoPath,
     pub(crate) text: Arc<str>,
     pub(crate) template: Template,
+    pub(crate) moulds: Moulds,
     pub(crate) when: Option<When>,
     pub(crate) exports: Vec<CompiledExport>,
     pub(crate) roots: Vec<Root>,
@@ -361,6 +363,7 @@ fn component(path: &RepoPath, scope: Scope, stem: &str, text: &Arc<str>) -> Resu
         path: path.clone(),
         text: Arc::clone(text),
         template,
+        moulds: Moulds::default(),
         when,
         exports,
         roots: reads.roots,

@@ -202,11 +202,10 @@ fn one(
     if let Some(missing) = notes.waiting.first() {
         return (RenderState::Waiting(missing.clone()), Vec::new());
     }
-    let (text, documents) = match result.and_then(|text| parse(compiled, text, notes.secret)) {
+    let (text, values) = match result.and_then(|text| manifests(compiled, text, notes.secret)) {
         Ok(read) => read,
         Err(failure) => return failed(failure),
     };
-    let values: Vec<Value> = documents.into_iter().map(Document::into_value).collect();
     let sensitive = if notes.secret { sensitive(compiled, wrapped, known, &values) } else { Vec::new() };
     let stamp = Stamp {
         owner: known.owner,
@@ -252,21 +251,28 @@ fn one(
 /// cuts or joins them, nothing slips through; where the comparison fails, all of them do.
 fn sensitive(compiled: &Compiled, wrapped: &Context, known: &Known<'_>, values: &[Value]) -> Vec<bool> {
     let notes = Mutex::new(Notes { masked: true, ..Notes::default() });
-    let masked = engine::run(&compiled.template, wrapped, known, &notes).and_then(|text| parse(compiled, text, true));
+    let masked = engine::run(&compiled.template, wrapped, known, &notes).and_then(|text| manifests(compiled, text, true));
     match masked {
-        Ok((_, masked)) if masked.len() == values.len() => values.iter().zip(masked).map(|(a, b)| a != b.value()).collect(),
+        Ok((_, masked)) if masked.len() == values.len() => values.iter().zip(&masked).map(|(a, b)| a != b).collect(),
         Ok(_) | Err(_) => vec![true; values.len()],
     }
 }
 
-/// Reads rendered text with the same strict reader as tenants' files.
-fn read(compiled: &Compiled, text: &Text) -> Parsed {
-    // Definitions are larger than what tenants write.
-    let budget = Budget { bytes: 8 << 20, nodes: 2_000_000, scalar: 4 << 20, ..Budget::default() };
-    document::parse(&compiled.path, text.text.as_bytes(), &budget)
+/// Definitions are larger than what tenants write.
+fn budget() -> Budget {
+    Budget { bytes: 8 << 20, nodes: 2_000_000, scalar: 4 << 20, ..Budget::default() }
 }
 
-fn parse(compiled: &Compiled, text: Text, secret: bool) -> Result<(Text, Vec<Arc<Document>>), Failure> {
+/// Reads rendered text with the same strict reader as tenants' files.
+fn read(compiled: &Compiled, text: &Text) -> Parsed {
+    document::parse(&compiled.path, text.cast.text().as_bytes(), &budget())
+}
+
+/// The manifests of a rendered text. What has secret values in it is in no mould.
+fn manifests(compiled: &Compiled, text: Text, secret: bool) -> Result<(Text, Vec<Value>), Failure> {
+    if !secret && let Some(values) = compiled.moulds.fill(&text.cast, &compiled.path, &budget()) {
+        return Ok((text, values));
+    }
     let parsed = read(compiled, &text);
     if let Some(wrong) = parsed.findings.iter().find(|f| f.severity == crate::finding::Severity::Error) {
         let offset = wrong.places.first().and_then(|p| p.span).map_or(0, |span| span.start);
@@ -279,7 +285,7 @@ fn parse(compiled: &Compiled, text: Text, secret: bool) -> Result<(Text, Vec<Arc
         };
         return Err(Failure { message, line, column });
     }
-    Ok((text, parsed.documents))
+    Ok((text, parsed.documents.into_iter().map(Document::into_value).collect()))
 }
 
 fn finding(compiled: &Compiled, known: &Known<'_>, message: &str, line: u32, column: u32) -> Finding {
