@@ -4,6 +4,7 @@
 //! are equal text.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use serde_json::Value;
 
@@ -22,7 +23,7 @@ pub fn append(out: &mut String, value: &Value) {
     match value {
         Value::Object(map) if !map.is_empty() => block(out, value, 0, "\n"),
         Value::Array(list) if !list.is_empty() => block(out, value, 0, "\n"),
-        Value::Object(_) | Value::Array(_) | Value::Null | Value::Bool(_) | Value::Number(_) => out.push_str(&inline(value)),
+        Value::Object(_) | Value::Array(_) | Value::Null | Value::Bool(_) | Value::Number(_) => put(out, value),
         Value::String(text) => out.push_str(&quoted_if_needed(text, false)),
     }
     out.push('\n');
@@ -47,7 +48,7 @@ pub(super) fn block(out: &mut String, value: &Value, indent: usize, newline: &st
                 item(out, value, indent, newline);
             }
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => out.push_str(&inline(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => put(out, value),
     }
 }
 
@@ -55,7 +56,7 @@ pub(super) fn block(out: &mut String, value: &Value, indent: usize, newline: &st
 pub(super) fn entry(out: &mut String, key: &str, value: &Value, indent: usize, newline: &str) {
     let written = quoted_if_needed(key, false);
     // A key that is looked for over more than 1024 characters is none; such a key needs its mark.
-    let marked = written.chars().count() > 1000;
+    let marked = written.len() > 1000 && written.chars().count() > 1000;
     if marked {
         out.push_str("? ");
     }
@@ -79,7 +80,7 @@ pub(super) fn entry(out: &mut String, key: &str, value: &Value, indent: usize, n
         }
         Value::Object(_) | Value::Array(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {
             out.push(' ');
-            out.push_str(&inline(value));
+            put(out, value);
         }
     }
 }
@@ -93,7 +94,7 @@ pub(super) fn item(out: &mut String, value: &Value, indent: usize, newline: &str
             if is_filled(value) {
                 block(out, value, indent + 2, newline);
             } else {
-                out.push_str(&inline(value));
+                put(out, value);
             }
         }
     }
@@ -136,27 +137,49 @@ pub(super) fn string(out: &mut String, text: &str, indent: usize, newline: &str)
 }
 
 fn start_line(out: &mut String, indent: usize, newline: &str) {
+    const BLANKS: &str = "                                ";
     out.push_str(newline);
-    for _ in 0..indent {
-        out.push(' ');
+    let mut left = indent;
+    while left > 0 {
+        let some = left.min(BLANKS.len());
+        out.push_str(&BLANKS[..some]);
+        left -= some;
     }
 }
 
 /// A value on one line, as it may stand inside `[]` and `{}` and anywhere else.
 pub(super) fn inline(value: &Value) -> String {
+    let mut out = String::new();
+    put(&mut out, value);
+    out
+}
+
+/// The same, behind what is written already.
+fn put(out: &mut String, value: &Value) {
     match value {
-        Value::Null => "null".to_owned(),
-        Value::Bool(flag) => flag.to_string(),
-        Value::Number(number) => number.to_string(),
-        Value::String(text) => quoted_if_needed(text, true).into_owned(),
+        Value::Null => out.push_str("null"),
+        Value::Bool(flag) => out.push_str(if *flag { "true" } else { "false" }),
+        Value::Number(number) => {
+            let _infallible = write!(out, "{number}");
+        }
+        Value::String(text) => out.push_str(&quoted_if_needed(text, true)),
         Value::Array(list) => {
-            let items: Vec<String> = list.iter().map(inline).collect();
-            format!("[{}]", items.join(", "))
+            out.push('[');
+            for (n, item) in list.iter().enumerate() {
+                out.push_str(if n > 0 { ", " } else { "" });
+                put(out, item);
+            }
+            out.push(']');
         }
         Value::Object(map) => {
-            let entries: Vec<String> =
-                map.iter().map(|(key, value)| format!("{}: {}", quoted_if_needed(key, true), inline(value))).collect();
-            format!("{{{}}}", entries.join(", "))
+            out.push('{');
+            for (n, (key, value)) in map.iter().enumerate() {
+                out.push_str(if n > 0 { ", " } else { "" });
+                out.push_str(&quoted_if_needed(key, true));
+                out.push_str(": ");
+                put(out, value);
+            }
+            out.push('}');
         }
     }
 }

@@ -229,7 +229,9 @@ fn build(offline: bool) -> Handlebars<'static> {
 /// Lets harmless text through and poisons the rest: the characters are those of names, images, versions, addresses and URLs; a
 /// colon at the end would make a key of it, and a run of dashes or dots a list item or a document's end.
 fn escape(text: &str) -> String {
-    let harmless = text.chars().all(|c| c.is_ascii_alphanumeric() || "._/:@+-".contains(c))
+    let harmless = text
+        .bytes()
+        .all(|b| matches!(b, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'/' | b':' | b'@' | b'+' | b'-'))
         && !text.ends_with(':')
         && !text.starts_with('@')
         && (text.is_empty() || !text.chars().all(|c| "-.".contains(c)))

@@ -239,6 +239,9 @@ fn list(arguments: &[&Value]) -> Result<Value, String> {
 /// A value as JSON on one line, which is YAML too once everything unprintable is escaped.
 pub(crate) fn json(value: &Value) -> String {
     let plain = value.to_string();
+    if plain.bytes().all(|b| b < 0x7f) {
+        return plain;
+    }
     let unprintable = |c: char| matches!(c, '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}');
     if !plain.contains(unprintable) {
         return plain;

@@ -74,9 +74,13 @@ enum Key {
 
 /// A scalar with holes in it.
 struct Scalar {
-    /// As read, with its holes.
-    text: String,
+    pieces: Vec<Piece>,
     style: Style,
+}
+
+enum Piece {
+    Said(String),
+    Hole(usize),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -134,11 +138,7 @@ impl Maker<'_> {
             }
             Value::String(text) if has_holes(text) => {
                 let scalar = self.scalar(text, at, On::Value, flow)?;
-                let whole = match (parts(text).next(), parts(text).nth(1)) {
-                    (Some(Part::Hole(hole)), None) if matches!(self.holes.get(hole), Some(Hole::Json(_))) => Some(hole),
-                    _ => None,
-                };
-                Some(match whole {
+                Some(match scalar.json(self.holes) {
                     Some(hole) if matches!(scalar.style, Style::Plain { .. }) => Node::Json(hole),
                     _ => Node::Text(scalar),
                 })
@@ -157,7 +157,11 @@ impl Maker<'_> {
         let json = |part: Part<'_>| matches!(part, Part::Hole(hole) if matches!(self.holes.get(hole), Some(Hole::Json(_))));
         let whole = parts(text).nth(1).is_none();
         let read_otherwise = style != Style::Block && parts(text).any(json) && !(whole && matches!(style, Style::Plain { .. }));
-        (!read_otherwise).then(|| Scalar { text: text.to_owned(), style })
+        let piece = |part: Part<'_>| match part {
+            Part::Said(said) => Piece::Said(said.to_owned()),
+            Part::Hole(hole) => Piece::Hole(hole),
+        };
+        (!read_otherwise).then(|| Scalar { pieces: parts(text).map(piece).collect(), style })
     }
 
     /// The first byte of a field's text.
@@ -192,13 +196,21 @@ impl Node {
 }
 
 impl Scalar {
+    /// The hole with JSON that it is and nothing else.
+    fn json(&self, holes: &[Hole]) -> Option<usize> {
+        match self.pieces[..] {
+            [Piece::Hole(hole)] if matches!(holes.get(hole), Some(Hole::Json(_))) => Some(hole),
+            _ => None,
+        }
+    }
+
     fn filled(&self, holes: &[Hole]) -> Option<String> {
-        let mut out = String::with_capacity(self.text.len() + 16);
-        for (n, part) in parts(&self.text).enumerate() {
-            match part {
-                Part::Said(said) => out.push_str(said),
-                Part::Hole(hole) => {
-                    let hole = holes.get(hole)?;
+        let mut out = String::new();
+        for (n, piece) in self.pieces.iter().enumerate() {
+            match piece {
+                Piece::Said(said) => out.push_str(said),
+                Piece::Hole(hole) => {
+                    let hole = holes.get(*hole)?;
                     let text = hole.text();
                     let colon = match self.style {
                         Style::Plain { flow: true } => text.contains(':'),
@@ -224,10 +236,8 @@ impl Scalar {
     }
 
     fn key(&self, holes: &[Hole]) -> Option<String> {
-        if let [Part::Hole(hole)] = parts(&self.text).collect::<Vec<_>>()[..]
-            && let Hole::Json(text) = holes.get(hole)?
-        {
-            let Value::String(key) = json(text)? else { return None };
+        if let Some(hole) = self.json(holes) {
+            let Value::String(key) = json(holes.get(hole)?.text())? else { return None };
             return (key.len() < LONGEST_KEY).then_some(key);
         }
         let text = self.filled(holes).filter(|text| text.len() < LONGEST_KEY)?;

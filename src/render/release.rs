@@ -78,7 +78,8 @@ pub(crate) fn wishes(components: &Components, scope: Scope, context: &Value) -> 
 /// Renders every component of a scope with a context: the whole of rendering short of where the context comes from.
 #[must_use]
 pub fn components(components: &Components, scope: Scope, context: &Value, known: &Known<'_>) -> Outcome {
-    wished(components, scope, &wishes(components, scope, context), context, known, &mut Parts::default())
+    let wrapped = Context::from(context.clone());
+    wished(components, scope, &wishes(components, scope, context), &wrapped, known, &mut Parts::default())
 }
 
 /// The same where it is known already what is wanted, and what it came to last time.
@@ -86,20 +87,11 @@ pub(crate) fn wished(
     components: &Components,
     scope: Scope,
     wishes: &[Wish],
-    context: &Value,
+    wrapped: &Context,
     known: &Known<'_>,
     parts: &mut Parts,
 ) -> Outcome {
-    let nothing = Value::Null;
-    let needed = if wishes.contains(&Wish::Wanted) { context } else { &nothing };
-    let wrapped = match Context::wraps(needed) {
-        Ok(wrapped) => wrapped,
-        Err(error) => {
-            let mut outcome = Outcome::default();
-            outcome.findings.push(Finding::error(RENDER, format!("the context cannot be read: {error}")).of(known.owner));
-            return outcome;
-        }
-    };
+    let context = wrapped.data();
     let mut outcome = Outcome::default();
     for (compiled, wish) in components.scope(scope).iter().zip(wishes) {
         if compiled.component.each.is_some() {
@@ -112,7 +104,7 @@ pub(crate) fn wished(
                 outcome.findings.push(finding(compiled, known, error, 1, 1));
                 (RenderState::Failed(error.clone()), Vec::new())
             }
-            Wish::Wanted => one(compiled, &compiled.component, context, &wrapped, known, &mut outcome, parts),
+            Wish::Wanted => one(compiled, &compiled.component, wrapped, known, &mut outcome, parts),
         };
         outcome.components.push(Rendered { component: asleep(&compiled.component, context), state, objects });
     }
@@ -146,11 +138,7 @@ fn for_items(
                 let roots = compiled.roots.iter().filter_map(|root| Some((root.name.clone(), context.get(&root.name)?.clone())));
                 let mut narrow: Map<String, Value> = roots.collect();
                 narrow.insert("item".to_owned(), item.clone());
-                let narrow = Value::Object(narrow);
-                match Context::wraps(&narrow) {
-                    Ok(wrapped) => one(compiled, &component, &narrow, &wrapped, known, outcome, parts),
-                    Err(error) => (RenderState::Failed(format!("the context cannot be read: {error}")), Vec::new()),
-                }
+                one(compiled, &component, &Context::from(Value::Object(narrow)), known, outcome, parts)
             }
         };
         outcome.components.push(Rendered { component, state, objects });
@@ -169,13 +157,12 @@ fn asleep(component: &Arc<Component>, context: &Value) -> Arc<Component> {
 fn one(
     compiled: &Compiled,
     component: &Component,
-    context: &Value,
     wrapped: &Context,
     known: &Known<'_>,
     outcome: &mut Outcome,
     parts: &mut Parts,
 ) -> (RenderState, Vec<super::DesiredObject>) {
-    let name = &component.id.name;
+    let (name, context) = (&component.id.name, wrapped.data());
     match parts.0.get(name) {
         Some(part) if part.reads.iter().all(|read| read.holds(context, known)) => {
             return (RenderState::Wanted, part.objects.clone());
@@ -303,19 +290,18 @@ pub(crate) fn exports(
     components: &Components,
     scope: Scope,
     wishes: &[Wish],
-    context: &Value,
+    wrapped: &Context,
     owner: &Owner,
     target: &Target,
 ) -> (Vec<Exported>, Findings) {
     let mut findings = Findings::default();
     let mut out = Vec::new();
-    let Ok(wrapped) = Context::wraps(context) else { return (out, findings) };
     for (compiled, wish) in components.scope(scope).iter().zip(wishes) {
         if *wish != Wish::Wanted {
             continue;
         }
         for export in &compiled.exports {
-            match engine::plain(&export.name, &wrapped) {
+            match engine::plain(&export.name, wrapped) {
                 Ok(name) => out.push(Exported {
                     fact: format!("{}.{}", compiled.component.id.name, export.fact),
                     owner: owner.label(),

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use handlebars::Context;
 use serde_json::{Value, json};
 
 use super::chart::Request;
@@ -39,8 +40,6 @@ pub struct Prepared {
     pub garden_namespace: String,
     /// The namespace of its secrets in `target`.
     pub secret_namespace: String,
-    /// What its templates see.
-    pub context: Value,
     /// The secrets that its wanted components name, with what these are made from.
     pub wants: Vec<Wanted>,
     /// Where the facts of its wanted components are found.
@@ -49,6 +48,8 @@ pub struct Prepared {
     pub charts: BTreeMap<String, Arc<Request>>,
     /// What is wrong with templates or settings.
     pub findings: Findings,
+    /// What its templates see.
+    context: Context,
     context_digest: Digest,
     images: Images,
     wishes: Vec<Wish>,
@@ -134,12 +135,13 @@ pub fn prepare(objects: &Objects, owner: &Owner, identity: &Identity, library: &
     };
     let components = library.components();
     let wishes = release::wishes(components, scope, &context);
+    let context = Context::from(context);
     let wanted = components.scope(scope).iter().zip(&wishes).filter(|(_, wish)| !matches!(wish, Wish::Skipped(_)));
     // A hibernated component comes back: its secrets stay.
     let asleep = components.scope(scope).iter().zip(&wishes).filter(|(_, wish)| **wish == release::HIBERNATED);
     let named: BTreeSet<String> = wanted.chain(asleep).flat_map(|(c, _)| c.component.secrets.iter().cloned()).collect();
     let (exports, mut findings) = release::exports(components, scope, &wishes, &context, owner, &target);
-    let images = match context.pointer("/landscape/spec/images").filter(|table| !table.is_null()) {
+    let images = match context.data().pointer("/landscape/spec/images").filter(|table| !table.is_null()) {
         None => library.images().clone(),
         Some(table) => library.images().overridden(table).unwrap_or_else(|message| {
             let place = Place::file(RepoPath::from("landscape.yaml"));
@@ -147,7 +149,7 @@ pub fn prepare(objects: &Objects, owner: &Owner, identity: &Identity, library: &
             library.images().clone()
         }),
     };
-    let wants = secrets::wanted(scope, &context, &named);
+    let wants = secrets::wanted(scope, context.data(), &named);
     Ok(Some(Prepared {
         owner: owner.clone(),
         scope,
@@ -155,7 +157,7 @@ pub fn prepare(objects: &Objects, owner: &Owner, identity: &Identity, library: &
         namespace,
         garden_namespace,
         secret_namespace,
-        context_digest: digest::of_value(&context),
+        context_digest: digest::of_value(context.data()),
         context,
         wants,
         exports,
@@ -237,12 +239,13 @@ fn alike(one: &Inputs<'_>, other: &Inputs<'_>) -> BTreeSet<String> {
     let (a, b) = (one.prepared, other.prepared);
     let place = |p: &Prepared| (p.owner.clone(), p.scope, p.target.clone(), p.namespace.clone(), p.garden_namespace.clone());
     let ignorant = |inputs: &Inputs<'_>| inputs.offline && inputs.ensured.is_none() && inputs.bodies.0.is_empty();
-    if place(a) != place(b) || !ignorant(one) || !ignorant(other) || a.context.get("hibernated") != b.context.get("hibernated") {
+    let (seen, saw) = (a.context.data(), b.context.data());
+    if place(a) != place(b) || !ignorant(one) || !ignorant(other) || seen.get("hibernated") != saw.get("hibernated") {
         return BTreeSet::new();
     }
     let mut same_roots: BTreeMap<&str, bool> = BTreeMap::new();
-    let version = a.context.pointer("/kubernetes/version") == b.context.pointer("/kubernetes/version");
-    let (images, whole) = (a.images == b.images && version, a.context == b.context);
+    let version = seen.pointer("/kubernetes/version") == saw.pointer("/kubernetes/version");
+    let (images, whole) = (a.images == b.images && version, seen == saw);
     let before = one.library.components().scope(a.scope);
     let before: BTreeMap<&str, _> =
         before.iter().zip(&a.wishes).map(|(c, wish)| (c.component.id.name.as_str(), (c, wish))).collect();
@@ -252,7 +255,7 @@ fn alike(one: &Inputs<'_>, other: &Inputs<'_>) -> BTreeSet<String> {
             let Some((was, wished)) = before.get(compiled.component.id.name.as_str()) else { return false };
             // What a component for items sees as `item` is in its list.
             let mut roots = compiled.roots.iter().map(|root| root.name.as_str()).chain(compiled.component.each.as_deref());
-            let mut is_same = |root| *same_roots.entry(root).or_insert_with(|| a.context.get(root) == b.context.get(root));
+            let mut is_same = |root| *same_roots.entry(root).or_insert_with(|| seen.get(root) == saw.get(root));
             was.text == compiled.text
                 && wished == wish
                 && (whole || (!compiled.whole && roots.all(&mut is_same)))
