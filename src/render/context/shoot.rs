@@ -88,7 +88,7 @@ pub fn shoot(sources: &Sources<'_>) -> Result<Value, Missing> {
         "vpaSettings": autoscaling::vertical(at(shoot, "/spec/kubernetes/verticalPodAutoscaler")),
         "clusterAutoscaler": autoscaling::cluster(shoot, &profile, &networks),
         "vpn": vpn::settings(shoot, &seed, &networks, ha.is_some(), &technical_id),
-        "networkPolicies": policy::ranges(&seed, &networks),
+        "networkPolicies": policy::of_shoot(&seed, &networks),
         "watchdog": at(&seed, "/spec/settings/dependencyWatchdog/prober/enabled").as_bool() != Some(false),
         "addons": addons(shoot),
         "exposure": exposure,
