@@ -272,7 +272,6 @@ fn settings_switch_engines_and_what_a_seed_has_of_its_own() {
             "istio-listeners",
             "istiod",
             "network-deny-all",
-            "network-policies",
             "vpa",
             "vpa-webhook",
         ]

@@ -7,7 +7,7 @@ use espalier::landscape::{Kind, Owner};
 use espalier::observed::ObjectKey;
 use espalier::render::context::installation::Installation;
 use espalier::render::context::{self, Identity, Sources};
-use espalier::render::{RenderState, Rendered, Scope};
+use espalier::render::{Rendered, Scope};
 use serde_json::{Value, json};
 
 use super::matrix::{self, SHIPPED};
@@ -109,19 +109,14 @@ fn lets_out(policies: &[&Value], port: u16) -> bool {
     rules.flat_map(|rule| list(rule, "/ports")).any(|of| of["port"] == port)
 }
 
-#[test]
-fn everything_in_a_seeds_own_namespaces_is_closed_and_gets_out_where_it_has_to() {
-    let all = of_shape("seed-logging");
-    let pods = pods(&all);
-    let (mut closed, mut sign_in, mut quiet) = (BTreeSet::new(), 0, Vec::new());
-    for pods in &pods {
+/// The pods of a shape of which nothing says that they call anybody; the others get out where they have to.
+fn quiet(all: &[Value], pods: &[Pods<'_>]) -> Vec<String> {
+    let mut quiet = Vec::new();
+    for pods in pods {
         let of = &pods.of;
-        let policies = policies(&all, pods);
-        assert!(policies.iter().any(|p| p["metadata"]["name"] == "deny-all"), "{of} is open to everybody");
-        closed.insert(pods.namespace);
+        let policies = policies(all, pods);
         if pods.signs_in {
             assert!(lets_out(&policies, 443) && lets_out(&policies, 6443), "{of} does not reach the API server");
-            sign_in += 1;
         }
         // What a label asks for, somebody gives.
         for asked in pods.labels.keys().filter_map(|label| label.strip_prefix(ASKS)) {
@@ -129,18 +124,40 @@ fn everything_in_a_seeds_own_namespaces_is_closed_and_gets_out_where_it_has_to()
             assert!(policies.iter().any(|p| p["metadata"]["name"] == *name), "nothing comes of {asked} on {of}");
         }
         // Whoever calls somebody, does so by a name.
-        let calls = pods.signs_in || pods.labels.keys().any(|label| label.starts_with(ASKS) || label.starts_with(REACHES));
-        if calls {
+        if pods.signs_in || pods.labels.keys().any(|label| label.starts_with(ASKS) || label.starts_with(REACHES)) {
             assert!(lets_out(&policies, 53), "{of} finds nobody by a name");
         } else {
-            quiet.push(of.as_str());
+            quiet.push(of.clone());
         }
+    }
+    quiet
+}
+
+#[test]
+fn everything_in_a_seeds_own_namespaces_is_closed_and_gets_out_where_it_has_to() {
+    let all = of_shape("seed-logging");
+    let pods = pods(&all);
+    assert_eq!(quiet(&all, &pods), ["garden Deployment istio-basic-auth-server"], "it is asked, and asks nobody");
+    for pods in &pods {
+        let closed = policies(&all, pods).iter().any(|p| p["metadata"]["name"] == "deny-all");
+        assert!(closed, "{} is open to everybody", pods.of);
     }
     let gateways = ["istio-ingress", "istio-ingress--eu-a", "istio-ingress--eu-b", "istio-ingress--eu-c"];
     let namespaces: BTreeSet<&str> = ["garden", "istio-system"].into_iter().chain(gateways).collect();
-    assert_eq!(closed, namespaces);
-    assert_eq!(quiet, ["garden Deployment istio-basic-auth-server"], "it is asked, and asks nobody");
-    assert_eq!((pods.len(), sign_in), (25, 17));
+    assert_eq!(pods.iter().map(|pods| pods.namespace).collect::<BTreeSet<_>>(), namespaces);
+    assert_eq!((pods.len(), pods.iter().filter(|pods| pods.signs_in).count()), (25, 17));
+    let cache = pods.iter().find(|pods| pods.of == "garden Prometheus cache").expect("it is there");
+    assert!(lets_out(&policies(&all, cache), 10250), "kubelets are out of reach");
+}
+
+/// A policy that lets a pod out anywhere closes every other way.
+#[test]
+fn pods_get_out_where_nothing_is_closed_by_us() {
+    let all = of_shape("seed-elsewhere");
+    let pods = pods(&all);
+    assert_eq!(quiet(&all, &pods), ["garden Deployment istio-basic-auth-server"]);
+    assert!(pods.iter().any(|pods| pods.of == "garden Prometheus cache"));
+    assert!(!all.iter().any(|m| m["metadata"]["name"] == "deny-all"));
 }
 
 /// A way from pods to a port of a Service, with the label that pods need for it.
@@ -391,16 +408,19 @@ fn an_extensions_namespace_is_closed_before_it_runs_there() {
 }
 
 #[test]
-fn where_others_run_the_engines_nothing_is_closed_that_these_would_have_to_open() {
-    let less = with_extension(|landscape, _| landscape["spec"]["seedEngines"] = json!({"resourceManager": false}));
-    let closed = less.iter().filter(|r| r.component.id.name.contains("network-")).map(|r| (&r.component.id.name, &r.state));
-    let mut seen = 0;
-    for (name, state) in closed {
-        assert!(matches!(state, RenderState::Skipped(_)), "{name}: {state:?}");
-        seen += 1;
+fn where_others_run_the_engines_nothing_of_theirs_is_closed() {
+    let namespaces = |change: fn(&mut Value, &mut Value), component: &str| -> BTreeSet<String> {
+        let rendered = with_extension(change);
+        let of = rendered.iter().find(|r| r.component.id.name == component).expect("it is there");
+        of.objects.iter().map(|o| o.key.namespace.clone()).collect()
+    };
+    let manager: fn(&mut Value, &mut Value) = |landscape, _| landscape["spec"]["seedEngines"] = json!({"resourceManager": false});
+    let istio: fn(&mut Value, &mut Value) = |landscape, _| landscape["spec"]["seedEngines"] = json!({"istio": false});
+    assert_eq!(namespaces(manager, "network-deny-all"), BTreeSet::new());
+    assert_eq!(namespaces(manager, "network-policies").len(), 6);
+    assert_eq!(namespaces(manager, "extension-network-policies.network").len(), 1);
+    let garden = BTreeSet::from(["garden".to_owned()]);
+    for component in ["network-policies", "network-deny-all"] {
+        assert_eq!(namespaces(istio, component), garden, "{component}");
     }
-    assert_eq!(seen, 3);
-    let gateways = with_extension(|landscape, _| landscape["spec"]["seedEngines"] = json!({"istio": false}));
-    let deny = gateways.iter().find(|r| r.component.id.name == "network-deny-all").expect("it is there");
-    assert_eq!(deny.objects.iter().map(|o| o.key.namespace.as_str()).collect::<Vec<_>>(), ["garden"]);
 }
