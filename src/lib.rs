@@ -82,7 +82,7 @@
 //!   entry: a field that somebody changes or removes leaves our entry, so nothing has to be remembered across a restart.
 //! * A shoot waits for the seed that it belongs on while that seed is on its way to ready and nothing of it failed; Gardener would
 //!   place it for good on whichever seed is ready first, so the outcome would depend on when the process was started or killed.
-//! * Extensions are parts of their seed, one instance of three components for each registration that the seed wants
+//! * Extensions are parts of their seed, one instance of four components for each registration that the seed wants
 //!   ([`schedule::extensions`], [`pipeline::installations`]). A seed whose extension is broken serves on ([`plan::serves`]); a shoot
 //!   waits for those of its own kinds and types by name. What `helm` makes of a chart is a fact: asked for as secrets' bodies are,
 //!   kept by the digest of what was asked, and while it is missing or refused nothing of that extension is written or pruned.

@@ -70,6 +70,7 @@ mod schemas;
 mod script;
 mod second_pass;
 mod secrets;
+mod seed_network;
 mod sim_actors;
 mod sim_api;
 mod sim_fields;

@@ -271,6 +271,7 @@ fn settings_switch_engines_and_what_a_seed_has_of_its_own() {
             "istio-gateways",
             "istio-listeners",
             "istiod",
+            "network-deny-all",
             "vpa",
             "vpa-webhook",
         ]

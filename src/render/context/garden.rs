@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{
-    Missing, Sources, at, engine, exposure, extension, flag, installation, list, manifest, observability, resource, text, texts,
+    Missing, Sources, at, engine, exposure, extension, flag, installation, list, manifest, observability, policy, resource, text,
+    texts,
 };
 use crate::landscape::Kind;
 use crate::observed::project_namespace;
@@ -174,6 +175,8 @@ pub fn seed(sources: &Sources<'_>) -> Result<Value, Missing> {
     let region = Some(text(backup, "/region")).filter(|r| !r.is_empty()).unwrap_or_else(|| text(&seed, "/spec/provider/region"));
     let classes: Vec<&Value> = sources.of_kind(Kind::ExposureClass).collect();
     let landscape = sources.landscape();
+    let gateways = exposure::gateways(&seed, &landscape, classes.iter().copied());
+    let engines = engine::engines(&seed, &landscape);
     let on = extension::of_seed(&seed, sources.of_kind(Kind::ControllerRegistration));
     let uid = sources.identity.uid.clone().ok_or_else(|| Missing(format!("the uid of {owner} is not known yet")))?;
     Ok(json!({
@@ -195,12 +198,13 @@ pub fn seed(sources: &Sources<'_>) -> Result<Value, Missing> {
                 "apiVersion": Some(text(reference, "/apiVersion")).filter(|v| !v.is_empty()).unwrap_or("v1"),
             },
         }) },
-        "gateways": exposure::gateways(&seed, &landscape, classes.iter().copied()),
+        "networkPolicies": policy::of_seed(&seed, &gateways, flag(&engines, "/istio")),
+        "gateways": gateways,
         "zones": texts(&seed, "/spec/provider/zones").join(","),
         "provider": text(&seed, "/spec/provider/type"),
-        "engines": engine::engines(&seed, &landscape),
         // Whether clients prefer servers in their own zone.
         "topologyAware": flag(&seed, "/spec/settings/topologyAwareRouting/enabled"),
+        "engines": engines,
         "extensions": on.iter().map(|(of_type, config)| json!({"type": of_type, "providerConfig": config})).collect::<Vec<_>>(),
         "resources": resource::resources(sources, &seed, "garden"),
         "protected": list(&seed, "/spec/taints").iter().any(|taint| text(taint, "/key") == "seed.gardener.cloud/protected"),

@@ -88,9 +88,9 @@ pub fn shoot(sources: &Sources<'_>) -> Result<Value, Missing> {
         "vpaSettings": autoscaling::vertical(at(shoot, "/spec/kubernetes/verticalPodAutoscaler")),
         "clusterAutoscaler": autoscaling::cluster(shoot, &profile, &networks),
         "vpn": vpn::settings(shoot, &seed, &networks, ha.is_some(), &technical_id),
-        "networkPolicies": policy::ranges(&seed, &networks),
         // Whether clients prefer servers in their own zone.
         "topologyAware": flag(&seed, "/spec/settings/topologyAwareRouting/enabled"),
+        "networkPolicies": policy::of_shoot(&seed, &networks),
         "watchdog": at(&seed, "/spec/settings/dependencyWatchdog/prober/enabled").as_bool() != Some(false),
         "addons": addons(shoot),
         "exposure": exposure,
