@@ -202,7 +202,7 @@ pub enum Action {
         /// The manifest.
         #[serde(skip)]
         body: Arc<Value>,
-        /// Fields for `espalier-once`, repeated with their live values so that they stay co-owned.
+        /// Fields for `espalier-once`, repeated so that they stay co-owned; sizes of volumes stay as they are.
         #[serde(skip)]
         once: Option<Arc<Value>>,
         /// Whether our content is unchanged and somebody else's hand is undone.

@@ -8,6 +8,10 @@
 //! *Once.* Fields that are set once are part of the first apply, then co-owned by `espalier-once`, then given up by `espalier`:
 //! the object is complete from its first moment and no value is ever dropped on the way. A crash in between leaves fields in our
 //! set that the plan sees and an update removes, after `espalier-once` has them.
+//!
+//! *Volumes.* How large they are is asked for once. What `espalier-once` co-owns of them is what is there, word for word: the claims
+//! of a StatefulSet are one value that the server completes and lets nobody change, so as we wrote them they would be a conflict
+//! with ourselves, and as we would write them today they would be refused.
 
 use std::sync::Arc;
 
@@ -35,6 +39,14 @@ const APPLY_DECISION: Write = Write::Apply { manager: MANAGER_DECISIONS, force: 
 /// Without force: a field that its controller has taken over meanwhile is its controller's.
 const APPLY_ONCE: Write = Write::Apply { manager: MANAGER_ONCE, force: false };
 const PATCH: Write = Write::Merge { manager: MANAGER };
+
+/// Where it says how large the volumes are that are made from an object: group, kind, pointer. They keep the size that they have.
+const VOLUMES: [(&str, &str, &str); 4] = [
+    ("apps", "StatefulSet", "/spec/volumeClaimTemplates"),
+    ("druid.gardener.cloud", "Etcd", "/spec/storageCapacity"),
+    ("monitoring.coreos.com", "Alertmanager", "/spec/storage/volumeClaimTemplate/spec/resources/requests/storage"),
+    ("monitoring.coreos.com", "Prometheus", "/spec/storage/volumeClaimTemplate/spec/resources/requests/storage"),
+];
 
 /// One object of one cluster.
 struct Place<'a> {
@@ -80,7 +92,7 @@ impl Place<'_> {
                 let whole = once.map(|once| merged(body, once));
                 let mut object = self.send_new(whole.as_ref().unwrap_or(body)).await?;
                 if let Some(once) = once {
-                    self.co_own(once).await?;
+                    self.co_own(&as_it_is(once, self.volumes(once), &object)).await?;
                     object = self.send(APPLY, body).await?;
                 }
                 if trigger {
@@ -114,15 +126,19 @@ impl Place<'_> {
         once: Option<&Value>,
         trigger: bool,
     ) -> Result<Written, ClusterError> {
-        if let Some(once) = once {
-            self.co_own(&of_uid(once, uid)).await?;
-        }
-        let mut object = match self.send(APPLY, &of_uid(body, uid)).await {
-            Err(e) if e.is_not_found() && uid.is_some() => {
-                return Err(self.conflict("Conflict", "the object went after its update was planned"));
-            }
-            sent => sent?,
+        let went = |e: ClusterError| match uid {
+            Some(_) if e.is_not_found() => self.conflict("Conflict", "the object went after its update was planned"),
+            _ => e,
         };
+        if let Some(once) = once {
+            let mut once = of_uid(once, uid);
+            if let Some(volumes) = self.volumes(&once) {
+                let live: Value = self.cluster.get(&self.path).await.map_err(went)?;
+                once = as_it_is(&once, Some(volumes), &live);
+            }
+            self.co_own(&once).await?;
+        }
+        let mut object = self.send(APPLY, &of_uid(body, uid)).await.map_err(went)?;
         if trigger {
             object = self.annotate_operation().await?;
         }
@@ -138,6 +154,12 @@ impl Place<'_> {
             Err(e) if e.is_field_conflict() => Ok(()),
             Err(e) => Err(e),
         }
+    }
+
+    /// Where these fields say how large the object's volumes are; `None` if they do not.
+    fn volumes(&self, once: &Value) -> Option<&'static str> {
+        let here = |(group, kind, _): &&(&str, &str, &str)| *group == self.step.key.group && *kind == self.step.key.kind;
+        VOLUMES.iter().find(here).map(|(_, _, pointer)| *pointer).filter(|pointer| once.pointer(pointer).is_some())
     }
 
     async fn trigger(&self) -> Result<Written, ClusterError> {
@@ -247,6 +269,16 @@ impl Place<'_> {
             retry_after: None,
         }
     }
+}
+
+/// A manifest with what a live object has at that place, if it has anything there.
+fn as_it_is(manifest: &Value, pointer: Option<&str>, live: &Value) -> Value {
+    let mut manifest = manifest.clone();
+    let theirs = pointer.and_then(|pointer| live.pointer(pointer));
+    if let (Some(theirs), Some(ours)) = (theirs, pointer.and_then(|pointer| manifest.pointer_mut(pointer))) {
+        ours.clone_from(theirs);
+    }
+    manifest
 }
 
 /// A manifest that is only applied to the object with this uid: a server refuses it for any other one, and for none.

@@ -81,6 +81,7 @@ mod tidy;
 mod v_rows;
 mod values;
 mod vap;
+mod volumes;
 mod walk;
 mod watch;
 mod watching;

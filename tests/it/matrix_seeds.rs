@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use espalier::landscape::{Kind, Owner};
 use espalier::render::context::{self, Sources};
-use espalier::render::{Images, RenderState, Rendered, Scope};
+use espalier::render::{DesiredObject, Images, RenderState, Rendered, Scope};
 use serde_json::{Value, json};
 
 use super::golden::compare;
@@ -89,8 +89,15 @@ pub(crate) fn rendered_with(images: &Images) -> impl Iterator<Item = (&'static s
 
 /// Everything that shapes are made of, short of the definitions of kinds.
 pub(crate) fn manifests() -> impl Iterator<Item = (&'static str, Value)> {
-    let objects =
-        |name: &'static str| RENDERED[name].iter().flat_map(|r| &r.objects).map(move |o| (name, o.body.as_ref().clone()));
+    // Claims are set once, and without them there is nothing to mount.
+    let created = |object: &DesiredObject| {
+        let mut body = object.body.as_ref().clone();
+        if let Some(claims) = object.once.as_ref().and_then(|once| once.pointer("/spec/volumeClaimTemplates")) {
+            body["spec"]["volumeClaimTemplates"] = claims.clone();
+        }
+        body
+    };
+    let objects = move |name: &'static str| RENDERED[name].iter().flat_map(|r| &r.objects).map(move |o| (name, created(o)));
     MATRIX.iter().flat_map(move |(name, _)| objects(name)).filter(|(_, body)| body["kind"] != "CustomResourceDefinition")
 }
 

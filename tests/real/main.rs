@@ -2,6 +2,7 @@
 //! The conformance cases also run without them: against what the real API server answered when they were recorded.
 
 mod boot;
+mod claims;
 mod conformance;
 mod controllers;
 mod differ;
