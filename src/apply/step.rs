@@ -38,6 +38,7 @@ const APPLY_MARK: Write = Write::Apply { manager: MANAGER_STATUS, force: true };
 const APPLY_DECISION: Write = Write::Apply { manager: MANAGER_DECISIONS, force: true };
 /// Without force: a field that its controller has taken over meanwhile is its controller's.
 const APPLY_ONCE: Write = Write::Apply { manager: MANAGER_ONCE, force: false };
+const APPLY_ONCE_FROM_US: Write = Write::Apply { manager: MANAGER_ONCE, force: true };
 const PATCH: Write = Write::Merge { manager: MANAGER };
 
 /// Where it says how large the volumes are that are made from an object: group, kind, pointer. They keep the size that they have.
@@ -146,11 +147,13 @@ impl Place<'_> {
     }
 
     /// Gives `espalier-once` its fields before `espalier` may let go of them. A conflict between managers says that a controller
-    /// owns one of them with another value: then it does not need us. Any other conflict gave nothing to anybody, and fields that
-    /// nobody owns would go.
+    /// owns one of them with another value: then it does not need us. With `espalier` alone it is about an order that is not given
+    /// any more, no replicas while a shoot sleeps: without the first value, what a server sets by itself would come after it. Any
+    /// other conflict gave nothing to anybody, and fields that nobody owns would go.
     async fn co_own(&self, once: &Value) -> Result<(), ClusterError> {
         match self.send(APPLY_ONCE, once).await {
             Ok(_) => Ok(()),
+            Err(e) if e.is_conflict_with(MANAGER) => self.send(APPLY_ONCE_FROM_US, once).await.map(drop),
             Err(e) if e.is_field_conflict() => Ok(()),
             Err(e) => Err(e),
         }

@@ -128,6 +128,16 @@ impl ClusterError {
         matches!(self, Self::Answer { status: 409, reason, .. } if reason == "FieldManagerConflict")
     }
 
+    /// Whether this is a conflict with the fields of this manager, and of nobody else.
+    #[must_use]
+    pub fn is_conflict_with(&self, manager: &str) -> bool {
+        let Self::Answer { message, .. } = self else { return false };
+        // Servers say who in quotes, once for each (`managedfields/internal/conflict.go`).
+        let mut with = message.split("conflict with \"").skip(1).chain(message.split("conflicts with \"").skip(1)).peekable();
+        let theirs = |rest: &str| rest.strip_prefix(manager).is_some_and(|rest| rest.starts_with('"'));
+        self.is_field_conflict() && with.peek().is_some() && with.all(theirs)
+    }
+
     /// Whether the object or path does not exist.
     #[must_use]
     pub fn is_not_found(&self) -> bool {

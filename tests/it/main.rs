@@ -82,6 +82,7 @@ mod v_rows;
 mod values;
 mod vap;
 mod volumes;
+mod waking;
 mod walk;
 mod watch;
 mod watching;

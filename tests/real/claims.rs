@@ -1,5 +1,6 @@
-//! Steps that espalier takes with a StatefulSet whose claims are set once, on the real server and on the simulated one: claims stay
-//! as they are, whatever is wanted of them now, and all the rest is written.
+//! Steps that espalier takes with a StatefulSet of which something is set once, on the real server and on the simulated one: claims
+//! stay as they are, whatever is wanted of them now, and all the rest is written; replicas are those of a new one after there were to
+//! be none, and those of whoever changed them otherwise.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -87,8 +88,12 @@ async fn get(client: &kube::Client, name: &str) -> Value {
     client.request(http::Request::get(path).body(Vec::new()).expect("a request")).await.expect("it is there")
 }
 
+async fn uid(client: &kube::Client, name: &str) -> String {
+    get(client, name).await["metadata"]["uid"].as_str().expect("a uid").to_owned()
+}
+
 async fn update(client: &kube::Client, name: &str, image: &str, size: &str) -> (String, String, Vec<String>) {
-    let uid = get(client, name).await["metadata"]["uid"].as_str().expect("a uid").to_owned();
+    let uid = uid(client, name).await;
     let (body, once) = (body(name, image), Some(claims(name, size)));
     take(client, name, Action::Update { uid, body, once, drift: false, trigger: false }).await
 }
@@ -112,6 +117,39 @@ async fn goes_through(client: &kube::Client) {
     assert_eq!(take(client, "old", created).await, is("1Gi", "i:1", "espalier"));
     assert_eq!(update(client, "old", "i:2", "2Gi").await, is("1Gi", "i:2", "espalier-once"));
     assert_eq!(update(client, "old", "i:3", "2Gi").await, is("1Gi", "i:3", "espalier-once"));
+    wakes(client).await;
+}
+
+/// Replicas that are asked for once, then ordered to be none, then asked for again, then changed by another.
+async fn wakes(client: &kube::Client) {
+    let with = |mut body: Value, replicas: i64| {
+        body["spec"]["replicas"] = replicas.into();
+        Arc::new(body)
+    };
+    let set = || async { (get(client, "sleepy").await["spec"]["replicas"].as_i64(), uid(client, "sleepy").await) };
+    let awake = body("sleepy", "i:1");
+    let once = || {
+        let claims = claims("sleepy", "1Gi").as_ref().clone();
+        Some(with(claims, 3))
+    };
+    take(client, "sleepy", Action::Create { body: Arc::clone(&awake), once: once(), trigger: false }).await;
+    let (replicas, uid) = set().await;
+    assert_eq!(replicas, Some(3));
+    let update =
+        |body: &Arc<Value>, once| Action::Update { uid: uid.clone(), body: Arc::clone(body), once, drift: false, trigger: false };
+    let asleep = with(awake.as_ref().clone(), 0);
+    take(client, "sleepy", update(&asleep, Some(claims("sleepy", "1Gi")))).await;
+    assert_eq!(set().await.0, Some(0));
+    take(client, "sleepy", update(&awake, once())).await;
+    assert_eq!(set().await.0, Some(3), "as many as a new one has");
+
+    let scaled = with(identity("sleepy"), 5);
+    let path = format!("/apis/apps/v1/namespaces/{NAMESPACE}/statefulsets/sleepy?fieldManager=autoscaler");
+    let request = http::Request::patch(path).header("content-type", "application/merge-patch+json");
+    let request = request.body(scaled.to_string().into_bytes()).expect("a request");
+    client.request::<Value>(request).await.expect("it is scaled");
+    take(client, "sleepy", update(&body("sleepy", "i:2"), once())).await;
+    assert_eq!(set().await.0, Some(5), "as many as the autoscaler wants");
 }
 
 #[tokio::test(flavor = "multi_thread")]
