@@ -176,17 +176,16 @@ impl Node {
         match self {
             Self::Fixed(value) => Some(value.clone()),
             Self::Map(entries) => {
-                let mut map = Map::new();
-                for (key, node) in entries {
+                let entry = |(key, node): &(Key, Node)| {
                     let key = match key {
                         Key::Fixed(key) => key.clone(),
                         Key::Text(scalar) => scalar.key(holes)?,
                     };
-                    if map.insert(key, node.fill(holes)?).is_some() {
-                        return None;
-                    }
-                }
-                Some(Value::Object(map))
+                    Some((key, node.fill(holes)?))
+                };
+                let map: Map<String, Value> = entries.iter().map(entry).collect::<Option<_>>()?;
+                // Of keys that came out the same, one is left.
+                (map.len() == entries.len()).then_some(Value::Object(map))
             }
             Self::List(nodes) => nodes.iter().map(|node| node.fill(holes)).collect::<Option<_>>().map(Value::Array),
             Self::Text(scalar) => scalar.value(holes),

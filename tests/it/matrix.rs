@@ -164,6 +164,8 @@ fn objects(name: &str) -> Objects {
     let landscape = objects.get_mut(&Owner::cluster(Kind::Landscape, "test")).expect("a landscape");
     Arc::make_mut(landscape)["spec"]["observability"] = observability(name);
     Arc::make_mut(landscape)["spec"]["exposureClassHandlers"] = json!([{"name": "open"}]);
+    let seed = objects.get_mut(&Owner::cluster(Kind::Seed, "eu1")).expect("a seed");
+    Arc::make_mut(seed)["spec"]["settings"]["topologyAwareRouting"] = json!({"enabled": name == "ha-zone"});
     let class = json!({"apiVersion": "core.gardener.cloud/v1beta1", "kind": "ExposureClass", "metadata": {"name": "public"}, "handler": "open"});
     objects.insert(Owner::cluster(Kind::ExposureClass, "public"), Arc::new(class));
     let registration = json!({"apiVersion": "core.gardener.cloud/v1beta1", "kind": "ControllerRegistration", "metadata": {"name": "all"}, "spec": {"resources": extensions()}});
@@ -251,6 +253,24 @@ pub(crate) fn content(rendered: &Rendered) -> Vec<(String, Vec<String>)> {
             (line(&all[0]), inside)
         })
         .collect()
+}
+
+#[test]
+fn clients_prefer_their_own_zone_where_the_seed_says_so() {
+    let prefers = |shape: &str| {
+        let all: Vec<Value> = render(shape).iter().flat_map(|r| r.objects.iter().flat_map(unpacked)).collect();
+        let services = all.into_iter().filter_map(|o| {
+            let to = ["/spec/trafficDistribution", "/spec/etcd/clientService/trafficDistribution"]
+                .iter()
+                .find_map(|at| o.pointer(at))?;
+            assert_eq!(to, "<fact server.trafficDistribution>");
+            o.pointer("/metadata/name")?.as_str().map(str::to_owned)
+        });
+        services.collect::<BTreeSet<String>>()
+    };
+    let all = ["etcd-events", "etcd-main", "gardener-resource-manager", "kube-apiserver", "vpa-webhook"];
+    assert_eq!(prefers("ha-zone"), all.into_iter().map(str::to_owned).collect());
+    assert_eq!(prefers("standard"), BTreeSet::new());
 }
 
 #[test]

@@ -42,6 +42,7 @@ pub(crate) const MATRIX: &[Shape] = &[
             {"resources": {"cpu": "2", "memory": "6Gi"}},
             {"resources": {"cpu": "8"}, "nodeSelector": {"pool": "big"}, "tolerations": [{"key": "big", "operator": "Exists"}]},
         ]});
+        settings["topologyAwareRouting"] = json!({"enabled": true});
         seed["spec"]["extensions"] = json!([{"type": "local-ext", "providerConfig": {"apiVersion": "ext.example.org/v1", "kind": "Config", "secretName": "token"}}]);
         seed["spec"]["resources"] =
             json!([{"name": "token", "resourceRef": {"apiVersion": "v1", "kind": "Secret", "name": "token"}}]);
@@ -288,6 +289,12 @@ fn settings_switch_engines_and_what_a_seed_has_of_its_own() {
     let extension = object("seed-settings", "Extension", "local-ext").expect("it is there");
     assert_eq!((&extension["spec"]["class"], &extension["metadata"]["namespace"]), (&json!("seed"), &json!("garden")));
     assert_eq!(extension["spec"]["providerConfig"]["secretName"], "token");
+    for (name, word) in [("seed", json!(null)), ("seed-settings", json!("<fact server.trafficDistribution>"))] {
+        for service in ["gardener-resource-manager", "vpa-webhook"] {
+            let service = object(name, "Service", service).expect("it is there");
+            assert_eq!(service["spec"]["trafficDistribution"], word, "{name}");
+        }
+    }
     let room = object("seed-settings", "Deployment", "reserve-excess-capacity-1").expect("it is there");
     let pod = &room["spec"]["template"]["spec"];
     assert_eq!((&pod["nodeSelector"], &pod["tolerations"][0]["key"]), (&json!({"pool": "big"}), &json!("big")));
