@@ -86,6 +86,10 @@
 //!   ([`schedule::extensions`], [`pipeline::installations`]). A seed whose extension is broken serves on ([`plan::serves`]); a shoot
 //!   waits for those of its own kinds and types by name. What `helm` makes of a chart is a fact: asked for as secrets' bodies are,
 //!   kept by the digest of what was asked, and while it is missing or refused nothing of that extension is written or pruned.
+//! * What a template writes is text with holes where its values are. Texts that are the same around their holes are read once, and the
+//!   values of the next owner go into what was read (`render::mould`): the reader is asked again wherever a value could matter to it.
+//! * The version of an API server comes with every list of its objects ([`observed::Live`]); a watch that comes back to another version
+//!   lists again, so nothing is rendered for a server that was upgraded meanwhile.
 //! * A release may be dropped once its owner is as wanted; a later look renders it again. Plans keep states and steps, not bodies.
 
 pub mod admission;

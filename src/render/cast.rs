@@ -86,15 +86,13 @@ pub(crate) struct Cast {
 
 impl Cast {
     fn hole(&mut self, plane: u32, hole: Hole) {
-        match u32::try_from(self.holes.len()).ok().filter(|n| *n < MOST).and_then(|n| char::from_u32(plane + n)) {
-            Some(mark) => {
-                self.shape.push(mark);
-                self.holes.push(hole);
-            }
-            None => {
-                self.confused = true;
-                self.shape.push_str(hole.text());
-            }
+        let number = u32::try_from(self.holes.len()).ok().filter(|n| *n < MOST);
+        if let Some(mark) = number.and_then(|n| char::from_u32(plane + n)) {
+            self.shape.push(mark);
+            self.holes.push(hole);
+        } else {
+            self.confused = true;
+            self.shape.push_str(hole.text());
         }
     }
 
