@@ -184,6 +184,8 @@ async fn follow_from(
                 cluster.forget(&kind.api_version).await;
                 return Some(None);
             }
+            // Asked only of a server that answers: all kinds would wait for each other here.
+            End::Quiet if cluster.server_version().await.is_ok_and(|now| now != server) => return Some(None),
             End::Quiet => failures = 0,
             End::Failed(reason) => {
                 failures += 1;
@@ -192,9 +194,6 @@ async fn follow_from(
                 }
                 pause(failures).await;
             }
-        }
-        if cluster.server_version().await.is_ok_and(|now| now != server) {
-            return Some(None);
         }
     }
 }
