@@ -20,6 +20,10 @@ fn configuration(object: &Value) -> Value {
     for field in ["apiVersion", "kind"] {
         config[field] = object[field].clone();
     }
+    // Set once, and without them there is nothing to mount.
+    if let Some(claims) = object.pointer("/spec/volumeClaimTemplates") {
+        config["spec"]["volumeClaimTemplates"] = claims.clone();
+    }
     for field in ["name", "namespace"] {
         if let Some(value) = object["metadata"].get(field) {
             config["metadata"][field] = value.clone();
