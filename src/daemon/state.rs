@@ -119,6 +119,8 @@ pub struct State {
     awaited: BTreeMap<Owner, BTreeSet<SecretRef>>,
     bodies: BTreeMap<Owner, Bodies>,
     fetching: BTreeSet<Owner>,
+    /// Owners of which something changed while it was being fetched: what comes may be from before.
+    overtaken: BTreeSet<Owner>,
     digest_key: Option<DigestKey>,
     key_asked: bool,
     contested: BTreeSet<(Target, ObjectKey)>,
@@ -169,6 +171,7 @@ impl State {
             awaited: BTreeMap::new(),
             bodies: BTreeMap::new(),
             fetching: BTreeSet::new(),
+            overtaken: BTreeSet::new(),
             digest_key: None,
             key_asked: false,
             contested: BTreeSet::new(),
@@ -212,9 +215,13 @@ impl State {
             }
             Event::Bodies(owner, result) => {
                 self.fetching.remove(&owner);
+                let overtaken = self.overtaken.remove(&owner);
                 match result {
                     Ok(bodies) => {
-                        self.bodies.insert(owner.clone(), bodies);
+                        // What is from before a change that was seen would pass for what came after it.
+                        if !overtaken {
+                            self.bodies.insert(owner.clone(), bodies);
+                        }
                         self.queue.add(&owner, at);
                     }
                     Err(why) => {

@@ -64,6 +64,10 @@ impl State {
                     let secret = SecretRef { target, kind, namespace: key.namespace, name: key.name };
                     for owner in self.waiting_for.get(&secret).into_iter().flatten() {
                         owners.insert(owner.label());
+                        self.bodies.remove(owner);
+                        if self.fetching.contains(owner) {
+                            self.overtaken.insert(owner.clone());
+                        }
                     }
                 }
             }
