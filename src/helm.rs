@@ -113,6 +113,9 @@ impl Helm {
         let mut command = self.command(&folder);
         command.args(["template", &request.release]).arg(&chart);
         command.args(["--namespace", &request.namespace, "--no-hooks", "--values"]).arg(folder.path("values.yaml"));
+        if let Some(version) = &request.kubernetes {
+            command.args(["--kube-version", version]);
+        }
         let printed = self.output(command, deadline, Reason::ChartCannotBeRendered, &request.values)?;
         let printed = std::str::from_utf8(&printed)
             .map_err(|_| Refused::new(Reason::ChartCannotBeRendered, "what it gives is not text"))?;

@@ -80,6 +80,7 @@ impl Offline {
             garden_identity: Some(self.garden.clone()),
             status: Value::Null,
             installations: self.installations(owner),
+            kubernetes: None,
         }
     }
 

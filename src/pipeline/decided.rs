@@ -226,6 +226,9 @@ pub(super) fn identity(owner: &Owner, live: Option<&Object>, observed: &Observed
         garden_identity: (owner.kind == Kind::Shoot).then(|| landscape.to_owned()),
         status: live.and_then(|l| l.get("/status")).map_or(Value::Null, decided),
         installations: Vec::new(),
+        kubernetes: (owner.kind == Kind::Seed)
+            .then(|| observed.targets.get(&Target::Seed(owner.name.clone()))?.server.as_ref().map(ToString::to_string))
+            .flatten(),
     }
 }
 

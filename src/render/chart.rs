@@ -44,6 +44,8 @@ pub struct Request {
     pub source: Source,
     /// The chart's values, with `gardener.…` mixed in.
     pub values: Value,
+    /// The version of the seed's API server, which charts know as `.Capabilities.KubeVersion`; without one `helm` assumes its own.
+    pub kubernetes: Option<String>,
     /// The digest of all this.
     pub digest: Digest,
 }

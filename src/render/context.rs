@@ -62,6 +62,8 @@ pub struct Identity {
     pub status: Value,
     /// The extensions that were decided for this seed.
     pub installations: Vec<installation::Installation>,
+    /// The version of this seed's API server, `1.34.1`, as far as that tells.
+    pub kubernetes: Option<String>,
 }
 
 /// What a context is made from.

@@ -17,18 +17,20 @@ use serde_json::{Value, json};
 
 use super::fleet::{Fleet, STATUS, example, explain};
 
-/// What a program that stands in for `helm` does, where there is none: templates know `.Release.Name` and `.Release.Namespace`.
+/// What a program that stands in for `helm` does, where there is none: templates know `.Release.Name`, `.Release.Namespace` and
+/// `.Capabilities.KubeVersion.Version`.
 const STAND_IN: &str = r#"#!/bin/sh
 [ "$1" = template ] || { echo "Error: no registry is reached from here" >&2; exit 1; }
 release=$2; chart=$3; shift 3
 while [ $# -gt 0 ]; do
-  case $1 in --namespace) namespace=$2; shift;; --values) [ -r "$2" ] || exit 1; shift;; esac
+  case $1 in --namespace) namespace=$2; shift;; --kube-version) version=v$2; shift;; --values) [ -r "$2" ] || exit 1; shift;; esac
   shift
 done
 mkdir unpacked && tar xzf "$chart" -C unpacked 2>/dev/null || { echo "Error: file does not appear to be a gzipped archive" >&2; exit 1; }
 for template in unpacked/*/templates/*.yaml; do
   echo "---"
-  sed -e "s/{{ .Release.Name }}/$release/g" -e "s/{{ .Release.Namespace }}/$namespace/g" "$template"
+  sed -e "s/{{ .Release.Name }}/$release/g" -e "s/{{ .Release.Namespace }}/$namespace/g" \
+    -e "s/{{ .Capabilities.KubeVersion.Version }}/$version/g" "$template"
 done
 "#;
 
@@ -54,7 +56,8 @@ pub(crate) fn chart(dir: &Path, replicas: u32) -> String {
     fs::create_dir_all(files.join("tiny/templates")).expect("a folder");
     fs::write(files.join("tiny/Chart.yaml"), "apiVersion: v2\nname: tiny\nversion: 0.1.0\n").expect("a file");
     let deployment = format!(
-        "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: \"{{{{ .Release.Name }}}}\"\n  namespace: \"{{{{ .Release.Namespace }}}}\"\n\
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: \"{{{{ .Release.Name }}}}\"\n  namespace: \"{{{{ .Release.Namespace }}}}\"\n  \
+         annotations: {{made-for: \"{{{{ .Capabilities.KubeVersion.Version }}}}\"}}\n\
          spec:\n  replicas: {replicas}\n  selector: {{matchLabels: {{app: tiny}}}}\n  template:\n    metadata: {{labels: {{app: tiny}}}}\n    \
          spec:\n      containers:\n      - name: tiny\n        image: registry.example.org/tiny:1\n"
     );
@@ -172,11 +175,17 @@ async fn an_extension_comes_with_its_first_user_and_goes_with_its_last() {
         (&json!("seed"), &json!(REGISTRATION))
     );
     let text = manifests(&fleet, &name).await;
-    for part in [format!("namespace: {namespace}"), format!("name: {REGISTRATION}"), "SEED_NAME".to_owned(), "aws-eu1".to_owned()]
-    {
+    for part in [
+        format!("namespace: {namespace}"),
+        format!("name: {REGISTRATION}"),
+        "SEED_NAME".to_owned(),
+        "aws-eu1".to_owned(),
+        "made-for: v1.36.0".to_owned(),
+    ] {
         assert!(text.contains(&part), "{part} is not in\n{text}");
     }
     let eu = fleet.get(&Target::Garden, "/apis/core.gardener.cloud/v1beta1/seeds/aws-eu1").await.expect("the seed");
+    assert_eq!(eu["status"]["kubernetesVersion"], "v1.36.0");
     assert!(conditions(&eu).contains(&"ExtensionsReady=True AllExtensionsReady".to_owned()), "{:?}", conditions(&eu));
     let told = fleet.repo.read_tree(STATUS).await.expect("git works");
     assert!(
@@ -274,6 +283,7 @@ async fn what_takes_too_long_is_ended_and_what_is_wrong_is_told_without_values()
             namespace: "extension-tiny".into(),
             source,
             values: json!({"password": "hunter2"}),
+            kubernetes: None,
             digest: espalier::digest::of_bytes(b""),
         })
     };

@@ -121,9 +121,10 @@ fn request(sources: &Sources<'_>, seed: &Value, registration: &str, deployment: 
     let namespace = namespace(&name(registration, &sources.owner.name));
     let (source, says) = source(deployment);
     let values = values(sources, seed, at(deployment, "/helm/values"));
-    let digest = digest::of_value(&json!([registration, namespace, says, values]));
+    let kubernetes = sources.identity.kubernetes.clone();
+    let digest = digest::of_value(&json!([registration, namespace, says, values, kubernetes]));
     let seed = sources.owner.name.clone();
-    Request { seed, release: registration.to_owned(), namespace, source, values, digest }
+    Request { seed, release: registration.to_owned(), namespace, source, values, kubernetes, digest }
 }
 
 /// Where a deployment's chart is, and what of the deployment says so.
@@ -201,6 +202,10 @@ mod tests {
     use crate::render::context::Identity;
 
     fn requested(deployment: Value) -> Request {
+        requested_for(deployment, None)
+    }
+
+    fn requested_for(deployment: Value, kubernetes: Option<&str>) -> Request {
         let seed = Owner::cluster(Kind::Seed, "eu1");
         let objects = [
             (
@@ -216,7 +221,8 @@ mod tests {
         let objects = objects.into_iter().map(|(owner, value)| (owner, Arc::new(value))).collect();
         let installation =
             Installation { registration: "calico".into(), wanted: true, needed: true, why: "Network/calico for a/one".into() };
-        let identity = Identity { installations: vec![installation], ..Identity::default() };
+        let identity =
+            Identity { installations: vec![installation], kubernetes: kubernetes.map(str::to_owned), ..Identity::default() };
         let sources = Sources { objects: &objects, owner: &seed, identity: &identity };
         let mut requests = requests(&sources, &objects[&seed]);
         Arc::unwrap_or_clone(requests.remove("calico").expect("a chart is asked for"))
@@ -234,6 +240,12 @@ mod tests {
         );
         let other = requested(json!({"helm": {"rawChart": "AA==", "values": {"replicas": 3}}}));
         assert_ne!(request.digest, other.digest);
+        let upgraded = requested_for(
+            json!({"helm": {"rawChart": "AA==", "values": {"replicas": 2, "gardener": {"seed": "forged"}}}}),
+            Some("1.34.1"),
+        );
+        assert_eq!((upgraded.kubernetes.as_deref(), &upgraded.values), (Some("1.34.1"), &request.values));
+        assert_ne!(request.digest, upgraded.digest);
     }
 
     #[test]
