@@ -191,8 +191,10 @@ pub(crate) fn run(template: &Template, context: &Context, known: &Known<'_>, not
 pub(crate) fn plain(template: &Template, context: &Context) -> Result<String, String> {
     let registry = registry(true);
     let mut scope = RenderContext::new(None);
-    let text = template.renders(registry, context, &mut scope).map_err(|e| message(&e))?;
-    if text.contains('\0') { Err("its name is not a plain value".into()) } else { Ok(text.replace(cast::PLAIN, "")) }
+    let mut sink = Cast::default();
+    template.render(registry, context, &mut scope, &mut sink).map_err(|e| message(&e))?;
+    let text = sink.text();
+    if text.contains('\0') { Err("its name is not a plain value".into()) } else { Ok(text) }
 }
 
 /// handlebars' reason without its own position.
