@@ -28,9 +28,8 @@ pub const GIVEN: &[&str] = &[STATIC_MANIFESTS, TRAFFIC_DISTRIBUTION];
 /// 1.34 (KEP-3015), where `PreferClose` goes on meaning the same; earlier servers refuse it.
 #[must_use]
 pub fn traffic_distribution(observed: &Observed, target: &Target) -> Option<Value> {
-    let live = observed.targets.get(target).filter(|live| live.complete)?;
-    let renamed = live.server.as_ref().is_some_and(|version| *version >= Version::new(1, 34, 0));
-    Some(if renamed { "PreferSameZone" } else { "PreferClose" }.into())
+    let renamed = observed.server(target).is_some_and(|version| *version >= Version::new(1, 34, 0));
+    observed.complete(target).then(|| if renamed { "PreferSameZone" } else { "PreferClose" }.into())
 }
 
 /// Where one fact of one owner is found.

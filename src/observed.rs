@@ -223,6 +223,12 @@ impl Observed {
         self.targets.get(target).is_some_and(|live| live.complete)
     }
 
+    /// The version of a target's API server, as far as that tells.
+    #[must_use]
+    pub fn server(&self, target: &Target) -> Option<&Version> {
+        self.targets.get(target)?.server.as_ref()
+    }
+
     /// The garden's object of an owner, given the namespace that its project lives in.
     #[must_use]
     pub fn garden(&self, owner: &Owner) -> Option<&Arc<Object>> {

@@ -168,6 +168,8 @@ fn seed(input: &Input<'_>, previous: &Value) -> Value {
     let system = unwell.map(|c| format!("{}: {}", c.id, describe(&c.state).unwrap_or_else(|| "being changed".into())));
     let (healthy, told) = (ready && system.is_none(), system.as_deref().unwrap_or(&why));
     let backup = input.plan.components.iter().find(|c| c.id.name == "backup-bucket");
+    let server = input.server.map(|version| format!("v{version}").into());
+    let server: Option<Value> = server.or_else(|| previous.get("kubernetesVersion").cloned());
     let mut conditions = vec![
         condition(previous, "GardenletReady", ready, if ready { "SeedReady" } else { "SeedProgressing" }, &why, input.now),
         condition(
@@ -195,7 +197,7 @@ fn seed(input: &Input<'_>, previous: &Value) -> Value {
         "observedGeneration": input.live.map_or(0, |l| l.generation),
         "gardener": gardener(),
         "clusterIdentity": input.cluster_identity,
-        "kubernetesVersion": input.server.map_or_else(|| previous.get("kubernetesVersion").cloned().unwrap_or(Value::Null), |v| format!("v{v}").into()),
+        "kubernetesVersion": server,
         "allocatable": allocatable(input),
     })
 }

@@ -256,9 +256,7 @@ impl Report {
                 networking: shown.networking.clone(),
                 addresses: shown.addresses.clone(),
                 technical_id: shown.technical_id.clone(),
-                server: (owner.kind == Kind::Seed)
-                    .then(|| state.observed().targets.get(&Target::Seed(owner.name.clone()))?.server.as_ref())
-                    .flatten(),
+                server: (owner.kind == Kind::Seed).then(|| state.observed().server(&Target::Seed(owner.name.clone()))).flatten(),
                 cluster_identity: shown.cluster_identity.clone(),
                 revision: live.and_then(|l| l.annotations.get(ACCEPTED_REVISION_ANNOTATION)).cloned(),
                 kinds: (owner.kind == Kind::Landscape).then(|| state.kinds_by_place()),

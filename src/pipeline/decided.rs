@@ -227,7 +227,7 @@ pub(super) fn identity(owner: &Owner, live: Option<&Object>, observed: &Observed
         status: live.and_then(|l| l.get("/status")).map_or(Value::Null, decided),
         installations: Vec::new(),
         kubernetes: (owner.kind == Kind::Seed)
-            .then(|| observed.targets.get(&Target::Seed(owner.name.clone()))?.server.as_ref().map(ToString::to_string))
+            .then(|| observed.server(&Target::Seed(owner.name.clone())).map(ToString::to_string))
             .flatten(),
     }
 }
