@@ -7,7 +7,7 @@
 
 mod codes;
 mod edit;
-mod emit;
+pub(crate) mod emit;
 mod format;
 mod identity;
 mod modeline;
@@ -211,6 +211,14 @@ pub fn resolve(text: &str) -> Option<Value> {
         scalar::Plain::Ambiguous(_) => Some(Value::String(text.to_owned())),
         scalar::Plain::Unrepresentable => None,
     }
+}
+
+/// Whether a plain scalar that is not empty resolves to its own text.
+#[must_use]
+pub fn stays_text(text: &str) -> bool {
+    // No word that means something else is longer.
+    let long_word = text.len() > 5 && text.as_bytes().first().is_some_and(u8::is_ascii_alphabetic);
+    long_word || matches!(resolve(text), Some(Value::String(same)) if same == text)
 }
 
 /// The line and column of a byte range of a text; a byte order mark takes no column.

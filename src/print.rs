@@ -108,7 +108,9 @@ impl Printer {
     pub fn result(&self, text: &str) {
         let stdout = std::io::stdout().lock();
         // What has no colours needs none taken out.
-        let plain = text.bytes().all(|b| matches!(b, b'\n' | b'\t') || !b.is_ascii_control());
+        // Without a way out in the middle: whole registers are looked at, not bytes.
+        let control = |found: bool, byte: &u8| found | (byte.is_ascii_control() & (*byte != b'\n') & (*byte != b'\t'));
+        let plain = !text.as_bytes().iter().fold(false, control);
         let choice = if plain { anstream::ColorChoice::AlwaysAnsi } else { self.choice() };
         let mut out = anstream::AutoStream::new(stdout, choice);
         // A reader that went away (`| head`) is no error of ours.

@@ -11,23 +11,28 @@ use crate::digest::Digest;
 use crate::landscape::{Owner, Target};
 use crate::observed::ObjectKey;
 
+mod body;
 mod cast;
 pub mod chart;
 pub mod component;
 pub mod context;
 pub mod crd;
 mod engine;
+mod fold;
 mod helper;
 pub mod image;
 mod load;
 mod mould;
 mod object;
 mod post;
+mod program;
 mod release;
+mod script;
 mod stage;
 mod syntax;
 mod when;
 
+pub use body::Body;
 pub use component::{Component, ComponentId, DeletePhase, Hibernate, Ready, Scope, Trigger, operated};
 pub use engine::Known;
 pub use image::Images;
@@ -90,7 +95,7 @@ pub struct DesiredObject {
     /// `apiVersion`.
     pub api_version: String,
     /// The manifest as applied by manager `espalier`, with labels and annotations stamped; without the `once` fields.
-    pub body: Arc<Value>,
+    pub body: Body,
     /// The fields set once at creation by manager `espalier-once`, as a sparse manifest; `None` for most objects.
     pub once: Option<Arc<Value>>,
     /// Digest of the content (keyed where it includes secret values); equals the stamped annotation.

@@ -246,7 +246,7 @@ impl Live {
             return None;
         }
         let manifest = self.world.manifest(owner)?;
-        Some(render::object(owner, manifest, &self.world.revision, None).body)
+        Some(render::object(owner, manifest, &self.world.revision, None).body.value().clone())
     }
 
     async fn against(&mut self, owner: &Owner, body: &Value) -> Option<Vec<Drifted>> {

@@ -1,6 +1,5 @@
 //! `render`: the manifests that owners want in their clusters, without a cluster.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -147,7 +146,7 @@ fn one(offline: &Offline, owner: &Owner) -> Made {
                     let mut text = format!("# {owner}: {component}, in {}\n", release.target);
                     for (i, object) in rendered.objects.iter().enumerate() {
                         text.push_str(if i > 0 { "---\n" } else { "" });
-                        document::append_yaml(&mut text, &masked(object));
+                        append(&mut text, object);
                     }
                     made.files.push((format!("{}/{}/{component}.yaml", selector::word(owner), release.target), text));
                 }
@@ -167,16 +166,17 @@ fn one(offline: &Offline, owner: &Owner) -> Made {
 }
 
 /// A manifest as it may be shown: whatever a Secret with secret content holds is replaced.
-fn masked(object: &DesiredObject) -> Cow<'_, Value> {
-    let mut body = Cow::Borrowed(object.body.as_ref());
-    if object.sensitive {
-        for field in ["data", "stringData"] {
-            if let Some(data) = body.to_mut().get_mut(field).and_then(Value::as_object_mut) {
-                data.values_mut().for_each(|value| *value = "<secret>".into());
-            }
+fn append(text: &mut String, object: &DesiredObject) {
+    if !object.sensitive {
+        return object.body.append_yaml(text);
+    }
+    let mut body = Value::clone(object.body.value());
+    for field in ["data", "stringData"] {
+        if let Some(data) = body.get_mut(field).and_then(Value::as_object_mut) {
+            data.values_mut().for_each(|value| *value = "<secret>".into());
         }
     }
-    body
+    document::append_yaml(text, &body);
 }
 
 fn put(context: &Context, dir: Option<&PathBuf>, files: &[(String, String)]) -> anyhow::Result<()> {

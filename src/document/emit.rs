@@ -30,7 +30,7 @@ pub fn append(out: &mut String, value: &Value) {
 }
 
 /// Writes a collection that is not empty as block lines, each with `indent` spaces except that the first line has none.
-pub(super) fn block(out: &mut String, value: &Value, indent: usize, newline: &str) {
+pub(crate) fn block(out: &mut String, value: &Value, indent: usize, newline: &str) {
     match value {
         Value::Object(map) => {
             for (n, (key, value)) in map.iter().enumerate() {
@@ -54,17 +54,7 @@ pub(super) fn block(out: &mut String, value: &Value, indent: usize, newline: &st
 
 /// Writes `key: value` at a column.
 pub(super) fn entry(out: &mut String, key: &str, value: &Value, indent: usize, newline: &str) {
-    let written = quoted_if_needed(key, false);
-    // A key that is looked for over more than 1024 characters is none; such a key needs its mark.
-    let marked = written.len() > 1000 && written.chars().count() > 1000;
-    if marked {
-        out.push_str("? ");
-    }
-    out.push_str(&written);
-    if marked {
-        start_line(out, indent, newline);
-    }
-    out.push(':');
+    self::key(out, key, indent, newline);
     match value {
         Value::Object(map) if !map.is_empty() => {
             start_line(out, indent + 2, newline);
@@ -85,6 +75,21 @@ pub(super) fn entry(out: &mut String, key: &str, value: &Value, indent: usize, n
     }
 }
 
+/// Writes `key:` at a column.
+pub(crate) fn key(out: &mut String, key: &str, indent: usize, newline: &str) {
+    let written = quoted_if_needed(key, false);
+    // A key that is looked for over more than 1024 characters is none; such a key needs its mark.
+    let marked = written.len() > 1000 && written.chars().count() > 1000;
+    if marked {
+        out.push_str("? ");
+    }
+    out.push_str(&written);
+    if marked {
+        start_line(out, indent, newline);
+    }
+    out.push(':');
+}
+
 /// Writes `- value` at a column.
 pub(super) fn item(out: &mut String, value: &Value, indent: usize, newline: &str) {
     out.push_str("- ");
@@ -101,7 +106,7 @@ pub(super) fn item(out: &mut String, value: &Value, indent: usize, newline: &str
 }
 
 /// Whether a value is a collection with something in it.
-pub(super) fn is_filled(value: &Value) -> bool {
+pub(crate) fn is_filled(value: &Value) -> bool {
     match value {
         Value::Object(map) => !map.is_empty(),
         Value::Array(list) => !list.is_empty(),
@@ -110,7 +115,7 @@ pub(super) fn is_filled(value: &Value) -> bool {
 }
 
 /// A string in block context: as a literal block if it has several lines and can be one, else on one line.
-pub(super) fn string(out: &mut String, text: &str, indent: usize, newline: &str) {
+pub(crate) fn string(out: &mut String, text: &str, indent: usize, newline: &str) {
     if !fits_literal(text) {
         out.push_str(&quoted_if_needed(text, false));
         return;
@@ -136,7 +141,8 @@ pub(super) fn string(out: &mut String, text: &str, indent: usize, newline: &str)
     }
 }
 
-fn start_line(out: &mut String, indent: usize, newline: &str) {
+/// Begins a line at a column.
+pub(crate) fn start_line(out: &mut String, indent: usize, newline: &str) {
     const BLANKS: &str = "                                ";
     out.push_str(newline);
     let mut left = indent;
@@ -155,7 +161,7 @@ pub(super) fn inline(value: &Value) -> String {
 }
 
 /// The same, behind what is written already.
-fn put(out: &mut String, value: &Value) {
+pub(crate) fn put(out: &mut String, value: &Value) {
     match value {
         Value::Null => out.push_str("null"),
         Value::Bool(flag) => out.push_str(if *flag { "true" } else { "false" }),

@@ -284,7 +284,7 @@ fn compare(request: &Request<'_>, target: &Target, desired: &DesiredObject, trig
     let trigger = trigger == Trigger::Reconcile && triggered(&desired.key);
     let digest = Some(desired.digest.clone());
     let Some(live) = request.observed.get(target, &desired.key) else {
-        let action = Action::Create { body: desired.body.clone(), once: desired.once.clone(), trigger };
+        let action = Action::Create { body: Arc::clone(desired.body.value()), once: desired.once.clone(), trigger };
         return step(action, "does not exist".into(), digest);
     };
     if !live.is_tracked() {
@@ -292,7 +292,7 @@ fn compare(request: &Request<'_>, target: &Target, desired: &DesiredObject, trig
             return Verdict::Keep;
         }
         if request.adopt.contains(&live.key.to_string()) {
-            return step(Action::Adopt { body: desired.body.clone() }, "named for adoption".into(), digest);
+            return step(Action::Adopt { body: Arc::clone(desired.body.value()) }, "named for adoption".into(), digest);
         }
         return Verdict::Foreign(format!(
             "{} exists in {target} and is not ours: name it under `adopt` in landscape.yaml, or remove it",
@@ -302,7 +302,7 @@ fn compare(request: &Request<'_>, target: &Target, desired: &DesiredObject, trig
     if live.deleting {
         return Verdict::Keep; // health says that it is going; it is created again once it is gone
     }
-    let body = yielding(live, &desired.body);
+    let body = yielding(live, desired.body.value());
     if live.digest() != Some(desired.digest.as_str()) {
         if let Some(pointer) = immutable_difference(live, desired) {
             let action = Action::Recreate { uid: live.uid.clone(), resource_version: live.resource_version.clone() };

@@ -44,6 +44,11 @@ pub(crate) enum Part<'t> {
     Hole(usize),
 }
 
+/// A character that stands for the hole with a number.
+pub(super) fn mark(hole: usize) -> Option<char> {
+    u32::try_from(hole).ok().filter(|n| *n < MOST).and_then(|n| char::from_u32(PLANES[0] + n))
+}
+
 /// The number of the hole that a character stands for.
 fn hole_of(c: char) -> Option<usize> {
     let code = u32::from(c);

@@ -84,6 +84,8 @@ pub(crate) struct Notes {
     pub(crate) secret: bool,
     /// Whether secret values are to be handed out in another shape: what differs then contains them.
     pub(crate) masked: bool,
+    /// Whether nobody will want to know what was asked.
+    pub(crate) once: bool,
     /// What was asked, and what was answered.
     pub(crate) reads: Vec<Read>,
 }
@@ -363,7 +365,7 @@ impl HelperDef for Reading<'_> {
         let mut notes = locked(self.notes);
         let answer = helper::read(self.name, &arguments, context.data(), self.known, &mut notes)
             .map_err(|error| failed(self.name, &error))?;
-        if !notes.secret {
+        if !notes.secret && !notes.once {
             let arguments = arguments.into_iter().cloned().collect();
             notes.reads.push(Read { helper: self.name, arguments, answer: answer.clone() });
         }

@@ -10,6 +10,7 @@ use handlebars::Template;
 use serde::Deserialize;
 
 use super::component::{Component, ComponentId, DeletePhase, Hibernate, Ready, Scope, Trigger, operated};
+use super::fold;
 use super::mould::Moulds;
 use super::post;
 use super::syntax::{self, Reads, Root};
@@ -324,7 +325,7 @@ fn component(path: &RepoPath, scope: Scope, stem: &str, text: &Arc<str>) -> Resu
     // Blank lines stand for the front matter, so that positions in the template are positions in the file.
     let before = text[..text.len() - body.len()].matches('\n').count();
     let padded = format!("{}{body}", "\n".repeat(before));
-    let template = match Template::compile(&padded) {
+    let mut template = match Template::compile(&padded) {
         Ok(template) => template,
         Err(error) => {
             let (line, column) = error.pos().map_or((1, 1), |(l, c)| (small(l), small(c)));
@@ -341,6 +342,7 @@ fn component(path: &RepoPath, scope: Scope, stem: &str, text: &Arc<str>) -> Resu
     if !found.is_empty() {
         return Err(found);
     }
+    fold::template(&mut template);
     let component = Component {
         id: ComponentId { scope, name: stem.to_owned() },
         needs: front.needs,

@@ -4,12 +4,15 @@
 //! A mould gives exactly what reading the text would give, or nothing: wherever that is not certain, the text is read. Values that
 //! went through the escape cannot change how a text is read, except for what a plain scalar means; that is asked each time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::{Map, Number, Value};
 
+use super::DesiredObject;
 use super::cast::{Cast, Hole, Part, has_holes, parts};
+use super::post::Stamp;
+use super::program::Program;
 use crate::document::{self, Budget, Document};
 use crate::finding::{On, Pointer, Severity};
 use crate::snapshot::RepoPath;
@@ -22,6 +25,12 @@ const LONGEST_KEY: usize = 1_000;
 /// The reader takes more.
 const DEEPEST: usize = 64;
 
+mod variant;
+
+/// So many variants of one mould are made into programs; those that come up once are not.
+const VARIANTS: usize = 64;
+const SEEN: usize = 1_024;
+
 /// The moulds of one template, by the shape of its text; `None` for a shape that is to be read each time.
 #[derive(Default)]
 pub(crate) struct Moulds(RwLock<Kept>);
@@ -33,49 +42,71 @@ struct Kept {
 }
 
 impl Moulds {
-    /// The manifests that reading a text gives; `None` if it has to be read.
-    pub(crate) fn fill(&self, cast: &Cast, path: &RepoPath, budget: &Budget) -> Option<Vec<Value>> {
+    fn of(&self, cast: &Cast, path: &RepoPath, budget: &Budget) -> Option<Arc<Mould>> {
         if cast.confused {
             return None;
         }
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner).by_shape.get(cast.shape.as_str()).cloned();
-        let mould = if let Some(known) = known {
-            known
-        } else {
-            let mould = Mould::new(cast, path, budget).map(Arc::new);
-            let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
-            if kept.by_shape.len() < SHAPES && kept.bytes + cast.shape.len() <= BYTES {
-                kept.bytes += cast.shape.len();
-                kept.by_shape.insert(cast.shape.as_str().into(), mould.clone());
-            }
-            mould
-        };
-        mould?.fill(&cast.holes)
+        if let Some(known) = known {
+            return known;
+        }
+        let mould = Mould::new(cast, path, budget).map(Arc::new);
+        let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if kept.by_shape.len() < SHAPES && kept.bytes + cast.shape.len() <= BYTES {
+            kept.bytes += cast.shape.len();
+            kept.by_shape.insert(cast.shape.as_str().into(), mould.clone());
+        }
+        mould
+    }
+
+    /// The manifests that reading a text gives; `None` if it has to be read.
+    pub(crate) fn fill(&self, cast: &Cast, path: &RepoPath, budget: &Budget) -> Option<Vec<Value>> {
+        self.of(cast, path, budget)?.fill(&cast.holes)
+    }
+
+    /// The objects that [`super::post::objects`] makes of these manifests; `None` if that has to be asked.
+    pub(crate) fn objects(&self, cast: &Cast, path: &RepoPath, budget: &Budget, stamp: &Stamp<'_>) -> Option<Vec<DesiredObject>> {
+        self.of(cast, path, budget)?.objects(&cast.holes, stamp)
     }
 }
 
 /// Manifests with holes.
-struct Mould(Vec<Node>);
+struct Mould {
+    nodes: Vec<Node>,
+    scenes: Vec<variant::Scene>,
+    variants: RwLock<Variants>,
+}
+
+/// What is made of the variants of a mould.
+#[derive(Default)]
+struct Variants {
+    /// `None` for one whose manifests are to be asked each time.
+    programs: HashMap<String, Option<Arc<Program>>>,
+    /// Those that came up once.
+    seen: HashSet<String>,
+}
 
 enum Node {
     /// Has none.
     Fixed(Value),
     Map(Vec<(Key, Node)>),
     List(Vec<Node>),
-    Text(Scalar),
+    Text(Arc<Scalar>),
     /// A hole with JSON and nothing else.
     Json(usize),
 }
 
 enum Key {
     Fixed(String),
-    Text(Scalar),
+    Text(Arc<Scalar>),
 }
 
 /// A scalar with holes in it.
 struct Scalar {
     pieces: Vec<Piece>,
     style: Style,
+    /// The hole with JSON that it is and nothing else.
+    json: Option<usize>,
 }
 
 enum Piece {
@@ -102,11 +133,38 @@ impl Mould {
         }
         let make =
             |document: &Arc<Document>| Maker { document, holes: &cast.holes }.node(document.value(), &Pointer::root(), false);
-        parsed.documents.iter().map(make).collect::<Option<_>>().map(Self)
+        let nodes: Vec<Node> = parsed.documents.iter().map(make).collect::<Option<_>>()?;
+        Some(Self { scenes: variant::scenes(&nodes), nodes, variants: RwLock::default() })
     }
 
     fn fill(&self, holes: &[Hole]) -> Option<Vec<Value>> {
-        self.0.iter().map(|node| node.fill(holes)).collect()
+        self.nodes.iter().map(|node| node.fill(holes)).collect()
+    }
+
+    fn objects(&self, holes: &[Hole], stamp: &Stamp<'_>) -> Option<Vec<DesiredObject>> {
+        let given = [stamp.namespace, stamp.owner, stamp.name];
+        let mut variant = variant::Variant::of(&self.scenes, holes, &given)?;
+        variant.name.push(if stamp.hibernated { 'h' } else { 'a' });
+        variant.name.push(if stamp.namespace.is_empty() { 'c' } else { 'n' });
+        let known = self.variants.read().unwrap_or_else(PoisonError::into_inner).programs.get(&variant.name).cloned();
+        if let Some(known) = known {
+            return known?.objects(&variant.texts);
+        }
+        let mut variants = self.variants.write().unwrap_or_else(PoisonError::into_inner);
+        if !variants.seen.remove(&variant.name) {
+            if variants.seen.len() < SEEN {
+                variants.seen.insert(variant.name);
+            }
+            return None;
+        }
+        if variants.programs.len() >= VARIANTS {
+            return None;
+        }
+        let program =
+            variant.values(&self.nodes, holes).and_then(|values| Program::new(values, stamp, variant.texts.len())).map(Arc::new);
+        variants.programs.insert(variant.name, program.clone());
+        drop(variants);
+        program?.objects(&variant.texts)
     }
 }
 
@@ -122,8 +180,11 @@ impl Maker<'_> {
             Value::Object(map) => {
                 let entry = |(key, value): (&String, &Value)| {
                     let at = at.key(key);
-                    let made =
-                        if has_holes(key) { Key::Text(self.scalar(key, &at, On::Key, flow)?) } else { Key::Fixed(key.clone()) };
+                    let made = if has_holes(key) {
+                        Key::Text(Arc::new(self.scalar(key, &at, On::Key, flow)?))
+                    } else {
+                        Key::Fixed(key.clone())
+                    };
                     Some((made, self.node(value, &at, flow)?))
                 };
                 let entries: Vec<(Key, Node)> = map.iter().map(entry).collect::<Option<_>>()?;
@@ -138,9 +199,9 @@ impl Maker<'_> {
             }
             Value::String(text) if has_holes(text) => {
                 let scalar = self.scalar(text, at, On::Value, flow)?;
-                Some(match scalar.json(self.holes) {
+                Some(match scalar.json {
                     Some(hole) if matches!(scalar.style, Style::Plain { .. }) => Node::Json(hole),
-                    _ => Node::Text(scalar),
+                    _ => Node::Text(Arc::new(scalar)),
                 })
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Some(Node::Fixed(value.clone())),
@@ -161,7 +222,12 @@ impl Maker<'_> {
             Part::Said(said) => Piece::Said(said.to_owned()),
             Part::Hole(hole) => Piece::Hole(hole),
         };
-        (!read_otherwise).then(|| Scalar { pieces: parts(text).map(piece).collect(), style })
+        let pieces: Vec<Piece> = parts(text).map(piece).collect();
+        let json = match pieces[..] {
+            [Piece::Hole(hole)] if matches!(self.holes.get(hole), Some(Hole::Json(_))) => Some(hole),
+            _ => None,
+        };
+        (!read_otherwise).then_some(Scalar { pieces, style, json })
     }
 
     /// The first byte of a field's text.
@@ -195,34 +261,43 @@ impl Node {
 }
 
 impl Scalar {
-    /// The hole with JSON that it is and nothing else.
-    fn json(&self, holes: &[Hole]) -> Option<usize> {
-        match self.pieces[..] {
-            [Piece::Hole(hole)] if matches!(holes.get(hole), Some(Hole::Json(_))) => Some(hole),
-            _ => None,
+    /// Its holes in order.
+    fn holes(&self) -> impl Iterator<Item = usize> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Said(_) => None,
+            Piece::Hole(hole) => Some(*hole),
+        })
+    }
+
+    /// `None` where what is in a hole would matter to the reader.
+    fn check(&self, holes: &[Hole]) -> Option<()> {
+        let fine = |(n, piece): (usize, &Piece)| {
+            let Piece::Hole(hole) = piece else { return Some(true) };
+            let hole = holes.get(*hole)?;
+            let colon = match self.style {
+                Style::Plain { flow: true } => hole.text().contains(':'),
+                Style::Plain { flow: false } => n == 0 && hole.text().starts_with(':'),
+                Style::Quoted | Style::Block => false,
+            };
+            Some(!colon && (matches!(hole, Hole::Plain(_)) || hole.text().bytes().all(|b| matches!(b, b' '..=b'~'))))
+        };
+        self.pieces.iter().enumerate().try_for_each(|piece| fine(piece)?.then_some(()))
+    }
+
+    fn append(&self, holes: &[Hole], out: &mut String) -> Option<()> {
+        for piece in &self.pieces {
+            match piece {
+                Piece::Said(said) => out.push_str(said),
+                Piece::Hole(hole) => out.push_str(holes.get(*hole)?.text()),
+            }
         }
+        Some(())
     }
 
     fn filled(&self, holes: &[Hole]) -> Option<String> {
+        self.check(holes)?;
         let mut out = String::new();
-        for (n, piece) in self.pieces.iter().enumerate() {
-            match piece {
-                Piece::Said(said) => out.push_str(said),
-                Piece::Hole(hole) => {
-                    let hole = holes.get(*hole)?;
-                    let text = hole.text();
-                    let colon = match self.style {
-                        Style::Plain { flow: true } => text.contains(':'),
-                        Style::Plain { flow: false } => n == 0 && text.starts_with(':'),
-                        Style::Quoted | Style::Block => false,
-                    };
-                    if colon || (matches!(hole, Hole::Json(_)) && !text.bytes().all(|b| matches!(b, b' '..=b'~'))) {
-                        return None;
-                    }
-                    out.push_str(text);
-                }
-            }
-        }
+        self.append(holes, &mut out)?;
         Some(out)
     }
 
@@ -235,7 +310,7 @@ impl Scalar {
     }
 
     fn key(&self, holes: &[Hole]) -> Option<String> {
-        if let Some(hole) = self.json(holes) {
+        if let Some(hole) = self.json {
             let Value::String(key) = json(holes.get(hole)?.text())? else { return None };
             return (key.len() < LONGEST_KEY).then_some(key);
         }

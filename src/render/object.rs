@@ -1,11 +1,9 @@
 //! A landscape object as it stands in the garden: the accepted manifest itself, and what was accepted beside it.
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 
-use super::DesiredObject;
 use super::post::{set, tracking};
+use super::{Body, DesiredObject};
 use crate::digest;
 use crate::landscape::{Kind, Owner, controller_deployment};
 use crate::observed::{
@@ -54,12 +52,12 @@ pub fn object(owner: &Owner, value: &Value, revision: &Revision, rolled_out_from
     let digest = digest::of_value(&body);
     set(&mut body, "labels", OWNER_LABEL, owner.label());
     set(&mut body, "labels", COMPONENT_LABEL, MANIFEST.to_owned());
-    set(&mut body, "annotations", TRACKING_ANNOTATION, tracking(owner, &key));
+    set(&mut body, "annotations", TRACKING_ANNOTATION, tracking(&owner.label(), &key));
     set(&mut body, "annotations", DIGEST_ANNOTATION, digest.0.clone());
     DesiredObject {
         key,
         api_version: owner.kind.api_version().to_owned(),
-        body: Arc::new(body),
+        body: Body::written(body),
         once: None,
         digest,
         sensitive: false,

@@ -7,12 +7,15 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use contents::Contents;
+
 use super::component::Component;
-use super::{DesiredObject, Hibernate};
-use crate::digest::{self, DigestKey};
-use crate::landscape::{Kind, Owner};
+use super::{Body, DesiredObject, Hibernate};
+use crate::digest::{self, Digest, DigestKey};
+use crate::landscape::Kind;
 use crate::observed::{COMPONENT_LABEL, DIGEST_ANNOTATION, OWNER_LABEL, ObjectKey, TRACKING_ANNOTATION};
 
+pub(crate) mod contents;
 mod managed;
 mod reference;
 mod scalars;
@@ -22,10 +25,23 @@ pub(crate) use managed::API_VERSION as MANAGED_RESOURCE;
 /// The label that lets the resource manager collect an object that nothing refers to any more.
 pub(crate) const GARBAGE_LABEL: &str = "resources.gardener.cloud/garbage-collectable-reference";
 
+/// Keys that manifests must not have, or that say what is to be done with them.
+const RESERVED: [&str; 2] = ["gardener.cloud/operation", "gardener.cloud/timestamp"];
+
+/// The keys that are looked for in maps whose keys are not those of an API.
+pub(crate) fn looked_for(component: &Component) -> BTreeSet<String> {
+    let once = component.once.iter().flat_map(|once| crate::finding::Pointer::from(once.as_str()).segments().collect::<Vec<_>>());
+    RESERVED.into_iter().chain([reference::UNIQUE]).map(str::to_owned).chain(once).collect()
+}
+
 /// What the manifests of one component are stamped with.
+#[derive(Clone, Copy)]
 pub(crate) struct Stamp<'a> {
-    pub(crate) owner: &'a Owner,
+    /// The owner's label.
+    pub(crate) owner: &'a str,
     pub(crate) component: &'a Component,
+    /// The component's name.
+    pub(crate) name: &'a str,
     /// The default namespace; empty for none.
     pub(crate) namespace: &'a str,
     pub(crate) hibernated: bool,
@@ -45,18 +61,46 @@ pub(crate) enum Refusal {
     Wrong(usize, String),
 }
 
-/// Makes desired objects of manifests.
-pub(crate) fn objects(mut manifests: Vec<Value>, stamp: &Stamp<'_>) -> Result<Vec<DesiredObject>, Refusal> {
+/// A manifest that is stamped, as [`DesiredObject`].
+pub(crate) struct Stamped {
+    pub(crate) key: ObjectKey,
+    pub(crate) api_version: String,
+    pub(crate) body: Value,
+    pub(crate) once: Option<Value>,
+    pub(crate) digest: Digest,
+    pub(crate) sensitive: bool,
+}
+
+/// Makes desired objects of complete manifests.
+pub(crate) fn objects(manifests: Vec<Value>, stamp: &Stamp<'_>) -> Result<Vec<DesiredObject>, Refusal> {
+    let stamped = stamp_all(manifests, stamp, &mut contents::Complete)?;
+    let object = |Stamped { key, api_version, body, once, digest, sensitive }| DesiredObject {
+        key,
+        api_version,
+        body: Body::written(body),
+        once: once.map(Arc::new),
+        digest,
+        sensitive,
+    };
+    Ok(stamped.into_iter().map(object).collect())
+}
+
+/// Stamps manifests.
+pub(crate) fn stamp_all(
+    mut manifests: Vec<Value>,
+    stamp: &Stamp<'_>,
+    contents: &mut dyn Contents,
+) -> Result<Vec<Stamped>, Refusal> {
     for (index, manifest) in manifests.iter_mut().enumerate() {
         check(manifest).map_err(|m| Refusal::Wrong(index, m))?;
         default_namespace(manifest, stamp.namespace);
     }
-    reference::name_uniquely(&mut manifests);
+    reference::name_uniquely(&mut manifests, contents);
     let mut expanded: Vec<(usize, bool, Value)> = Vec::with_capacity(manifests.len());
     for (index, manifest) in manifests.into_iter().enumerate() {
         let sensitive = stamp.sensitive.get(index).copied().unwrap_or(false);
         if manifest["apiVersion"] == managed::API_VERSION {
-            let [secret, resource] = managed::expand(manifest).map_err(|m| Refusal::Wrong(index, m))?;
+            let [secret, resource] = managed::expand(manifest, contents).map_err(|m| Refusal::Wrong(index, m))?;
             expanded.push((index, sensitive, secret));
             expanded.push((index, false, resource));
         } else {
@@ -67,7 +111,7 @@ pub(crate) fn objects(mut manifests: Vec<Value>, stamp: &Stamp<'_>) -> Result<Ve
     expanded
         .into_iter()
         .map(|(index, sensitive, manifest)| {
-            let object = stamped(manifest, sensitive, stamp)?;
+            let object = stamped(manifest, sensitive, stamp, contents)?;
             if seen.insert(object.key.clone()) {
                 Ok(object)
             } else {
@@ -80,7 +124,7 @@ pub(crate) fn objects(mut manifests: Vec<Value>, stamp: &Stamp<'_>) -> Result<Ve
 /// What must hold of every manifest.
 fn check(manifest: &Value) -> Result<(), String> {
     let key = ObjectKey::of(manifest).ok_or("a manifest needs apiVersion, kind and metadata.name")?;
-    for annotation in ["gardener.cloud/operation", "gardener.cloud/timestamp"] {
+    for annotation in RESERVED {
         if manifest.pointer("/metadata/annotations").is_some_and(|a| a.get(annotation).is_some()) {
             return Err(format!("{key}: `{annotation}` is written by `trigger: reconcile`, never by a template"));
         }
@@ -140,26 +184,26 @@ fn default_namespace(manifest: &mut Value, namespace: &str) {
     }
 }
 
-fn stamped(mut body: Value, sensitive: bool, stamp: &Stamp<'_>) -> Result<DesiredObject, Refusal> {
+fn stamped(mut body: Value, sensitive: bool, stamp: &Stamp<'_>, contents: &mut dyn Contents) -> Result<Stamped, Refusal> {
     let key = ObjectKey::of(&body).ok_or_else(|| Refusal::Wrong(0, "a manifest lost its identity".into()))?;
     let api_version = body["apiVersion"].as_str().unwrap_or_default().to_owned();
-    let once = take_once(&mut body, &key, stamp);
+    let once = take_once(&mut body, &key, stamp, contents);
     let digest = match (sensitive, stamp.digest_key) {
         (true, Some(key)) => digest::keyed(key, &body),
-        (false, _) => digest::of_value(&body),
-        (true, None) if stamp.offline => digest::of_value(&body),
+        (false, _) => Digest(contents.digest(&body)),
+        (true, None) if stamp.offline => Digest(contents.digest(&body)),
         (true, None) => return Err(Refusal::Waiting("the key for digests of secrets".into())),
     };
-    set(&mut body, "labels", OWNER_LABEL, stamp.owner.label());
-    set(&mut body, "labels", COMPONENT_LABEL, stamp.component.id.name.clone());
+    set(&mut body, "labels", OWNER_LABEL, stamp.owner.to_owned());
+    set(&mut body, "labels", COMPONENT_LABEL, stamp.name.to_owned());
     set(&mut body, "annotations", TRACKING_ANNOTATION, tracking(stamp.owner, &key));
     set(&mut body, "annotations", DIGEST_ANNOTATION, digest.0.clone());
-    Ok(DesiredObject { key, api_version, body: Arc::new(body), once: once.map(Arc::new), digest, sensitive })
+    Ok(Stamped { key, api_version, body, once, digest, sensitive })
 }
 
 /// The value of the tracking annotation: names this very object, so that a copied label proves nothing.
-pub(crate) fn tracking(owner: &Owner, key: &ObjectKey) -> String {
-    format!("{};{}", owner.label(), key.path())
+pub(crate) fn tracking(owner: &str, key: &ObjectKey) -> String {
+    format!("{owner};{}", key.path())
 }
 
 /// Sets a label or annotation.
@@ -173,13 +217,17 @@ pub(crate) fn set(body: &mut Value, map: &str, name: &str, value: String) {
 /// Moves the fields that are set once out of a manifest into a sparse one of their own.
 ///
 /// Zero replicas of a hibernated owner are not a first value but an order: they stay.
-fn take_once(body: &mut Value, key: &ObjectKey, stamp: &Stamp<'_>) -> Option<Value> {
+fn take_once(body: &mut Value, key: &ObjectKey, stamp: &Stamp<'_>, contents: &mut dyn Contents) -> Option<Value> {
     let mut sparse = Map::new();
     for once in &stamp.component.once {
         let pointer = match once.split_once('#') {
             Some((object, pointer)) => {
                 let Some((kind, name)) = object.split_once('/') else { continue };
-                if kind != key.kind || name != key.name {
+                if kind != key.kind {
+                    continue;
+                }
+                contents.differ(&[name, &key.name]);
+                if name != key.name {
                     continue;
                 }
                 pointer
@@ -191,7 +239,7 @@ fn take_once(body: &mut Value, key: &ObjectKey, stamp: &Stamp<'_>) -> Option<Val
         if asleep && body.pointer(pointer).and_then(Value::as_i64) == Some(0) {
             continue;
         }
-        if let Some(taken) = take(body, &segments) {
+        if let Some(taken) = take(body, &segments, contents) {
             put(&mut sparse, taken);
         }
     }
@@ -215,12 +263,15 @@ fn take_once(body: &mut Value, key: &ObjectKey, stamp: &Stamp<'_>) -> Option<Val
 }
 
 /// Removes the value at a path, and the maps that it leaves empty. A list on the way is one of named things, as servers merge it.
-fn take(value: &mut Value, segments: &[String]) -> Option<Value> {
+fn take(value: &mut Value, segments: &[String], contents: &mut dyn Contents) -> Option<Value> {
     let (first, rest) = segments.split_first()?;
     if let Value::Array(items) = value {
+        for item in items.iter() {
+            contents.differ(&[first, item["name"].as_str().unwrap_or_default()]);
+        }
         let item = items.iter_mut().find(|item| item["name"] == first.as_str())?;
         let mut sparse = json!({"name": first});
-        put(sparse.as_object_mut()?, take(item, rest)?);
+        put(sparse.as_object_mut()?, take(item, rest, contents)?);
         return Some(json!([sparse]));
     }
     let map = value.as_object_mut()?;
@@ -228,7 +279,7 @@ fn take(value: &mut Value, segments: &[String]) -> Option<Value> {
         map.remove(first)?
     } else {
         let child = map.get_mut(first)?;
-        let taken = take(child, rest)?;
+        let taken = take(child, rest, contents)?;
         if child.as_object().is_some_and(Map::is_empty) {
             map.remove(first);
         }

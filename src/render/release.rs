@@ -34,7 +34,18 @@ pub struct Outcome {
 /// Components as they were rendered last, of one prepared owner: what asks the same and is answered the same comes out the same.
 /// Those into which secret values went are not kept.
 #[derive(Debug, Default)]
-pub struct Parts(BTreeMap<String, Part>);
+pub struct Parts {
+    kept: BTreeMap<String, Part>,
+    /// Nothing is kept.
+    once: bool,
+}
+
+impl Parts {
+    /// For what is rendered once.
+    pub(crate) fn once() -> Self {
+        Self { once: true, ..Self::default() }
+    }
+}
 
 #[derive(Debug)]
 struct Part {
@@ -79,7 +90,7 @@ pub(crate) fn wishes(components: &Components, scope: Scope, context: &Value) -> 
 #[must_use]
 pub fn components(components: &Components, scope: Scope, context: &Value, known: &Known<'_>) -> Outcome {
     let wrapped = Context::from(context.clone());
-    wished(components, scope, &wishes(components, scope, context), &wrapped, known, &mut Parts::default())
+    wished(components, scope, &wishes(components, scope, context), &wrapped, known, &mut Parts::once())
 }
 
 /// The same where it is known already what is wanted, and what it came to last time.
@@ -163,11 +174,11 @@ fn one(
     parts: &mut Parts,
 ) -> (RenderState, Vec<super::DesiredObject>) {
     let (name, context) = (&component.id.name, wrapped.data());
-    match parts.0.get(name) {
+    match parts.kept.get(name) {
         Some(part) if part.reads.iter().all(|read| read.holds(context, known)) => {
             return (RenderState::Wanted, part.objects.clone());
         }
-        Some(_) => drop(parts.0.remove(name)),
+        Some(_) => drop(parts.kept.remove(name)),
         None => {}
     }
     let mut failed = |failure: Failure| {
@@ -178,7 +189,7 @@ fn one(
         let message = format!("`{}` is not part of the context", root.name);
         return failed(Failure { message, line: root.line, column: root.column });
     }
-    let notes = Mutex::new(Notes::default());
+    let notes = Mutex::new(Notes { once: parts.once, ..Notes::default() });
     let result = engine::run(&compiled.template, wrapped, known, &notes);
     let notes = notes.into_inner().unwrap_or_else(PoisonError::into_inner);
     outcome.needs_bodies.extend(notes.needs_bodies);
@@ -189,28 +200,38 @@ fn one(
     if let Some(missing) = notes.waiting.first() {
         return (RenderState::Waiting(missing.clone()), Vec::new());
     }
-    let (text, values) = match result.and_then(|text| manifests(compiled, text, notes.secret)) {
-        Ok(read) => read,
-        Err(failure) => return failed(failure),
-    };
-    let sensitive = if notes.secret { sensitive(compiled, wrapped, known, &values) } else { Vec::new() };
+    let owner = known.owner.label();
     let stamp = Stamp {
-        owner: known.owner,
+        owner: &owner,
         component,
+        name,
         namespace: if compiled.component.in_garden { known.garden_namespace } else { known.namespace },
         hibernated: flag(context, "hibernated"),
-        sensitive: &sensitive,
+        sensitive: &[],
         digest_key: known.digest_key,
         offline: known.offline,
     };
-    match post::objects(values, &stamp) {
+    let made = result.and_then(|text| match objects_of_mould(compiled, &text, &stamp, notes.secret) {
+        Some(objects) => Ok((text, Ok(objects))),
+        None => manifests(compiled, text, notes.secret).map(|(text, values)| {
+            let sensitive = if notes.secret { sensitive(compiled, wrapped, known, &values) } else { Vec::new() };
+            (text, post::objects(values, &Stamp { sensitive: &sensitive, ..stamp }))
+        }),
+    });
+    let (text, made) = match made {
+        Ok(made) => made,
+        Err(failure) => return failed(failure),
+    };
+    match made {
         Ok(objects) => {
             // What is written and not observed would never be pruned.
-            let unknown = objects.iter().find(|o| !compiled.kinds.contains(&(o.api_version.clone(), o.key.kind.clone())));
+            let known =
+                |o: &super::DesiredObject| compiled.kinds.iter().any(|(v, kind)| *v == o.api_version && *kind == o.key.kind);
+            let unknown = objects.iter().find(|o| !known(o));
             match unknown {
                 None => {
-                    if !notes.secret {
-                        parts.0.insert(name.clone(), Part { reads: notes.reads, objects: objects.clone() });
+                    if !notes.secret && !parts.once {
+                        parts.kept.insert(name.clone(), Part { reads: notes.reads, objects: objects.clone() });
                     }
                     (RenderState::Wanted, objects)
                 }
@@ -253,6 +274,11 @@ fn budget() -> Budget {
 /// Reads rendered text with the same strict reader as tenants' files.
 fn read(compiled: &Compiled, text: &Text) -> Parsed {
     document::parse(&compiled.path, text.cast.text().as_bytes(), &budget())
+}
+
+/// The objects of a rendered text whose like came up before.
+fn objects_of_mould(compiled: &Compiled, text: &Text, stamp: &Stamp<'_>, secret: bool) -> Option<Vec<super::DesiredObject>> {
+    if secret { None } else { compiled.moulds.objects(&text.cast, &compiled.path, &budget(), stamp) }
 }
 
 /// The manifests of a rendered text. What has secret values in it is in no mould.

@@ -215,7 +215,7 @@ pub fn input(inputs: &Inputs<'_>) -> Digest {
 /// Renders an owner's releases.
 #[must_use]
 pub fn render(inputs: &Inputs<'_>) -> Rendering {
-    render_again(inputs, &mut Parts::default())
+    rendered(inputs, &inputs.prepared.wishes, &mut Parts::once())
 }
 
 /// Renders what two sets of inputs of the same owner make differently, and nothing that they make alike. Only for inputs that
@@ -229,7 +229,7 @@ pub fn render_differing(one: &Inputs<'_>, other: &Inputs<'_>) -> (Rendering, Ren
             if alike.contains(&compiled.component.id.name) { Wish::Skipped("it comes out alike") } else { wish.clone() }
         };
         let wishes: Vec<Wish> = components.iter().zip(&inputs.prepared.wishes).map(wish).collect();
-        rendered(inputs, &wishes, &mut Parts::default())
+        rendered(inputs, &wishes, &mut Parts::once())
     };
     (render(one), render(other))
 }

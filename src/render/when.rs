@@ -26,15 +26,14 @@ impl When {
     }
 
     /// Whether it holds. Only the variables that it reads are converted.
-    pub(crate) fn holds(&self, context: &Value, cache: &mut Converted) -> Result<bool, String> {
-        let mut scope = Context::default().with_all();
+    pub(crate) fn holds(&self, context: &Value, converted: &mut Converted) -> Result<bool, String> {
         for name in &self.variables {
-            if let Some(value) = context.get(name) {
-                let converted = cache.0.entry(name.clone()).or_insert_with(|| convert(value)).clone();
-                scope.add_variable_from_value(name.clone(), converted);
+            if let Some(value) = context.get(name).filter(|_| !converted.names.contains(name)) {
+                converted.scope.add_variable_from_value(name.clone(), convert(value));
+                converted.names.insert(name.clone());
             }
         }
-        match self.program.execute(&scope) {
+        match self.program.execute(&converted.scope) {
             Ok(Cel::Bool(holds)) => Ok(holds),
             Ok(other) => Err(format!("`when` gives a {:?}, not a bool", other.type_of())),
             Err(error) => Err(format!("`when` cannot be evaluated: {error}")),
@@ -43,8 +42,16 @@ impl When {
 }
 
 /// Variables of one context that were converted already: a context is much larger than what conditions read of it.
-#[derive(Default)]
-pub(crate) struct Converted(HashMap<String, Cel>);
+pub(crate) struct Converted {
+    scope: Context<'static>,
+    names: BTreeSet<String>,
+}
+
+impl Default for Converted {
+    fn default() -> Self {
+        Self { scope: Context::default().with_all(), names: BTreeSet::new() }
+    }
+}
 
 /// JSON to CEL; whole numbers become `int`, so that `x > 0` compares like with like.
 fn convert(value: &Value) -> Cel {

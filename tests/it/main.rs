@@ -55,6 +55,7 @@ mod operating;
 mod places;
 mod plan;
 mod policies;
+mod programs;
 mod promote;
 mod promotion;
 mod readme;

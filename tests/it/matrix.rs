@@ -159,7 +159,7 @@ pub(crate) fn extensions() -> Vec<Value> {
 }
 
 /// Everything in the landscape of a shape.
-fn objects(name: &str) -> Objects {
+pub(crate) fn objects(name: &str) -> Objects {
     let mut objects = templates::objects(shoot(name));
     let landscape = objects.get_mut(&Owner::cluster(Kind::Landscape, "test")).expect("a landscape");
     Arc::make_mut(landscape)["spec"]["observability"] = observability(name);

@@ -11,7 +11,7 @@ use espalier::observed::{
 use espalier::plan::when::Span;
 use espalier::plan::{self, Action, ComponentState, OwnerPlan, Request};
 use espalier::render::{
-    Component, ComponentId, DeletePhase, DesiredObject, Hibernate, Ready, Release, RenderState, Rendered, Scope, Trigger,
+    Body, Component, ComponentId, DeletePhase, DesiredObject, Hibernate, Ready, Release, RenderState, Rendered, Scope, Trigger,
 };
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ fn desired(component: &str, name: &str, value: &str) -> DesiredObject {
         "metadata": {"name": name, "namespace": key.namespace, "labels": {OWNER_LABEL: owner().label(), COMPONENT_LABEL: component}},
         "spec": {"value": value},
     });
-    DesiredObject { key, api_version: "apps/v1".into(), body: Arc::new(body), once: None, digest, sensitive: false }
+    DesiredObject { key, api_version: "apps/v1".into(), body: Body::written(body), once: None, digest, sensitive: false }
 }
 
 /// The live object that applying `wanted` leaves behind, rolled out.
@@ -427,7 +427,7 @@ fn an_immutable_field_means_recreate() {
         DesiredObject {
             key,
             api_version: "rbac.authorization.k8s.io/v1".into(),
-            body: Arc::new(body),
+            body: Body::written(body),
             once: None,
             digest,
             sensitive: false,

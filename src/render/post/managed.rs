@@ -1,14 +1,10 @@
 //! The pseudo kind `render.espalier.dev/v1 ManagedResource`: manifests that the resource manager applies, packed into an immutable
 //! Secret that is named by its content.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use super::contents::{Contents, Packed};
 use super::{GARBAGE_LABEL, check, reference, set};
-use crate::digest;
-use crate::document;
-use crate::observed::ObjectKey;
 
 /// The pseudo kind's group and version.
 pub(crate) const API_VERSION: &str = "render.espalier.dev/v1";
@@ -27,7 +23,7 @@ const PASSED: [&str; 8] = [
 
 /// The Secret and the ManagedResource that a pseudo manifest stands for. What is in it are `spec.objects`, or `spec.manifests`, one
 /// text.
-pub(super) fn expand(mut manifest: Value) -> Result<[Value; 2], String> {
+pub(super) fn expand(mut manifest: Value, contents: &mut dyn Contents) -> Result<[Value; 2], String> {
     if manifest["kind"] != "ManagedResource" {
         return Err(format!("{API_VERSION} has no kind {}", manifest["kind"]));
     }
@@ -37,14 +33,14 @@ pub(super) fn expand(mut manifest: Value) -> Result<[Value; 2], String> {
         return Err(format!("spec.{unknown} of a ManagedResource is not known"));
     }
     let mut passed = std::mem::take(spec);
-    let data = match (text, objects) {
-        (Some(Value::String(text)), None) => text,
+    let Packed { short, data } = match (text, objects) {
+        (Some(Value::String(text)), None) => contents.packed_text(text),
         (Some(_), _) => return Err("spec.manifests of a ManagedResource is not a text, or stands beside objects".into()),
-        (None, objects) => packed(objects)?,
+        (None, objects) => packed(objects, contents)?,
     };
 
     let name = manifest.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-    let secret_name = format!("managedresource-{name}-{}", digest::of_bytes(data.as_bytes()).short());
+    let secret_name = format!("managedresource-{name}-{short}");
     let mut metadata = manifest["metadata"].as_object().cloned().unwrap_or_default();
     let namespace = metadata.get("namespace").cloned().unwrap_or_default();
     let mut secret = json!({
@@ -53,7 +49,7 @@ pub(super) fn expand(mut manifest: Value) -> Result<[Value; 2], String> {
         "metadata": {"name": secret_name, "namespace": namespace},
         "type": "Opaque",
         "immutable": true,
-        "data": {"data.yaml": STANDARD.encode(data)},
+        "data": {"data.yaml": data},
     });
     set(&mut secret, "labels", GARBAGE_LABEL, "true".into());
 
@@ -65,13 +61,12 @@ pub(super) fn expand(mut manifest: Value) -> Result<[Value; 2], String> {
         "metadata": metadata,
         "spec": passed,
     });
-    let annotation = reference::annotation("secret", &secret_name);
+    let annotation = reference::annotation("secret", &secret_name, contents);
     set(&mut resource, "annotations", &annotation, secret_name);
     Ok([secret, resource])
 }
 
-/// Objects as one text, in the order of their keys.
-fn packed(objects: Option<Value>) -> Result<String, String> {
+fn packed(objects: Option<Value>, contents: &mut dyn Contents) -> Result<Packed, String> {
     let mut objects = match objects {
         Some(Value::Array(objects)) => objects,
         Some(Value::Null) | None => Vec::new(),
@@ -80,7 +75,6 @@ fn packed(objects: Option<Value>) -> Result<String, String> {
     for object in &objects {
         check(object)?;
     }
-    reference::name_uniquely(&mut objects);
-    objects.sort_by_cached_key(ObjectKey::of);
-    Ok(objects.iter().map(document::to_yaml).collect::<Vec<_>>().join("---\n"))
+    reference::name_uniquely(&mut objects, contents);
+    Ok(contents.packed(objects))
 }

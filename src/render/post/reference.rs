@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use super::contents::Contents;
 use super::{GARBAGE_LABEL, set};
-use crate::digest;
 
 /// Asks for a name by content on a ConfigMap or Secret.
-const UNIQUE: &str = "render.espalier.dev/unique";
+pub(super) const UNIQUE: &str = "render.espalier.dev/unique";
 
 /// Renames what asks for it, rewrites the references of all pods, and annotates everything that has pods with what they refer to.
-pub(super) fn name_uniquely(manifests: &mut [Value]) {
+pub(super) fn name_uniquely(manifests: &mut [Value], contents: &mut dyn Contents) {
     let mut renamed: BTreeMap<(&'static str, String), String> = BTreeMap::new();
     for manifest in manifests.iter_mut() {
         let Some(kind) = referable(manifest) else { continue };
@@ -27,18 +27,21 @@ pub(super) fn name_uniquely(manifests: &mut [Value]) {
         let field = |name: &str| manifest.get(name).cloned().unwrap_or_default();
         let content = json!([field("data"), field("binaryData"), field("stringData"), field("type")]);
         let plain = manifest["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        let name = format!("{plain}-{}", digest::of_value(&content).short());
+        let name = format!("{plain}-{}", contents.short(&content));
         manifest["metadata"]["name"] = name.clone().into();
         manifest["immutable"] = true.into();
         set(manifest, "labels", GARBAGE_LABEL, "true".into());
         renamed.insert((kind, plain), name);
     }
+    // Which names mean each other is decided here, and whether two are one and the same.
+    let mut names: BTreeSet<String> = renamed.keys().map(|(_, plain)| plain.clone()).collect();
     for manifest in manifests {
         let Some(template) = pod_template(manifest) else { continue };
         let mut referred: BTreeSet<(&'static str, String)> = BTreeSet::new();
         if let Some(spec) = manifest.pointer_mut(&format!("{template}/spec")) {
             visit(spec, &mut |kind, name| {
                 let Some(text) = name.as_str() else { return };
+                names.insert(text.to_owned());
                 if let Some(new) = renamed.get(&(kind, text.to_owned())) {
                     *name = new.clone().into();
                 }
@@ -46,7 +49,7 @@ pub(super) fn name_uniquely(manifests: &mut [Value]) {
             });
         }
         for (kind, name) in referred {
-            let key = annotation(kind, &name);
+            let key = annotation(kind, &name, contents);
             set(manifest, "annotations", &key, name.clone());
             if !template.is_empty()
                 && let Some(pod) = manifest.pointer_mut(template)
@@ -58,11 +61,12 @@ pub(super) fn name_uniquely(manifests: &mut [Value]) {
             }
         }
     }
+    contents.differ(&names.iter().map(String::as_str).collect::<Vec<_>>());
 }
 
 /// The key of the annotation that says that an object refers to a Secret or ConfigMap.
-pub(super) fn annotation(kind: &str, name: &str) -> String {
-    format!("reference.resources.gardener.cloud/{kind}-{}", digest::of_bytes(name.as_bytes()).short())
+pub(super) fn annotation(kind: &str, name: &str, contents: &mut dyn Contents) -> String {
+    format!("reference.resources.gardener.cloud/{kind}-{}", contents.short_of_name(name))
 }
 
 fn referable(manifest: &Value) -> Option<&'static str> {

@@ -1,0 +1,416 @@
+//! Values with holes in their texts, written out with what is in them: what stays the same was written once, when the script was
+//! made.
+
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::cast::{Part, has_holes, mark, parts};
+use crate::digest::{self, Digest};
+use crate::document::emit;
+
+/// What is in the holes of one rendering, by their numbers.
+#[derive(Debug, Default)]
+pub(crate) struct Holes {
+    text: String,
+    ends: Vec<usize>,
+}
+
+impl Holes {
+    /// Fills the next hole.
+    pub(crate) fn push(&mut self, value: &str) {
+        self.text.push_str(value);
+        self.ends.push(self.text.len());
+    }
+
+    pub(crate) fn get(&self, hole: usize) -> &str {
+        let end = self.ends.get(hole).copied().unwrap_or_default();
+        let start = hole.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or_default();
+        self.text.get(start..end).unwrap_or_default()
+    }
+
+    /// What a text with holes says.
+    pub(crate) fn say(&self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len() + 32);
+        for part in parts(text) {
+            match part {
+                Part::Said(said) => out.push_str(said),
+                Part::Hole(hole) => out.push_str(self.get(hole)),
+            }
+        }
+        out
+    }
+
+    /// What a value with holes is.
+    pub(crate) fn fill(&self, value: &Value) -> Value {
+        match value {
+            Value::String(text) if has_holes(text) => Value::String(self.say(text)),
+            Value::Object(map) => {
+                let key = |key: &String| if has_holes(key) { self.say(key) } else { key.clone() };
+                Value::Object(map.iter().map(|(name, value)| (key(name), self.fill(value))).collect())
+            }
+            Value::Array(items) => Value::Array(items.iter().map(|item| self.fill(item)).collect()),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+        }
+    }
+}
+
+/// The text that stands for a hole.
+pub(crate) fn hole(number: usize) -> Option<String> {
+    mark(number).map(String::from)
+}
+
+/// Whether a value has holes anywhere.
+pub(crate) fn has_any(value: &Value) -> bool {
+    match value {
+        Value::String(text) => has_holes(text),
+        Value::Array(items) => items.iter().any(has_any),
+        Value::Object(map) => map.iter().any(|(key, value)| has_holes(key) || has_any(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// A text with holes, in its pieces.
+#[derive(Debug)]
+pub(crate) struct Text(Vec<Bit>);
+
+#[derive(Debug)]
+enum Bit {
+    Said(Box<str>),
+    Hole(usize),
+}
+
+impl Text {
+    pub(crate) fn new(text: &str) -> Self {
+        Self(parts(text).map(Bit::from).collect())
+    }
+
+    pub(crate) fn append(&self, holes: &Holes, out: &mut String) {
+        for bit in &self.0 {
+            match bit {
+                Bit::Said(said) => out.push_str(said),
+                Bit::Hole(hole) => out.push_str(holes.get(*hole)),
+            }
+        }
+    }
+
+    /// What it says, in `room` unless it is a piece of its own.
+    pub(crate) fn say<'a>(&'a self, holes: &'a Holes, room: &'a mut String) -> &'a str {
+        match &self.0[..] {
+            [Bit::Hole(hole)] => holes.get(*hole),
+            [Bit::Said(said)] => said,
+            _ => {
+                room.clear();
+                self.append(holes, room);
+                room
+            }
+        }
+    }
+}
+
+impl From<Part<'_>> for Bit {
+    fn from(part: Part<'_>) -> Self {
+        match part {
+            Part::Said(said) => Self::Said(said.into()),
+            Part::Hole(hole) => Self::Hole(hole),
+        }
+    }
+}
+
+/// How a value is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// As [`crate::document::append_yaml`] does.
+    Yaml,
+    /// As [`digest::canonical`] does.
+    Canonical,
+}
+
+/// How to write a value with holes.
+#[derive(Debug)]
+pub(crate) struct Script {
+    form: Form,
+    steps: Vec<Step>,
+    /// What is said before the first hole, hashed already.
+    begun: Sha256,
+}
+
+#[derive(Debug)]
+enum Step {
+    Said(String),
+    Text(Text, usize),
+    /// The entries of a map whose order depends on what is in holes of their keys.
+    Sorted(Vec<(Text, Vec<Step>)>, usize),
+}
+
+impl Script {
+    /// How a map that is not empty is written as YAML.
+    pub(crate) fn yaml(value: &Value) -> Self {
+        let mut writer = Writer::new(Form::Yaml);
+        writer.block(value, 0);
+        writer.said.push_str("\n");
+        writer.script()
+    }
+
+    /// How a value is written for its digest.
+    pub(crate) fn canonical(value: &Value) -> Self {
+        let mut writer = Writer::new(Form::Canonical);
+        writer.json(value);
+        writer.script()
+    }
+
+    pub(crate) fn append(&self, holes: &Holes, out: &mut String) {
+        run(&self.steps, self.form, holes, out, &mut String::new());
+    }
+
+    /// The digest of what it writes, which goes through `room`.
+    pub(crate) fn digest(&self, holes: &Holes, room: &mut String) -> Digest {
+        room.clear();
+        let begun = matches!(self.steps.first(), Some(Step::Said(_)));
+        run(&self.steps[usize::from(begun)..], self.form, holes, room, &mut String::new());
+        let mut hash = self.begun.clone();
+        hash.update(room.as_bytes());
+        Digest(digest::hex(&hash.finalize()))
+    }
+}
+
+fn run(steps: &[Step], form: Form, holes: &Holes, out: &mut String, room: &mut String) {
+    for step in steps {
+        match (step, form) {
+            (Step::Said(said), _) => out.push_str(said),
+            (Step::Text(text, indent), Form::Yaml) => emit::string(out, text.say(holes, room), *indent, "\n"),
+            (Step::Text(text, _), Form::Canonical) => json_text(out, text.say(holes, room)),
+            (Step::Sorted(entries, indent), _) => {
+                let mut order: Vec<(String, &[Step])> = entries
+                    .iter()
+                    .map(|(key, steps)| {
+                        let mut said = String::new();
+                        key.append(holes, &mut said);
+                        (said, steps.as_slice())
+                    })
+                    .collect();
+                order.sort_by(|(a, _), (b, _)| a.cmp(b));
+                for (n, (key, steps)) in order.into_iter().enumerate() {
+                    match form {
+                        Form::Yaml => {
+                            if n > 0 {
+                                emit::start_line(out, *indent, "\n");
+                            }
+                            emit::key(out, &key, *indent, "\n");
+                        }
+                        Form::Canonical => {
+                            out.push_str(if n > 0 { "," } else { "" });
+                            json_text(out, &key);
+                            out.push(':');
+                        }
+                    }
+                    run(steps, form, holes, out, room);
+                }
+            }
+        }
+    }
+}
+
+/// A string of JSON, escaped as `serde_json` does.
+fn json_text(out: &mut String, text: &str) {
+    if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+    } else {
+        out.push_str(&serde_json::to_string(text).unwrap_or_default());
+    }
+}
+
+struct Writer {
+    form: Form,
+    steps: Vec<Step>,
+    /// What is said after them.
+    said: String,
+}
+
+impl Writer {
+    fn new(form: Form) -> Self {
+        Self { form, steps: Vec::new(), said: String::new() }
+    }
+
+    fn script(self) -> Script {
+        let form = self.form;
+        let steps = self.steps();
+        let mut begun = Sha256::new();
+        if let Some(Step::Said(said)) = steps.first() {
+            begun.update(said.as_bytes());
+        }
+        Script { form, steps, begun }
+    }
+
+    fn steps(mut self) -> Vec<Step> {
+        self.end();
+        self.steps
+    }
+
+    /// Ends what is said.
+    fn end(&mut self) {
+        if !self.said.is_empty() {
+            self.steps.push(Step::Said(std::mem::take(&mut self.said)));
+        }
+    }
+
+    fn step(&mut self, step: Step) {
+        self.end();
+        self.steps.push(step);
+    }
+
+    /// The steps of a value after its key, on their own.
+    fn apart(&self, write: impl FnOnce(&mut Self)) -> Vec<Step> {
+        let mut inner = Self::new(self.form);
+        write(&mut inner);
+        inner.steps()
+    }
+
+    fn json(&mut self, value: &Value) {
+        match value {
+            Value::Object(map) if map.keys().any(|key| has_holes(key)) => {
+                self.said.push_str("{");
+                let entry = |(key, value): (&String, &Value)| (Text::new(key), self.apart(|inner| inner.json(value)));
+                let entries = map.iter().map(entry).collect();
+                self.step(Step::Sorted(entries, 0));
+                self.said.push_str("}");
+            }
+            Value::Object(map) if has_any(value) => {
+                for (n, (key, value)) in map.iter().enumerate() {
+                    self.said.push_str(if n > 0 { "," } else { "{" });
+                    json_text(&mut self.said, key);
+                    self.said.push_str(":");
+                    self.json(value);
+                }
+                self.said.push_str("}");
+            }
+            Value::Array(items) if has_any(value) => {
+                for (n, item) in items.iter().enumerate() {
+                    self.said.push_str(if n > 0 { "," } else { "[" });
+                    self.json(item);
+                }
+                self.said.push_str("]");
+            }
+            Value::String(text) if has_holes(text) => self.step(Step::Text(Text::new(text), 0)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+                self.said.push_str(&digest::canonical(value));
+            }
+        }
+    }
+
+    /// A collection that is not empty, as [`emit::block`] writes it.
+    fn block(&mut self, value: &Value, indent: usize) {
+        if !has_any(value) {
+            emit::block(&mut self.said, value, indent, "\n");
+            return;
+        }
+        match value {
+            Value::Object(map) if map.keys().any(|key| has_holes(key)) => {
+                let entry =
+                    |(key, value): (&String, &Value)| (Text::new(key), self.apart(|inner| inner.after_key(value, indent)));
+                let entries = map.iter().map(entry).collect();
+                self.step(Step::Sorted(entries, indent));
+            }
+            Value::Object(map) => {
+                for (n, (key, value)) in map.iter().enumerate() {
+                    if n > 0 {
+                        emit::start_line(&mut self.said, indent, "\n");
+                    }
+                    emit::key(&mut self.said, key, indent, "\n");
+                    self.after_key(value, indent);
+                }
+            }
+            Value::Array(items) => {
+                for (n, item) in items.iter().enumerate() {
+                    if n > 0 {
+                        emit::start_line(&mut self.said, indent, "\n");
+                    }
+                    self.said.push_str("- ");
+                    if emit::is_filled(item) { self.block(item, indent + 2) } else { self.yaml_leaf(item, indent + 2) }
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => self.yaml_leaf(value, indent),
+        }
+    }
+
+    fn after_key(&mut self, value: &Value, indent: usize) {
+        if emit::is_filled(value) {
+            let indent = if value.is_array() { indent } else { indent + 2 };
+            emit::start_line(&mut self.said, indent, "\n");
+            self.block(value, indent);
+        } else {
+            self.said.push_str(" ");
+            self.yaml_leaf(value, indent + 2);
+        }
+    }
+
+    fn yaml_leaf(&mut self, value: &Value, indent: usize) {
+        match value {
+            Value::String(text) if has_holes(text) => self.step(Step::Text(Text::new(text), indent)),
+            Value::String(text) => emit::string(&mut self.said, text, indent, "\n"),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+                emit::put(&mut self.said, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::document;
+
+    fn text() -> impl Strategy<Value = String> {
+        let bit = prop_oneof![
+            "[a-z -~]{0,6}",
+            Just("\n".to_owned()),
+            any::<char>().prop_map(String::from),
+            (0..3_usize).prop_map(|n| hole(n).expect("a mark")),
+        ];
+        prop::collection::vec(bit, 0..5).prop_map(|bits| bits.concat())
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            text().prop_map(Value::from)
+        ];
+        leaf.prop_recursive(4, 32, 5, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map(text(), inner, 0..4).prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    /// How many values there are.
+    fn size(value: &Value) -> usize {
+        match value {
+            Value::Object(map) => map.values().map(|v| 1 + size(v)).sum(),
+            Value::Array(items) => items.iter().map(|v| 1 + size(v)).sum(),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_script_writes_what_the_writer_would(value in value(), values in prop::collection::vec("[ -~\n]{0,8}", 3)) {
+            let value = json!({"v": value});
+            let mut holes = Holes::default();
+            values.iter().for_each(|value| holes.push(value));
+            let filled = holes.fill(&value);
+            // Keys that come out the same are for programs to find.
+            prop_assume!(size(&value) == size(&filled));
+            let mut yaml = String::new();
+            Script::yaml(&value).append(&holes, &mut yaml);
+            prop_assert_eq!(yaml, document::to_yaml(&filled));
+            prop_assert_eq!(Script::canonical(&value).digest(&holes, &mut String::new()), digest::of_value(&filled));
+        }
+    }
+}
