@@ -74,8 +74,8 @@ pub(crate) fn parts(text: &str) -> impl Iterator<Item = Part<'_>> {
 
 /// Whether a text has holes.
 pub(crate) fn has_holes(text: &str) -> bool {
-    // All of them begin with this byte or the next.
-    text.bytes().any(|byte| byte >= 0xf3) && text.chars().any(|c| hole_of(c).is_some())
+    // All of them begin with this byte or the next. The largest is found by whole registers, without a way out in the middle.
+    text.bytes().fold(0, u8::max) >= 0xf3 && text.chars().any(|c| hole_of(c).is_some())
 }
 
 /// Collects what a template writes.

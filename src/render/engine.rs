@@ -148,11 +148,17 @@ impl Text {
     }
 }
 
-/// Renders a template. NUL in the result (a value that the escape refused) is a failure at its place.
-pub(crate) fn run(template: &Template, context: &Context, known: &Known<'_>, notes: &Mutex<Notes>) -> Result<Text, Failure> {
+/// Renders a template, which calls these helpers. NUL in the result (a value that the escape refused) is a failure at its place.
+pub(crate) fn run(
+    template: &Template,
+    helpers: &BTreeSet<String>,
+    context: &Context,
+    known: &Known<'_>,
+    notes: &Mutex<Notes>,
+) -> Result<Text, Failure> {
     let registry = registry(known.offline);
     let mut scope = RenderContext::new(None);
-    for name in READING {
+    for name in READING.iter().filter(|name| helpers.contains(**name)) {
         scope.register_local_helper(name, Box::new(Reading { name, known, notes }));
     }
     let mut sink = Cast::default();

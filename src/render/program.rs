@@ -73,6 +73,7 @@ impl Program {
         sets.push(stamped.iter().map(|object| object.key.path()).collect());
         for object in &stamped {
             open_keys(&object.body, &mut keys, &mut sets);
+            object.once.iter().for_each(|once| open_keys(once, &mut keys, &mut sets));
         }
         let finished = |object: post::Stamped| Finished {
             key: Key::new(&object.key),

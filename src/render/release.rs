@@ -190,7 +190,7 @@ fn one(
         return failed(Failure { message, line: root.line, column: root.column });
     }
     let notes = Mutex::new(Notes { once: parts.once, ..Notes::default() });
-    let result = engine::run(&compiled.template, wrapped, known, &notes);
+    let result = engine::run(&compiled.template, &compiled.helpers, wrapped, known, &notes);
     let notes = notes.into_inner().unwrap_or_else(PoisonError::into_inner);
     outcome.needs_bodies.extend(notes.needs_bodies);
     if let Some(why) = notes.refused {
@@ -259,7 +259,8 @@ fn one(
 /// cuts or joins them, nothing slips through; where the comparison fails, all of them do.
 fn sensitive(compiled: &Compiled, wrapped: &Context, known: &Known<'_>, values: &[Value]) -> Vec<bool> {
     let notes = Mutex::new(Notes { masked: true, ..Notes::default() });
-    let masked = engine::run(&compiled.template, wrapped, known, &notes).and_then(|text| manifests(compiled, text, true));
+    let masked = engine::run(&compiled.template, &compiled.helpers, wrapped, known, &notes)
+        .and_then(|text| manifests(compiled, text, true));
     match masked {
         Ok((_, masked)) if masked.len() == values.len() => values.iter().zip(&masked).map(|(a, b)| a != b).collect(),
         Ok(_) | Err(_) => vec![true; values.len()],
