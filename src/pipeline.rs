@@ -17,6 +17,7 @@ use crate::landscape::{Kind, Owner, Target};
 use crate::library::Library;
 use crate::memo::Recent;
 use crate::observed::{ACCEPTED_ANNOTATION, ACCEPTED_REVISION_ANNOTATION, Object, ObjectKey, Observed};
+use crate::plan::when::sleeps;
 use crate::plan::{self, ComponentState, OwnerPlan, serves};
 use crate::render::chart::{Charts, Request};
 use crate::render::context::{Identity, Objects};
@@ -268,6 +269,7 @@ impl World {
             gates: &gates,
             held,
             deleting: going,
+            asleep: manifest.as_ref().is_some_and(sleeps),
             adopt: &self.adopt,
             contested: look.contested,
             again,
