@@ -218,7 +218,7 @@ impl World {
         let held = self.admitted.held.contains_key(owner) || self.admitted.gone.contains_key(owner);
         let going = self.going.contains(owner);
         let manifest = self.manifest(owner).map(|m| with_decisions(m, live.map(Arc::as_ref)));
-        let mut identity = identity(owner, live.map(Arc::as_ref), look.observed, &self.root.name);
+        let mut identity = identity(owner, live.map(Arc::as_ref), look, &self.root.name);
         let seed = identity.seed.clone();
         let (installations, mut findings) = self.installations(owner, look, memory);
         identity.installations = installations;

@@ -51,6 +51,7 @@ mod matrix_seeds;
 mod matrix_taken;
 mod meltdown;
 mod model;
+mod node_cache;
 mod operating;
 mod places;
 mod plan;

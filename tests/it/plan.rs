@@ -75,6 +75,7 @@ fn rendered(name: &str, needs: &[&str], objects: Vec<DesiredObject>, state: Rend
         once: Vec::new(),
         delete: DeletePhase::Early,
         outlasts: Vec::new(),
+        follows: None,
         beside: false,
         exports: BTreeMap::new(),
         reads: BTreeSet::new(),
