@@ -53,6 +53,7 @@ mod meltdown;
 mod model;
 mod node_cache;
 mod operating;
+mod overtaken;
 mod places;
 mod plan;
 mod policies;
