@@ -17,6 +17,7 @@ use crate::landscape::{Kind, Owner, Target};
 use crate::library::Library;
 use crate::memo::Recent;
 use crate::observed::{ACCEPTED_ANNOTATION, ACCEPTED_REVISION_ANNOTATION, Object, ObjectKey, Observed};
+use crate::plan::when::sleeps;
 use crate::plan::{self, ComponentState, OwnerPlan, serves};
 use crate::render::chart::{Charts, Request};
 use crate::render::context::{Identity, Objects};
@@ -217,7 +218,7 @@ impl World {
         let held = self.admitted.held.contains_key(owner) || self.admitted.gone.contains_key(owner);
         let going = self.going.contains(owner);
         let manifest = self.manifest(owner).map(|m| with_decisions(m, live.map(Arc::as_ref)));
-        let mut identity = identity(owner, live.map(Arc::as_ref), look.observed, &self.root.name);
+        let mut identity = identity(owner, live.map(Arc::as_ref), look, &self.root.name);
         let seed = identity.seed.clone();
         let (installations, mut findings) = self.installations(owner, look, memory);
         identity.installations = installations;
@@ -268,6 +269,7 @@ impl World {
             gates: &gates,
             held,
             deleting: going,
+            asleep: manifest.as_ref().is_some_and(sleeps),
             adopt: &self.adopt,
             contested: look.contested,
             again,

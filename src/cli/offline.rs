@@ -79,6 +79,7 @@ impl Offline {
             cluster_identity: None,
             garden_identity: Some(self.garden.clone()),
             status: Value::Null,
+            following: BTreeSet::new(),
             installations: self.installations(owner),
             kubernetes: None,
         }

@@ -1,6 +1,7 @@
 //! Decisions that stand beside Git's words: which fields they are, how they are written down before they are acted upon, and how
 //! intent is kept free of them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -8,10 +9,12 @@ use serde_json::{Value, json};
 use super::found::{self, Found};
 use super::{Look, Memory, World};
 use crate::admission::{self, Accepted, Admitted};
+use crate::health::{Health, health};
 use crate::landscape::{Kind, Landscape, Owner, Target};
-use crate::observed::{Object, Observed, garden_key};
+use crate::observed::{COMPONENT_LABEL, Object, garden_key};
 use crate::plan::{Action, Step};
 use crate::render::context::Identity;
+use crate::render::scope_of;
 
 /// What of a shoot is decided by us where Git does not say it. A manager of its own writes it into the garden's object.
 pub(super) const DECIDED: &[&str] =
@@ -200,7 +203,8 @@ pub(super) fn known(identity: &Identity) -> bool {
 }
 
 /// What the garden, whose landscape has this name, knows about an owner.
-pub(super) fn identity(owner: &Owner, live: Option<&Object>, observed: &Observed, landscape: &str) -> Identity {
+pub(super) fn identity(owner: &Owner, live: Option<&Object>, look: &Look<'_>, landscape: &str) -> Identity {
+    let observed = look.observed;
     let text = |pointer: &str| live.and_then(|l| l.get(pointer)).and_then(Value::as_str).map(str::to_owned);
     let seed = if owner.kind == Kind::Shoot { text("/spec/seedName") } else { None };
     let seed_identity = seed.as_ref().map(|seed| {
@@ -225,11 +229,33 @@ pub(super) fn identity(owner: &Owner, live: Option<&Object>, observed: &Observed
         // A cluster is called the same before its status says how, and afterwards.
         garden_identity: (owner.kind == Kind::Shoot).then(|| landscape.to_owned()),
         status: live.and_then(|l| l.get("/status")).map_or(Value::Null, decided),
+        following: following(owner, look),
         installations: Vec::new(),
         kubernetes: (owner.kind == Kind::Seed)
             .then(|| observed.server(&Target::Seed(owner.name.clone())).map(ToString::to_string))
             .flatten(),
     }
+}
+
+/// The components of an owner that have something to clear up: something is left of the one that they follow, or they have begun
+/// and are not ready. While it sleeps its resource manager clears up nothing, so none of them is done by being written.
+fn following(owner: &Owner, look: &Look<'_>) -> BTreeSet<String> {
+    let Some(scope) = scope_of(owner.kind) else { return BTreeSet::new() };
+    let label = owner.label();
+    let left = |name: &str, counts: &dyn Fn(&Object) -> bool| {
+        let is_its = |object: &Object| object.labels.get(COMPONENT_LABEL).is_some_and(|component| component == name);
+        let mut objects = look.observed.targets.values().flat_map(|live| live.labelled(&label));
+        objects.any(|object| is_its(object) && object.is_tracked() && !object.deleting && counts(object))
+    };
+    let all = look.library.components().scope(scope).iter().map(|compiled| &*compiled.component);
+    let follows = all.filter_map(|component| Some((component, component.follows.as_deref()?)));
+    follows
+        .filter(|(component, other)| {
+            let unready = |object: &Object| health(object, &component.ready) != Health::Ready;
+            left(other, &|_| true) || left(&component.id.name, &unready)
+        })
+        .map(|(component, _)| component.id.name.clone())
+        .collect()
 }
 
 /// The part of a status that decisions were written to; the rest changes with every operation and must not make anything render

@@ -146,7 +146,7 @@ impl World {
             return exports.clone();
         }
         let live = look.observed.garden(owner).filter(|o| o.is_tracked());
-        let identity = identity(owner, live.map(Arc::as_ref), look.observed, &self.root.name);
+        let identity = identity(owner, live.map(Arc::as_ref), look, &self.root.name);
         let objects = self.objects_for(owner, manifest, None);
         render::prepare(&objects, owner, &identity, look.library).ok().flatten().map(|p| p.exports).unwrap_or_default()
     }

@@ -18,6 +18,9 @@ use crate::render::{Component, ComponentId, DeletePhase, RenderState, Scope};
 /// The finalizer that stands between a landscape object and a deletion by hand.
 pub const FINALIZER: &str = "espalier.dev/protect";
 
+/// The finalizer of the resource manager that runs for a shoot.
+const MANAGER: &str = "resources.gardener.cloud/gardener-resource-manager";
+
 fn delete_step(target: &Target, object: &Object, reason: String) -> Step {
     Step {
         target: target.clone(),
@@ -65,7 +68,10 @@ pub(super) fn prune(request: &Request<'_>, plan: &mut OwnerPlan) {
                 // A component that the library no longer has; the landscape object itself is not pruned here.
                 None => name != MANIFEST,
             };
-            if decided && may_go(object, &components) && !wanted.contains(&(target.clone(), object.key.clone())) {
+            // What is asked to go while it sleeps goes when it wakes: nobody is there to let go of it before.
+            let lets_go_later = request.asleep && object.deleting && object.finalizers == [MANAGER];
+            if decided && !lets_go_later && may_go(object, &components) && !wanted.contains(&(target.clone(), object.key.clone()))
+            {
                 going.entry((target.clone(), name.to_owned())).or_default().push(object);
             }
         }

@@ -64,6 +64,8 @@ pub struct Request<'a> {
     pub held: bool,
     /// Whether it is confirmed to go.
     pub deleting: bool,
+    /// Whether it is hibernated: then its resource manager does not run.
+    pub asleep: bool,
     /// Objects named for adoption, as `Kind/namespace/name`.
     pub adopt: &'a BTreeSet<String>,
     /// Objects whose fields somebody else rewrites each time: reported, not fought.

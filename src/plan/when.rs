@@ -142,7 +142,9 @@ fn is_confined(shoot: &Value) -> bool {
     shoot.pointer("/spec/maintenance/confineSpecUpdateRollout").and_then(Value::as_bool).unwrap_or_default()
 }
 
-fn sleeps(shoot: &Value) -> bool {
+/// Whether a shoot is to sleep.
+#[must_use]
+pub fn sleeps(shoot: &Value) -> bool {
     shoot.pointer("/spec/hibernation/enabled").and_then(Value::as_bool).unwrap_or_default()
 }
 

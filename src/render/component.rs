@@ -137,6 +137,9 @@ pub struct Component {
     pub delete: DeletePhase,
     /// Components that must be ready before its objects go, when it is no longer wanted.
     pub outlasts: Vec<String>,
+    /// The component that it clears up after. It is wanted once that one is not, from what is left of it until it is ready itself; its
+    /// objects may have the names of that one's, which hands over without a moment in between.
+    pub follows: Option<String>,
     /// Whether others go on while it is not as wanted: who waits for its owner does not wait for it.
     pub beside: bool,
     /// Facts: name to `Kind/name#/json/pointer`, the name part rendered with the same context.

@@ -4,7 +4,7 @@
 //! Everything that a template may name is present: what a manifest leaves out is `null`, an empty list or the fallback that
 //! Gardener's components use, so a misspelt path is an error and an absent setting is not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -60,6 +60,8 @@ pub struct Identity {
     pub garden_identity: Option<String>,
     /// What the garden's object says in `status` that decisions were written to: `networking`, `credentials`. `Null` if nothing.
     pub status: Value,
+    /// The components that have something to clear up after those that they follow.
+    pub following: BTreeSet<String>,
     /// The extensions that were decided for this seed.
     pub installations: Vec<installation::Installation>,
     /// The version of this seed's API server, `1.34.1`, as far as that tells.

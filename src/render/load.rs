@@ -17,10 +17,13 @@ use super::syntax::{self, Reads, Root};
 use super::when::When;
 use crate::facts::GIVEN;
 use crate::finding::{Code, Finding, Findings, Place, Pointer, Span};
-use crate::graph::{Dag, GraphError};
 use crate::observed::ObjectKey;
 use crate::secrets;
 use crate::snapshot::RepoPath;
+
+mod order;
+
+use order::order;
 
 const SYNTAX: Code = Code::new("TEMPLATE-SYNTAX");
 const FRONT_MATTER: Code = Code::new("TEMPLATE-FRONT-MATTER");
@@ -225,6 +228,7 @@ struct Front {
     delete: DeletePhase,
     #[serde(default)]
     outlasts: Vec<String>,
+    follows: Option<String>,
     #[serde(default)]
     beside: bool,
     #[serde(default)]
@@ -280,6 +284,9 @@ fn component(path: &RepoPath, scope: Scope, stem: &str, text: &Arc<str>) -> Resu
     }
     if front.each.is_some() && !front.exports.is_empty() {
         complain(FRONT_MATTER, "each", "a component of which there are several exports nothing".to_owned());
+    }
+    if front.follows.is_some() && (front.each.is_some() || !front.exports.is_empty()) {
+        complain(FRONT_MATTER, "follows", "what clears up after another is one, and exports nothing".to_owned());
     }
     let mut kinds = kinds(text);
     if ready == Ready::Operated {
@@ -355,6 +362,7 @@ fn component(path: &RepoPath, scope: Scope, stem: &str, text: &Arc<str>) -> Resu
         once: front.once,
         delete: front.delete,
         outlasts: front.outlasts,
+        follows: front.follows,
         beside: front.beside,
         exports: front.exports,
         reads: reads.facts,
@@ -508,56 +516,6 @@ fn check_secrets(by_scope: &BTreeMap<Scope, BTreeMap<String, Compiled>>, finding
             }
         }
     }
-}
-
-/// Graph order. Unknown needs and cycles are findings, and their components are left out, as is what needs those.
-fn order(mut compiled: BTreeMap<String, Compiled>, findings: &mut Findings) -> Vec<Arc<Compiled>> {
-    let mut complain = |c: &Compiled, message: String| {
-        findings.push(Finding::error(NEEDS, message).at(Place::file(c.path.clone())));
-    };
-    let unknown: Vec<(String, String)> = compiled
-        .values()
-        .flat_map(|c| c.component.outlasts.iter().map(|other| (c.component.id.name.clone(), other.clone())))
-        .filter(|(_, other)| !compiled.contains_key(other))
-        .collect();
-    for (node, other) in unknown {
-        if let Some(c) = compiled.remove(&node) {
-            complain(&c, format!("`{node}` outlasts `{other}`, which is not a usable component of this scope"));
-        }
-    }
-    // What is made for an item holds up only what is made for the same item.
-    let lists: BTreeMap<String, String> =
-        compiled.iter().filter_map(|(name, c)| Some((name.clone(), c.component.each.clone()?))).collect();
-    let others: Vec<(String, String)> = compiled
-        .values()
-        .flat_map(|c| c.component.needs.iter().map(move |need| (c, need)))
-        .filter(|(c, need)| lists.get(*need).is_some_and(|list| c.component.each.as_ref() != Some(list)))
-        .map(|(c, need)| (c.component.id.name.clone(), need.clone()))
-        .collect();
-    for (node, need) in others {
-        if let Some(c) = compiled.remove(&node) {
-            complain(&c, format!("`{node}` needs `{need}`, of which there is one for each item of `{}`", lists[&need]));
-        }
-    }
-    let order = loop {
-        let needs: BTreeMap<String, Vec<String>> =
-            compiled.iter().map(|(name, c)| (name.clone(), c.component.needs.clone())).collect();
-        match Dag::new(compiled.keys().cloned(), &needs) {
-            Ok(dag) => break dag.order().to_vec(),
-            Err(GraphError::Unknown { node, need }) => {
-                if let Some(c) = compiled.remove(&node) {
-                    complain(&c, format!("`{node}` needs `{need}`, which is not a usable component of this scope"));
-                }
-            }
-            Err(GraphError::Cycle(nodes)) => {
-                let around = format!("`{}`", nodes.join("` → `"));
-                for c in nodes.iter().filter_map(|node| compiled.remove(node)) {
-                    complain(&c, format!("`{}` is part of a cycle of needs: {around}", c.component.id));
-                }
-            }
-        }
-    };
-    order.iter().filter_map(|name| compiled.remove(name)).map(Arc::new).collect()
 }
 
 /// A place in a file by line and column, both from 1.

@@ -67,12 +67,15 @@ pub(crate) enum Wish {
 /// The wish for a component that hibernation removes.
 pub(crate) const HIBERNATED: Wish = Wish::Skipped("hibernated");
 
+/// The wish for a component that clears up after another, where there is nothing to clear up.
+const CLEAR: Wish = Wish::Skipped("there is nothing to clear up");
+
 /// What is wanted of a scope in a context, in graph order.
 pub(crate) fn wishes(components: &Components, scope: Scope, context: &Value) -> Vec<Wish> {
     let hibernated = flag(context, "hibernated");
     let mut converted = Converted::default();
-    components
-        .scope(scope)
+    let all = components.scope(scope);
+    let mut wishes: Vec<Wish> = all
         .iter()
         .map(|compiled| {
             let holds = compiled.when.as_ref().map_or(Ok(true), |when| when.holds(context, &mut converted));
@@ -83,7 +86,20 @@ pub(crate) fn wishes(components: &Components, scope: Scope, context: &Value) -> 
                 Ok(true) => Wish::Wanted,
             }
         })
-        .collect()
+        .collect();
+    let following: BTreeSet<&str> =
+        context.get("following").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    for (index, compiled) in all.iter().enumerate() {
+        let Some(other) = compiled.component.follows.as_ref().filter(|_| wishes[index] == Wish::Wanted) else { continue };
+        let other = all.iter().position(|c| c.component.id.name == *other).map(|other| &wishes[other]);
+        match other {
+            // Whether that one is wanted is not known, so neither is whether this one may go.
+            Some(Wish::Broken(error)) => wishes[index] = Wish::Broken(error.clone()),
+            Some(Wish::Skipped(_)) if other != Some(&HIBERNATED) && following.contains(compiled.component.id.name.as_str()) => {}
+            _ => wishes[index] = CLEAR,
+        }
+    }
+    wishes
 }
 
 /// Renders every component of a scope with a context: the whole of rendering short of where the context comes from.

@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use espalier::facts::Facts;
 use espalier::landscape::{Kind, Owner, Target};
 use espalier::observed::ObjectKey;
-use espalier::render::context::{self, Objects, Sources};
+use espalier::render::context::{self, Identity, Objects, Sources};
 use espalier::render::{self, Components, Images, Known, RenderState, Rendered, Scope};
 use espalier::secrets::Bodies;
 use serde_json::{Value, json};
@@ -74,6 +74,8 @@ pub(crate) const MATRIX: &[Shape] = &[
     ("node-local-dns", |s| {
         s["spec"]["systemComponents"]["nodeLocalDNS"] = json!({"enabled": true, "disableForwardToUpstreamDNS": true});
     }),
+    // What is left of it is below.
+    ("node-local-dns-off", |s| worker(s, 1)["kubernetes"] = json!({"version": "1.33.5"})),
     ("addons", |s| {
         s["spec"]["addons"] = json!({
             "kubernetesDashboard": {"enabled": true},
@@ -175,7 +177,9 @@ pub(crate) fn objects(name: &str) -> Objects {
 
 /// What a shape is made of with these images.
 pub(crate) fn render_with(name: &str, images: &Images) -> Vec<Rendered> {
-    let (objects, owner, identity) = (objects(name), templates::owner(), templates::identity());
+    let (objects, owner) = (objects(name), templates::owner());
+    let left = (name == "node-local-dns-off").then(|| "node-local-dns-cleanup".to_owned());
+    let identity = Identity { following: left.into_iter().collect(), ..templates::identity() };
     let context =
         context::shoot(&Sources { objects: &objects, owner: &owner, identity: &identity }).expect("everything is known");
     components(Scope::Shoot, &owner, ("shoot--shop--web", "garden-shop"), &context, images)
@@ -404,6 +408,7 @@ fn conditions_decide_which_components_there_are() {
     assert_eq!(gone("fixed-size"), ["cluster-autoscaler"]);
     assert_eq!(gone("unmanaged-domain"), ["apiserver-proxy", "dns-external"]);
     assert_eq!(new("node-local-dns"), ["node-local-dns"]);
+    assert_eq!(new("node-local-dns-off"), ["node-local-dns-cleanup"]);
     assert_eq!(new("addons"), ["kubernetes-dashboard", "nginx-ingress"]);
     assert_eq!(new("extensions"), ["extensions-after-worker", "extensions-before-kube-apiserver"]);
     assert_eq!(new("container-runtimes"), ["container-runtimes"]);

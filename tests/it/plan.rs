@@ -75,6 +75,7 @@ fn rendered(name: &str, needs: &[&str], objects: Vec<DesiredObject>, state: Rend
         once: Vec::new(),
         delete: DeletePhase::Early,
         outlasts: Vec::new(),
+        follows: None,
         beside: false,
         exports: BTreeMap::new(),
         reads: BTreeSet::new(),
@@ -108,6 +109,7 @@ struct Case {
     garden: Vec<Object>,
     held: bool,
     deleting: bool,
+    asleep: bool,
     incomplete: bool,
     gates: Vec<(String, String)>,
     waits: Option<Span>,
@@ -135,6 +137,7 @@ fn run(case: Case) -> OwnerPlan {
         gates: &case.gates,
         held: case.held,
         deleting: case.deleting,
+        asleep: case.asleep,
         adopt: &BTreeSet::new(),
         contested: &BTreeSet::new(),
         again: None,
@@ -261,6 +264,24 @@ fn what_outlasts_another_goes_once_that_is_ready() {
     };
     check(case("2"), &["cache: removing now[] later[delete cache]", "worker: progressing now[update worker] later[]"]);
     check(case("1"), &["cache: removing now[delete cache] later[]", "worker: ready now[] later[]"]);
+}
+
+#[test]
+fn what_is_asked_to_go_while_its_owner_sleeps_is_not_waited_for() {
+    let case = |asleep: bool, deleting: bool, finalizers: &[&str]| {
+        let mut addon = live(&desired("addon", "addon", "1"), "addon");
+        addon.deleting = deleting;
+        addon.finalizers = finalizers.iter().map(|f| (*f).to_owned()).collect();
+        let off = rendered("addon", &[], Vec::new(), RenderState::Skipped("its condition is not met".into()));
+        Case { components: vec![off], live: vec![addon], asleep, ..Case::default() }
+    };
+    let manager = "resources.gardener.cloud/gardener-resource-manager";
+    check(case(true, false, &[manager]), &["addon: removing now[delete addon] later[]"]);
+    check(case(true, true, &[manager]), &["addon: skipped now[] later[]"]);
+    check(case(false, true, &[manager]), &["addon: removing now[] later[]"]);
+    // The one of its seed does not sleep, and others have reasons of their own.
+    check(case(true, true, &[&format!("{manager}-seed")]), &["addon: removing now[] later[]"]);
+    check(case(true, true, &[manager, "example.org/hold"]), &["addon: removing now[] later[]"]);
 }
 
 #[test]

@@ -486,6 +486,9 @@ fn mistakes_in_templates_are_findings_at_their_place() {
     check(front("") + "b: {{> partial}}\n", 5, "partials");
     check(front("") + "b: {{fact \"y.z\"}}\n", 0, "y.z");
     check(front("needs: [y]\n"), 0, "needs `y`");
+    check(front("follows: y\n"), 0, "follows `y`, which is not a usable component");
+    check(front("follows: x\n"), 0, "follows `x`, which follows another itself");
+    check(front("each: items\nfollows: y\n"), 5, "is one, and exports nothing");
     let a = "---\ncomponent: a\nready: exists\nneeds: [b]\n---\n";
     let b = "---\ncomponent: b\nready: exists\nneeds: [a]\n---\n";
     let c = "---\ncomponent: c\nready: exists\n---\n";
@@ -493,6 +496,24 @@ fn mistakes_in_templates_are_findings_at_their_place() {
     let (components, findings) = compile(&list);
     assert!(findings.iter().all(|f| f.message.contains("cycle")) && findings.0.len() == 2, "{findings:?}");
     assert_eq!(components.scope(Scope::Shoot).len(), 1);
+}
+
+#[test]
+fn what_clears_up_after_another_is_wanted_once_that_is_not_and_something_is_left() {
+    let cache = format!("---\ncomponent: cache\nready: exists\nwhen: \"on\"\n---\n{CONFIG}  a: b\n");
+    let cleaner = format!("---\ncomponent: a-cleaner\nready: exists\nfollows: cache\n---\n{CONFIG}  c: d\n");
+    let list = [("templates/shoot/cache.yaml", cache.as_str()), ("templates/shoot/a-cleaner.yaml", cleaner.as_str())];
+    let states = |context: Value| -> Vec<RenderState> {
+        World::with(context).all(&list).components.into_iter().map(|rendered| rendered.state).collect()
+    };
+    let skipped = |why: &str| RenderState::Skipped(why.into());
+    let (nothing, off) = (skipped("there is nothing to clear up"), skipped("its condition is not met"));
+    assert_eq!(states(json!({"on": true, "following": ["a-cleaner"]})), [nothing.clone(), RenderState::Wanted]);
+    assert_eq!(states(json!({"on": false, "following": ["a-cleaner"]})), [RenderState::Wanted, off.clone()]);
+    assert_eq!(states(json!({"on": false, "following": []})), [nothing, off]);
+    // Where it cannot be said whether that one is wanted, this one is not said to be unwanted: what it has stays.
+    let broken = states(json!({"on": 1, "following": ["a-cleaner"]}));
+    assert!(broken.iter().all(|state| matches!(state, RenderState::Failed(_))), "{broken:?}");
 }
 
 #[test]

@@ -485,6 +485,19 @@ async fn what_belongs_into_the_shoot_waits_for_its_resource_manager() {
     assert_eq!(object.pointer("/status/resources").and_then(Value::as_array).map(Vec::len), Some(2));
     seed.until(&token, "filled", |s| s.pointer("/data/token").is_some()).await;
 
+    // A Secret stays until the ManagedResource refers to another one.
+    let other = secret("managedresource-dns-2", json!({"data.yaml": base64(documents)}));
+    seed.create(other.clone()).await;
+    let data = secret("managedresource-dns-1", json!({}));
+    seed.delete(&data).await;
+    seed.rest(60).await;
+    assert!(seed.get(&data).await.is_some());
+    seed.merge(&resource, json!({"spec": {"secretRefs": [{"name": "managedresource-dns-2"}]}})).await;
+    seed.until(&data, "gone", Value::is_null).await;
+    seed.create(data.clone()).await;
+    seed.merge(&resource, json!({"spec": {"secretRefs": [{"name": "managedresource-dns-1"}]}})).await;
+    seed.until(&resource, "healthy", |r| condition(r, "ResourcesHealthy") == "True").await;
+
     // The Secret stays until the ManagedResource is gone.
     let data = secret("managedresource-dns-1", json!({}));
     seed.delete(&data).await;

@@ -38,3 +38,33 @@ async fn a_shoot_that_wakes_has_as_many_api_servers_as_one_that_is_new() {
     assert_eq!(explain(&fleet.pass().await), "");
     assert_eq!(fleet.writes(), before, "the next pass writes nothing");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_switched_off_while_a_shoot_sleeps_goes_when_it_wakes() {
+    const ADDON: &str =
+        "/apis/resources.gardener.cloud/v1alpha1/namespaces/shoot--shop--mini/managedresources/shoot-addon-nginx-ingress";
+    let (awake, asleep) = ("\nspec:\n", "\nspec:\n  hibernation:\n    enabled: true\n");
+    let (off, on) =
+        ("  provider:\n    type: aws\n", "  addons:\n    nginxIngress:\n      enabled: true\n  provider:\n    type: aws\n");
+    let fleet = Fleet::local(&["mini"]).await;
+    fleet.credentials().await;
+    fleet.edit(SHOOT, "1.35.3", "1.34.6").await;
+    fleet.edit(SHOOT, off, on).await;
+    assert_eq!(explain(&fleet.pass().await), "", "everything is ready");
+    let addon = async || fleet.get(&Target::Seed("aws-eu1".into()), ADDON).await;
+    assert!(addon().await.is_some());
+
+    fleet.edit(SHOOT, awake, asleep).await;
+    assert_eq!(explain(&fleet.pass().await), "", "it sleeps");
+    fleet.edit(SHOOT, on, off).await;
+    assert_eq!(explain(&fleet.pass().await), "", "it sleeps on");
+    // Nobody is there to let go of it.
+    assert!(addon().await.expect("it is held")["metadata"]["deletionTimestamp"].is_string());
+    let before = fleet.writes();
+    assert_eq!(explain(&fleet.pass().await), "");
+    assert_eq!(fleet.writes(), before, "the next pass writes nothing");
+
+    fleet.edit(SHOOT, asleep, awake).await;
+    assert_eq!(explain(&fleet.pass().await), "", "it is awake");
+    assert_eq!(addon().await, None);
+}

@@ -44,6 +44,7 @@ pub fn garden(sources: &Sources<'_>, shipped: &Shipped) -> Result<Value, Missing
             "clusterIdentity": sources.identity.garden_identity.clone().unwrap_or_else(|| format!("espalier-{name}")),
         },
         "landscape": landscape,
+        "following": sources.identity.following,
         "crds": definitions,
         "policies": shipped.policies.iter().filter(|p| installed(text(p, "/kind"))).map(policy).collect::<Vec<_>>(),
     }))
@@ -128,6 +129,7 @@ pub fn project(sources: &Sources<'_>) -> Result<Value, Missing> {
         });
     Ok(json!({
         "id": {"kind": "Project", "name": owner.name, "project": owner.name, "projectNamespace": namespace, "uid": sources.identity.uid},
+        "following": sources.identity.following,
         "namespace": namespace,
         "keep": namespace == "garden",
         "project": project,
@@ -187,6 +189,7 @@ pub fn seed(sources: &Sources<'_>) -> Result<Value, Missing> {
             "objectUID": sources.identity.object_uid.as_ref().unwrap_or(&uid),
             "clusterIdentity": sources.identity.cluster_identity.clone().unwrap_or_else(|| owner.name.clone()),
         },
+        "following": sources.identity.following,
         "backup": if backup.is_null() { Value::Null } else { json!({
             "provider": text(backup, "/provider"),
             "region": region,

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{at, flag, text, texts};
+use super::pool::is_tied_to_node_dns;
+use super::{at, flag, list, text, texts};
 
 /// What the cache puts in place of the address of the cluster's own DNS servers.
 const CLUSTER: &str = "__PILLAR__CLUSTER__DNS__";
@@ -32,8 +33,11 @@ pub(super) fn settings(shoot: &Value, networks: &Value) -> Value {
         (UPSTREAM, tcp("/forceTCPToUpstreamDNS", false))
     };
     let bind = addresses.join(" ");
+    let staying = list(shoot, "/spec/provider/workers").iter().filter(|pool| !is_tied_to_node_dns(shoot, pool));
     json!({
         "enabled": flag(settings, "/enabled"),
+        // The pools whose nodes are not replaced when it is switched off, so that what it set up may stay on them.
+        "staying": staying.map(|pool| text(pool, "/name")).collect::<Vec<_>>(),
         "linkAddress": link,
         "addresses": addresses,
         "bind": bind,
@@ -77,5 +81,16 @@ mod tests {
         let tables = settings(&shoot, &networks);
         assert_eq!(tables["bind"], "169.254.20.10 100.64.0.10");
         assert!(text(&tables, "/corefile").contains(CLUSTER) && text(&tables, "/corefile").contains("prefer_udp"));
+    }
+
+    #[test]
+    fn nodes_that_are_not_replaced_stay_when_it_is_switched_off() {
+        let mut shoot = json!({"spec": {"kubernetes": {"version": "1.34.2"}, "provider": {"workers": [
+            {"name": "old", "kubernetes": {"version": "1.33.5"}}, {"name": "stays"},
+        ]}}});
+        let staying = |shoot: &Value| settings(shoot, &json!({"dnsIPs": ["100.64.0.10"]}))["staying"].clone();
+        assert_eq!(staying(&shoot), json!(["stays"]));
+        shoot["spec"]["kubernetes"]["kubeProxy"] = json!({"mode": "IPVS"});
+        assert_eq!(staying(&shoot), json!([]));
     }
 }

@@ -31,10 +31,8 @@ pub(super) fn at_least(version: &str, wanted: u32) -> bool {
 }
 
 /// The pool's Kubernetes version.
-fn version<'a>(shared: &Shared<'a>, worker: &'a Value) -> &'a str {
-    Some(text(worker, "/kubernetes/version"))
-        .filter(|v| !v.is_empty())
-        .unwrap_or_else(|| text(shared.shoot, "/spec/kubernetes/version"))
+fn version<'a>(shoot: &'a Value, worker: &'a Value) -> &'a str {
+    Some(text(worker, "/kubernetes/version")).filter(|v| !v.is_empty()).unwrap_or_else(|| text(shoot, "/spec/kubernetes/version"))
 }
 
 /// The pool's kubelet settings, or the cluster's; never both.
@@ -54,6 +52,11 @@ fn ipvs(shoot: &Value) -> bool {
         && text(shoot, "/spec/kubernetes/kubeProxy/mode").eq_ignore_ascii_case("ipvs")
 }
 
+/// Whether nodes of the pool are replaced when node-local DNS is switched: they ask it, or do not, for as long as they are.
+pub(super) fn is_tied_to_node_dns(shoot: &Value, worker: &Value) -> bool {
+    !at_least(version(shoot, worker), 34) || ipvs(shoot)
+}
+
 /// Whether nodes of the pool are updated in place.
 fn in_place(worker: &Value) -> bool {
     matches!(text(worker, "/updateStrategy"), "AutoInPlaceUpdate" | "ManualInPlaceUpdate")
@@ -65,7 +68,7 @@ pub(super) fn key(shared: &Shared<'_>, worker: &Value) -> String {
     if in_place(worker) {
         return format!("gardener-node-agent-{name}");
     }
-    let version = version(shared, worker);
+    let version = version(shared.shoot, worker);
     let mut parts = vec![
         minor(version),
         text(worker, "/machine/type").to_owned(),
@@ -88,7 +91,7 @@ pub(super) fn key(shared: &Shared<'_>, worker: &Value) -> String {
             parts.push(go_time(time));
         }
     }
-    if node_local_dns(shared.shoot) && (!at_least(version, 34) || ipvs(shared.shoot)) {
+    if node_local_dns(shared.shoot) && is_tied_to_node_dns(shared.shoot, worker) {
         parts.push("node-local-dns".to_owned());
     }
     let settings = kubelet_settings(shared, worker);
@@ -157,7 +160,7 @@ fn labels(shared: &Shared<'_>, worker: &Value, key: &str) -> Map<String, Value> 
 
 /// One pool.
 fn pool(shared: &Shared<'_>, worker: &Value) -> Value {
-    let version = version(shared, worker);
+    let version = version(shared.shoot, worker);
     let key = key(shared, worker);
     let labels = labels(shared, worker, &key);
     let machine = profile::machine_type(shared.profile, text(worker, "/machine/type"));

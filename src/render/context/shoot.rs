@@ -102,6 +102,7 @@ pub fn shoot(sources: &Sources<'_>) -> Result<Value, Missing> {
         "domain": domain,
         "ha": {"enabled": ha.is_some(), "type": ha.unwrap_or("")},
         "hibernated": hibernated,
+        "following": identity.following,
         "workerless": workerless,
         "sshAccess": !workerless && at(shoot, "/spec/provider/workersSettings/sshAccess/enabled").as_bool() != Some(false),
         "purpose": purpose,

@@ -55,6 +55,14 @@ impl Actor for ManagedResources {
         if is_deleting(&object) {
             return delete(cx, key, &object, &finalizer);
         }
+        if int(&object, "/metadata/generation") != int(&object, "/status/observedGeneration") {
+            // It may refer to others now; those that went while it did are let go of.
+            for secret in cx.keys("", "Secret", &key.namespace).into_iter().filter(|secret| cx.is_going(secret)) {
+                if let Some(object) = cx.get(&secret) {
+                    release(cx, &secret, &object)?;
+                }
+            }
+        }
         if annotation(&object, "resources.gardener.cloud/ignore") == Some("true") {
             return Ok(Again::Done);
         }
