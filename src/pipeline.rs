@@ -33,6 +33,7 @@ pub mod operations;
 mod render_owner;
 mod rolled_out;
 pub mod rollout;
+pub mod wildcard;
 mod world;
 
 pub use decided::{informs, technical_id};
@@ -57,6 +58,7 @@ pub struct Memory {
     intents: BTreeMap<Owner, (Arc<Value>, Arc<Value>)>,
     digests: BTreeMap<Owner, (Arc<Value>, Digest)>,
     needs: installations::Needs,
+    certificates: wildcard::Certificates,
     /// How often an owner was rendered.
     pub renders: u64,
 }
@@ -90,6 +92,7 @@ impl Default for Memory {
             intents: BTreeMap::new(),
             digests: BTreeMap::new(),
             needs: BTreeMap::new(),
+            certificates: BTreeMap::new(),
             renders: 0,
         }
     }
@@ -229,6 +232,7 @@ impl World {
         let mut generate = Vec::new();
         let mut again = None;
         let mut missing = None;
+        let mut trusted = None;
         if let Some(manifest) = &manifest
             && (live.is_some() || owner.kind == Kind::Landscape)
             && (owner.kind != Kind::Shoot || known(&identity))
@@ -241,6 +245,7 @@ impl World {
             charts = made.charts;
             generate = made.generate;
             again = made.again;
+            trusted = made.trusted;
         }
 
         let (rolled_out_from, waits) =
@@ -327,6 +332,7 @@ impl World {
         }
         let mut shown = self.shown(owner, &identity, unplaced, look);
         shown.installations = self.stands(owner, &identity.installations, look, &plan, &charts);
+        shown.addresses.extend(trusted.map(|host| (wildcard::ADDRESS.to_owned(), format!("https://{host}"))));
         Evaluation { plan: Arc::new(plan), needs, charts: charts.into_values().collect(), findings, shown }
     }
 
