@@ -87,5 +87,6 @@ mod walk;
 mod watch;
 mod watching;
 mod when;
+mod wildcard;
 mod windows;
 mod writers;
