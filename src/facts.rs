@@ -21,8 +21,11 @@ pub const STATIC_MANIFESTS: &str = "seed:static-manifests.names";
 /// How a Service says that its clients prefer what runs in their own zone, in words of the API server that it is written to: read
 /// from the version of that.
 pub const TRAFFIC_DISTRIBUTION: &str = "server.trafficDistribution";
+/// The name of the Secret with a seed's wildcard certificate, null where there is none that can be used: read from the Secrets of the
+/// seed, for its own components and for those of its shoots.
+pub const WILDCARD_CERTIFICATE: &str = "seed:wildcard-certificate.name";
 /// Facts that no component exports.
-pub const GIVEN: &[&str] = &[STATIC_MANIFESTS, TRAFFIC_DISTRIBUTION];
+pub const GIVEN: &[&str] = &[STATIC_MANIFESTS, TRAFFIC_DISTRIBUTION, WILDCARD_CERTIFICATE];
 
 /// The value of [`TRAFFIC_DISTRIBUTION`] in a cluster; `None` while it is not listed. `PreferSameZone` is the name since Kubernetes
 /// 1.34 (KEP-3015), where `PreferClose` goes on meaning the same; earlier servers refuse it.

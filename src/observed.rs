@@ -141,6 +141,12 @@ impl Object {
         is_static_manifest(&self.key, &self.labels)
     }
 
+    /// Whether it is the wildcard certificate of its seed.
+    #[must_use]
+    pub fn is_wildcard_certificate(&self) -> bool {
+        is_wildcard_certificate(&self.key, &self.labels)
+    }
+
     /// Whether the tracking annotation names this very object: `labels select, they never prove ownership`.
     #[must_use]
     pub fn is_tracked(&self) -> bool {
@@ -241,6 +247,13 @@ impl Observed {
 pub fn is_static_manifest(key: &ObjectKey, labels: &BTreeMap<String, String>) -> bool {
     let purpose = labels.get("gardener.cloud/purpose");
     key.kind == "Secret" && key.namespace == "garden" && purpose.is_some_and(|purpose| purpose == "shoot-static-manifest")
+}
+
+/// Whether an object is a Secret in a seed's namespace `garden` with the certificate for every name below the seed's ingress domain.
+#[must_use]
+pub fn is_wildcard_certificate(key: &ObjectKey, labels: &BTreeMap<String, String>) -> bool {
+    let role = labels.get("gardener.cloud/role");
+    key.kind == "Secret" && key.namespace == "garden" && role.is_some_and(|role| role == "controlplane-cert")
 }
 
 /// The namespace of a project in the garden.

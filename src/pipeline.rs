@@ -34,6 +34,7 @@ pub mod operations;
 mod render_owner;
 mod rolled_out;
 pub mod rollout;
+pub mod wildcard;
 mod world;
 
 pub use decided::{informs, technical_id};
@@ -58,6 +59,7 @@ pub struct Memory {
     intents: BTreeMap<Owner, (Arc<Value>, Arc<Value>)>,
     digests: BTreeMap<Owner, (Arc<Value>, Digest)>,
     needs: installations::Needs,
+    certificates: wildcard::Certificates,
     /// How often an owner was rendered.
     pub renders: u64,
 }
@@ -91,6 +93,7 @@ impl Default for Memory {
             intents: BTreeMap::new(),
             digests: BTreeMap::new(),
             needs: BTreeMap::new(),
+            certificates: BTreeMap::new(),
             renders: 0,
         }
     }
@@ -230,6 +233,7 @@ impl World {
         let mut generate = Vec::new();
         let mut again = None;
         let mut missing = None;
+        let mut trusted = None;
         if let Some(manifest) = &manifest
             && (live.is_some() || owner.kind == Kind::Landscape)
             && (owner.kind != Kind::Shoot || known(&identity))
@@ -242,6 +246,7 @@ impl World {
             charts = made.charts;
             generate = made.generate;
             again = made.again;
+            trusted = made.trusted;
         }
 
         let (rolled_out_from, waits) =
@@ -329,6 +334,7 @@ impl World {
         }
         let mut shown = self.shown(owner, &identity, unplaced, look);
         shown.installations = self.stands(owner, &identity.installations, look, &plan, &charts);
+        shown.addresses.extend(trusted.map(|host| (wildcard::ADDRESS.to_owned(), format!("https://{host}"))));
         Evaluation { plan: Arc::new(plan), needs, charts: charts.into_values().collect(), findings, shown }
     }
 

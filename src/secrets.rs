@@ -13,6 +13,7 @@ use crate::landscape::Target;
 mod ensure;
 mod name;
 mod wanted;
+pub mod wildcard;
 
 pub use ensure::{Ensured, ensure};
 pub use wanted::{DIGEST_KEY, configs, wanted};

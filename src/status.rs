@@ -15,6 +15,7 @@ use crate::finding::{Finding, Severity};
 use crate::landscape::{Kind, Owner};
 use crate::observed::Object;
 use crate::pipeline::installations::Stand;
+use crate::pipeline::wildcard::WILDCARD;
 use crate::plan::{ComponentPlan, ComponentState, Operation, OwnerPlan, StepResult, beside, serves, settled};
 use crate::snapshot::{Changes, RepoPath, Revision};
 use crate::value::Version;
@@ -160,6 +161,9 @@ fn united(before: Option<&Value>, now: &Value) -> Value {
     json!(out)
 }
 
+/// The condition of what runs in a seed.
+const SYSTEM: &str = "SeedSystemComponentsHealthy";
+
 fn seed(input: &Input<'_>, previous: &Value) -> Value {
     let ready = serves(input.plan);
     let why = if ready { None } else { unsettled(input.plan) }.unwrap_or_else(|| "all components are ready".into());
@@ -167,19 +171,17 @@ fn seed(input: &Input<'_>, previous: &Value) -> Value {
     let unwell = beside(input.plan).filter(|_| ready);
     let system = unwell.map(|c| format!("{}: {}", c.id, describe(&c.state).unwrap_or_else(|| "being changed".into())));
     let (healthy, told) = (ready && system.is_none(), system.as_deref().unwrap_or(&why));
+    // Nothing waits for a certificate that cannot be used, and nobody but a person mends it.
+    let certificate = input.remarks.iter().find(|f| f.code == WILDCARD && f.severity == Severity::Warning).filter(|_| healthy);
     let backup = input.plan.components.iter().find(|c| c.id.name == "backup-bucket");
     let server = input.server.map(|version| format!("v{version}").into());
     let server: Option<Value> = server.or_else(|| previous.get("kubernetesVersion").cloned());
     let mut conditions = vec![
         condition(previous, "GardenletReady", ready, if ready { "SeedReady" } else { "SeedProgressing" }, &why, input.now),
-        condition(
-            previous,
-            "SeedSystemComponentsHealthy",
-            healthy,
-            if healthy { "Healthy" } else { "Progressing" },
-            told,
-            input.now,
-        ),
+        match certificate {
+            Some(finding) => condition_of(previous, SYSTEM, "False", "WildcardCertificateUnhealthy", &finding.message, input.now),
+            None => condition(previous, SYSTEM, healthy, if healthy { "Healthy" } else { "Progressing" }, told, input.now),
+        },
     ];
     if let Some(backup) = backup.filter(|c| !matches!(c.state, ComponentState::Skipped(_))) {
         let ok = backup.state == ComponentState::Ready;

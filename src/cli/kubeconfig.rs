@@ -20,6 +20,7 @@ use crate::document;
 use crate::landscape::Target;
 use crate::landscape::nearest::nearest;
 use crate::observed::project_namespace;
+use crate::pipeline::wildcard::ADDRESS;
 use crate::print::json;
 
 /// Issue a kubeconfig for a shoot that is valid for a while: to look, or with --admin to do everything.
@@ -202,7 +203,7 @@ fn addresses(shoot: &Value) -> Vec<(String, String)> {
         .flatten()
         .filter(|address| address.get("application").is_none_or(Value::is_null))
         .filter_map(|address| Some((text(address, "name")?, text(address, "url")?)))
-        .filter(|(name, _)| matches!(name.as_str(), "external" | "internal" | "unmanaged"))
+        .filter(|(name, _)| matches!(name.as_str(), "external" | "internal" | "unmanaged" | ADDRESS))
         .collect();
     // The address for people first.
     found.sort_by_key(|(name, _)| name != "external");

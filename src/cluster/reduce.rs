@@ -7,7 +7,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use crate::observed::{
-    ACCEPTED_ANNOTATION, Keep, MANAGER, OWNER_LABEL, Object, ObjectKey, TRACKING_ANNOTATION, is_static_manifest, kept_whole,
+    ACCEPTED_ANNOTATION, Keep, MANAGER, OWNER_LABEL, Object, ObjectKey, TRACKING_ANNOTATION, is_static_manifest,
+    is_wildcard_certificate, kept_whole,
 };
 
 /// Values that many objects share, kept once: objects of one template have one set of fields.
@@ -45,8 +46,9 @@ const MANAGED_BY: &str = "managed-by";
 
 /// Reduces one object. `None` if it has no apiVersion, kind or name.
 ///
-/// Objects that are neither labelled by us, nor of a landscape kind, nor a managed secret, nor manifests for shoots, nor of a kind
-/// that facts are read from, keep identity and tracking only: they matter because they may stand where we want something.
+/// Objects that are neither labelled by us, nor of a landscape kind, nor a managed secret, nor what operators of a seed keep for
+/// control planes, nor of a kind that facts are read from, keep identity and tracking only: they matter because they may stand where
+/// we want something.
 #[must_use]
 pub fn reduce(mut object: Value, keep: &Keep, interner: &mut Interner) -> Option<Object> {
     let key = ObjectKey::of(&object)?;
@@ -58,7 +60,8 @@ pub fn reduce(mut object: Value, keep: &Keep, interner: &mut Interner) -> Option
     let mut annotations = strings(metadata.get("annotations"));
     let ours = labels.contains_key(OWNER_LABEL) || annotations.contains_key(TRACKING_ANNOTATION);
     let managed = key.kind == "Secret" && labels.get(MANAGED_BY).is_some_and(|m| m == "secrets-manager");
-    let known = ours || whole || managed || is_static_manifest(&key, &labels);
+    let given = is_static_manifest(&key, &labels) || is_wildcard_certificate(&key, &labels);
+    let known = ours || whole || managed || given;
     if !known {
         labels.clear();
         annotations.retain(|name, _| name == TRACKING_ANNOTATION);

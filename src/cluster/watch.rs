@@ -320,6 +320,8 @@ pub struct Touched {
     pub completeness: bool,
     /// Whether the server has another version than was known.
     pub server: bool,
+    /// Whether a wildcard certificate came, went or changed.
+    pub certificates: bool,
 }
 
 impl View {
@@ -419,6 +421,7 @@ fn replace(live: &mut Live, target: &Target, object: Arc<Object>, touched: &mut 
     touched.owners.extend(old.and_then(|old| old.labels.get(OWNER_LABEL)).cloned());
     touched.owners.extend(object.labels.get(OWNER_LABEL).cloned());
     touched.keys.insert((target.clone(), object.key.clone()));
+    touched.certificates |= object.is_wildcard_certificate() || old.is_some_and(|old| old.is_wildcard_certificate());
     live.insert(object);
 }
 
@@ -434,5 +437,6 @@ fn remove(live: &mut Live, target: &Target, key: &ObjectKey, touched: &mut Touch
     if let Some(old) = live.remove(key) {
         touched.owners.extend(old.labels.get(OWNER_LABEL).cloned());
         touched.keys.insert((target.clone(), key.clone()));
+        touched.certificates |= old.is_wildcard_certificate();
     }
 }

@@ -147,7 +147,8 @@ shapes! {
 
     /// Ingress of a seed.
     struct Ingress {
-        /// The domain. Cannot be changed.
+        /// The domain. Cannot be changed. The seed may have a certificate for every name below it: `espalier explain
+        /// SEED-WILDCARD-CERTIFICATE`.
         domain: String,
         /// The controller.
         controller: IngressController,

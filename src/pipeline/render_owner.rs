@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use super::decided::identity;
 use super::{Kept, Look, Memory, Ready, World, sources};
 use crate::admission::{Node, selects};
-use crate::facts::{Exported, Facts, STATIC_MANIFESTS, TRAFFIC_DISTRIBUTION, traffic_distribution};
+use crate::facts::{Exported, Facts, STATIC_MANIFESTS, TRAFFIC_DISTRIBUTION, WILDCARD_CERTIFICATE, traffic_distribution};
 use crate::finding::Findings;
 use crate::landscape::{Kind, Owner, Target};
 use crate::observed::{OWNER_LABEL, Object, ObjectKey, Observed, STATIC_MANIFEST_SELECTOR};
 use crate::render::chart::Request;
-use crate::render::context::{Identity, Objects};
+use crate::render::context::{Identity, Objects, trusted_host};
 use crate::render::{self, Release, Scope};
 use crate::secrets::{self, Bodies, SecretRef};
 
@@ -26,6 +26,8 @@ pub(super) struct Made {
     pub(super) generate: Vec<secrets::Generate>,
     pub(super) again: Option<i64>,
     pub(super) missing: Option<String>,
+    /// The name under which a shoot's API server shows its seed's wildcard certificate.
+    pub(super) trusted: Option<String>,
     /// The charts that it is made from, by registration.
     pub(super) charts: BTreeMap<String, Arc<Request>>,
 }
@@ -82,6 +84,15 @@ impl World {
             let names = static_manifests(look.observed, &prepared.target, manifest);
             facts.insert(STATIC_MANIFESTS, names.into());
         }
+        let seed = if owner.kind == Kind::Seed { Some(&owner.name) } else { identity.seed.as_ref() };
+        let wildcard = seed.map(|seed| self.wildcard(seed, look, &mut memory.certificates)).unwrap_or_default();
+        if wildcard.known {
+            facts.insert(WILDCARD_CERTIFICATE, wildcard.name.clone().into());
+        }
+        let trusted = seed.filter(|_| owner.kind == Kind::Shoot && wildcard.name.is_some());
+        let trusted = trusted.map(|seed| trusted_host(&owner.project, &owner.name, self.ingress_domain(seed)));
+        // Of a seed's certificate its operators are told, and not everybody who has a shoot there.
+        let told = if owner.kind == Kind::Seed { wildcard.findings } else { Findings::default() };
         if owner.kind != Kind::Landscape {
             facts = facts.with(Scope::Garden, &Facts::collect(look.observed, &self.exports_of(&self.root, look, memory)));
         }
@@ -104,13 +115,15 @@ impl World {
             let key = ObjectKey::new("", secret.kind.name(), &secret.namespace, &secret.name);
             look.observed.get(&secret.target, &key).map(|o| o.resource_version.clone())
         };
-        let again = ensured.again;
+        let again = [ensured.again, wildcard.again].into_iter().flatten().min();
         if let Some(kept) = memory.rendered.get(owner)
             && kept.input == input
             && kept.secrets.iter().all(|(secret, at)| version(secret) == *at)
         {
-            let (releases, findings) = (kept.releases.clone(), kept.findings.clone());
-            return Made { releases, findings, generate, again, charts, ..Made::default() };
+            let (releases, mut findings) = (kept.releases.clone(), kept.findings.clone());
+            findings.extend(told);
+            let needs = wildcard.unread;
+            return Made { releases, needs, findings, generate, again, trusted, charts, ..Made::default() };
         }
         memory.renders += 1;
         let inputs = render::Inputs { bodies: look.bodies, ..inputs };
@@ -119,12 +132,16 @@ impl World {
             None => render::render(&inputs),
         };
         let releases: Arc<Vec<Arc<Release>>> = Arc::new(made.releases.into_iter().map(Arc::new).collect());
-        if made.needs_bodies.is_empty() {
+        let mut needs = made.needs_bodies;
+        needs.extend(wildcard.unread);
+        if needs.is_empty() {
             let secrets = look.bodies.0.keys().map(|secret| (secret.clone(), version(secret))).collect();
             let kept = Kept { input, secrets, releases: releases.clone(), findings: made.findings.clone() };
             memory.rendered.insert(owner.clone(), kept);
         }
-        Made { releases, needs: made.needs_bodies, findings: made.findings, generate, again, missing: None, charts }
+        let mut findings = made.findings;
+        findings.extend(told);
+        Made { releases, needs, findings, generate, again, missing: None, trusted, charts }
     }
 
     /// The manifests that an owner's context is made from.
@@ -153,7 +170,7 @@ impl World {
 }
 
 /// The Secrets of a namespace, by name.
-fn secrets_in<'a>(observed: &'a Observed, target: &Target, namespace: &'a str) -> impl Iterator<Item = &'a Object> {
+pub(super) fn secrets_in<'a>(observed: &'a Observed, target: &Target, namespace: &'a str) -> impl Iterator<Item = &'a Object> {
     let first = ObjectKey::new("", "Secret", namespace, "");
     let from_there = observed.targets.get(target).into_iter().flat_map(move |live| live.objects.range(first.clone()..));
     from_there

@@ -34,6 +34,7 @@ mod shoot;
 mod vpn;
 
 pub use garden::{Shipped, garden, project, seed};
+pub use network::trusted_host;
 pub use profile::effective as effective_profile;
 pub use shoot::shoot;
 

@@ -38,6 +38,7 @@ const READING: &[&str] = &[
     "garden-config",
     "seed-secret",
     "static-manifests",
+    "wildcard-certificate",
     "replicas",
     "chart",
 ];

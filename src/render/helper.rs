@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::engine::{Known, Notes};
 use crate::digest;
 use crate::document;
-use crate::facts::STATIC_MANIFESTS;
+use crate::facts::{STATIC_MANIFESTS, WILDCARD_CERTIFICATE};
 use crate::secrets::SecretRef;
 
 /// A helper that is a function of its arguments.
@@ -356,6 +356,7 @@ pub(crate) fn read(
         "chart" => chart(arguments, known, notes),
         // Offline nothing is known of what a seed has.
         "static-manifests" => Ok(known.facts.get(STATIC_MANIFESTS).cloned().unwrap_or_else(|| Value::Array(Vec::new()))),
+        "wildcard-certificate" => Ok(wildcard_certificate(known, notes)),
         other => Err(format!("`{other}` does not read anything")),
     }
 }
@@ -382,6 +383,17 @@ fn chart(arguments: &[&Value], known: &Known<'_>, notes: &mut Notes) -> Result<V
             Ok(Value::Null)
         }
     }
+}
+
+/// `wildcard-certificate`: the name of the Secret with the seed's certificate for every name below its ingress domain, null where
+/// there is none that can be used.
+fn wildcard_certificate(known: &Known<'_>, notes: &mut Notes) -> Value {
+    let found = known.facts.get(WILDCARD_CERTIFICATE).cloned();
+    // Offline nothing is known of what a seed has.
+    if found.is_none() && !known.offline {
+        notes.waiting.push("the wildcard certificate of the seed, which was not read yet".to_owned());
+    }
+    found.unwrap_or_default()
 }
 
 /// `NAME [NAMESPACE]`: a fact, or what it is in one of several namespaces.

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::engine::is_helper;
 use super::load::small;
-use crate::facts::STATIC_MANIFESTS;
+use crate::facts::{STATIC_MANIFESTS, WILDCARD_CERTIFICATE};
 
 /// A variable of the context that the template uses outside of loops. Strict mode does not look into `{{#if …}}` and helper
 /// parameters, so these are checked before rendering.
@@ -124,6 +124,7 @@ impl Walk<'_> {
                 None => self.problem(format!("`{name}` takes the name of a fact in quotes")),
             },
             "static-manifests" => drop(self.reads.facts.insert(STATIC_MANIFESTS.to_owned())),
+            "wildcard-certificate" => drop(self.reads.facts.insert(WILDCARD_CERTIFICATE.to_owned())),
             "secret" | "secret-data" | "secret-checksum" => match literal(0) {
                 Some(config) => {
                     self.reads.secrets.insert(config);

@@ -54,6 +54,7 @@ const WITHOUT: &[(&str, &str)] = &[
     ("MANAGEDSEED-PROJECT", "in a repository every managed seed is in the project `garden`"),
     ("NAMESPACED-RIGHT", A_RIGHT),
     ("PROJECT-RIGHT", A_RIGHT),
+    ("SEED-WILDCARD-CERTIFICATE", "it is about a Secret that somebody keeps in a seed"),
     ("SHOOT-BIND-RIGHT", A_RIGHT),
     ("SHOOT-CREDENTIALS-RIGHT", A_RIGHT),
     ("SHOOT-FINALIZER", FINALIZERS),

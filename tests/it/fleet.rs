@@ -174,9 +174,14 @@ impl Fleet {
 
     /// Puts Secrets and ConfigMaps into the garden as soon as their namespaces are there; only to be called on a runtime.
     pub(crate) fn furnish(&self, wanted: Vec<Value>) {
-        let garden = self.sims[&Target::Garden].client_of("people");
+        self.furnish_in(&Target::Garden, wanted);
+    }
+
+    /// Puts Secrets and ConfigMaps into a cluster as soon as their namespaces are there; only to be called on a runtime.
+    pub(crate) fn furnish_in(&self, target: &Target, wanted: Vec<Value>) {
+        let cluster = self.sims[target].client_of("people");
         tokio::spawn(async move {
-            let namespaces: Api<Namespace> = Api::all(garden.clone());
+            let namespaces: Api<Namespace> = Api::all(cluster.clone());
             let mut appearing = watcher(namespaces, watcher::Config::default()).touched_objects().boxed();
             while let Some(namespace) = appearing.next().await {
                 let Some(there) = namespace.ok().and_then(|n| n.metadata.name) else { continue };
@@ -185,7 +190,7 @@ impl Fleet {
                     let request = http::Request::post(format!("/api/v1/namespaces/{there}/{kind}s"));
                     let request = request.header("content-type", "application/json");
                     let request = request.body(object.to_string().into_bytes()).expect("a request");
-                    match garden.request::<Value>(request).await {
+                    match cluster.request::<Value>(request).await {
                         Err(kube::Error::Api(status)) if status.code != 409 => panic!("{}: {status}", name_of(object)),
                         _ => {}
                     }

@@ -216,6 +216,7 @@ fn online(library: &Library, landscape: &BTreeMap<Owner, Arc<Value>>) -> Renderi
                 "worker.machineDeployments" => json!([{"name": "shoot--dev--web-a-z1", "minimum": 1, "maximum": 2}]),
                 "seed:istio-ingress.ip" => json!({"istio-ingress": "192.0.2.7"}),
                 "seed:static-manifests.names" => json!(["extra"]),
+                "seed:wildcard-certificate.name" => json!("trusted"),
                 _ => json!("10.0.0.0/16"),
             };
             facts.insert(fact.clone(), value);

@@ -90,5 +90,6 @@ mod walk;
 mod watch;
 mod watching;
 mod when;
+mod wildcard;
 mod windows;
 mod writers;

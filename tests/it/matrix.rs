@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock};
 
-use espalier::facts::Facts;
+use espalier::facts::{Facts, WILDCARD_CERTIFICATE};
 use espalier::landscape::{Kind, Owner, Target};
 use espalier::observed::ObjectKey;
 use espalier::render::context::{self, Identity, Objects, Sources};
@@ -129,6 +129,9 @@ pub(crate) const MATRIX: &[Shape] = &[
             json!({"configMapName": "authorization", "kubeconfigs": [{"authorizerName": "mine", "secretName": "mine"}]});
         server["admissionPlugins"] = json!([{"name": "ValidatingAdmissionWebhook", "kubeconfigSecretName": "webhook"}, {"name": "ImagePolicyWebhook", "config": {"imagePolicy": {"kubeConfigFile": "/etc/passwd"}}}]);
     }),
+    // What its seed has is below.
+    ("wildcard", |_| {}),
+    ("wildcard-ha-zone", |s| ha(s, "zone")),
     ("no-ssh", |s| s["spec"]["provider"]["workersSettings"]["sshAccess"]["enabled"] = json!(false)),
 ];
 
@@ -182,16 +185,25 @@ pub(crate) fn render_with(name: &str, images: &Images) -> Vec<Rendered> {
     let identity = Identity { following: left.into_iter().collect(), ..templates::identity() };
     let context =
         context::shoot(&Sources { objects: &objects, owner: &owner, identity: &identity }).expect("everything is known");
-    components(Scope::Shoot, &owner, ("shoot--shop--web", "garden-shop"), &context, images)
+    components(Scope::Shoot, &owner, ("shoot--shop--web", "garden-shop"), &context, (&facts(name), images))
 }
 
-/// The components of an owner on the seed `eu1`, in its namespaces there and in the garden, rendered without a fact or a body.
+/// What is known of the seed of a shape.
+pub(crate) fn facts(name: &str) -> Facts {
+    let mut facts = Facts::default();
+    if name.contains("wildcard") {
+        facts.insert(WILDCARD_CERTIFICATE, json!("trusted"));
+    }
+    facts
+}
+
+/// The components of an owner on the seed `eu1`, in its namespaces there and in the garden, rendered without a body.
 pub(crate) fn components(
     scope: Scope,
     owner: &Owner,
     (namespace, garden_namespace): (&str, &str),
     context: &Value,
-    images: &Images,
+    (facts, images): (&Facts, &Images),
 ) -> Vec<Rendered> {
     let known = Known {
         owner,
@@ -199,7 +211,7 @@ pub(crate) fn components(
         namespace,
         garden_namespace,
         names: None,
-        facts: &Facts::default(),
+        facts,
         bodies: &Bodies::default(),
         images,
         digest_key: None,

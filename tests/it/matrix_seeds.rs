@@ -47,6 +47,8 @@ pub(crate) const MATRIX: &[Shape] = &[
         seed["spec"]["resources"] =
             json!([{"name": "token", "resourceRef": {"apiVersion": "v1", "kind": "Secret", "name": "token"}}]);
     }),
+    // What its operators keep there is in `matrix::facts`.
+    ("seed-wildcard", |_, _| {}),
     // Somebody else installs the engines.
     ("seed-elsewhere", |landscape, seed| {
         landscape["spec"]["seedEngines"] = json!({"resourceManager": false, "etcdDruid": false, "istio": false});
@@ -68,7 +70,7 @@ pub(crate) fn manifests_of(change: fn(&mut Value, &mut Value)) -> (Value, Value)
     (landscape, seed)
 }
 
-fn render(change: fn(&mut Value, &mut Value), images: &Images) -> Vec<Rendered> {
+fn render((name, change): Shape, images: &Images) -> Vec<Rendered> {
     let owner = Owner::cluster(Kind::Seed, "eu1");
     let mut objects = templates::objects(templates::standard());
     let (landscape, seed) = manifests_of(change);
@@ -76,16 +78,16 @@ fn render(change: fn(&mut Value, &mut Value), images: &Images) -> Vec<Rendered> 
     objects.insert(owner.clone(), Arc::new(seed));
     let identity = templates::identity();
     let context = context::seed(&Sources { objects: &objects, owner: &owner, identity: &identity }).expect("everything is known");
-    matrix::components(Scope::Seed, &owner, ("garden", "garden"), &context, images)
+    matrix::components(Scope::Seed, &owner, ("garden", "garden"), &context, (&matrix::facts(name), images))
 }
 
 /// Every shape, rendered once.
 static RENDERED: LazyLock<BTreeMap<&str, Vec<Rendered>>> =
-    LazyLock::new(|| MATRIX.iter().map(|(name, change)| (*name, render(*change, &SHIPPED.1))).collect());
+    LazyLock::new(|| MATRIX.iter().map(|shape| (shape.0, render(*shape, &SHIPPED.1))).collect());
 
 /// Every shape, rendered with other images.
 pub(crate) fn rendered_with(images: &Images) -> impl Iterator<Item = (&'static str, Rendered)> {
-    MATRIX.iter().flat_map(move |(name, change)| render(*change, images).into_iter().map(move |rendered| (*name, rendered)))
+    MATRIX.iter().flat_map(move |shape| render(*shape, images).into_iter().map(move |rendered| (shape.0, rendered)))
 }
 
 /// Everything that shapes are made of, short of the definitions of kinds.
@@ -230,7 +232,7 @@ fn gateways_lead_where_shoots_want_to_go() {
 #[test]
 fn gateways_do_what_their_load_balancers_and_networks_are_said_to_do() {
     let of = |change: fn(&mut Value, &mut Value)| -> (Vec<String>, usize) {
-        let objects: Vec<_> = render(change, &SHIPPED.1).into_iter().flat_map(|r| r.objects).collect();
+        let objects: Vec<_> = render(("seed", change), &SHIPPED.1).into_iter().flat_map(|r| r.objects).collect();
         let filters = objects.iter().filter(|o| o.key.kind == "EnvoyFilter" && o.key.name == "proxy-protocol");
         let both = objects.iter().filter(|o| o.body.to_string().contains("ISTIO_DUAL_STACK")).count();
         (filters.map(|o| o.key.namespace.clone()).collect(), both)

@@ -51,8 +51,8 @@ struct Known {
 
 impl Known {
     fn new() -> Self {
-        let symbol =
-            Regex::new("<(fact|secret|secret-data|secret-checksum|garden-secret|garden-config) ([^<>]*)>").expect("a regex");
+        let symbol = Regex::new("<(fact|secret|secret-data|secret-checksum|garden-secret|seed-secret|garden-config) ([^<>]*)>")
+            .expect("a regex");
         let made = rcgen::generate_simple_self_signed(["any".to_owned()]).expect("a certificate");
         Self { symbol, certificate: made.cert.pem(), key: made.signing_key.serialize_pem() }
     }

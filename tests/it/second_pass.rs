@@ -43,6 +43,9 @@ fn reference(name: &str, version: u8) -> String {
 async fn up(landscape: &Landscape) -> Fleet {
     let fleet = Fleet::of(landscape.files.clone()).await;
     fleet.furnish(landscape.garden.clone());
+    for (seed, secret) in &landscape.kept {
+        fleet.furnish_in(&Target::Seed((*seed).to_owned()), vec![secret.clone()]);
+    }
     fleet.credentials().await;
     assert_eq!(explain(&fleet.pass().await), "", "everything is ready");
     fleet

@@ -390,7 +390,7 @@ fn with_extension(change: fn(&mut Value, &mut Value)) -> Vec<Rendered> {
     let installation = Installation { registration: "network".into(), wanted: true, needed: true, why: "Network/calico".into() };
     let identity = Identity { installations: vec![installation], ..templates::identity() };
     let context = context::seed(&Sources { objects: &objects, owner: &owner, identity: &identity }).expect("everything is known");
-    matrix::components(Scope::Seed, &owner, ("garden", "garden"), &context, &SHIPPED.1)
+    matrix::components(Scope::Seed, &owner, ("garden", "garden"), &context, (&matrix::facts("seed"), &SHIPPED.1))
 }
 
 #[test]

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::pki::{self, Subject};
 use super::recipe::MakeError;
+use crate::pipeline::wildcard::ADDRESS;
 use crate::secrets::Body;
 
 /// The shortest validity that Gardener gives.
@@ -77,11 +78,12 @@ pub fn kubeconfig(ask: &Ask<'_>, authority: &Body, now: Timestamp) -> Result<Val
     let pair = pki::leaf(&subject, part("ca.crt")?, part("ca.key")?, now)?;
     let trust = STANDARD.encode(ask.trust);
     let called = |address: &str| format!("{}-{address}", ask.name);
-    let clusters: Vec<Value> = ask
-        .servers
-        .iter()
-        .map(|(address, url)| json!({ "name": called(address), "cluster": { "server": url, "certificate-authority-data": trust } }))
-        .collect();
+    let cluster = |address: &str, url: &str| {
+        // What everybody trusts, no authority of the shoot has signed.
+        if address == ADDRESS { json!({ "server": url }) } else { json!({ "server": url, "certificate-authority-data": trust }) }
+    };
+    let clusters: Vec<Value> =
+        ask.servers.iter().map(|(address, url)| json!({ "name": called(address), "cluster": cluster(address, url) })).collect();
     let contexts: Vec<Value> = ask
         .servers
         .iter()

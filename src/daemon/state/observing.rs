@@ -19,6 +19,7 @@ impl State {
         let mut owners = BTreeSet::new();
         let mut completeness = BTreeSet::new();
         let mut news = false;
+        let mut judged = BTreeSet::new();
         for signal in signals {
             if let Signal::Changed { target, delta: Delta::Applied(object) } = &signal
                 && self.is_old(target, object)
@@ -51,6 +52,9 @@ impl State {
             }
             owners.extend(touched.owners);
             news |= touched.server;
+            if let (true, Target::Seed(seed)) = (touched.certificates, &target) {
+                judged.insert(Owner::cluster(Kind::Seed, seed.clone()));
+            }
             if touched.completeness {
                 completeness.insert(target);
             }
@@ -75,6 +79,13 @@ impl State {
         for label in owners {
             if let Some(owner) = self.labels.get(&label) {
                 self.queue.add(owner, at);
+            }
+        }
+        for seed in judged {
+            // A certificate is judged for all that is below its seed's domain, whoever of them has read it.
+            if self.labels.contains_key(&seed.label()) {
+                self.queue.add(&seed, at);
+                self.gate_moved(&seed, at);
             }
         }
         if news {

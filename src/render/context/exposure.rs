@@ -1,6 +1,8 @@
 //! The doors to the API servers of a seed's shoots: one for all, one for every handler of exposure classes, and of each one more for
 //! every zone (`components/seed-and-garden.md` §2.4, `components/machines-and-network.md` §8).
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::{at, entries, list, text, texts};
@@ -40,7 +42,9 @@ fn handler<'v>(landscape: &'v Value, name: &str) -> Option<&'v Value> {
     list(landscape, "/spec/exposureClassHandlers").iter().find(|handler| text(handler, "/name") == name)
 }
 
-/// Where a shoot's API server is reached: `{namespace, labels}`. The zone is that of its control plane, if it has but one.
+/// Where a shoot's API server is reached: `{namespace, labels}`, whether that is the gateway for everybody, and the namespaces of all
+/// gateways that lead to it once the seed has a wildcard certificate: names below its ingress domain are those of the gateway for
+/// everybody. The zone is that of its control plane, if it has but one.
 ///
 /// # Errors
 /// The name of the handler that nobody has configured.
@@ -50,7 +54,9 @@ pub(super) fn gateway(seed: &Value, landscape: &Value, class: Option<&Value>, zo
         return Err(name.to_owned());
     }
     let zone = Some(zones).filter(|zones| !zones.is_empty() && !zones.contains(',') && is_zonal(seed));
-    Ok(json!({"namespace": namespace(name, zone), "labels": labels(name, zone)}))
+    let (own, usual) = (namespace(name, zone), namespace(None, None));
+    let all: BTreeSet<&str> = [own.as_str(), usual.as_str()].into();
+    Ok(json!({"namespace": own, "labels": labels(name, zone), "usual": own == usual, "all": all}))
 }
 
 /// Whether an exposure class may be used on a seed.
@@ -123,6 +129,9 @@ mod tests {
         let class = json!({"handler": "open"});
         let at = |class: Option<&Value>, zones: &str| gateway(&seed(), &landscape, class, zones).expect("a gateway");
         assert_eq!(at(None, "eu-a,EU-B")["namespace"], "istio-ingress");
+        let doors = |zones: &str| (at(None, zones)["usual"].clone(), at(None, zones)["all"].clone());
+        assert_eq!(doors("eu-a,EU-B"), (json!(true), json!(["istio-ingress"])));
+        assert_eq!(doors("eu-a"), (json!(false), json!(["istio-ingress", "istio-ingress--eu-a"])));
         assert_eq!(at(None, "eu-a")["labels"]["istio"], "ingressgateway--zone--eu-a");
         assert_eq!(at(None, "EU-B")["namespace"], "istio-ingress--7f960", "no namespace is called like that");
         let handled = at(Some(&class), "eu-a");

@@ -54,6 +54,12 @@ fn provider_of(entry: &Value) -> Value {
     json!({"domain": text(entry, "/domain"), "provider": provider, "zone": at(entry, "/zone"), "secret": secret})
 }
 
+/// The name below a seed's ingress domain under which an API server shows the seed's wildcard certificate.
+#[must_use]
+pub fn trusted_host(project: &str, shoot: &str, ingress: &str) -> String {
+    format!("api-{project}--{shoot}.{ingress}")
+}
+
 /// `domain` of the context.
 pub(super) fn domains(shoot: &Value, seed: &Value, landscape: &Value, project: &str, name: &str) -> Value {
     let base = base_domain(seed, landscape);
@@ -84,10 +90,12 @@ pub(super) fn domains(shoot: &Value, seed: &Value, landscape: &Value, project: &
     let external = (!external.is_empty()).then_some(external);
     let hosts: Vec<String> =
         [Some(internal.as_str()), external].into_iter().flatten().map(|domain| format!("api.{domain}")).collect();
+    let ingress = text(seed, "/spec/ingress/domain");
     json!({
         "internal": internal,
         "external": external,
         "apiHosts": hosts,
+        "apiTrusted": (!ingress.is_empty()).then(|| trusted_host(project, name, ingress)),
         "apiInternal": format!("api.{internal}"),
         "apiExternal": external.map(|domain| format!("api.{domain}")),
         "ingress": external.map(|domain| format!("*.ingress.{domain}")),

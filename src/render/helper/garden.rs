@@ -21,16 +21,25 @@ fn entry<'b>(body: &'b Body, key: &str, address: &SecretRef, notes: &mut Notes) 
 /// `garden-secret NAMESPACE NAME`: a Secret's data whole, `garden-secret NAMESPACE NAME KEY`: one of its keys in base64.
 pub(super) fn secret(arguments: &[&Value], known: &Known<'_>, notes: &mut Notes) -> Result<Value, String> {
     let (namespace, name) = (text(arguments, 0)?, text(arguments, 1)?);
-    let key = if arguments.len() > 2 { Some(text(arguments, 2)?) } else { None };
+    let key = arguments.get(2).map(|_| text(arguments, 2)).transpose()?;
     if known.offline {
-        let symbol = symbol("garden-secret", arguments);
-        return Ok(if key.is_some() { symbol } else { json!({"data": symbol}) });
+        return Ok(unknown("garden-secret", arguments, key));
     }
-    let address = SecretRef::secret(Target::Garden, namespace, name);
-    let Some(key) = key else { return Ok(whole(address, known, notes)) };
-    let Some(body) = body(address.clone(), known, notes) else { return Ok(Value::Null) };
-    let Some(data) = entry(body, key, &address, notes) else { return Ok(Value::Null) };
-    Ok(handed_out(&STANDARD.encode(data), notes).into())
+    Ok(data(SecretRef::secret(Target::Garden, namespace, name), key, known, notes))
+}
+
+/// What stands for a Secret's data, or one of its keys, where nothing is known of clusters.
+fn unknown(helper: &str, arguments: &[&Value], key: Option<&str>) -> Value {
+    let symbol = symbol(helper, arguments);
+    if key.is_some() { symbol } else { json!({"data": symbol}) }
+}
+
+/// A Secret's data whole, or one of its keys, in base64.
+fn data(address: SecretRef, key: Option<&str>, known: &Known<'_>, notes: &mut Notes) -> Value {
+    let Some(key) = key else { return whole(address, known, notes) };
+    let Some(body) = body(address.clone(), known, notes) else { return Value::Null };
+    let Some(data) = entry(body, key, &address, notes) else { return Value::Null };
+    handed_out(&STANDARD.encode(data), notes).into()
 }
 
 /// A Secret's data whole, in base64.
@@ -40,13 +49,14 @@ fn whole(address: SecretRef, known: &Known<'_>, notes: &mut Notes) -> Value {
     body.iter().map(|(key, data)| (key.clone(), handed_out(&STANDARD.encode(data.as_slice()), notes))).collect()
 }
 
-/// `seed-secret NAME`: the data of a Secret in the seed's namespace `garden`.
+/// `seed-secret NAME`: the data whole of a Secret in the seed's namespace `garden`, `seed-secret NAME KEY`: one of its keys in base64.
 pub(super) fn of_seed(arguments: &[&Value], known: &Known<'_>, notes: &mut Notes) -> Result<Value, String> {
     let name = text(arguments, 0)?;
+    let key = arguments.get(1).map(|_| text(arguments, 1)).transpose()?;
     if known.offline {
-        return Ok(json!({"data": symbol("seed-secret", arguments)}));
+        return Ok(unknown("seed-secret", arguments, key));
     }
-    Ok(whole(SecretRef::secret(known.target.clone(), "garden", name), known, notes))
+    Ok(data(SecretRef::secret(known.target.clone(), "garden", name), key, known, notes))
 }
 
 /// `garden-config NAMESPACE NAME`: what a `ConfigMap` says in text, whole.

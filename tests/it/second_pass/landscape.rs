@@ -16,6 +16,8 @@ pub(super) struct Landscape {
     pub(super) files: BTreeMap<RepoPath, Vec<u8>>,
     /// ConfigMaps and Secrets that shoots refer to.
     pub(super) garden: Vec<Value>,
+    /// Secrets that operators keep in seeds, with the seed's name.
+    pub(super) kept: Vec<(&'static str, Value)>,
     /// The shapes of its shoots and its seeds.
     pub(super) shapes: Vec<&'static str>,
 }
@@ -76,10 +78,14 @@ fn landscape(observability: &Value, shoots: &[&'static str], seeds: Vec<(&'stati
         write(format!("projects/{project}/credentials/cloud.yaml"), &credentials(&namespace));
     }
     for shape in shoots {
-        write(format!("projects/{}/shoots/{}.yaml", project_of(shape), name_of(shape)), &[shoot(shape, seeds[0].0)]);
+        // A shape of what a seed has needs a seed that has it.
+        let fits = |seed: &&(&str, Value)| shape.contains("wildcard") && seed.0.contains("wildcard");
+        let seed = seeds.iter().find(fits).unwrap_or(&seeds[0]).0;
+        write(format!("projects/{}/shoots/{}.yaml", project_of(shape), name_of(shape)), &[shoot(shape, seed)]);
     }
     let shapes = shoots.iter().copied().chain(seeds.iter().map(|(shape, _)| *shape)).collect();
-    Landscape { files, garden: garden(), shapes }
+    let kept = seeds.iter().filter(|(shape, _)| shape.contains("wildcard")).map(|(shape, _)| (*shape, wildcard(shape)));
+    Landscape { files, garden: garden(), kept: kept.collect(), shapes }
 }
 
 /// The project of a shape's shoot: infrastructure is the garden's own.
@@ -126,6 +132,16 @@ fn shoot(shape: &str, seed: &str) -> Value {
         _ => {}
     }
     shoot
+}
+
+/// The certificate that operators keep for all that is below a seed's ingress domain.
+fn wildcard(seed: &str) -> Value {
+    let made = rcgen::generate_simple_self_signed([format!("*.ingress.{seed}.example.org")]).expect("a certificate");
+    json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+        "metadata": {"namespace": "garden", "name": "trusted", "labels": {"gardener.cloud/role": "controlplane-cert"}},
+        "stringData": {"tls.crt": made.cert.pem(), "tls.key": made.signing_key.serialize_pem()},
+    })
 }
 
 fn profile() -> Value {
