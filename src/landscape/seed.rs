@@ -147,8 +147,7 @@ shapes! {
 
     /// Ingress of a seed.
     struct Ingress {
-        /// The domain. Cannot be changed. The seed may have a certificate for every name below it: `espalier explain
-        /// SEED-WILDCARD-CERTIFICATE`.
+        /// The domain. Cannot be changed. For a certificate for every name below it see SEED-WILDCARD-CERTIFICATE.
         domain: String,
         /// The controller.
         controller: IngressController,

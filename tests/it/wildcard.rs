@@ -140,6 +140,8 @@ async fn everything_below_a_seeds_domain_shows_its_certificate_and_follows_it() 
     assert!(tree[&RepoPath::from(SHOOT_FILE)].contains(&format!("https://{HOST}")));
     // Its name is that of the gateway for everybody, wherever the other names of the shoot are led to.
     let of = async |kind: &str, name: &str| fleet.get(&seed(), &format!("{ISTIO}/shoot--shop--mini/{kind}/{name}")).await;
+    until(&mut running, "a way to it", async || of("virtualservices", "kube-apiserver-wildcard").await.is_some()).await;
+    running.ready_at(&fleet.head().await).await;
     let door = of("gateways", "kube-apiserver-wildcard").await.expect("a door of its own");
     assert_eq!(door["spec"]["servers"][0]["hosts"], json!([HOST]));
     assert_eq!(door["spec"]["selector"]["istio"], "ingressgateway");
@@ -155,7 +157,6 @@ async fn everything_below_a_seeds_domain_shows_its_certificate_and_follows_it() 
     assert_eq!(*exported, format!("istio-ingress,{zonal}"));
 
     // It is renewed: what shows it follows, and no API server rolls, since it reads its files again.
-    running.ready_at(&fleet.head().await).await;
     let generation = |plane: &Value| plane["metadata"]["generation"].clone();
     let rolled = generation(&fleet.get(&seed(), PLANE).await.expect("it runs"));
     assert_ne!(rolled, before);
