@@ -88,6 +88,8 @@
 //!   kept by the digest of what was asked, and while it is missing or refused nothing of that extension is written or pruned.
 //! * What a template writes is text with holes where its values are. Texts that are the same around their holes are read once, and the
 //!   values of the next owner go into what was read (`render::mould`): the reader is asked again wherever a value could matter to it.
+//!   What is made of it (names by content, digests, packed texts, the YAML itself) is worked out once as well, with holes
+//!   (`render::program`), and manifests are put together only where somebody looks at them ([`render::Body`]).
 //! * The version of an API server comes with every list of its objects ([`observed::Live`]); a watch that comes back to another version
 //!   lists again, so nothing is rendered for a server that was upgraded meanwhile.
 //! * A release may be dropped once its owner is as wanted; a later look renders it again. Plans keep states and steps, not bodies.
