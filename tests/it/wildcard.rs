@@ -71,10 +71,10 @@ fn served(plane: &Value) -> [Option<String>; 3] {
     let spec = &plane["spec"]["template"]["spec"];
     let server = &spec["containers"][0];
     let of = |list: &Value| list.as_array().into_iter().flatten().find(|one| one["name"] == "tls-sni-0").cloned();
-    let flags = server["args"].as_array().expect("flags").iter().filter_map(Value::as_str);
+    let mut flags = server["args"].as_array().expect("flags").iter().filter_map(Value::as_str);
     let text = |value: &Value| value.as_str().map(str::to_owned);
     [
-        flags.filter_map(|flag| flag.strip_prefix("--tls-sni-cert-key=")).next().map(str::to_owned),
+        flags.find_map(|flag| flag.strip_prefix("--tls-sni-cert-key=")).map(str::to_owned),
         of(&spec["volumes"]).and_then(|volume| text(&volume["secret"]["secretName"])),
         of(&server["volumeMounts"]).and_then(|mount| text(&mount["mountPath"])),
     ]
