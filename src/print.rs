@@ -109,8 +109,8 @@ impl Printer {
         let stdout = std::io::stdout().lock();
         // What has no colours needs none taken out.
         // Without a way out in the middle: whole registers are looked at, not bytes.
-        let control = |found: bool, byte: &u8| found | (byte.is_ascii_control() & (*byte != b'\n') & (*byte != b'\t'));
-        let plain = !text.as_bytes().iter().fold(false, control);
+        let control = |byte: &u8| u8::from(byte.is_ascii_control() && *byte != b'\n' && *byte != b'\t');
+        let plain = text.as_bytes().iter().fold(0, |found, byte| found | control(byte)) == 0;
         let choice = if plain { anstream::ColorChoice::AlwaysAnsi } else { self.choice() };
         let mut out = anstream::AutoStream::new(stdout, choice);
         // A reader that went away (`| head`) is no error of ours.

@@ -50,11 +50,14 @@ fn value(call: &HelperTemplate) -> Option<Value> {
 
 /// The arguments of a call, if all are literals.
 fn literals(call: &HelperTemplate) -> Option<Vec<&Value>> {
-    let literal = |parameter| match parameter {
-        &Parameter::Literal(ref value) => Some(value),
-        _ => None,
-    };
     if call.hash.is_empty() { call.params.iter().map(literal).collect() } else { None }
+}
+
+fn literal(parameter: &Parameter) -> Option<&Value> {
+    match parameter {
+        Parameter::Literal(value) => Some(value),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -83,7 +86,7 @@ mod tests {
     #[test]
     fn blocks_are_folded_inside() {
         let inside = |template: &Option<Template>| template.as_ref().map(|t| t.elements.clone());
-        let text = r#"{{#if (contains a (list 1 2))}}{{json (list 1)}}{{else}}{{json (list 2)}}{{/if}}"#;
+        let text = "{{#if (contains a (list 1 2))}}{{json (list 1)}}{{else}}{{json (list 2)}}{{/if}}";
         let elements = folded(text).elements;
         let [TemplateElement::HelperBlock(block)] = &elements[..] else { panic!("{elements:?}") };
         assert_eq!(inside(&block.template), Some(vec![TemplateElement::RawString("[1]".into())]));

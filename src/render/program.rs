@@ -100,7 +100,9 @@ impl Program {
     pub(super) fn objects(self: &Arc<Self>, texts: &[Cow<'_, str>]) -> Option<Vec<DesiredObject>> {
         let mut holes = Holes::default();
         let mut room = String::new();
-        texts.iter().for_each(|text| holes.push(text));
+        for text in texts {
+            holes.push(text);
+        }
         self.steps.iter().for_each(|step| step.run(&mut holes, &mut room));
         let mut taken = |key: &Text| {
             let key = key.say(&holes, &mut room);

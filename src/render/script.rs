@@ -147,7 +147,7 @@ impl Script {
     pub(crate) fn yaml(value: &Value) -> Self {
         let mut writer = Writer::new(Form::Yaml);
         writer.block(value, 0);
-        writer.said.push_str("\n");
+        writer.said.push('\n');
         writer.script()
     }
 
@@ -270,27 +270,27 @@ impl Writer {
     fn json(&mut self, value: &Value) {
         match value {
             Value::Object(map) if map.keys().any(|key| has_holes(key)) => {
-                self.said.push_str("{");
+                self.said.push('{');
                 let entry = |(key, value): (&String, &Value)| (Text::new(key), self.apart(|inner| inner.json(value)));
                 let entries = map.iter().map(entry).collect();
                 self.step(Step::Sorted(entries, 0));
-                self.said.push_str("}");
+                self.said.push('}');
             }
             Value::Object(map) if has_any(value) => {
                 for (n, (key, value)) in map.iter().enumerate() {
                     self.said.push_str(if n > 0 { "," } else { "{" });
                     json_text(&mut self.said, key);
-                    self.said.push_str(":");
+                    self.said.push(':');
                     self.json(value);
                 }
-                self.said.push_str("}");
+                self.said.push('}');
             }
             Value::Array(items) if has_any(value) => {
                 for (n, item) in items.iter().enumerate() {
                     self.said.push_str(if n > 0 { "," } else { "[" });
                     self.json(item);
                 }
-                self.said.push_str("]");
+                self.said.push(']');
             }
             Value::String(text) if has_holes(text) => self.step(Step::Text(Text::new(text), 0)),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
@@ -340,7 +340,7 @@ impl Writer {
             emit::start_line(&mut self.said, indent, "\n");
             self.block(value, indent);
         } else {
-            self.said.push_str(" ");
+            self.said.push(' ');
             self.yaml_leaf(value, indent + 2);
         }
     }

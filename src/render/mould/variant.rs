@@ -21,7 +21,9 @@ pub(super) enum Scene {
 /// The scalars with holes of manifests, in the order in which [`Variant::values`] meets them.
 pub(super) fn scenes(nodes: &[Node]) -> Vec<Scene> {
     let mut out = Vec::new();
-    nodes.iter().for_each(|node| add(node, &mut out));
+    for node in nodes {
+        add(node, &mut out);
+    }
     out
 }
 

@@ -43,7 +43,9 @@ proptest! {
     fn a_script_writes_what_the_writer_would(value in value(), values in prop::collection::vec("[ -~\n]{0,8}", 3)) {
         let value = json!({"v": value});
         let mut holes = Holes::default();
-        values.iter().for_each(|value| holes.push(value));
+        for value in &values {
+                holes.push(value);
+            }
         let filled = holes.fill(&value);
         // Keys that come out the same are for programs to find.
         prop_assume!(size(&value) == size(&filled));
