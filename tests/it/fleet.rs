@@ -371,7 +371,7 @@ impl Running {
 }
 
 /// After so long a test hangs; none of them waits for time.
-const PATIENCE: Duration = Duration::from_mins(3);
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// Every object of the clusters, short of what no two runs have in common.
 pub(crate) type Dump = BTreeMap<String, Value>;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use espalier::digest::DigestKey;
-use espalier::facts::Facts;
+use espalier::facts::{Facts, WILDCARD_CERTIFICATE};
 use espalier::landscape::{Kind, Owner, Target};
 use espalier::render::context::{self, Identity, Objects, Shipped, Sources};
 use espalier::render::{self, Components, DesiredObject, Images, Known, Ready, RenderState, Rendered, Scope};
@@ -574,13 +574,16 @@ fn what_clusters_know_ends_up_in_manifests() {
         bodies.0.insert(address, Some(data(&[("accessKey", "very secret")])));
     }
     let key = DigestKey(Zeroizing::new(vec![7; 32]));
+    // The seed was looked at, and has no certificate of its own.
+    let mut facts = Facts::default();
+    facts.insert(WILDCARD_CERTIFICATE, Value::Null);
     let known = Known {
         owner: &owner(),
         target: &seed,
         namespace: "shoot--shop--web",
         garden_namespace: "garden-shop",
         names: Some(&names),
-        facts: &Facts::default(),
+        facts: &facts,
         bodies: &bodies,
         images: &images,
         digest_key: Some(&key),
@@ -601,7 +604,7 @@ fn what_clusters_know_ends_up_in_manifests() {
         mounts.contains(&"shoot-access-gardener-resource-manager-bootstrap-12345678".to_owned())
     };
     assert!(manager(&outcome.components));
-    let mut facts = Facts::default();
+    let mut facts = facts.clone();
     facts.insert("gardener-resource-manager.token", json!("2026-11-21T09:00:00Z"));
     let later = render::components(&components, Scope::Shoot, &context, &Known { facts: &facts, ..known });
     assert!(!manager(&later.components));

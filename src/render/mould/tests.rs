@@ -1,3 +1,5 @@
+//! What is filled into moulds, against what reading the text gives.
+
 use handlebars::Output as _;
 use proptest::prelude::*;
 

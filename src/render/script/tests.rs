@@ -1,3 +1,5 @@
+//! What scripts write, against what the writer and the digest make of the filled value.
+
 use proptest::prelude::*;
 use serde_json::json;
 
