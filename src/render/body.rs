@@ -12,51 +12,54 @@ use crate::document;
 
 /// A manifest: a [`Value`], made when it is first looked at. Clones share it.
 #[derive(Clone)]
-pub struct Body(Arc<Inner>);
+pub struct Body(Made);
 
-struct Inner {
-    from: From,
-    value: OnceLock<Arc<Value>>,
+#[derive(Clone)]
+enum Made {
+    Written(Arc<Value>),
+    Later(Arc<Later>),
 }
 
-enum From {
-    Written,
-    /// The object with this number.
-    Program(Arc<Program>, usize, Arc<Holes>),
+/// The object of a program that has this number.
+struct Later {
+    program: Arc<Program>,
+    number: usize,
+    holes: Arc<Holes>,
+    value: OnceLock<Arc<Value>>,
 }
 
 impl Body {
     /// A manifest that is complete.
     #[must_use]
     pub fn written(value: Value) -> Self {
-        Self(Arc::new(Inner { from: From::Written, value: OnceLock::from(Arc::new(value)) }))
+        Self(Made::Written(Arc::new(value)))
     }
 
     pub(super) fn of_program(program: &Arc<Program>, number: usize, holes: &Arc<Holes>) -> Self {
-        let from = From::Program(Arc::clone(program), number, Arc::clone(holes));
-        Self(Arc::new(Inner { from, value: OnceLock::new() }))
+        let (program, holes) = (Arc::clone(program), Arc::clone(holes));
+        Self(Made::Later(Arc::new(Later { program, number, holes, value: OnceLock::new() })))
     }
 
     /// The manifest itself.
     #[must_use]
     pub fn value(&self) -> &Arc<Value> {
-        self.0.value.get_or_init(|| match &self.0.from {
-            From::Written => Arc::default(),
-            From::Program(program, number, holes) => Arc::new(program.value(*number, holes)),
-        })
+        match &self.0 {
+            Made::Written(value) => value,
+            Made::Later(later) => later.value.get_or_init(|| Arc::new(later.program.value(later.number, &later.holes))),
+        }
     }
 
     /// Whether it was filled into a manifest that came up before.
     #[must_use]
     pub fn is_filled_in(&self) -> bool {
-        matches!(self.0.from, From::Program(..))
+        matches!(self.0, Made::Later(_))
     }
 
     /// Writes it as [`document::append_yaml`] does.
     pub fn append_yaml(&self, out: &mut String) {
-        match &self.0.from {
-            From::Written => document::append_yaml(out, self.value()),
-            From::Program(program, number, holes) => program.append_yaml(*number, holes, out),
+        match &self.0 {
+            Made::Written(value) => document::append_yaml(out, value),
+            Made::Later(later) => later.program.append_yaml(later.number, &later.holes, out),
         }
     }
 }

@@ -44,6 +44,24 @@ pub(crate) enum Part<'t> {
     Hole(usize),
 }
 
+/// The same, to keep.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    /// Says the template.
+    Said(Box<str>),
+    /// The hole with this number.
+    Hole(usize),
+}
+
+impl From<Part<'_>> for Piece {
+    fn from(part: Part<'_>) -> Self {
+        match part {
+            Part::Said(said) => Self::Said(said.into()),
+            Part::Hole(hole) => Self::Hole(hole),
+        }
+    }
+}
+
 /// A character that stands for the hole with a number.
 pub(super) fn mark(hole: usize) -> Option<char> {
     u32::try_from(hole).ok().filter(|n| *n < MOST).and_then(|n| char::from_u32(PLANES[0] + n))

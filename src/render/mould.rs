@@ -11,7 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use serde_json::{Map, Number, Value};
 
 use super::DesiredObject;
-use super::cast::{Cast, Hole, Part, has_holes, parts};
+use super::cast::{Cast, Hole, Piece, has_holes, parts};
 use super::post::Stamp;
 use super::program::Program;
 use super::script::has_any;
@@ -61,15 +61,20 @@ impl Moulds {
         mould
     }
 
-    /// The manifests that reading a text gives; `None` if it has to be read.
-    pub(crate) fn fill(&self, cast: &Cast, path: &RepoPath, budget: &Budget) -> Option<Vec<Value>> {
-        self.of(cast, path, budget)?.fill(&cast.holes)
+    /// What a text comes to; `None` if it has to be read.
+    pub(crate) fn fill(&self, cast: &Cast, path: &RepoPath, budget: &Budget, stamp: &Stamp<'_>) -> Option<Filled> {
+        let mould = self.of(cast, path, budget)?;
+        let objects = mould.objects(&cast.holes, stamp).map(Filled::Objects);
+        objects.or_else(|| mould.fill(&cast.holes).map(Filled::Manifests))
     }
+}
 
-    /// The objects that [`super::post::objects`] makes of these manifests; `None` if that has to be asked.
-    pub(crate) fn objects(&self, cast: &Cast, path: &RepoPath, budget: &Budget, stamp: &Stamp<'_>) -> Option<Vec<DesiredObject>> {
-        self.of(cast, path, budget)?.objects(&cast.holes, stamp)
-    }
+/// What a filled mould gives.
+pub(crate) enum Filled {
+    /// The objects that [`super::post::objects`] makes of the manifests.
+    Objects(Vec<DesiredObject>),
+    /// The manifests that reading the text gives, of which nobody has made objects yet.
+    Manifests(Vec<Value>),
 }
 
 /// Manifests with holes.
@@ -111,11 +116,6 @@ struct Scalar {
     json: Option<usize>,
 }
 
-enum Piece {
-    Said(String),
-    Hole(usize),
-}
-
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Style {
     /// Without quotes, and whether inside of `[]` or `{}`.
@@ -152,9 +152,9 @@ impl Mould {
         if let Some(known) = known {
             return known?.objects(&variant.texts);
         }
-        let mut variants = self.variants.write().unwrap_or_else(PoisonError::into_inner);
         let mut hash = DefaultHasher::new();
         variant.name.hash(&mut hash);
+        let mut variants = self.variants.write().unwrap_or_else(PoisonError::into_inner);
         if !variants.seen.remove(&hash.finish()) {
             if variants.seen.len() < SEEN {
                 variants.seen.insert(hash.finish());
@@ -218,18 +218,14 @@ impl Maker<'_> {
             b'|' | b'>' => Style::Block,
             _ => Style::Plain { flow },
         };
-        let json = |part: Part<'_>| matches!(part, Part::Hole(hole) if matches!(self.holes.get(hole), Some(Hole::Json(_))));
-        let whole = parts(text).nth(1).is_none();
-        let read_otherwise = style != Style::Block && parts(text).any(json) && !(whole && matches!(style, Style::Plain { .. }));
-        let piece = |part: Part<'_>| match part {
-            Part::Said(said) => Piece::Said(said.to_owned()),
-            Part::Hole(hole) => Piece::Hole(hole),
+        let pieces: Vec<Piece> = parts(text).map(Piece::from).collect();
+        let of_json = |piece: &Piece| match piece {
+            Piece::Hole(hole) => matches!(self.holes.get(*hole), Some(Hole::Json(_))).then_some(*hole),
+            Piece::Said(_) => None,
         };
-        let pieces: Vec<Piece> = parts(text).map(piece).collect();
-        let json = match pieces[..] {
-            [Piece::Hole(hole)] if matches!(self.holes.get(hole), Some(Hole::Json(_))) => Some(hole),
-            _ => None,
-        };
+        let json = if let [piece] = &pieces[..] { of_json(piece) } else { None };
+        let whole = json.is_some() && matches!(style, Style::Plain { .. });
+        let read_otherwise = style != Style::Block && !whole && pieces.iter().any(|piece| of_json(piece).is_some());
         (!read_otherwise).then_some(Scalar { pieces, style, json })
     }
 
@@ -336,7 +332,6 @@ fn json(text: &str) -> Option<Value> {
 }
 
 fn same_in_yaml(value: &Value, depth: usize) -> bool {
-    let visible = |text: &str| text.bytes().all(|b| matches!(b, b'\n' | b'\t' | b' '..=b'~'));
     match value {
         Value::Null | Value::Bool(_) => true,
         Value::Number(number) => number.is_i64() || number.is_u64() || is_read_alike(number),
@@ -347,6 +342,11 @@ fn same_in_yaml(value: &Value, depth: usize) -> bool {
                 && map.iter().all(|(key, value)| key.len() < LONGEST_KEY && visible(key) && same_in_yaml(value, depth + 1))
         }
     }
+}
+
+/// Whether every reader shows it as it is.
+fn visible(text: &str) -> bool {
+    text.bytes().all(|b| matches!(b, b'\n' | b'\t' | b' '..=b'~'))
 }
 
 /// Whether the reader makes the same of a number's text as a reader of JSON.

@@ -6,8 +6,6 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::cast::has_holes;
@@ -15,7 +13,7 @@ use super::post::contents::{BETWEEN, Complete, Contents, Packed};
 use super::post::{self, Stamp};
 use super::script::{Holes, Script, Text, has_any, hole};
 use super::{Body, DesiredObject};
-use crate::digest::{self, Digest};
+use crate::digest::Digest;
 use crate::observed::ObjectKey;
 
 /// How the objects of one variant are made.
@@ -70,6 +68,9 @@ impl Program {
         let mut later = Later { next: holes, ..Later::default() };
         let stamped = post::stamp_all(values, &Stamp { owner, name, namespace, ..*stamp }, &mut later).ok()?;
         let Later { steps, differ: mut sets, mut keys, failed, .. } = later;
+        if failed {
+            return None;
+        }
         sets.push(stamped.iter().map(|object| object.key.path()).collect());
         for object in &stamped {
             open_keys(&object.body, &mut keys, &mut sets);
@@ -93,7 +94,6 @@ impl Program {
             looked_for: post::looked_for(stamp.component),
             objects: stamped.into_iter().map(finished).collect(),
         })
-        .filter(|_| !failed)
     }
 
     /// The objects with these texts; `None` if what was decided for the variant does not hold for them.
@@ -103,7 +103,9 @@ impl Program {
         for text in texts {
             holes.push(text);
         }
-        self.steps.iter().for_each(|step| step.run(&mut holes, &mut room));
+        for step in &self.steps {
+            step.run(&mut holes, &mut room);
+        }
         let mut taken = |key: &Text| {
             let key = key.say(&holes, &mut room);
             // No field of an API has any of these in its name.
@@ -184,7 +186,6 @@ impl Key {
 
 impl Step {
     fn run(&self, holes: &mut Holes, room: &mut String) {
-        let short = |text: &str| digest::of_bytes(text.as_bytes()).short().to_owned();
         match self {
             Self::Digest(script) => {
                 let digest = script.digest(holes, room);
@@ -195,7 +196,7 @@ impl Step {
                 holes.push(digest.short());
             }
             Self::ShortOfName(name) => {
-                let short = short(name.say(holes, room));
+                let short = Complete.short_of_name(name.say(holes, room));
                 holes.push(&short);
             }
             Self::Packed(objects) => {
@@ -206,17 +207,21 @@ impl Step {
                     room.push_str(if n > 0 { BETWEEN } else { "" });
                     script.append(holes, room);
                 }
-                holes.push(&short(room));
-                holes.push(&STANDARD.encode(room));
+                push_packed(holes, room);
             }
             Self::PackedText(text) => {
                 room.clear();
                 text.append(holes, room);
-                holes.push(&short(room));
-                holes.push(&STANDARD.encode(room));
+                push_packed(holes, room);
             }
         }
     }
+}
+
+fn push_packed(holes: &mut Holes, text: &str) {
+    let Packed { short, data } = Complete.packed_text(text);
+    holes.push(&short);
+    holes.push(&data);
 }
 
 /// Keeps what is to be made of contents with holes.
@@ -279,11 +284,11 @@ impl Contents for Later {
         Packed { short: self.hole(), data: self.hole() }
     }
 
-    fn packed_text(&mut self, text: String) -> Packed {
-        if !has_holes(&text) {
+    fn packed_text(&mut self, text: &str) -> Packed {
+        if !has_holes(text) {
             return Complete.packed_text(text);
         }
-        self.steps.push(Step::PackedText(Text::new(&text)));
+        self.steps.push(Step::PackedText(Text::new(text)));
         Packed { short: self.hole(), data: self.hole() }
     }
 

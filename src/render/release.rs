@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::component::{Component, Hibernate, Ready, Scope};
 use super::engine::{self, Failure, Known, Notes, Text};
 use super::load::{self, Compiled, Components};
+use super::mould::Filled;
 use super::post::{self, Refusal, Stamp};
 use super::when::Converted;
 use super::{RenderState, Rendered};
@@ -227,8 +228,12 @@ fn one(
         digest_key: known.digest_key,
         offline: known.offline,
     };
-    let made = result.and_then(|text| match objects_of_mould(compiled, &text, &stamp, notes.secret) {
-        Some(objects) => Ok((text, Ok(objects))),
+    // What has secret values in it is in no mould.
+    let filled =
+        |text: &Text| if notes.secret { None } else { compiled.moulds.fill(&text.cast, &compiled.path, &budget(), &stamp) };
+    let made = result.and_then(|text| match filled(&text) {
+        Some(Filled::Objects(objects)) => Ok((text, Ok(objects))),
+        Some(Filled::Manifests(values)) => Ok((text, post::objects(values, &stamp))),
         None => manifests(compiled, text, notes.secret).map(|(text, values)| {
             let sensitive = if notes.secret { sensitive(compiled, wrapped, known, &values) } else { Vec::new() };
             (text, post::objects(values, &Stamp { sensitive: &sensitive, ..stamp }))
@@ -293,16 +298,8 @@ fn read(compiled: &Compiled, text: &Text) -> Parsed {
     document::parse(&compiled.path, text.cast.text().as_bytes(), &budget())
 }
 
-/// The objects of a rendered text whose like came up before.
-fn objects_of_mould(compiled: &Compiled, text: &Text, stamp: &Stamp<'_>, secret: bool) -> Option<Vec<super::DesiredObject>> {
-    if secret { None } else { compiled.moulds.objects(&text.cast, &compiled.path, &budget(), stamp) }
-}
-
-/// The manifests of a rendered text. What has secret values in it is in no mould.
+/// The manifests that reading a rendered text gives.
 fn manifests(compiled: &Compiled, text: Text, secret: bool) -> Result<(Text, Vec<Value>), Failure> {
-    if !secret && let Some(values) = compiled.moulds.fill(&text.cast, &compiled.path, &budget()) {
-        return Ok((text, values));
-    }
     let parsed = read(compiled, &text);
     if let Some(wrong) = parsed.findings.iter().find(|f| f.severity == crate::finding::Severity::Error) {
         let offset = wrong.places.first().and_then(|p| p.span).map_or(0, |span| span.start);

@@ -4,7 +4,7 @@
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::cast::{Part, has_holes, mark, parts};
+use super::cast::{Part, Piece, has_holes, mark, parts};
 use crate::digest::{self, Digest};
 use crate::document::emit;
 
@@ -71,24 +71,18 @@ pub(crate) fn has_any(value: &Value) -> bool {
 
 /// A text with holes, in its pieces.
 #[derive(Debug)]
-pub(crate) struct Text(Vec<Bit>);
-
-#[derive(Debug)]
-enum Bit {
-    Said(Box<str>),
-    Hole(usize),
-}
+pub(crate) struct Text(Vec<Piece>);
 
 impl Text {
     pub(crate) fn new(text: &str) -> Self {
-        Self(parts(text).map(Bit::from).collect())
+        Self(parts(text).map(Piece::from).collect())
     }
 
     pub(crate) fn append(&self, holes: &Holes, out: &mut String) {
-        for bit in &self.0 {
-            match bit {
-                Bit::Said(said) => out.push_str(said),
-                Bit::Hole(hole) => out.push_str(holes.get(*hole)),
+        for piece in &self.0 {
+            match piece {
+                Piece::Said(said) => out.push_str(said),
+                Piece::Hole(hole) => out.push_str(holes.get(*hole)),
             }
         }
     }
@@ -96,22 +90,13 @@ impl Text {
     /// What it says, in `room` unless it is a piece of its own.
     pub(crate) fn say<'a>(&'a self, holes: &'a Holes, room: &'a mut String) -> &'a str {
         match &self.0[..] {
-            [Bit::Hole(hole)] => holes.get(*hole),
-            [Bit::Said(said)] => said,
+            [Piece::Hole(hole)] => holes.get(*hole),
+            [Piece::Said(said)] => said,
             _ => {
                 room.clear();
                 self.append(holes, room);
                 room
             }
-        }
-    }
-}
-
-impl From<Part<'_>> for Bit {
-    fn from(part: Part<'_>) -> Self {
-        match part {
-            Part::Said(said) => Self::Said(said.into()),
-            Part::Hole(hole) => Self::Hole(hole),
         }
     }
 }

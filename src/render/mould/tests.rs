@@ -44,7 +44,7 @@ fn read(cast: &Cast) -> Option<Vec<Value>> {
 }
 
 fn filled(moulds: &Moulds, cast: &Cast) -> Option<Vec<Value>> {
-    moulds.fill(cast, &RepoPath::from("t.yaml"), &Budget::default())
+    moulds.of(cast, &RepoPath::from("t.yaml"), &Budget::default())?.fill(&cast.holes)
 }
 
 #[test]

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{Key, LONGEST_KEY, Node, Piece, Scalar, Style, json};
+use super::{Key, LONGEST_KEY, Node, Scalar, Style, json, visible};
 use crate::document;
-use crate::render::cast::{Hole, has_holes};
+use crate::render::cast::{Hole, Piece, has_holes};
 use crate::render::script::{has_any, hole};
 
 /// A scalar with holes, as it is asked what it is each time.
@@ -82,13 +82,13 @@ impl<'h> Variant<'h> {
             let found = match scene {
                 Scene::Json { hole, is_key } => {
                     let text = holes.get(*hole)?.text();
-                    match string(text) {
-                        Some(text) if !text.is_empty() && visible(&text) && !(*is_key && text.len() >= LONGEST_KEY) => {
+                    match string(text).filter(|text| !text.is_empty()) {
+                        Some(text) if visible(&text) && !(*is_key && text.len() >= LONGEST_KEY) => {
                             Some(vec![number(text, &mut name)?])
                         }
-                        Some(text) if !text.is_empty() => return None,
-                        Some(_) | None if *is_key => return None,
-                        Some(_) | None => {
+                        Some(_) => return None,
+                        None if *is_key => return None,
+                        None => {
                             let mut numbers = Vec::new();
                             let mut take = |text: String, name: &mut String| {
                                 numbers.push(number(Cow::Owned(text), name)?);
@@ -142,11 +142,6 @@ fn said(name: &mut String, text: &str) {
 fn string(text: &str) -> Option<Cow<'_, str>> {
     let inner = text.strip_prefix('"')?.strip_suffix('"')?;
     if inner.contains(['\\', '"']) { serde_json::from_str(text).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inner)) }
-}
-
-/// Whether every reader shows it as it is.
-fn visible(text: &str) -> bool {
-    text.bytes().all(|b| matches!(b, b'\n' | b'\t' | b' '..=b'~'))
 }
 
 /// Notes the structure of a value, and takes its texts in order.

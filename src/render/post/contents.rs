@@ -28,7 +28,7 @@ pub(crate) trait Contents {
     /// Objects as one text, in the order of their keys.
     fn packed(&mut self, objects: Vec<Value>) -> Packed;
     /// A text.
-    fn packed_text(&mut self, text: String) -> Packed;
+    fn packed_text(&mut self, text: &str) -> Packed;
     /// Notes that what was decided holds only as long as these texts differ, as far as they are not equal here.
     fn differ(&mut self, texts: &[&str]);
 }
@@ -51,10 +51,10 @@ impl Contents for Complete {
 
     fn packed(&mut self, mut objects: Vec<Value>) -> Packed {
         objects.sort_by_cached_key(ObjectKey::of);
-        self.packed_text(objects.iter().map(document::to_yaml).collect::<Vec<_>>().join(BETWEEN))
+        self.packed_text(&objects.iter().map(document::to_yaml).collect::<Vec<_>>().join(BETWEEN))
     }
 
-    fn packed_text(&mut self, text: String) -> Packed {
+    fn packed_text(&mut self, text: &str) -> Packed {
         Packed { short: digest::of_bytes(text.as_bytes()).short().to_owned(), data: STANDARD.encode(text) }
     }
 

@@ -34,7 +34,7 @@ pub(super) fn expand(mut manifest: Value, contents: &mut dyn Contents) -> Result
     }
     let mut passed = std::mem::take(spec);
     let Packed { short, data } = match (text, objects) {
-        (Some(Value::String(text)), None) => contents.packed_text(text),
+        (Some(Value::String(text)), None) => contents.packed_text(&text),
         (Some(_), _) => return Err("spec.manifests of a ManagedResource is not a text, or stands beside objects".into()),
         (None, objects) => packed(objects, contents)?,
     };
