@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::extensions::{FILE, REGISTRATION, chart, conditions, files, helm, installations, resource, seed};
 use super::fleet::{BRANCH, Fleet, Running, explain};
 
+const PATIENCE: Duration = Duration::from_mins(3);
 const SEED: &str = "seeds/aws-eu1.yaml";
 const MINI: &str = "projects/shop/shoots/mini.yaml";
 const AWS: &str = "extensions/aws.yaml";
@@ -54,29 +55,8 @@ async fn confirmed(fleet: &Fleet, path: &str, name: &str) -> (RepoPath, Option<S
     (path.into(), Some(text.replacen(&named, &with, 1)))
 }
 
-/// Waits until something is so in the clusters; each change there that we make or are told of is a new picture.
-async fn comes_true(running: &mut Running, what: &str, mut is: impl AsyncFnMut() -> bool) {
-    let waited = tokio::time::timeout(Duration::from_mins(3), async {
-        loop {
-            running.seen.borrow_and_update();
-            if is().await {
-                return;
-            }
-            running.seen.changed().await.expect("the daemon goes on");
-        }
-    });
-    assert!(waited.await.is_ok(), "{what} did not come true: {:#?}", running.seen.borrow().owners);
-}
-
 fn is_going(object: Option<&Value>) -> bool {
     object.is_some_and(|object| object["metadata"]["deletionTimestamp"].is_string())
-}
-
-/// Has the controller of an object begin its deletion and never end it, or go on with it.
-async fn stick(fleet: &Fleet, path: &str, sticks: bool) {
-    let mode = if sticks { json!("stuck") } else { Value::Null };
-    let patch = json!({"metadata": {"annotations": {"sim.espalier.dev/fail": mode}}});
-    fleet.by_hand(&seed(), "PATCH", path, &patch).await;
 }
 
 /// What of a seed is left that it does not leave behind on purpose, and whether it is going: by component and name.
@@ -135,14 +115,14 @@ async fn a_seed_goes_after_its_shoots_and_its_extensions_after_what_they_act_upo
     let names = [REGISTRATION, PROVIDER].map(|name| installation::name(name, "aws-eu1"));
     let infrastructure = format!("{EXTENSIONS}/namespaces/shoot--shop--mini/infrastructures/mini");
     let (bucket, bastion) = (bucket(&fleet).await, bastion(&fleet).await);
-    stick(&fleet, &infrastructure, true).await;
-    stick(&fleet, &bucket, true).await;
+    fleet.stick(&seed(), &infrastructure, true).await;
+    fleet.stick(&seed(), &bucket, true).await;
     let before = of_seed(&fleet).await;
     assert!(before.len() > 20 && before.values().all(|going| !going), "{before:?}");
 
     // The shoot is not gone yet: nothing of the seed goes.
     fleet.commit(Changes::from([(SEED.into(), None), (MINI.into(), None)])).await;
-    comes_true(&mut running, "the shoot goes", async || is_going(fleet.get(&seed(), &infrastructure).await.as_ref())).await;
+    running.comes_true("the shoot goes", PATIENCE, async || is_going(fleet.get(&seed(), &infrastructure).await.as_ref())).await;
     let waits = "Shoot shop/mini";
     running
         .until("the seed waits", |v| v.owners[&eu()].note.contains("is still used") && v.owners[&eu()].note.contains(waits))
@@ -150,21 +130,22 @@ async fn a_seed_goes_after_its_shoots_and_its_extensions_after_what_they_act_upo
     assert_eq!(of_seed(&fleet).await, before);
 
     // Others have something there that an extension is to clean up: the same.
-    stick(&fleet, &infrastructure, false).await;
+    fleet.stick(&seed(), &infrastructure, false).await;
     running.until("the seed waits", |v| v.owners[&eu()].note.ends_with("is still used: Bastion/people/way-in")).await;
     assert_eq!(of_seed(&fleet).await, before);
 
     // Its bucket is not gone yet: no extension goes.
     fleet.by_hand(&seed(), "DELETE", &bastion, &Value::Null).await;
-    comes_true(&mut running, "the bucket goes", async || is_going(fleet.get(&seed(), &bucket).await.as_ref())).await;
+    running.comes_true("the bucket goes", PATIENCE, async || is_going(fleet.get(&seed(), &bucket).await.as_ref())).await;
     assert_eq!(fleet.get(&seed(), "/api/v1/namespaces/shoot--shop--mini").await, None);
-    comes_true(&mut running, "all else goes", async || !of_seed(&fleet).await.keys().any(|name| name.contains("DNSRecord")))
+    running
+        .comes_true("all else goes", PATIENCE, async || !of_seed(&fleet).await.keys().any(|name| name.contains("DNSRecord")))
         .await;
     for name in &names {
         assert!(!is_going(Some(&resource(&fleet, name).await.expect("it is there"))), "{name}");
     }
 
-    stick(&fleet, &bucket, false).await;
+    fleet.stick(&seed(), &bucket, false).await;
     running.until("gone", |v| !v.owners.contains_key(&eu())).await;
     running.reported(&fleet, "that it is gone", |tree| !tree.contains_key(&RepoPath::from("seeds/aws-eu1.status.yaml"))).await;
     running.ready_at(&fleet.head().await).await;
@@ -185,14 +166,14 @@ async fn a_seed_that_goes_is_known_to_whoever_is_started_meanwhile() {
     let program = helm(dir.path());
     let (fleet, mut running) = confirmed_to_go(&program, &chart(dir.path(), 1)).await;
     let bucket = bucket(&fleet).await;
-    stick(&fleet, &bucket, true).await;
+    fleet.stick(&seed(), &bucket, true).await;
     fleet.commit(Changes::from([(SEED.into(), None), (MINI.into(), None)])).await;
-    comes_true(&mut running, "the bucket goes", async || is_going(fleet.get(&seed(), &bucket).await.as_ref())).await;
+    running.comes_true("the bucket goes", PATIENCE, async || is_going(fleet.get(&seed(), &bucket).await.as_ref())).await;
     running.stop().await;
     assert!(!of_seed(&fleet).await.is_empty());
 
     // The landscape of the new one has no such seed.
-    stick(&fleet, &bucket, false).await;
+    fleet.stick(&seed(), &bucket, false).await;
     let ended = fleet.pass_with(|options| options.helm = Some(program.clone())).await;
     assert_eq!(explain(&ended), "");
     assert!(!ended.view.owners.contains_key(&eu()));
@@ -289,17 +270,19 @@ async fn an_extension_stays_for_as_long_as_others_have_something_for_it() {
     running.until("gone", |v| v.revision.as_ref() == Some(&commit) && !v.owners.contains_key(&mini())).await;
     running.ready_at(&commit).await;
     let required = "Required=True ExtensionObjectsExist".to_owned();
-    comes_true(&mut running, "it is said", async || {
-        let all = installations(&fleet).await;
-        let condition = all[0]["status"]["conditions"].as_array().and_then(|all| all.iter().find(|c| c["type"] == "Required"));
-        conditions(&all[0]).contains(&required)
-            && condition.is_some_and(|c| c["message"].as_str().is_some_and(|text| text.contains("Bastion/people/way-in")))
-    })
-    .await;
+    running
+        .comes_true("it is said", PATIENCE, async || {
+            let all = installations(&fleet).await;
+            let condition =
+                all[0]["status"]["conditions"].as_array().and_then(|all| all.iter().find(|c| c["type"] == "Required"));
+            conditions(&all[0]).contains(&required)
+                && condition.is_some_and(|c| c["message"].as_str().is_some_and(|text| text.contains("Bastion/people/way-in")))
+        })
+        .await;
     assert!(!is_going(Some(&resource(&fleet, &name).await.expect("it is there"))));
 
     fleet.by_hand(&seed(), "DELETE", &bastion, &Value::Null).await;
-    comes_true(&mut running, "it goes", async || installations(&fleet).await.is_empty()).await;
+    running.comes_true("it goes", PATIENCE, async || installations(&fleet).await.is_empty()).await;
     assert_eq!(resource(&fleet, &name).await, None);
     running.stop().await;
 }

@@ -322,6 +322,23 @@ impl Running {
         panic!("{what} did not come true: {:?} {:?}\n{}\n{:#?}", view.incomplete, view.counts, rows(&view), view.owners)
     }
 
+    /// Waits until something is so in the clusters.
+    pub(crate) async fn comes_true(&mut self, what: &str, within: Duration, mut is: impl AsyncFnMut() -> bool) {
+        let waited = tokio::time::timeout(within, async {
+            loop {
+                self.seen.borrow_and_update();
+                if is().await {
+                    return;
+                }
+                // What is so may have come about after the last picture.
+                if let Ok(seen) = tokio::time::timeout(Duration::from_millis(200), self.seen.changed()).await {
+                    seen.expect("the daemon goes on");
+                }
+            }
+        });
+        assert!(waited.await.is_ok(), "{what} did not come true: {:#?}", self.seen.borrow().owners);
+    }
+
     /// Waits until everything is ready at a commit.
     pub(crate) async fn ready_at(&mut self, commit: &Revision) -> Arc<View> {
         self.until("ready", |view| {
@@ -417,6 +434,13 @@ impl Fleet {
             Ok(value) => value,
             Err(e) => panic!("{method} {path}: {e}"),
         }
+    }
+
+    /// Has the simulated controller of an object begin and not end, or go on.
+    pub(crate) async fn stick(&self, target: &Target, path: &str, sticks: bool) {
+        let mode = if sticks { json!("stuck") } else { Value::Null };
+        let patch = json!({"metadata": {"annotations": {"sim.espalier.dev/fail": mode}}});
+        self.by_hand(target, "PATCH", path, &patch).await;
     }
 
     /// All objects, by cluster, kind, namespace and name, without what the server and the clock add.

@@ -16,6 +16,7 @@ use super::fleet::{Fleet, Running, example, explain};
 use super::matrix::{SHIPPED, render_with};
 use super::templates::unpacked;
 
+const PATIENCE: Duration = Duration::from_mins(3);
 const MINI: &str = "projects/shop/shoots/mini.yaml";
 const OFF: &str = "  provider:\n    type: aws\n";
 const ON: &str = "  systemComponents:\n    nodeLocalDNS:\n      enabled: true\n  provider:\n    type: aws\n";
@@ -81,37 +82,29 @@ async fn rests_with(fleet: &Fleet, daemon_sets: &[&str]) {
     assert_eq!(fleet.writes() - before, 0, "nothing is to be written");
 }
 
-/// Waits until something is so in the clusters.
-async fn comes_true(running: &mut Running, what: &str, mut is: impl AsyncFnMut() -> bool) {
-    let waited = tokio::time::timeout(Duration::from_mins(3), async {
-        let mut tick = tokio::time::interval(Duration::from_millis(50));
-        while !is().await {
-            tick.tick().await;
-        }
-    });
-    assert!(waited.await.is_ok(), "{what} did not come true: {:#?}", running.seen.borrow_and_update().owners);
-}
-
 /// Waits until that is what the resource manager is to have.
 async fn is_given(running: &mut Running, fleet: &Fleet, daemon_set: &str) {
-    comes_true(running, daemon_set, async || names(fleet).await == [daemon_set]).await;
+    running.comes_true(daemon_set, PATIENCE, async || names(fleet).await == [daemon_set]).await;
 }
 
 /// Waits until the resource manager is asked to take it all away; what it was to have until then stays as it was.
 async fn is_dropped(running: &mut Running, fleet: &Fleet, daemon_sets: &[&str]) {
-    comes_true(running, "its end", async || {
-        let resource = fleet.get(&seed(), RESOURCE).await.expect("it is held");
-        assert_eq!(names(fleet).await, daemon_sets, "nothing takes its place");
-        resource["metadata"]["deletionTimestamp"].is_string()
-    })
-    .await;
+    running
+        .comes_true("its end", PATIENCE, async || {
+            let resource = fleet.get(&seed(), RESOURCE).await.expect("it is held");
+            assert_eq!(names(fleet).await, daemon_sets, "nothing takes its place");
+            resource["metadata"]["deletionTimestamp"].is_string()
+        })
+        .await;
 }
 
-/// Has the controller of an object begin and not end, or go on.
-async fn stick(fleet: &Fleet, path: &str, sticks: bool) {
-    let how = if sticks { json!("stuck") } else { Value::Null };
-    let change = json!({"metadata": {"annotations": {"sim.espalier.dev/fail": how}}});
-    fleet.by_hand(&seed(), "PATCH", path, &change).await;
+/// Waits until nodes are being replaced at a commit.
+async fn rolls(running: &mut Running, commit: &Revision) {
+    let rolls = |view: &View| {
+        let row = view.owners.get(&mini());
+        view.revision.as_ref() == Some(commit) && row.is_some_and(|row| row.note.contains("worker"))
+    };
+    running.until("nodes to be replaced", rolls).await;
 }
 
 /// The shoot with other text in its file.
@@ -131,7 +124,7 @@ async fn with_cache(from: &str, to: &str) -> Fleet {
     fleet.edit(MINI, OFF, ON).await;
     assert_eq!(explain(&fleet.pass().await), "", "everything is ready");
     assert!(names(&fleet).await.contains(&CACHE.to_owned()));
-    stick(&fleet, RESOURCE, true).await;
+    fleet.stick(&seed(), RESOURCE, true).await;
     fleet
 }
 
@@ -164,7 +157,7 @@ async fn the_cache_of_nodes_goes_once_they_are_cleaned_after_it() {
     };
     running.until("the clean-up to go on", waits).await;
     assert_eq!(names(&fleet).await, [CLEANUP]);
-    stick(&fleet, RESOURCE, false).await;
+    fleet.stick(&seed(), RESOURCE, false).await;
     running.ready_at(&off).await;
     running.stop().await;
     rests_with(&fleet, &[]).await;
@@ -175,7 +168,7 @@ async fn the_cache_comes_back_in_the_middle_of_its_clean_up() {
     let (fleet, mut running, _) = cleaning().await;
     let on = fleet.edit(MINI, OFF, ON).await;
     is_given(&mut running, &fleet, CACHE).await;
-    stick(&fleet, RESOURCE, false).await;
+    fleet.stick(&seed(), RESOURCE, false).await;
     running.ready_at(&on).await;
     running.stop().await;
     rests_with(&fleet, &[CACHE]).await;
@@ -187,9 +180,9 @@ async fn the_cache_comes_back_while_the_last_of_its_clean_up_goes() {
     let hold = |finalizers: Value| json!({"metadata": {"finalizers": finalizers}});
     let held = ["resources.gardener.cloud/gardener-resource-manager", "example.org/hold"];
     fleet.by_hand(&seed(), "PATCH", RESOURCE, &hold(json!(held))).await;
-    stick(&fleet, RESOURCE, false).await;
+    fleet.stick(&seed(), RESOURCE, false).await;
     let finalizers = async || fleet.get(&seed(), RESOURCE).await.expect("it is held")["metadata"]["finalizers"].clone();
-    comes_true(&mut running, "the end of the clean-up", async || finalizers().await == json!(["example.org/hold"])).await;
+    running.comes_true("the end of the clean-up", PATIENCE, async || finalizers().await == json!(["example.org/hold"])).await;
     let on = fleet.edit(MINI, OFF, ON).await;
     let waits = |view: &View| {
         let row = view.owners.get(&mini());
@@ -207,7 +200,7 @@ async fn a_shoot_that_falls_asleep_in_the_middle_is_cleaned_when_it_wakes() {
     let (fleet, mut running, _) = cleaning().await;
     let asleep = fleet.edit(MINI, AWAKE, ASLEEP).await;
     running.ready_at(&asleep).await;
-    stick(&fleet, RESOURCE, false).await;
+    fleet.stick(&seed(), RESOURCE, false).await;
     running.stop().await;
     rests_with(&fleet, &[CLEANUP]).await;
     fleet.edit(MINI, ASLEEP, AWAKE).await;
@@ -218,7 +211,7 @@ async fn a_shoot_that_falls_asleep_in_the_middle_is_cleaned_when_it_wakes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cache_that_is_switched_off_while_its_shoot_sleeps_is_cleaned_up_when_it_wakes() {
     let fleet = with_cache(OFF, OFF).await;
-    stick(&fleet, RESOURCE, false).await;
+    fleet.stick(&seed(), RESOURCE, false).await;
     fleet.edit(MINI, AWAKE, ASLEEP).await;
     assert_eq!(explain(&fleet.pass().await), "", "it sleeps");
     fleet.edit(MINI, ON, OFF).await;
@@ -240,19 +233,15 @@ async fn nodes_that_are_replaced_are_not_cleaned() {
     for shape in ["    version: 1.33.9\n", ipvs] {
         let fleet = with_cache("    version: 1.35.3\n", shape).await;
         // While they are, they ask the cache.
-        stick(&fleet, WORKER, true).await;
+        fleet.stick(&seed(), WORKER, true).await;
         let off = fleet.edit(MINI, ON, OFF).await;
         let mut running = fleet.start().await;
-        let rolls = |view: &View| {
-            let row = view.owners.get(&mini());
-            view.revision.as_ref() == Some(&off) && row.is_some_and(|row| row.note.contains("worker"))
-        };
-        running.until("nodes to be replaced", rolls).await;
+        rolls(&mut running, &off).await;
         let resource = fleet.get(&seed(), RESOURCE).await.expect("it is there");
         assert_eq!((names(&fleet).await, &resource["metadata"]["deletionTimestamp"]), (vec![CACHE.to_owned()], &Value::Null));
-        stick(&fleet, WORKER, false).await;
+        fleet.stick(&seed(), WORKER, false).await;
         is_dropped(&mut running, &fleet, &[CACHE]).await;
-        stick(&fleet, RESOURCE, false).await;
+        fleet.stick(&seed(), RESOURCE, false).await;
         running.ready_at(&off).await;
         running.stop().await;
         rests_with(&fleet, &[]).await;
@@ -264,23 +253,19 @@ async fn of_two_pools_the_one_is_cleaned_that_stays_once_the_other_is_replaced()
     let pool = "      - name: one\n";
     let older = "      - name: older\n        minimum: 1\n        maximum: 1\n        kubernetes:\n          version: 1.33.9\n        machine:\n          type: m6i.large\n        volume:\n          type: gp3\n          size: 25Gi\n        zones: [eu-west-1c]\n      - name: one\n";
     let fleet = with_cache(pool, older).await;
-    stick(&fleet, WORKER, true).await;
+    fleet.stick(&seed(), WORKER, true).await;
     let off = fleet.edit(MINI, ON, OFF).await;
     let mut running = fleet.start().await;
-    let rolls = |view: &View| {
-        let row = view.owners.get(&mini());
-        view.revision.as_ref() == Some(&off) && row.is_some_and(|row| row.note.contains("worker"))
-    };
-    running.until("nodes to be replaced", rolls).await;
+    rolls(&mut running, &off).await;
     assert_eq!(names(&fleet).await, ["node-local-dns-older", CACHE]);
-    stick(&fleet, WORKER, false).await;
+    fleet.stick(&seed(), WORKER, false).await;
     is_given(&mut running, &fleet, CLEANUP).await;
     let daemon_set = &given(&fleet).await.expect("it is there")[0];
     let terms = daemon_set
         .pointer("/spec/template/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms");
     let one = json!([{"matchExpressions": [{"key": "worker.gardener.cloud/pool", "operator": "In", "values": ["one"]}]}]);
     assert_eq!(terms, Some(&one));
-    stick(&fleet, RESOURCE, false).await;
+    fleet.stick(&seed(), RESOURCE, false).await;
     running.ready_at(&off).await;
     running.stop().await;
     rests_with(&fleet, &[]).await;
@@ -295,10 +280,10 @@ async fn a_shoot_goes_in_the_middle_of_the_clean_up() {
         let shoot = fleet.get(&Target::Garden, SHOOT).await.expect("it is there");
         shoot["metadata"]["annotations"]["confirmation.gardener.cloud/deletion"] == "true"
     };
-    comes_true(&mut running, "the confirmation", confirmed).await;
+    running.comes_true("the confirmation", PATIENCE, confirmed).await;
     let gone = fleet.commit(Changes::from([(MINI.into(), None)])).await;
     is_dropped(&mut running, &fleet, &[CLEANUP]).await;
-    stick(&fleet, RESOURCE, false).await;
+    fleet.stick(&seed(), RESOURCE, false).await;
     running.until("its end", |view| view.revision.as_ref() == Some(&gone) && !view.owners.contains_key(&mini())).await;
     running.stop().await;
     assert_eq!(fleet.get(&seed(), NAMESPACE).await, None);

@@ -11,9 +11,10 @@ use espalier::snapshot::RepoPath;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use serde_json::{Value, json};
 
-use super::fleet::{Fleet, Running, STATUS, explain};
+use super::fleet::{Fleet, STATUS, explain};
 use super::second_pass::everything;
 
+const PATIENCE: Duration = Duration::from_mins(1);
 const DOMAIN: &str = "ingress.aws-eu1.local.example.org";
 const HOST: &str = "api-shop--mini.ingress.aws-eu1.local.example.org";
 const SECRETS: &str = "/api/v1/namespaces/garden/secrets";
@@ -47,23 +48,6 @@ fn secret(name: &str, (certificate, key): &(String, String)) -> Value {
         "type": "kubernetes.io/tls",
         "data": {"tls.crt": STANDARD.encode(certificate), "tls.key": STANDARD.encode(key)},
     })
-}
-
-/// Waits until something is so in the clusters.
-async fn until(running: &mut Running, what: &str, so: impl AsyncFn() -> bool) {
-    let waited = tokio::time::timeout(Duration::from_mins(1), async {
-        loop {
-            running.seen.borrow_and_update();
-            if so().await {
-                return;
-            }
-            // What is so may have come about after the last picture.
-            if let Ok(seen) = tokio::time::timeout(Duration::from_millis(200), running.seen.changed()).await {
-                seen.expect("the daemon goes on");
-            }
-        }
-    });
-    assert!(waited.await.is_ok(), "{what} did not come true");
 }
 
 /// The flag, the volume and the mount of an API server for it.
@@ -129,7 +113,7 @@ async fn everything_below_a_seeds_domain_shows_its_certificate_and_follows_it() 
     // It comes.
     let first = trusted(30);
     fleet.by_hand(&seed(), "POST", SECRETS, &secret("trusted", &first)).await;
-    until(&mut running, "it is used", async || is_served(&fleet).await && all_show(&fleet, &first.0).await).await;
+    running.comes_true("it is used", PATIENCE, async || is_served(&fleet).await && all_show(&fleet, &first.0).await).await;
     let file = "/srv/kubernetes/tls-sni/0";
     let wanted = [format!("{file}/tls.crt,{file}/tls.key:{HOST}"), "trusted".to_owned(), file.to_owned()].map(Some);
     let plane = fleet.get(&seed(), PLANE).await.expect("it runs");
@@ -140,7 +124,7 @@ async fn everything_below_a_seeds_domain_shows_its_certificate_and_follows_it() 
     assert!(tree[&RepoPath::from(SHOOT_FILE)].contains(&format!("https://{HOST}")));
     // Its name is that of the gateway for everybody, wherever the other names of the shoot are led to.
     let of = async |kind: &str, name: &str| fleet.get(&seed(), &format!("{ISTIO}/shoot--shop--mini/{kind}/{name}")).await;
-    until(&mut running, "a way to it", async || of("virtualservices", "kube-apiserver-wildcard").await.is_some()).await;
+    running.comes_true("a way to it", PATIENCE, async || of("virtualservices", "kube-apiserver-wildcard").await.is_some()).await;
     running.ready_at(&fleet.head().await).await;
     let door = of("gateways", "kube-apiserver-wildcard").await.expect("a door of its own");
     assert_eq!(door["spec"]["servers"][0]["hosts"], json!([HOST]));
@@ -166,18 +150,19 @@ async fn everything_below_a_seeds_domain_shows_its_certificate_and_follows_it() 
         let copy = fleet.get(&seed(), COPY).await.expect("it is there");
         copy["data"]["tls.crt"] == STANDARD.encode(&second.0) && all_show(&fleet, &second.0).await
     };
-    until(&mut running, "what is new is shown", follows).await;
+    running.comes_true("what is new is shown", PATIENCE, follows).await;
     assert_eq!(generation(&fleet.get(&seed(), PLANE).await.expect("it runs")), rolled);
 
     // It goes, and with it all that came for it.
     fleet.by_hand(&seed(), "DELETE", KEPT, &Value::Null).await;
-    until(&mut running, "it is gone", async || {
-        !is_served(&fleet).await && fleet.get(&seed(), COPY).await.is_none() && shown(&fleet).await == own
-    })
-    .await;
+    running
+        .comes_true("it is gone", PATIENCE, async || {
+            !is_served(&fleet).await && fleet.get(&seed(), COPY).await.is_none() && shown(&fleet).await == own
+        })
+        .await;
     running.ready_at(&fleet.head().await).await;
     let left = async || of("gateways", "kube-apiserver-wildcard").await.is_some();
-    until(&mut running, "its door is gone", async || !left().await).await;
+    running.comes_true("its door is gone", PATIENCE, async || !left().await).await;
     running.reported(&fleet, "no address", |tree| addresses(&tree[&RepoPath::from(SHOOT_FILE)]) == 0).await;
     running.stop().await;
     // Its name ends what is called after it.
@@ -195,7 +180,7 @@ async fn a_wrong_certificate_is_told_about_and_used_by_nobody() {
     let mut running = fleet.start().await;
     running.ready_at(&fleet.head().await).await;
     fleet.by_hand(&seed(), "POST", SECRETS, &secret("trusted", &good)).await;
-    until(&mut running, "it is used", async || is_served(&fleet).await).await;
+    running.comes_true("it is used", PATIENCE, async || is_served(&fleet).await).await;
     let elsewhere = pair("*.example.net", 30);
     let wrong = [
         (("no certificate".to_owned(), good.1.clone()), "tls.crt has no certificate in PEM"),
@@ -207,7 +192,7 @@ async fn a_wrong_certificate_is_told_about_and_used_by_nobody() {
     fleet.set_clock("2026-12-02T00:00:00Z", false);
     for (pair, why) in &wrong {
         fleet.by_hand(&seed(), "PATCH", KEPT, &secret("trusted", pair)).await;
-        until(&mut running, why, async || !is_served(&fleet).await && !all_show(&fleet, &pair.0).await).await;
+        running.comes_true(why, PATIENCE, async || !is_served(&fleet).await && !all_show(&fleet, &pair.0).await).await;
         let said = format!("Secret garden/trusted is not used for gardener.cloud/role=controlplane-cert: {why}");
         let is_told = |tree: &BTreeMap<RepoPath, String>| {
             let text = told(tree);
@@ -226,25 +211,25 @@ async fn a_wrong_certificate_is_told_about_and_used_by_nobody() {
             [of("SeedSystemComponentsHealthy"), of("GardenletReady")]
         };
         let wanted = ["False", "True"].map(|status| Some(status.to_owned()));
-        until(&mut running, "conditions that tell", async || conditions().await == wanted).await;
+        running.comes_true("conditions that tell", PATIENCE, async || conditions().await == wanted).await;
         running.ready_at(&fleet.head().await).await;
 
         // What is right again is used again.
         fleet.by_hand(&seed(), "PATCH", KEPT, &secret("trusted", &good)).await;
-        until(&mut running, "it is right", async || is_served(&fleet).await && all_show(&fleet, &good.0).await).await;
+        running.comes_true("it is right", PATIENCE, async || is_served(&fleet).await && all_show(&fleet, &good.0).await).await;
         running.reported(&fleet, "nothing", |tree| !tree[&RepoPath::from(SEED_FILE)].contains("SEED-WILDCARD")).await;
     }
 
     // Of two, the one that is valid longest is used.
     let longer = trusted(31);
     fleet.by_hand(&seed(), "POST", SECRETS, &secret("another", &longer)).await;
-    until(&mut running, "the other", async || all_show(&fleet, &longer.0).await).await;
+    running.comes_true("the other", PATIENCE, async || all_show(&fleet, &longer.0).await).await;
     let said = "garden/another is used, which is valid longest, and trusted is not";
     running.reported(&fleet, said, |tree| told(tree).contains(said)).await;
     // Without its label it is nobody's business.
     let unmarked = json!({"metadata": {"labels": {"gardener.cloud/role": null}}});
     fleet.by_hand(&seed(), "PATCH", &format!("{SECRETS}/another"), &unmarked).await;
-    until(&mut running, "the first", async || all_show(&fleet, &good.0).await).await;
+    running.comes_true("the first", PATIENCE, async || all_show(&fleet, &good.0).await).await;
     running.stop().await;
 }
 
