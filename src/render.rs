@@ -27,6 +27,7 @@ mod object;
 mod post;
 mod program;
 mod release;
+mod replay;
 mod script;
 mod stage;
 mod syntax;
@@ -102,6 +103,15 @@ pub struct DesiredObject {
     pub digest: Digest,
     /// Whether the content includes secret values: never printed, never diffed.
     pub sensitive: bool,
+}
+
+impl PartialEq for DesiredObject {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.key, &self.api_version, &self.digest, self.sensitive)
+            == (&other.key, &other.api_version, &other.digest, other.sensitive)
+            && self.body.value() == other.body.value()
+            && self.once == other.once
+    }
 }
 
 impl std::fmt::Debug for DesiredObject {

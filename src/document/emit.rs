@@ -204,6 +204,11 @@ pub(super) fn is_plain(text: &str, flow: bool) -> bool {
     if !(plain_start || dashed) {
         return false;
     }
+    // The longest are base64; looked at without a way out in the middle, by whole registers.
+    let harmless = |&b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'+' | b'=' | b'-');
+    if bytes.len() > 64 && bytes.iter().fold(true, |fine, b| fine & harmless(b)) {
+        return !scalar::is_special(text);
+    }
     let mut before = first;
     for &byte in bytes {
         let ends_it = matches!((before, byte), (b':', b' ') | (b' ', b'#'));
@@ -250,6 +255,7 @@ fn fits_literal(text: &str) -> bool {
     text.contains('\n')
         && !body.is_empty()
         && !body.starts_with([' ', '\n', '\t'])
-        && text.chars().all(|c| matches!(c, '\n' | '\t' | ' '..='~') || is_visible(c))
+        && (text.bytes().fold(true, |fine, b| fine & matches!(b, b'\n' | b'\t' | b' '..=b'~'))
+            || text.chars().all(|c| matches!(c, '\n' | '\t' | ' '..='~') || is_visible(c)))
         && body.split('\n').all(|line| line.is_empty() || !line.trim().is_empty())
 }

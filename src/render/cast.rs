@@ -67,6 +67,18 @@ pub(super) fn mark(hole: usize) -> Option<char> {
     u32::try_from(hole).ok().filter(|n| *n < MOST).and_then(|n| char::from_u32(PLANES[0] + n))
 }
 
+/// The same for a hole with a number, which stands in place of it.
+pub(super) fn number_mark(hole: usize) -> Option<char> {
+    u32::try_from(hole).ok().filter(|n| *n < MOST).and_then(|n| char::from_u32(PLANES[1] + n))
+}
+
+/// The hole with a number that a text is and nothing else.
+pub(super) fn number_hole(text: &str) -> Option<usize> {
+    let mut chars = text.chars();
+    let mark = chars.next().filter(|c| u32::from(*c) >= PLANES[1])?;
+    hole_of(mark).filter(|_| chars.next().is_none())
+}
+
 /// The number of the hole that a character stands for.
 fn hole_of(c: char) -> Option<usize> {
     let code = u32::from(c);

@@ -91,6 +91,13 @@ pub(crate) struct Notes {
     pub(crate) reads: Vec<Read>,
 }
 
+impl Notes {
+    /// Whether there is nothing to tell but answers that anybody may see.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.waiting.is_empty() && self.needs_bodies.is_empty() && self.refused.is_none() && !self.secret
+    }
+}
+
 /// A question about what is known of clusters, and the answer to it.
 #[derive(Debug)]
 pub(crate) struct Read {
@@ -100,6 +107,11 @@ pub(crate) struct Read {
 }
 
 impl Read {
+    /// What a helper was asked, and answered.
+    pub(crate) fn new(helper: &'static str, arguments: Vec<Value>, answer: Value) -> Self {
+        Self { helper, arguments, answer }
+    }
+
     /// Whether the answer would be the same now, and is there.
     pub(crate) fn holds(&self, context: &Value, known: &Known<'_>) -> bool {
         let mut notes = Notes::default();
@@ -212,21 +224,30 @@ fn message(error: &RenderError) -> String {
 }
 
 /// The lock is never held while something may panic, but a poisoned one still holds good notes.
-pub(crate) fn locked(notes: &Mutex<Notes>) -> MutexGuard<'_, Notes> {
+pub(crate) fn locked<T>(notes: &Mutex<T>) -> MutexGuard<'_, T> {
     notes.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn registry(offline: bool) -> &'static Handlebars<'static> {
-    static ONLINE: LazyLock<Handlebars<'static>> = LazyLock::new(|| build(false));
-    static OFFLINE: LazyLock<Handlebars<'static>> = LazyLock::new(|| build(true));
+    static ONLINE: LazyLock<Handlebars<'static>> = LazyLock::new(|| build(false, false));
+    static OFFLINE: LazyLock<Handlebars<'static>> = LazyLock::new(|| build(true, false));
     if offline { &OFFLINE } else { &ONLINE }
 }
 
-fn build(offline: bool) -> Handlebars<'static> {
+/// The same, with an escape that lets texts with marks through, whatever these stand for.
+pub(crate) fn registry_for_marks(offline: bool) -> &'static Handlebars<'static> {
+    static ONLINE: LazyLock<Handlebars<'static>> = LazyLock::new(|| build(false, true));
+    static OFFLINE: LazyLock<Handlebars<'static>> = LazyLock::new(|| build(true, true));
+    if offline { &OFFLINE } else { &ONLINE }
+}
+
+fn build(offline: bool, marks: bool) -> Handlebars<'static> {
     let mut registry = Handlebars::new();
     registry.set_strict_mode(true);
-    let escape = if offline { escape_offline } else { escape };
-    registry.register_escape_fn(move |text| format!("{}{}", cast::PLAIN, escape(text)));
+    registry.register_escape_fn(move |text| {
+        let through = is_harmless(text, offline) || (marks && cast::has_holes(text));
+        if through { format!("{}{text}", cast::PLAIN) } else { format!("{}\0{text}\0", cast::PLAIN) }
+    });
     registry.unregister_helper("log");
     registry.unregister_helper("raw");
     for (name, function) in helper::PURE {
@@ -237,36 +258,50 @@ fn build(offline: bool) -> Handlebars<'static> {
     registry
 }
 
-/// Lets harmless text through and poisons the rest: the characters are those of names, images, versions, addresses and URLs; a
-/// colon at the end would make a key of it, and a run of dashes or dots a list item or a document's end.
-fn escape(text: &str) -> String {
-    let harmless = text
-        .bytes()
-        .all(|b| matches!(b, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'/' | b':' | b'@' | b'+' | b'-'))
+/// Whether a text can stand anywhere without quotes; what is not is poisoned. The characters are those of names, images, versions,
+/// addresses and URLs; a colon at the end would make a key of it, and a run of dashes or dots a list item or a document's end.
+/// Offline, symbols like `<fact infrastructure.nodes>` may be part of it.
+pub(crate) fn is_harmless(text: &str, offline: bool) -> bool {
+    if offline && text.contains('<') {
+        return without_symbols(text).is_some_and(|bare| is_harmless(&bare, false));
+    }
+    text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'/' | b':' | b'@' | b'+' | b'-'))
         && !text.ends_with(':')
         && !text.starts_with('@')
-        && (text.is_empty() || !text.chars().all(|c| "-.".contains(c)))
-        && !text.starts_with("---");
-    if harmless { text.to_owned() } else { format!("\0{text}\0") }
+        && (text.is_empty() || !text.bytes().all(|b| matches!(b, b'-' | b'.')))
+        && !text.starts_with("---")
 }
 
-/// The same, with symbols like `<fact infrastructure.nodes>` let through.
-fn escape_offline(text: &str) -> String {
-    if !text.contains('<') {
-        return escape(text);
-    }
+/// A text with a letter for every symbol; `None` if there is a `<` that begins none.
+fn without_symbols(text: &str) -> Option<String> {
     let mut bare = String::new();
     let mut rest = text;
     while let Some(start) = rest.find('<') {
         bare.push_str(&rest[..start]);
-        let Some(length) = rest[start..].find('>').filter(|end| helper::is_symbol(&rest[start..=start + end])) else {
-            return format!("\0{text}\0");
-        };
+        let length = rest[start..].find('>').filter(|end| helper::is_symbol(&rest[start..=start + end]))?;
         bare.push('x');
         rest = &rest[start + length + 1..];
     }
     bare.push_str(rest);
-    if escape(&bare) == bare { text.to_owned() } else { format!("\0{text}\0") }
+    Some(bare)
+}
+
+/// What a helper that is a function of its arguments gives; offline, a symbol for what cannot be computed of symbols.
+pub(crate) fn compute(name: &str, function: helper::Function, offline: bool, arguments: &[&Value]) -> Result<Value, String> {
+    match function(arguments) {
+        Err(_) if offline && arguments.iter().any(|v| helper::has_symbol(v)) => Ok(helper::symbol(name, arguments)),
+        result => result,
+    }
+}
+
+/// The name of a helper that reads what is known of clusters.
+pub(crate) fn reading(name: &str) -> Option<&'static str> {
+    READING.iter().find(|reading| **reading == name).copied()
+}
+
+/// By how much `yaml` indents.
+pub(crate) fn indent(arguments: &[&Value]) -> usize {
+    arguments.get(1).and_then(|n| n.as_u64()).and_then(|n| usize::try_from(n).ok()).unwrap_or(0)
 }
 
 /// A helper that is a function of its arguments.
@@ -285,25 +320,20 @@ impl HelperDef for Pure {
         _: &mut RenderContext<'reg, 'rc>,
     ) -> Result<ScopedJson<'rc>, RenderError> {
         let arguments = arguments(h, self.name == "default")?;
-        match (self.function)(&arguments) {
-            Ok(value) => Ok(ScopedJson::Derived(value)),
-            Err(_) if self.offline && arguments.iter().any(|v| helper::has_symbol(v)) => {
-                Ok(ScopedJson::Derived(helper::symbol(self.name, &arguments)))
-            }
-            Err(error) => Err(failed(self.name, &error)),
-        }
+        let value = compute(self.name, self.function, self.offline, &arguments);
+        value.map(ScopedJson::Derived).map_err(|error| failed(self.name, &error))
     }
 }
 
 /// The values of a helper's parameters; a missing one is an error, because handlebars itself would pass it as null.
-fn arguments<'h>(h: &'h Helper<'_>, lenient: bool) -> Result<Vec<&'h Value>, RenderError> {
+pub(crate) fn arguments<'h>(h: &'h Helper<'_>, lenient: bool) -> Result<Vec<&'h Value>, RenderError> {
     h.params()
         .iter()
         .map(|p| if p.is_value_missing() && !lenient { Err(RenderError::strict_error(p.relative_path())) } else { Ok(p.value()) })
         .collect()
 }
 
-fn failed(name: &str, error: &str) -> RenderError {
+pub(crate) fn failed(name: &str, error: &str) -> RenderError {
     handlebars::RenderErrorReason::Other(format!("{name}: {error}")).into()
 }
 
@@ -319,8 +349,7 @@ impl Writing {
         if !self.yaml {
             return Ok((helper::json(value), false));
         }
-        let indent = arguments.get(1).and_then(|n| n.as_u64()).and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
-        Ok(helper::yaml(value, indent))
+        Ok(helper::yaml(value, indent(&arguments)))
     }
 }
 
@@ -374,7 +403,7 @@ impl HelperDef for Reading<'_> {
             .map_err(|error| failed(self.name, &error))?;
         if !notes.secret && !notes.once {
             let arguments = arguments.into_iter().cloned().collect();
-            notes.reads.push(Read { helper: self.name, arguments, answer: answer.clone() });
+            notes.reads.push(Read::new(self.name, arguments, answer.clone()));
         }
         Ok(ScopedJson::Derived(answer))
     }
@@ -387,19 +416,19 @@ mod tests {
     #[test]
     fn only_harmless_text_passes_the_escape() {
         for fine in ["", "shoot--dev--a", "registry.k8s.io/x:v1.33.2", "10.0.0.0/8", "a+b@c", "-1", "1.5"] {
-            assert_eq!(escape(fine), fine);
+            assert!(is_harmless(fine, false) && is_harmless(fine, true), "{fine:?}");
         }
         for bad in ["a: b", "a:", "x\nfoo: bar", "-", "---", "...", "{a}", "a #b", "\"", "'", "*a", "&a", "@a", "a,b", "ä", "\0"]
         {
-            assert!(escape(bad).contains('\0'), "{bad:?}");
+            assert!(!is_harmless(bad, false) && !is_harmless(bad, true), "{bad:?}");
         }
     }
 
     #[test]
     fn symbols_pass_only_offline() {
-        assert!(escape("<fact infrastructure.nodes>").contains('\0'));
-        assert_eq!(escape_offline("a-<fact infrastructure.nodes>"), "a-<fact infrastructure.nodes>");
-        assert!(escape_offline("<fact a: b>").contains('\0'));
-        assert!(escape_offline("<fact a> b").contains('\0'));
+        let symbol = "a-<fact infrastructure.nodes>";
+        assert!(!is_harmless(symbol, false) && is_harmless(symbol, true));
+        assert!(!is_harmless("<fact a: b>", true));
+        assert!(!is_harmless("<fact a> b", true));
     }
 }

@@ -249,6 +249,16 @@ pub(crate) fn json(value: &Value) -> String {
     plain.chars().map(|c| if unprintable(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() }).collect()
 }
 
+/// Writes a text as the inside of a JSON string, as [`json`] does.
+pub(crate) fn append_json(out: &mut String, text: &str) {
+    if text.bytes().all(|b| matches!(b, b' '..=b'~') && b != b'"' && b != b'\\') {
+        out.push_str(text);
+    } else {
+        let said = json(&Value::String(text.to_owned()));
+        out.push_str(said.strip_prefix('"').and_then(|said| said.strip_suffix('"')).unwrap_or(&said));
+    }
+}
+
 /// A value as YAML: scalars and empty collections inline, everything else as a block of whole lines indented by `indent`.
 pub(crate) fn yaml(value: &Value, indent: usize) -> (String, bool) {
     match value {
@@ -298,6 +308,9 @@ pub(crate) fn has_symbol(value: &Value) -> bool {
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
+
+/// The roots of the context that these helpers look at.
+pub(crate) const READ_OF_CONTEXT: [&str; 2] = ["kubernetes", "hibernated"];
 
 /// The helpers that read what is known of clusters. Something missing is noted, not an error: the component waits as a whole.
 pub(crate) fn read(

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use handlebars::Template;
 use serde::Deserialize;
@@ -13,6 +14,7 @@ use super::component::{Component, ComponentId, DeletePhase, Hibernate, Ready, Sc
 use super::fold;
 use super::mould::Moulds;
 use super::post;
+use super::replay::{Replays, Roots};
 use super::syntax::{self, Reads, Root};
 use super::when::When;
 use crate::facts::GIVEN;
@@ -101,7 +103,12 @@ pub struct Compiled {
     pub(crate) moulds: Moulds,
     pub(crate) when: Option<When>,
     pub(crate) exports: Vec<CompiledExport>,
+    pub(crate) replays: Replays,
+    /// How often it was run.
+    pub(crate) runs: AtomicUsize,
     pub(crate) roots: Vec<Root>,
+    /// The roots that it sees, with those that may be absent.
+    pub(crate) sees: Roots,
     pub(crate) whole: bool,
     pub(crate) helpers: BTreeSet<String>,
     /// What it may write, as `(apiVersion, kind)`.
@@ -161,6 +168,12 @@ impl Components {
             }
         }
         out
+    }
+
+    /// How often templates were run; what is replayed instead does not count.
+    #[must_use]
+    pub fn runs(&self) -> usize {
+        self.iter().map(|compiled| compiled.runs.load(Ordering::Relaxed)).sum()
     }
 
     /// What templates write into the garden (or into seeds), as `(apiVersion, kind)`.
@@ -381,7 +394,10 @@ fn component(path: &RepoPath, scope: Scope, stem: &str, text: &Arc<str>) -> Resu
         moulds: Moulds::default(),
         when,
         exports,
+        replays: Replays::default(),
+        runs: AtomicUsize::new(0),
         roots: reads.roots,
+        sees: reads.sees,
         whole: reads.whole,
         helpers: reads.helpers,
         kinds,

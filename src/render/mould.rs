@@ -12,7 +12,7 @@ use serde_json::{Map, Number, Value};
 
 use super::DesiredObject;
 use super::cast::{Cast, Hole, Piece, has_holes, parts};
-use super::post::Stamp;
+use super::post::{self, Stamp};
 use super::program::Program;
 use super::script::has_any;
 use crate::document::{self, Budget, Document};
@@ -61,6 +61,11 @@ impl Moulds {
         mould
     }
 
+    /// The mould of a text, if it is kept.
+    pub(crate) fn known(&self, cast: &Cast) -> Option<Arc<Mould>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).by_shape.get(cast.shape.as_str()).cloned().flatten()
+    }
+
     /// What a text comes to; `None` if it has to be read.
     pub(crate) fn fill(&self, cast: &Cast, path: &RepoPath, budget: &Budget, stamp: &Stamp<'_>) -> Option<Filled> {
         let mould = self.of(cast, path, budget)?;
@@ -78,7 +83,7 @@ pub(crate) enum Filled {
 }
 
 /// Manifests with holes.
-struct Mould {
+pub(crate) struct Mould {
     nodes: Vec<Node>,
     scenes: Vec<variant::Scene>,
     variants: RwLock<Variants>,
@@ -143,7 +148,7 @@ impl Mould {
         self.nodes.iter().map(|node| node.fill(holes)).collect()
     }
 
-    fn objects(&self, holes: &[Hole], stamp: &Stamp<'_>) -> Option<Vec<DesiredObject>> {
+    pub(crate) fn objects(&self, holes: &[Hole], stamp: &Stamp<'_>) -> Option<Vec<DesiredObject>> {
         let given = [stamp.namespace, stamp.owner, stamp.name];
         let mut variant = variant::Variant::of(&self.scenes, holes, &given)?;
         variant.name.push(if stamp.hibernated { 'h' } else { 'a' });
@@ -164,11 +169,16 @@ impl Mould {
         if variants.programs.len() >= VARIANTS {
             return None;
         }
-        let program =
-            variant.values(&self.nodes, holes).and_then(|values| Program::new(values, stamp, variant.texts.len())).map(Arc::new);
-        variants.programs.insert(variant.name, program.clone());
-        drop(variants);
-        program?.objects(&variant.texts)
+        let values = variant.values(&self.nodes, holes);
+        let program = values.and_then(|values| Program::new(values, stamp, variant.texts.len())).map(Arc::new);
+        // What is made of marks is what is made of what they stand for, or there is no program.
+        let objects = program.as_ref().and_then(|program| program.objects(&variant.texts));
+        let objects = objects.filter(|objects| {
+            let complete = self.fill(holes).and_then(|manifests| post::objects(manifests, stamp).ok());
+            complete.is_some_and(|complete| complete == *objects)
+        });
+        variants.programs.insert(variant.name, program.filter(|_| objects.is_some()));
+        objects
     }
 }
 

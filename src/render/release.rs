@@ -1,6 +1,8 @@
 //! One scope's components, rendered in graph order: wanted, skipped, waiting or failed.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use handlebars::Context;
@@ -8,9 +10,11 @@ use serde_json::{Map, Value};
 
 use super::component::{Component, Hibernate, Ready, Scope};
 use super::engine::{self, Failure, Known, Notes, Text};
+use super::helper;
 use super::load::{self, Compiled, Components};
 use super::mould::Filled;
 use super::post::{self, Refusal, Stamp};
+use super::replay::outline::{Outlines, Seen};
 use super::when::Converted;
 use super::{RenderState, Rendered};
 use crate::document::{self, Budget, Document, Parsed};
@@ -120,10 +124,11 @@ pub(crate) fn wished(
     parts: &mut Parts,
 ) -> Outcome {
     let context = wrapped.data();
+    let outlines = Outlines::of(context);
     let mut outcome = Outcome::default();
     for (compiled, wish) in components.scope(scope).iter().zip(wishes) {
         if compiled.component.each.is_some() {
-            for_items(components, compiled, wish, context, known, &mut outcome, parts);
+            for_items(components, compiled, wish, context, &outlines, known, &mut outcome, parts);
             continue;
         }
         let (state, objects) = match wish {
@@ -132,7 +137,10 @@ pub(crate) fn wished(
                 outcome.findings.push(finding(compiled, known, error, 1, 1));
                 (RenderState::Failed(error.clone()), Vec::new())
             }
-            Wish::Wanted => one(compiled, &compiled.component, wrapped, known, &mut outcome, parts),
+            Wish::Wanted => {
+                let seen = Seen { roots: &compiled.sees, context: &outlines, item: None };
+                one(compiled, &compiled.component, context, &seen, || wrapped, known, &mut outcome, parts)
+            }
         };
         outcome.components.push(Rendered { component: asleep(&compiled.component, context), state, objects });
     }
@@ -141,11 +149,13 @@ pub(crate) fn wished(
 
 /// Renders a component for each item of its list, which it sees as `item`. An item says its `name` and whether it is `wanted`; one
 /// that is not stays in the list, and says `why`, until nothing is left of it: what is in no list any more is pruned in no order.
+#[expect(clippy::too_many_arguments, reason = "what one template is rendered with")]
 fn for_items(
     components: &Components,
     compiled: &Compiled,
     wish: &Wish,
     context: &Value,
+    outlines: &Outlines<'_>,
     known: &Known<'_>,
     outcome: &mut Outcome,
     parts: &mut Parts,
@@ -163,10 +173,17 @@ fn for_items(
                 (RenderState::Skipped(text("why").to_owned()), Vec::new())
             }
             Wish::Wanted => {
-                let roots = compiled.roots.iter().filter_map(|root| Some((root.name.clone(), context.get(&root.name)?.clone())));
-                let mut narrow: Map<String, Value> = roots.collect();
-                narrow.insert("item".to_owned(), item.clone());
-                one(compiled, &component, &Context::from(Value::Object(narrow)), known, outcome, parts)
+                let wrapped = OnceCell::new();
+                let narrow = || {
+                    let roots = compiled.sees.iter().map(String::as_str).chain(helper::READ_OF_CONTEXT);
+                    let roots = roots.filter_map(|root| Some((root.to_owned(), context.get(root)?.clone())));
+                    let mut narrow: Map<String, Value> = roots.collect();
+                    narrow.insert("item".to_owned(), item.clone());
+                    Context::from(Value::Object(narrow))
+                };
+                let of_item = Outlines::item(item);
+                let seen = Seen { roots: &compiled.sees, context: outlines, item: Some(&of_item) };
+                one(compiled, &component, context, &seen, || wrapped.get_or_init(narrow), known, outcome, parts)
             }
         };
         outcome.components.push(Rendered { component, state, objects });
@@ -182,15 +199,18 @@ fn asleep(component: &Arc<Component>, context: &Value) -> Arc<Component> {
     }
 }
 
-fn one(
+#[expect(clippy::too_many_arguments, reason = "what one template is rendered with")]
+fn one<'c>(
     compiled: &Compiled,
     component: &Component,
-    wrapped: &Context,
+    context: &Value,
+    seen: &Seen<'_, '_, '_>,
+    wrapped: impl FnOnce() -> &'c Context,
     known: &Known<'_>,
     outcome: &mut Outcome,
     parts: &mut Parts,
 ) -> (RenderState, Vec<super::DesiredObject>) {
-    let (name, context) = (&component.id.name, wrapped.data());
+    let name = &component.id.name;
     match parts.kept.get(name) {
         Some(part) if part.reads.iter().all(|read| read.holds(context, known)) => {
             return (RenderState::Wanted, part.objects.clone());
@@ -202,20 +222,9 @@ fn one(
         outcome.findings.push(finding(compiled, known, &failure.message, failure.line, failure.column));
         (RenderState::Failed(failure.message), Vec::new())
     };
-    if let Some(root) = compiled.roots.iter().find(|root| context.get(&root.name).is_none()) {
+    if let Some(root) = compiled.roots.iter().find(|root| !seen.has(&root.name)) {
         let message = format!("`{}` is not part of the context", root.name);
         return failed(Failure { message, line: root.line, column: root.column });
-    }
-    let notes = Mutex::new(Notes { once: parts.once, ..Notes::default() });
-    let result = engine::run(&compiled.template, &compiled.helpers, wrapped, known, &notes);
-    let notes = notes.into_inner().unwrap_or_else(PoisonError::into_inner);
-    outcome.needs_bodies.extend(notes.needs_bodies);
-    if let Some(why) = notes.refused {
-        return (RenderState::Failed(why), Vec::new());
-    }
-    // Before errors: what is missing is null in the template, and null may well be an error there.
-    if let Some(missing) = notes.waiting.first() {
-        return (RenderState::Waiting(missing.clone()), Vec::new());
     }
     let owner = known.owner.label();
     let stamp = Stamp {
@@ -228,51 +237,89 @@ fn one(
         digest_key: known.digest_key,
         offline: known.offline,
     };
-    // What has secret values in it is in no mould.
-    let filled =
-        |text: &Text| if notes.secret { None } else { compiled.moulds.fill(&text.cast, &compiled.path, &budget(), &stamp) };
-    let made = result.and_then(|text| match filled(&text) {
-        Some(Filled::Objects(objects)) => Ok((text, Ok(objects))),
-        Some(Filled::Manifests(values)) => Ok((text, post::objects(values, &stamp))),
-        None => manifests(compiled, text, notes.secret).map(|(text, values)| {
-            let sensitive = if notes.secret { sensitive(compiled, wrapped, known, &values) } else { Vec::new() };
-            (text, post::objects(values, &Stamp { sensitive: &sensitive, ..stamp }))
-        }),
-    });
-    let (text, made) = match made {
-        Ok(made) => made,
-        Err(failure) => return failed(failure),
-    };
-    match made {
-        Ok(objects) => {
-            // What is written and not observed would never be pruned.
-            let known =
-                |o: &super::DesiredObject| compiled.kinds.iter().any(|(v, kind)| *v == o.api_version && *kind == o.key.kind);
-            let unknown = objects.iter().find(|o| !known(o));
-            match unknown {
-                None => {
-                    if !notes.secret && !parts.once {
-                        parts.kept.insert(name.clone(), Part { reads: notes.reads, objects: objects.clone() });
-                    }
-                    (RenderState::Wanted, objects)
+    // What looks at the context as a whole is run each time.
+    let replayed = if compiled.whole { None } else { compiled.replays.objects(seen, context, known, &stamp) };
+    let (objects, reads) = if let Some((objects, reads)) = replayed {
+        (objects, Some(reads))
+    } else {
+        let notes = Mutex::new(Notes { once: parts.once, ..Notes::default() });
+        let wrapped = wrapped();
+        compiled.runs.fetch_add(1, Ordering::Relaxed);
+        let result = engine::run(&compiled.template, &compiled.helpers, wrapped, known, &notes);
+        let notes = notes.into_inner().unwrap_or_else(PoisonError::into_inner);
+        outcome.needs_bodies.extend(notes.needs_bodies);
+        if let Some(why) = notes.refused {
+            return (RenderState::Failed(why), Vec::new());
+        }
+        // Before errors: what is missing is null in the template, and null may well be an error there.
+        if let Some(missing) = notes.waiting.first() {
+            return (RenderState::Waiting(missing.clone()), Vec::new());
+        }
+        let made = result.and_then(|text| made(compiled, text, notes.secret, wrapped, known, &stamp));
+        let (text, made) = match made {
+            Ok(made) => made,
+            Err(failure) => return failed(failure),
+        };
+        match made {
+            Made::Filled(objects) => {
+                if !compiled.whole {
+                    compiled.replays.learn(compiled, seen, context, known, &text);
                 }
-                Some(o) => failed(Failure {
-                    message: format!(
-                        "{} is of a kind that the template does not name; add `writes: [{}/{}]`",
-                        o.key, o.api_version, o.key.kind
-                    ),
-                    line: 1,
-                    column: 1,
-                }),
+                (objects, (!notes.secret).then_some(notes.reads))
+            }
+            Made::Read(Ok(objects)) => (objects, (!notes.secret).then_some(notes.reads)),
+            Made::Read(Err(Refusal::Waiting(why))) => return (RenderState::Waiting(why), Vec::new()),
+            Made::Read(Err(Refusal::Wrong(index, message))) => {
+                let begin = |d: &Arc<Document>| d.span(&Pointer::root(), On::Value).map_or(d.range().start, |s| s.start);
+                let documents = read(compiled, &text).documents;
+                let (line, column) = documents.get(index).map_or((1, 1), |document| text.origin(begin(document)));
+                return failed(Failure { message, line, column });
             }
         }
-        Err(Refusal::Waiting(why)) => (RenderState::Waiting(why), Vec::new()),
-        Err(Refusal::Wrong(index, message)) => {
-            let begin = |d: &Arc<Document>| d.span(&Pointer::root(), On::Value).map_or(d.range().start, |s| s.start);
-            let documents = read(compiled, &text).documents;
-            let (line, column) = documents.get(index).map_or((1, 1), |document| text.origin(begin(document)));
-            failed(Failure { message, line, column })
-        }
+    };
+    // What is written and not observed would never be pruned.
+    let unnamed = |o: &&super::DesiredObject| !compiled.kinds.iter().any(|(v, kind)| *v == o.api_version && *kind == o.key.kind);
+    if let Some(o) = objects.iter().find(unnamed) {
+        return failed(Failure {
+            message: format!(
+                "{} is of a kind that the template does not name; add `writes: [{}/{}]`",
+                o.key, o.api_version, o.key.kind
+            ),
+            line: 1,
+            column: 1,
+        });
+    }
+    if let Some(reads) = reads.filter(|_| !parts.once) {
+        parts.kept.insert(name.clone(), Part { reads, objects: objects.clone() });
+    }
+    (RenderState::Wanted, objects)
+}
+
+/// What became of a rendered text.
+enum Made {
+    /// It was filled into what came up before.
+    Filled(Vec<super::DesiredObject>),
+    Read(Result<Vec<super::DesiredObject>, Refusal>),
+}
+
+/// The objects that a rendered text comes to.
+fn made(
+    compiled: &Compiled,
+    text: Text,
+    secret: bool,
+    wrapped: &Context,
+    known: &Known<'_>,
+    stamp: &Stamp<'_>,
+) -> Result<(Text, Made), Failure> {
+    // What has secret values in it is in no mould.
+    let filled = if secret { None } else { compiled.moulds.fill(&text.cast, &compiled.path, &budget(), stamp) };
+    match filled {
+        Some(Filled::Objects(objects)) => Ok((text, Made::Filled(objects))),
+        Some(Filled::Manifests(values)) => Ok((text, Made::Read(post::objects(values, stamp)))),
+        None => manifests(compiled, text, secret).map(|(text, values)| {
+            let sensitive = if secret { sensitive(compiled, wrapped, known, &values) } else { Vec::new() };
+            (text, Made::Read(post::objects(values, &Stamp { sensitive: &sensitive, ..*stamp })))
+        }),
     }
 }
 

@@ -1,10 +1,12 @@
 //! Values with holes in their texts, written out with what is in them: what stays the same was written once, when the script was
 //! made.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::cast::{Part, Piece, has_holes, mark, parts};
+use super::cast::{Part, Piece, has_holes, mark, number_hole, number_mark, parts};
 use crate::digest::{self, Digest};
 use crate::document::emit;
 
@@ -43,7 +45,10 @@ impl Holes {
     /// What a value with holes is.
     pub(crate) fn fill(&self, value: &Value) -> Value {
         match value {
-            Value::String(text) if has_holes(text) => Value::String(self.say(text)),
+            Value::String(text) if has_holes(text) => match number_hole(text) {
+                Some(number) => serde_json::from_str(self.get(number)).map_or(Value::Null, Value::Number),
+                None => Value::String(self.say(text)),
+            },
             Value::Object(map) => {
                 let key = |key: &String| if has_holes(key) { self.say(key) } else { key.clone() };
                 Value::Object(map.iter().map(|(name, value)| (key(name), self.fill(value))).collect())
@@ -57,6 +62,11 @@ impl Holes {
 /// The text that stands for a hole.
 pub(crate) fn hole(number: usize) -> Option<String> {
     mark(number).map(String::from)
+}
+
+/// The text that stands for a number, in place of it.
+pub(crate) fn number(number: usize) -> Option<String> {
+    number_mark(number).map(String::from)
 }
 
 /// Whether a value has holes anywhere.
@@ -78,11 +88,30 @@ impl Text {
         Self(parts(text).map(Piece::from).collect())
     }
 
+    /// About how long it is.
+    fn length(&self) -> usize {
+        let length = |piece: &Piece| match piece {
+            Piece::Said(said) => said.len(),
+            Piece::Hole(_) => 16,
+        };
+        self.0.iter().map(length).sum()
+    }
+
     pub(crate) fn append(&self, holes: &Holes, out: &mut String) {
         for piece in &self.0 {
             match piece {
                 Piece::Said(said) => out.push_str(said),
                 Piece::Hole(hole) => out.push_str(holes.get(*hole)),
+            }
+        }
+    }
+
+    /// Writes it with what is in holes written in another way.
+    pub(crate) fn append_with(&self, holes: &Holes, out: &mut String, write: fn(&mut String, &str)) {
+        for piece in &self.0 {
+            match piece {
+                Piece::Said(said) => out.push_str(said),
+                Piece::Hole(hole) => write(out, holes.get(*hole)),
             }
         }
     }
@@ -115,6 +144,8 @@ enum Form {
 pub(crate) struct Script {
     form: Form,
     steps: Vec<Step>,
+    /// How much is said.
+    length: usize,
     /// What is said before the first hole, hashed already.
     begun: Sha256,
 }
@@ -123,6 +154,7 @@ pub(crate) struct Script {
 enum Step {
     Said(String),
     Text(Text, usize),
+    Number(usize),
     /// The entries of a map whose order depends on what is in holes of their keys.
     Sorted(Vec<(Text, Vec<Step>)>, usize),
 }
@@ -144,12 +176,14 @@ impl Script {
     }
 
     pub(crate) fn append(&self, holes: &Holes, out: &mut String) {
+        out.reserve(self.length);
         run(&self.steps, self.form, holes, out, &mut String::new());
     }
 
     /// The digest of what it writes, which goes through `room`.
     pub(crate) fn digest(&self, holes: &Holes, room: &mut String) -> Digest {
         room.clear();
+        room.reserve(self.length);
         let begun = matches!(self.steps.first(), Some(Step::Said(_)));
         run(&self.steps[usize::from(begun)..], self.form, holes, room, &mut String::new());
         let mut hash = self.begun.clone();
@@ -162,8 +196,13 @@ fn run(steps: &[Step], form: Form, holes: &Holes, out: &mut String, room: &mut S
     for step in steps {
         match (step, form) {
             (Step::Said(said), _) => out.push_str(said),
+            (Step::Number(number), _) => out.push_str(holes.get(*number)),
             (Step::Text(text, indent), Form::Yaml) => emit::string(out, text.say(holes, room), *indent, "\n"),
-            (Step::Text(text, _), Form::Canonical) => json_text(out, text.say(holes, room)),
+            (Step::Text(text, _), Form::Canonical) => {
+                out.push('"');
+                text.append_with(holes, out, append_escaped);
+                out.push('"');
+            }
             (Step::Sorted(entries, indent), _) => {
                 let mut order: Vec<(String, &[Step])> = entries
                     .iter()
@@ -197,13 +236,55 @@ fn run(steps: &[Step], form: Form, holes: &Holes, out: &mut String, room: &mut S
 
 /// A string of JSON, escaped as `serde_json` does.
 fn json_text(out: &mut String, text: &str) {
-    if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
-        out.push('"');
-        out.push_str(text);
-        out.push('"');
-    } else {
-        out.push_str(&serde_json::to_string(text).unwrap_or_default());
+    out.push('"');
+    append_escaped(out, text);
+    out.push('"');
+}
+
+/// The inside of it.
+fn append_escaped(out: &mut String, text: &str) {
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+        out.push_str(&rest[..at]);
+        match rest.as_bytes()[at] {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            b'\n' => out.push_str("\\n"),
+            b'\t' => out.push_str("\\t"),
+            b'\r' => out.push_str("\\r"),
+            0x8 => out.push_str("\\b"),
+            0xc => out.push_str("\\f"),
+            other => {
+                let _infallible = write!(out, "\\u{other:04x}");
+            }
+        }
+        rest = &rest[at + 1..];
     }
+    out.push_str(rest);
+}
+
+/// A text with what it says itself escaped.
+fn escaped(text: &str) -> Text {
+    let escape = |piece| match piece {
+        Piece::Said(said) => {
+            let mut out = String::new();
+            append_escaped(&mut out, &said);
+            Piece::Said(out.into())
+        }
+        Piece::Hole(hole) => Piece::Hole(hole),
+    };
+    Text(Text::new(text).0.into_iter().map(escape).collect())
+}
+
+/// About how much steps write.
+fn length(steps: &[Step]) -> usize {
+    let length = |step: &Step| match step {
+        Step::Said(said) => said.len(),
+        Step::Text(text, _) => text.length(),
+        Step::Number(_) => 8,
+        Step::Sorted(entries, _) => entries.iter().map(|(key, steps)| key.length() + length(steps)).sum(),
+    };
+    steps.iter().map(length).sum()
 }
 
 struct Writer {
@@ -225,7 +306,7 @@ impl Writer {
         if let Some(Step::Said(said)) = steps.first() {
             begun.update(said.as_bytes());
         }
-        Script { form, steps, begun }
+        Script { form, length: length(&steps), steps, begun }
     }
 
     fn steps(mut self) -> Vec<Step> {
@@ -243,6 +324,14 @@ impl Writer {
     fn step(&mut self, step: Step) {
         self.end();
         self.steps.push(step);
+    }
+
+    fn text(&mut self, text: &str, indent: usize) {
+        self.step(match (number_hole(text), self.form) {
+            (Some(number), _) => Step::Number(number),
+            (None, Form::Yaml) => Step::Text(Text::new(text), indent),
+            (None, Form::Canonical) => Step::Text(escaped(text), indent),
+        });
     }
 
     /// The steps of a value after its key, on their own.
@@ -277,7 +366,7 @@ impl Writer {
                 }
                 self.said.push(']');
             }
-            Value::String(text) if has_holes(text) => self.step(Step::Text(Text::new(text), 0)),
+            Value::String(text) if has_holes(text) => self.text(text, 0),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
                 self.said.push_str(&digest::canonical(value));
             }
@@ -332,7 +421,7 @@ impl Writer {
 
     fn yaml_leaf(&mut self, value: &Value, indent: usize) {
         match value {
-            Value::String(text) if has_holes(text) => self.step(Step::Text(Text::new(text), indent)),
+            Value::String(text) if has_holes(text) => self.text(text, indent),
             Value::String(text) => emit::string(&mut self.said, text, indent, "\n"),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
                 emit::put(&mut self.said, value);

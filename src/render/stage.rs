@@ -254,7 +254,7 @@ fn alike(one: &Inputs<'_>, other: &Inputs<'_>) -> BTreeSet<String> {
         .filter(|(compiled, wish)| {
             let Some((was, wished)) = before.get(compiled.component.id.name.as_str()) else { return false };
             // What a component for items sees as `item` is in its list.
-            let mut roots = compiled.roots.iter().map(|root| root.name.as_str()).chain(compiled.component.each.as_deref());
+            let mut roots = compiled.sees.iter().map(String::as_str).chain(compiled.component.each.as_deref());
             let mut is_same = |root| *same_roots.entry(root).or_insert_with(|| seen.get(root) == saw.get(root));
             was.text == compiled.text
                 && wished == wish

@@ -35,6 +35,8 @@ pub(crate) struct Reads {
     pub(crate) facts: BTreeSet<String>,
     pub(crate) secrets: BTreeSet<String>,
     pub(crate) roots: Vec<Root>,
+    /// The roots that it uses anywhere, with those that may be missing.
+    pub(crate) sees: BTreeSet<String>,
     /// Whether it looks at the context as a whole, or in ways that do not begin at a root.
     pub(crate) whole: bool,
     /// Helpers that it calls.
@@ -83,7 +85,7 @@ impl Walk<'_> {
             (Parameter::Subexpression(inner), _) => self.element(inner.as_element()),
             (Parameter::Literal(_), _) => {}
             (name, bare) => match name.as_name() {
-                Some(name) if bare && !is_helper(name) => self.path(name),
+                Some(name) if bare && !is_helper(name) => self.path(name, false),
                 name => self.call(name.unwrap_or_default(), helper),
             },
         }
@@ -136,14 +138,14 @@ impl Walk<'_> {
         for parameter in helper.params.iter().chain(helper.hash.values()) {
             match parameter {
                 // `default` is how a template says that something may be missing.
-                Parameter::Path(_) if name != "default" => self.path(parameter.as_name().unwrap_or_default()),
+                Parameter::Path(_) => self.path(parameter.as_name().unwrap_or_default(), name == "default"),
                 Parameter::Subexpression(inner) => self.element(inner.as_element()),
                 _ => {}
             }
         }
     }
 
-    fn path(&mut self, raw: &str) {
+    fn path(&mut self, raw: &str, may_be_missing: bool) {
         let (at_root, rest) = match raw.strip_prefix("@root") {
             Some(rest) => (true, rest.trim_start_matches(['.', '/'])),
             None => (self.depth == 0, raw.trim_start_matches("./")),
@@ -151,7 +153,10 @@ impl Walk<'_> {
         let first = rest.split(['.', '/', '[']).next().unwrap_or_default();
         self.reads.whole |= rest.contains("..") || (at_root && matches!(first, "" | "this"));
         if at_root && !first.is_empty() && !first.starts_with('@') && first != "this" && first != ".." {
-            self.reads.roots.push(Root { name: first.to_owned(), line: self.line, column: self.column });
+            self.reads.sees.insert(first.to_owned());
+            if !may_be_missing {
+                self.reads.roots.push(Root { name: first.to_owned(), line: self.line, column: self.column });
+            }
         }
     }
 

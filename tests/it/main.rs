@@ -62,6 +62,7 @@ mod promote;
 mod promotion;
 mod readme;
 mod render;
+mod replays;
 mod restored;
 mod reversals;
 mod revert;

@@ -1,16 +1,16 @@
-//! Variants of a mould: values that are no text, such as numbers and lists, belong to the structure; texts stay holes. Holes with
-//! the same text are one, so that what is the same name stays the same name.
+//! Variants of a mould: values such as lists and booleans belong to the structure; texts and whole numbers stay holes. Holes with the
+//! same text are one, so that what is the same name stays the same name.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use super::{Key, LONGEST_KEY, Node, Scalar, Style, json, visible};
 use crate::document;
 use crate::render::cast::{Hole, Piece, has_holes};
-use crate::render::script::{has_any, hole};
+use crate::render::script::{has_any, hole, number};
 
 /// A scalar with holes, as it is asked what it is each time.
 pub(super) enum Scene {
@@ -68,9 +68,10 @@ impl<'h> Variant<'h> {
             known.insert(Cow::Borrowed(*first), 0);
         }
         let (mut name, mut parts, mut room) = (String::new(), Vec::with_capacity(scenes.len()), String::new());
-        let mut number = |text: Cow<'h, str>, name: &mut String| {
+        // In a structure, none is taken for another: where it matters that two are the same, that is asked later.
+        let mut number = |text: Cow<'h, str>, shared: bool, name: &mut String| {
             let next = texts.len();
-            let number = *known.entry(text.clone()).or_insert(next);
+            let number = if shared { *known.entry(text.clone()).or_insert(next) } else { next };
             if number == next {
                 texts.push(text);
             }
@@ -84,14 +85,14 @@ impl<'h> Variant<'h> {
                     let text = holes.get(*hole)?.text();
                     match string(text).filter(|text| !text.is_empty()) {
                         Some(text) if visible(&text) && !(*is_key && text.len() >= LONGEST_KEY) => {
-                            Some(vec![number(text, &mut name)?])
+                            Some(vec![number(text, true, &mut name)?])
                         }
                         Some(_) => return None,
                         None if *is_key => return None,
                         None => {
                             let mut numbers = Vec::new();
                             let mut take = |text: String, name: &mut String| {
-                                numbers.push(number(Cow::Owned(text), name)?);
+                                numbers.push(number(Cow::Owned(text), false, name)?);
                                 Some(())
                             };
                             skeleton(json(text)?, &mut name, &mut take)?;
@@ -110,8 +111,11 @@ impl<'h> Variant<'h> {
                     if *is_key && (!stays || scalar.style == Style::Block || room.len() >= LONGEST_KEY) {
                         return None;
                     }
-                    if stays {
-                        let numbered = scalar.holes().map(|hole| number(Cow::Borrowed(holes.get(hole)?.text()), &mut name));
+                    if let Some(text) = scalar.number(holes) {
+                        name.push('#');
+                        Some(vec![number(Cow::Borrowed(text), false, &mut name)?])
+                    } else if stays {
+                        let numbered = scalar.holes().map(|hole| number(Cow::Borrowed(holes.get(hole)?.text()), true, &mut name));
                         Some(numbered.collect::<Option<Vec<_>>>()?)
                     } else {
                         said(&mut name, &room);
@@ -144,7 +148,12 @@ fn string(text: &str) -> Option<Cow<'_, str>> {
     if inner.contains(['\\', '"']) { serde_json::from_str(text).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inner)) }
 }
 
-/// Notes the structure of a value, and takes its texts in order.
+/// Whether a number is a hole. Zero is an order to some.
+fn is_open(number: &Number) -> bool {
+    (number.is_i64() || number.is_u64()) && number.as_i64() != Some(0)
+}
+
+/// Notes the structure of a value, and takes its texts and numbers in order.
 fn skeleton(value: Value, name: &mut String, take: &mut dyn FnMut(String, &mut String) -> Option<()>) -> Option<()> {
     match value {
         Value::Object(map) => {
@@ -163,12 +172,26 @@ fn skeleton(value: Value, name: &mut String, take: &mut dyn FnMut(String, &mut S
             name.push(']');
         }
         Value::String(text) if !text.is_empty() => take(text, name)?,
+        Value::Number(number) if is_open(&number) => {
+            name.push('#');
+            take(number.to_string(), name)?;
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => said(name, &value.to_string()),
     }
     Some(())
 }
 
-/// The value with holes for its texts.
+impl Scalar {
+    /// The text of the whole number that it is and nothing else, if that is a hole.
+    fn number<'h>(&self, holes: &'h [Hole]) -> Option<&'h str> {
+        let ([Piece::Hole(hole)], Style::Plain { .. }) = (&self.pieces[..], self.style) else { return None };
+        let text = holes.get(*hole)?.text();
+        let number: Number = text.parse().ok()?;
+        (is_open(&number) && number.to_string() == text).then_some(text)
+    }
+}
+
+/// The value with holes for its texts and numbers.
 fn with_holes(value: Value, numbers: &mut std::slice::Iter<'_, usize>) -> Option<Value> {
     Some(match value {
         Value::Object(map) => {
@@ -177,6 +200,7 @@ fn with_holes(value: Value, numbers: &mut std::slice::Iter<'_, usize>) -> Option
         }
         Value::Array(items) => Value::Array(items.into_iter().map(|item| with_holes(item, numbers)).collect::<Option<_>>()?),
         Value::String(text) if !text.is_empty() => Value::String(hole(*numbers.next()?)?),
+        Value::Number(it) if is_open(&it) => Value::String(number(*numbers.next()?)?),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
     })
 }
@@ -206,6 +230,7 @@ impl Maker<'_> {
             }
             Node::List(nodes) => nodes.iter().map(|node| self.value(node)).collect::<Option<_>>().map(Value::Array),
             Node::Text(scalar) => match self.parts.next()? {
+                Some(numbers) if scalar.number(self.holes).is_some() => number(*numbers.first()?).map(Value::String),
                 Some(numbers) => marked(scalar, numbers).map(Value::String),
                 None => scalar.value(self.holes).filter(|value| !has_any(value)),
             },
