@@ -90,6 +90,8 @@
 //!   values of the next owner go into what was read (`render::mould`): the reader is asked again wherever a value could matter to it.
 //!   What is made of it (names by content, digests, packed texts, the YAML itself) is worked out once as well, with holes
 //!   (`render::program`), and manifests are put together only where somebody looks at them ([`render::Body`]).
+//! * A template is not run again for an owner whose context has the structure of one before (`render::replay`): what it wrote is filled
+//!   in. What looks into texts, and what reads about clusters, is asked again each time; where that decides otherwise, it is run.
 //! * The version of an API server comes with every list of its objects ([`observed::Live`]); a watch that comes back to another version
 //!   lists again, so nothing is rendered for a server that was upgraded meanwhile.
 //! * A release may be dropped once its owner is as wanted; a later look renders it again. Plans keep states and steps, not bodies.
