@@ -114,6 +114,7 @@ fn a_template_that_changed_is_rendered_and_the_others_are_not() {
         "  a: {{json (sha256 (json this))}}\n",
         "  a: {{#with kubernetes}}{{json version}}{{/with}}\n",
         "  a: {{#each pools}}{{json @root.kubernetes.version}}{{/each}}\n",
+        "  a: {{json (default kubernetes.version \"none\")}}\n",
     ] {
         let library = library(&[(path, &template(body))]);
         let later = changed("/spec/kubernetes/version", json!("1.33.5"));
