@@ -23,9 +23,10 @@ use outline::{Seen, is_zero};
 mod learn;
 pub(crate) mod outline;
 
-/// So many structures of one template's context are known, and so many ways that it went with one.
+/// So many structures of one template's context are known, and so many ways that it went: with one, and with all of them.
 const STRUCTURES: usize = 128;
 const TAKES: usize = 16;
+const ALL_TAKES: usize = 256;
 
 /// What is known of one template, by what its context looks like.
 #[derive(Default)]
@@ -116,8 +117,9 @@ impl Replays {
         {
             let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
             let room = all.len() < STRUCTURES;
+            let kept: usize = all.values().map(Vec::len).sum();
             match all.get(&key) {
-                Some(takes) if takes.len() < TAKES => {}
+                Some(takes) if takes.len() < TAKES && kept < ALL_TAKES => {}
                 Some(_) => return,
                 None => {
                     if room {
