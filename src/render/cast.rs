@@ -62,14 +62,19 @@ impl From<Part<'_>> for Piece {
     }
 }
 
+/// A character of a plane for the hole with a number; `None` if there are too many.
+fn of_plane(plane: u32, hole: usize) -> Option<char> {
+    u32::try_from(hole).ok().filter(|n| *n < MOST).and_then(|n| char::from_u32(plane + n))
+}
+
 /// A character that stands for the hole with a number.
 pub(super) fn mark(hole: usize) -> Option<char> {
-    u32::try_from(hole).ok().filter(|n| *n < MOST).and_then(|n| char::from_u32(PLANES[0] + n))
+    of_plane(PLANES[0], hole)
 }
 
 /// The same for a hole with a number, which stands in place of it.
 pub(super) fn number_mark(hole: usize) -> Option<char> {
-    u32::try_from(hole).ok().filter(|n| *n < MOST).and_then(|n| char::from_u32(PLANES[1] + n))
+    of_plane(PLANES[1], hole)
 }
 
 /// The hole with a number that a text is and nothing else.
@@ -121,8 +126,7 @@ pub(crate) struct Cast {
 
 impl Cast {
     fn hole(&mut self, plane: u32, hole: Hole) {
-        let number = u32::try_from(self.holes.len()).ok().filter(|n| *n < MOST);
-        if let Some(mark) = number.and_then(|n| char::from_u32(plane + n)) {
+        if let Some(mark) = of_plane(plane, self.holes.len()) {
             self.shape.push(mark);
             self.holes.push(hole);
         } else {

@@ -45,7 +45,7 @@ const READING: &[&str] = &[
 
 /// Whether templates may call a helper of this name.
 pub(crate) fn is_helper(name: &str) -> bool {
-    BASIC.contains(&name) || READING.contains(&name) || helper::PURE.iter().any(|(pure, _)| *pure == name)
+    BASIC.contains(&name) || reading(name).is_some() || helper::pure(name).is_some()
 }
 
 /// What one owner's templates may read beside their context.

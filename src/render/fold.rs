@@ -43,8 +43,7 @@ fn parameters(call: &mut HelperTemplate) {
 
 /// What a call gives, whoever it is rendered for.
 fn value(call: &HelperTemplate) -> Option<Value> {
-    let name = call.name.as_name()?;
-    let (_, function) = helper::PURE.iter().find(|(pure, _)| *pure == name)?;
+    let (_, function) = helper::pure(call.name.as_name()?)?;
     function(&literals(call)?).ok()
 }
 

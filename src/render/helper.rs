@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
 use super::engine::{Known, Notes};
+use super::script::append_escaped;
 use crate::digest;
 use crate::document;
 use crate::facts::{STATIC_MANIFESTS, WILDCARD_CERTIFICATE};
@@ -42,6 +43,11 @@ pub(crate) const PURE: &[(&str, Function)] = &[
     ("merge", merge),
     ("authorizers", authorizers::authorizers),
 ];
+
+/// The helper of a name that is a function of its arguments.
+pub(crate) fn pure(name: &str) -> Option<(&'static str, Function)> {
+    PURE.iter().find(|(pure, _)| *pure == name).copied()
+}
 
 fn arg<'v>(arguments: &[&'v Value], index: usize) -> Result<&'v Value, String> {
     arguments.get(index).copied().ok_or_else(|| format!("takes at least {} arguments", index + 1))
@@ -251,8 +257,8 @@ pub(crate) fn json(value: &Value) -> String {
 
 /// Writes a text as the inside of a JSON string, as [`json`] does.
 pub(crate) fn append_json(out: &mut String, text: &str) {
-    if text.bytes().all(|b| matches!(b, b' '..=b'~') && b != b'"' && b != b'\\') {
-        out.push_str(text);
+    if text.bytes().all(|b| b < 0x7f) {
+        append_escaped(out, text);
     } else {
         let said = json(&Value::String(text.to_owned()));
         out.push_str(said.strip_prefix('"').and_then(|said| said.strip_suffix('"')).unwrap_or(&said));
@@ -489,7 +495,7 @@ mod tests {
     use serde_json::json;
 
     fn call(name: &str, arguments: &[Value]) -> Result<Value, String> {
-        let function = PURE.iter().find(|(n, _)| *n == name).expect("the helper exists").1;
+        let (_, function) = pure(name).expect("the helper exists");
         function(&arguments.iter().collect::<Vec<_>>())
     }
 

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::DesiredObject;
 use super::cast::Hole;
 use super::engine::{self, Known, Notes, Read, Text};
-use super::helper::{self, Function};
+use super::helper;
 use super::load::Compiled;
 use super::mould::Mould;
 use super::post::Stamp;
@@ -83,7 +83,10 @@ impl Asks {
     fn ask(self, arguments: &[&Value], context: &Value, known: &Known<'_>, notes: &mut Notes) -> Result<Value, String> {
         match self {
             Self::Read(name) => helper::read(name, arguments, context, known, notes),
-            Self::Pure(name) => engine::compute(name, function(name)?, known.offline, arguments),
+            Self::Pure(name) => {
+                let (_, function) = helper::pure(name).ok_or_else(|| format!("`{name}` does not compute anything"))?;
+                engine::compute(name, function, known.offline, arguments)
+            }
             Self::Equal => Ok(Value::Bool(arguments.first() == arguments.get(1))),
             Self::Yaml => {
                 let value = arguments.first().ok_or("takes a value")?;
@@ -91,11 +94,6 @@ impl Asks {
             }
         }
     }
-}
-
-fn function(name: &str) -> Result<Function, String> {
-    let found = helper::PURE.iter().find(|(pure, _)| *pure == name);
-    found.map(|(_, function)| *function).ok_or_else(|| format!("`{name}` does not compute anything"))
 }
 
 impl Replays {

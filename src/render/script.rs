@@ -242,7 +242,7 @@ fn json_text(out: &mut String, text: &str) {
 }
 
 /// The inside of it.
-fn append_escaped(out: &mut String, text: &str) {
+pub(crate) fn append_escaped(out: &mut String, text: &str) {
     let mut rest = text;
     while let Some(at) = rest.bytes().position(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
         out.push_str(&rest[..at]);

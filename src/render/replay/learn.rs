@@ -47,7 +47,7 @@ pub(super) fn take(
         let asks = match name.as_str() {
             "eq" | "ne" => Asks::Equal,
             "yaml" => Asks::Yaml,
-            name => match (engine::reading(name), helper::PURE.iter().find(|(pure, _)| *pure == name)) {
+            name => match (engine::reading(name), helper::pure(name)) {
                 (Some(name), _) => Asks::Read(name),
                 (None, Some((name, _))) => Asks::Pure(name),
                 (None, None) => continue,
@@ -108,23 +108,18 @@ impl Noted {
         }
         let filled: Vec<Value> = arguments.iter().map(|argument| self.texts.fill(argument)).collect();
         let answer = asks.ask(&filled.iter().collect::<Vec<_>>(), context, known, &mut self.notes)?;
-        let (told, answer) = match answer {
-            Value::String(text) if !text.is_empty() && asks != Asks::Yaml => {
-                let mark = hole(self.next).ok_or("there are too many texts")?;
-                self.next += 1;
-                self.texts.push(&text);
-                (Value::String(mark), Answer::Text)
-            }
-            Value::Number(answer) if !is_zero(&answer) => {
-                let mark = number(self.next).ok_or("there are too many texts")?;
-                self.next += 1;
-                self.texts.push(&answer.to_string());
-                (Value::String(mark), Answer::Number)
-            }
-            answer => {
-                self.failed |= has_any(&answer);
-                (answer.clone(), Answer::Same(answer))
-            }
+        let text = match &answer {
+            Value::String(text) if !text.is_empty() && asks != Asks::Yaml => Some((text.clone(), hole(self.next), Answer::Text)),
+            Value::Number(it) if !is_zero(it) => Some((it.to_string(), number(self.next), Answer::Number)),
+            _ => None,
+        };
+        let (told, answer) = if let Some((text, mark, kind)) = text {
+            self.next += 1;
+            self.texts.push(&text);
+            (Value::String(mark.ok_or("there are too many texts")?), kind)
+        } else {
+            self.failed |= has_any(&answer);
+            (answer.clone(), Answer::Same(answer))
         };
         self.told.push(told.clone());
         self.questions.push(Question { asks, arguments, answer });
@@ -150,14 +145,15 @@ impl Asking<'_> {
             INDIFFERENT.contains(&name) && !(name == "dict" && arguments.iter().step_by(2).any(key))
         };
         match self.asks {
-            Asks::Pure(name) if !open || indifferent(name) => {
-                let answer = engine::compute(name, super::function(name)?, self.known.offline, arguments)?;
+            Asks::Pure(name) if open && indifferent(name) => {
+                let answer = self.asks.ask(arguments, self.context, self.known, &mut Notes::default())?;
                 // A number that was put into a text is a text, even where it is all of it.
                 let number = answer.as_str().filter(|_| matches!(name, "concat" | "join")).and_then(number_hole);
                 Ok(number.and_then(hole).map_or(answer, Value::String))
             }
-            Asks::Equal if !open => Ok(Value::Bool(arguments.first() == arguments.get(1))),
-            asks => locked(self.noted).ask(asks, arguments, self.context, self.known),
+            // Without marks, what is not read about clusters comes out the same for everybody.
+            asks if open || matches!(asks, Asks::Read(_)) => locked(self.noted).ask(asks, arguments, self.context, self.known),
+            asks => asks.ask(arguments, self.context, self.known, &mut Notes::default()),
         }
     }
 }
