@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::offline::{Offline, parallel};
+use super::offline::Offline;
 use super::read::{self, Reading};
 use crate::admission::{Accepted, Admitted, Gone, Memory, is_idle};
 use crate::digest::Digest;
@@ -181,7 +181,7 @@ impl View<'_> {
     fn items(&self, owners: &[&Owner], touched: Option<&BTreeSet<&Owner>>) -> Vec<Item> {
         let settings = self.base.settings();
         let (old, new, at) = (&self.base.old, self.new, self.now.as_second());
-        let looked_at = parallel(owners, |owner| {
+        let looked_at = share::each(owners, |owner| {
             let mut item = item(owner, old, new, self.going, self.after);
             let mut rendered = 0;
             if touched.is_none_or(|touched| touched.contains(owner)) {

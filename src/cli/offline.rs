@@ -16,6 +16,7 @@ use crate::render::context::{Identity, Objects};
 use crate::render::{self, Inputs, Prepared, Rendering};
 use crate::schedule::{self, Placements, SeedState, Usage};
 use crate::secrets::Bodies;
+use crate::share;
 
 /// What an admitted landscape is rendered from.
 pub(super) struct Offline {
@@ -47,13 +48,15 @@ impl Offline {
 
     /// Puts what follows from their places into the manifests of those shoots of which something is to be rendered.
     pub(super) fn decide<'a>(&mut self, owners: impl IntoIterator<Item = &'a Owner>) {
-        for owner in owners {
-            let Some(placement) = self.placements.decisions.get(owner) else { continue };
-            let seed = self.objects.get(&Owner::cluster(Kind::Seed, placement.seed.clone())).cloned();
-            if let Some(shoot) = self.objects.get_mut(owner) {
-                *shoot = Arc::new(decided(shoot, &placement.seed, seed.as_deref()));
-            }
-        }
+        let placed: Vec<(&Owner, &str)> =
+            owners.into_iter().filter_map(|owner| Some((owner, self.placements.decisions.get(owner)?.seed.as_str()))).collect();
+        let manifest = |(owner, seed): &(&Owner, &str)| {
+            let about = self.objects.get(&Owner::cluster(Kind::Seed, *seed));
+            Some(Arc::new(decided(self.objects.get(*owner)?, seed, about.map(Arc::as_ref))))
+        };
+        let manifests = share::map(&placed, manifest);
+        self.objects
+            .extend(placed.into_iter().zip(manifests).filter_map(|((owner, _), manifest)| Some((owner.clone(), manifest?))));
     }
 
     /// Puts other manifests of shoots in their place, which they stay at.
@@ -151,24 +154,4 @@ fn decided(shoot: &Value, seed: &str, manifest: Option<&Value>) -> Value {
         }
     }
     value
-}
-
-/// Works on all items with as many threads as there are processors; results in the order of the items.
-pub(super) fn parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(items.len().max(1));
-    if threads < 2 {
-        return items.iter().map(work).collect();
-    }
-    let share = items.len().div_ceil(threads);
-    std::thread::scope(|scope| {
-        let handles: Vec<_> =
-            items.chunks(share).map(|chunk| scope.spawn(|| chunk.iter().map(&work).collect::<Vec<R>>())).collect();
-        handles
-            .into_iter()
-            .flat_map(|handle| match handle.join() {
-                Ok(results) => results,
-                Err(panic) => std::panic::resume_unwind(panic),
-            })
-            .collect()
-    })
 }

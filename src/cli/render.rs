@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::offline::{Offline, parallel};
+use super::offline::Offline;
 use super::reported::Reported;
 use super::selector::{self, Selector};
 use super::{Context, Exit, read};
@@ -18,9 +18,10 @@ use crate::landscape::Owner;
 use crate::landscape::nearest::nearest;
 use crate::print::{defaults, snippet};
 use crate::render::{DesiredObject, RenderState, scope_of};
+use crate::share;
 
-/// So many owners are in memory at once.
-const BATCH: usize = 64;
+/// What so many owners come to may wait until it is written.
+const AHEAD: usize = 64;
 
 /// Print the manifests of shoots, seeds, projects and the garden, without a cluster.
 ///
@@ -101,29 +102,24 @@ pub(super) async fn run(context: &Context, args: Args) -> anyhow::Result<Exit> {
     let mut offline = Offline::new(&admitted, &reading.library, placed);
     offline.decide(&owners);
     let mut troubles = Findings::default();
-    let mut rendered: Vec<Made> = Vec::new();
-    for batch in owners.chunks(BATCH).chain([&[][..]]) {
-        // What the batch before came to is written while this one is rendered.
-        rendered = std::thread::scope(|scope| -> anyhow::Result<_> {
-            let next = scope.spawn(|| parallel(batch, |owner| one(&offline, owner)));
-            for made in rendered {
-                failed |= made.failed;
-                made.remarks.iter().for_each(|remark| context.printer.note(remark));
-                troubles.extend(made.findings);
-                put(context, args.split_dir.as_ref(), &made.files)?;
-            }
-            next.join().or_else(|panic| std::panic::resume_unwind(panic))
-        })?;
-    }
+    let work = |owner: &Owner| one(&offline, owner, args.split_dir.is_some());
+    share::in_order(&owners, AHEAD, work, |made| {
+        failed |= made.failed;
+        made.remarks.iter().for_each(|remark| context.printer.note(remark));
+        troubles.extend(made.findings);
+        put(context, args.split_dir.as_ref(), &made.files)
+    })?;
     let troubles = troubles.sorted();
     for finding in troubles.iter().filter(|f| f.severity == Severity::Error) {
         failed = true;
         context.printer.note(&snippet::headline(finding));
     }
+    share::drop_later((offline, admitted, reading));
     Ok(if failed { Exit::Something } else { Exit::Done })
 }
 
-fn one(offline: &Offline, owner: &Owner) -> Made {
+/// Renders an owner: texts that follow each other, or files of their own.
+fn one(offline: &Offline, owner: &Owner, split: bool) -> Made {
     let mut made = Made { files: Vec::new(), remarks: Vec::new(), findings: Findings::default(), failed: false };
     if let Some(placement) = offline.placements.decisions.get(owner).filter(|_| offline.chosen.contains(owner)) {
         made.remarks.push(format!("{owner}: seed {} ({})", placement.seed, placement.why));
@@ -143,7 +139,7 @@ fn one(offline: &Offline, owner: &Owner) -> Made {
             match &rendered.state {
                 RenderState::Wanted if !rendered.objects.is_empty() => {
                     let component = &rendered.component.id.name;
-                    let mut text = format!("# {owner}: {component}, in {}\n", release.target);
+                    let mut text = format!("{}# {owner}: {component}, in {}\n", if split { "" } else { "---\n" }, release.target);
                     for (i, object) in rendered.objects.iter().enumerate() {
                         text.push_str(if i > 0 { "---\n" } else { "" });
                         append(&mut text, object);
@@ -182,10 +178,7 @@ fn append(text: &mut String, object: &DesiredObject) {
 fn put(context: &Context, dir: Option<&PathBuf>, files: &[(String, String)]) -> anyhow::Result<()> {
     for (name, text) in files {
         match dir {
-            None => {
-                context.printer.result("---\n");
-                context.printer.result(text);
-            }
+            None => context.printer.result(text),
             Some(dir) => {
                 let path = dir.join(name);
                 let folder = path.parent().unwrap_or(dir);

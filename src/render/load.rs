@@ -21,6 +21,7 @@ use crate::facts::GIVEN;
 use crate::finding::{Code, Finding, Findings, Place, Pointer, Span};
 use crate::observed::ObjectKey;
 use crate::secrets;
+use crate::share;
 use crate::snapshot::RepoPath;
 
 mod order;
@@ -192,9 +193,10 @@ impl Components {
 pub fn compile(files: &BTreeMap<RepoPath, Arc<str>>) -> (Components, Findings) {
     let mut findings = Findings::default();
     let mut by_scope: BTreeMap<Scope, BTreeMap<String, Compiled>> = BTreeMap::new();
-    for (path, text) in files {
-        let Some((scope, stem)) = address(path) else { continue };
-        match component(path, scope, stem, text) {
+    let files: Vec<_> = files.iter().filter_map(|(path, text)| Some((path, text, address(path)?))).collect();
+    let compiled = share::map(&files, |(path, text, (scope, stem))| component(path, *scope, stem, text));
+    for ((_, _, (scope, stem)), compiled) in files.into_iter().zip(compiled) {
+        match compiled {
             Ok(compiled) => {
                 by_scope.entry(scope).or_default().insert(stem.to_owned(), compiled);
             }
