@@ -23,8 +23,10 @@ use crate::landscape::{Owner, Target};
 use crate::secrets::{Bodies, Names, SecretRef};
 
 /// Helpers of the language itself, and those that write values.
-const BASIC: &[&str] =
-    &["if", "unless", "each", "with", "lookup", "eq", "ne", "gt", "gte", "lt", "lte", "and", "or", "not", "len", "json", "yaml"];
+const BASIC: &[&str] = &[
+    "if", "unless", "each", "with", "lookup", "eq", "ne", "gt", "gte", "lt", "lte", "and", "or", "not", "len", "json", "yaml",
+    "fields",
+];
 
 /// Helpers that read what is known of clusters.
 const READING: &[&str] = &[
@@ -255,6 +257,7 @@ fn build(offline: bool, marks: bool) -> Handlebars<'static> {
     }
     registry.register_helper("json", Box::new(Writing { yaml: false }));
     registry.register_helper("yaml", Box::new(Writing { yaml: true }));
+    registry.register_helper("fields", Box::new(Fields));
     registry
 }
 
@@ -377,6 +380,29 @@ impl HelperDef for Writing {
             out.write(&format!("{}{text}", cast::OWN_LINE))?;
         } else {
             out.write(&format!("{}{text}", cast::JSON))?;
+        }
+        Ok(())
+    }
+}
+
+/// `fields`: the entries of a map, each on a line of its own, indented, among those of the map that they are put into.
+struct Fields;
+
+impl HelperDef for Fields {
+    fn call<'reg: 'rc, 'rc>(
+        &self,
+        h: &Helper<'rc>,
+        _: &'reg Handlebars<'reg>,
+        _: &'rc Context,
+        _: &mut RenderContext<'reg, 'rc>,
+        out: &mut dyn Output,
+    ) -> HelperResult {
+        let arguments = arguments(h, false)?;
+        let Some(Value::Object(map)) = arguments.first() else { return Err(failed(h.name(), "takes a map")) };
+        let indent = " ".repeat(indent(&arguments));
+        for (key, value) in map {
+            out.write(&format!("{}{indent}{}: ", cast::OWN_LINE, helper::json(&Value::String(key.clone()))))?;
+            out.write(&format!("{}{}", cast::JSON, helper::json(value)))?;
         }
         Ok(())
     }

@@ -146,11 +146,22 @@ fn a_value_can_never_add_a_key() {
 #[test]
 fn collections_are_written_as_data_wherever_they_stand() {
     let world = World::with(json!({"labels": {"on": "yes", "n": "1.30", "deep: er": "#"}}));
-    for body in ["  labels: {{yaml labels 4}}\n", "  labels:\n    {{yaml labels 4}}\n", "  labels: {{json labels}}\n"] {
+    for body in [
+        "  labels: {{yaml labels 4}}\n",
+        "  labels:\n    {{yaml labels 4}}\n",
+        "  labels: {{json labels}}\n",
+        "  labels:\n    {{fields labels 4}}\n",
+        "  labels:\n    first: x\n    {{fields labels 4}}\n    last: x\n",
+        "  labels:\n    first: x\n{{fields labels 4}}\n    last: x\n",
+    ] {
         let objects = world.objects(&format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n{body}data: {{}}\n"));
         let labels = objects[0].body["metadata"]["labels"].as_object().expect("labels");
         assert_eq!((&labels["on"], &labels["n"], &labels["deep: er"]), (&json!("yes"), &json!("1.30"), &json!("#")), "{body}");
+        let others = labels.keys().filter(|key| ["first", "last"].contains(&key.as_str())).count();
+        assert_eq!(others, body.matches(": x").count(), "{body}");
     }
+    let (state, _, outcome) = world.one("", &format!("{CONFIG}  {{{{fields labels.on 2}}}}\n"));
+    assert!(matches!(state, RenderState::Failed(_)), "{:?}", outcome.findings);
     let text = world.objects(&format!("{CONFIG}  file: |\n    first: 1\n    {{{{yaml labels 4}}}}\n    last: 2\n"));
     let file = text[0].body["data"]["file"].as_str().expect("text");
     assert!(file.starts_with("first: 1\n") && file.ends_with("last: 2\n") && !file.contains("\n\n"), "{file:?}");

@@ -24,17 +24,17 @@ pub fn shoot(sources: &Sources<'_>) -> Result<Value, Missing> {
         |value: &Option<String>, what: &str| value.clone().ok_or_else(|| Missing(format!("{what} of {owner} is not known yet")));
     let (uid, technical_id) = (known(&identity.uid, "the uid")?, known(&identity.technical_id, "the technical id")?);
     let seed_name = known(&identity.seed, "the seed")?;
-    let mut shoot = manifest(sources.own()?, owner);
-    if let Some(spec) = shoot.get_mut("spec").and_then(Value::as_object_mut) {
+    let mut own = manifest(sources.own()?, owner);
+    if let Some(spec) = own.get_mut("spec").and_then(Value::as_object_mut) {
         spec.insert("seedName".into(), seed_name.clone().into());
         for (section, empty) in [("networking", json!({})), ("provider", json!({})), ("kubernetes", json!({}))] {
             spec.entry(section).or_insert(empty);
         }
     }
-    let shoot = &shoot;
+    let shoot = &own;
     let absent = |what: &str| Missing(format!("{what} of {owner} is not admitted"));
     let seed_owner = Owner::cluster(Kind::Seed, seed_name.clone());
-    let seed = manifest(sources.get(&seed_owner).ok_or_else(|| absent("the seed"))?, &seed_owner);
+    let mut seed = manifest(sources.get(&seed_owner).ok_or_else(|| absent("the seed"))?, &seed_owner);
     let project_owner = Owner::cluster(Kind::Project, owner.project.clone());
     let project = manifest(sources.get(&project_owner).ok_or_else(|| absent("the project"))?, &project_owner);
     let profile = effective_profile(sources, shoot).ok_or_else(|| absent("the cloud profile"))?;
@@ -81,7 +81,7 @@ pub fn shoot(sources: &Sources<'_>) -> Result<Value, Missing> {
     let exposure = exposure::gateway(&seed, &landscape, class, text(&namespace, "/zones")).map_err(|name| {
         Missing(format!("handler {name} of the exposure class, which landscape.yaml does not name in exposureClassHandlers"))
     })?;
-    let parts = json!({
+    let mut context = json!({
         "extensions": extension::phases(&on),
         "containerRuntimes": extension::runtimes(shoot),
         "nodeLocalDNS": node_local_dns::settings(shoot, &networks),
@@ -95,11 +95,7 @@ pub fn shoot(sources: &Sources<'_>) -> Result<Value, Missing> {
         "addons": addons(shoot),
         "exposure": exposure,
         "resources": resource::resources(sources, shoot, &owner.project),
-    });
-    let mut context = json!({
-        "cluster": cluster(shoot, &seed, &profile, &id, sources),
-        "id": id,
-        "domain": domain,
+        "tolerationSeconds": toleration_seconds(shoot),
         "ha": {"enabled": ha.is_some(), "type": ha.unwrap_or("")},
         "hibernated": hibernated,
         "following": identity.following,
@@ -107,7 +103,6 @@ pub fn shoot(sources: &Sources<'_>) -> Result<Value, Missing> {
         "sshAccess": !workerless && at(shoot, "/spec/provider/workersSettings/sshAccess/enabled").as_bool() != Some(false),
         "purpose": purpose,
         "monitoring": observability["monitoring"],
-        "observability": observability,
         "kubernetes": {"version": version, "minor": minor(version)},
         "region": text(shoot, "/spec/region"),
         "provider": {
@@ -115,9 +110,7 @@ pub fn shoot(sources: &Sources<'_>) -> Result<Value, Missing> {
             "infrastructureConfig": at(shoot, "/spec/provider/infrastructureConfig"),
             "controlPlaneConfig": at(shoot, "/spec/provider/controlPlaneConfig"),
         },
-        "namespace": namespace,
         "credentials": credentials(sources, shoot),
-        "apiServer": api,
         "controllerManager": apiserver::controller_manager(shoot, &networks, workerless),
         "scheduler": apiserver::scheduler(shoot),
         "kubeProxy": kube_proxy::proxy(shoot, &networks),
@@ -145,23 +138,34 @@ pub fn shoot(sources: &Sources<'_>) -> Result<Value, Missing> {
             "ingressLabels": exposure::labels(None, None),
             "ingressDomain": text(&seed, "/spec/ingress/domain"),
         },
-        "pools": pools,
-        "networks": networks,
-        "shoot": shoot,
-        "seed": seed,
-        "profile": profile,
-        "project": project,
-        "landscape": landscape,
     });
-    if let (Some(context), Value::Object(parts)) = (context.as_object_mut(), parts) {
-        context.extend(parts);
+    // What a Cluster carries is complete.
+    own["status"] = status(&id, &identity.status);
+    own["metadata"]["uid"] = id["uid"].clone();
+    seed["status"] = json!({"clusterIdentity": id["seedIdentity"]});
+    if let Some(context) = context.as_object_mut() {
+        // They are large: moved, and not written once more.
+        let whole = [
+            ("id", id),
+            ("domain", domain),
+            ("observability", observability),
+            ("namespace", namespace),
+            ("apiServer", api),
+            ("pools", pools.into()),
+            ("networks", networks),
+            ("shoot", own),
+            ("seed", seed),
+            ("profile", profile),
+            ("project", project),
+            ("landscape", landscape),
+        ];
+        context.extend(whole.map(|(name, value)| (name.to_owned(), value)));
     }
     Ok(context)
 }
 
-/// The three complete objects that a Cluster carries.
-fn cluster(shoot: &Value, seed: &Value, profile: &Value, id: &Value, sources: &Sources<'_>) -> Value {
-    let mut shoot = shoot.clone();
+/// What the garden says of a shoot, as far as extensions look at it.
+fn status(id: &Value, decided: &Value) -> Value {
     let mut status = json!({
         "technicalID": id["technicalID"],
         "uid": id["uid"],
@@ -169,16 +173,23 @@ fn cluster(shoot: &Value, seed: &Value, profile: &Value, id: &Value, sources: &S
         "clusterIdentity": id["clusterIdentity"],
     });
     for field in ["networking", "credentials"] {
-        let value = at(&sources.identity.status, &format!("/{field}"));
-        if !value.is_null() {
+        if let Some(value) = decided.get(field).filter(|value| !value.is_null()) {
             status[field] = value.clone();
         }
     }
-    shoot["status"] = status;
-    shoot["metadata"]["uid"] = id["uid"].clone();
-    let mut seed = seed.clone();
-    seed["status"] = json!({"clusterIdentity": id["seedIdentity"]});
-    json!({"shoot": shoot, "seed": seed, "cloudProfile": profile})
+    status
+}
+
+/// For how long pods stay on nodes that are not ready, or not reachable.
+fn toleration_seconds(shoot: &Value) -> Value {
+    let seconds = |field: &str| match at(shoot, &format!("/spec/kubernetes/kubeAPIServer/{field}")) {
+        Value::Null => json!(300),
+        said => said.clone(),
+    };
+    json!({
+        "notReady": seconds("defaultNotReadyTolerationSeconds"),
+        "unreachable": seconds("defaultUnreachableTolerationSeconds"),
+    })
 }
 
 /// Ranks choices by a hash of an identity, so that what Gardener draws at random is drawn the same way each time.
