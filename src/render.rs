@@ -59,8 +59,6 @@ pub struct Release {
     pub target: Target,
     /// The components in graph order; every component of the scope is listed, also skipped and waiting ones.
     pub components: Vec<Rendered>,
-    /// Digest of the declared inputs that it was rendered from.
-    pub input: Digest,
 }
 
 /// One component, rendered.

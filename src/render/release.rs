@@ -222,10 +222,6 @@ fn one<'c>(
         outcome.findings.push(finding(compiled, known, &failure.message, failure.line, failure.column));
         (RenderState::Failed(failure.message), Vec::new())
     };
-    if let Some(root) = compiled.roots.iter().find(|root| !seen.has(&root.name)) {
-        let message = format!("`{}` is not part of the context", root.name);
-        return failed(Failure { message, line: root.line, column: root.column });
-    }
     let owner = known.owner.label();
     let stamp = Stamp {
         owner: &owner,
@@ -242,6 +238,10 @@ fn one<'c>(
     let (objects, reads) = if let Some((objects, reads)) = replayed {
         (objects, Some(reads))
     } else {
+        if let Some(root) = compiled.roots.iter().find(|root| !seen.has(&root.name)) {
+            let message = format!("`{}` is not part of the context", root.name);
+            return failed(Failure { message, line: root.line, column: root.column });
+        }
         let notes = Mutex::new(Notes { once: parts.once, ..Notes::default() });
         let wrapped = wrapped();
         compiled.runs.fetch_add(1, Ordering::Relaxed);

@@ -36,8 +36,8 @@ type Takes = Vec<Arc<Take>>;
 
 /// How a template went once.
 struct Take {
-    /// The texts of the context that it wrote or asked about: the root, and the number of the text in it.
-    sources: Vec<(Box<str>, usize)>,
+    /// The texts of the context that it wrote or asked about: root by root, the numbers of the texts in it.
+    sources: Vec<(Box<str>, Vec<usize>)>,
     questions: Vec<Question>,
     holes: Vec<Written>,
     mould: Arc<Mould>,
@@ -145,8 +145,11 @@ impl Take {
         stamp: &Stamp<'_>,
     ) -> Option<(Vec<DesiredObject>, Vec<Read>)> {
         let mut texts = Holes::default();
-        for (root, number) in &self.sources {
-            texts.push(seen.text(root, *number)?);
+        for (root, numbers) in &self.sources {
+            let of_root = seen.texts(root)?;
+            for number in numbers {
+                texts.push(of_root.get(*number)?);
+            }
         }
         let mut notes = Notes::default();
         let mut reads = Vec::new();

@@ -4,7 +4,7 @@
 //! secrets are wanted and where facts are found; [`render`] turns that, the secrets' names and the facts into releases.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use handlebars::Context;
 use serde_json::{Value, json};
@@ -50,7 +50,8 @@ pub struct Prepared {
     pub findings: Findings,
     /// What its templates see.
     context: Context,
-    context_digest: Digest,
+    /// Of the context, for those who ask.
+    context_digest: OnceLock<Digest>,
     images: Images,
     wishes: Vec<Wish>,
 }
@@ -157,7 +158,7 @@ pub fn prepare(objects: &Objects, owner: &Owner, identity: &Identity, library: &
         namespace,
         garden_namespace,
         secret_namespace,
-        context_digest: digest::of_value(context.data()),
+        context_digest: OnceLock::new(),
         context,
         wants,
         exports,
@@ -201,7 +202,7 @@ pub fn input(inputs: &Inputs<'_>) -> Digest {
         .collect();
     digest::of_value(&json!([
         inputs.library.digest(),
-        prepared.context_digest,
+        prepared.context_digest.get_or_init(|| digest::of_value(prepared.context.data())),
         prepared.target,
         inputs.ensured.map(|e| &e.names),
         facts,
@@ -287,10 +288,9 @@ fn rendered(inputs: &Inputs<'_>, wishes: &[Wish], parts: &mut Parts) -> Renderin
         offline: inputs.offline,
     };
     let outcome = release::wished(inputs.library.components(), prepared.scope, wishes, &prepared.context, &known, parts);
-    let digest = input(inputs);
     let mut releases: Vec<Release> = release::by_target(outcome.components, &prepared.target)
         .into_iter()
-        .map(|(target, components)| Release { owner: prepared.owner.clone(), target, components, input: digest.clone() })
+        .map(|(target, components)| Release { owner: prepared.owner.clone(), target, components })
         .collect();
     releases.sort_by_key(|release| release.target != prepared.target);
     let mut findings = prepared.findings.clone();

@@ -117,7 +117,7 @@ struct Case {
 
 fn run(case: Case) -> OwnerPlan {
     let owner = owner();
-    let release = Release { owner: owner.clone(), target: seed(), components: case.components, input: digest::of_bytes(b"") };
+    let release = Release { owner: owner.clone(), target: seed(), components: case.components };
     let mut observed = observed(case.live);
     let garden = observed.targets.get_mut(&Target::Garden).expect("made above");
     case.garden.into_iter().for_each(|object| garden.insert(Arc::new(object)));

@@ -36,9 +36,7 @@ pub(super) fn take(
         return None;
     }
     let mut texts = Holes::default();
-    for (root, number) in seen.places() {
-        texts.push(seen.text(root, number)?);
-    }
+    seen.places().for_each(|(_, _, text)| texts.push(text));
     let before = seen.places().count();
     let noted = Mutex::new(Noted { texts, next: before, ..Noted::default() });
     let marked = Context::from(seen.marked()?);
@@ -66,8 +64,14 @@ pub(super) fn take(
         return None;
     }
     let renumber = Renumber::new(before, &questions, &sink.holes);
-    let places: Vec<(&str, usize)> = seen.places().collect();
-    let sources = renumber.used.iter().filter_map(|mark| places.get(*mark)).map(|(root, n)| ((*root).into(), *n)).collect();
+    let places: Vec<(&str, usize, &str)> = seen.places().collect();
+    let mut sources: Vec<(Box<str>, Vec<usize>)> = Vec::new();
+    for (root, number, _) in renumber.used.iter().filter_map(|mark| places.get(*mark)) {
+        match sources.last_mut().filter(|(last, _)| **last == **root) {
+            Some((_, numbers)) => numbers.push(*number),
+            None => sources.push(((*root).into(), vec![*number])),
+        }
+    }
     let written = |hole: &Hole| {
         let json = matches!(hole, Hole::Json(_));
         let text = renumber.text(&if json { bare_numbers(hole.text()) } else { hole.text().into() })?;

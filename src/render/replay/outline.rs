@@ -141,15 +141,16 @@ impl Seen<'_, '_, '_> {
         key.into()
     }
 
-    pub(super) fn text(&self, root: &str, number: usize) -> Option<&str> {
-        self.get(root)?.1.texts.get(number).map(AsRef::as_ref)
+    /// The texts of a root, in order.
+    pub(super) fn texts(&self, root: &str) -> Option<&[Cow<'_, str>]> {
+        Some(&self.get(root)?.1.texts)
     }
 
-    /// Where all texts are, in order.
-    pub(super) fn places(&self) -> impl Iterator<Item = (&str, usize)> {
+    /// All texts, root by root in order, with where they are: the root, and the number of the text in it.
+    pub(super) fn places(&self) -> impl Iterator<Item = (&str, usize, &str)> {
         self.roots.iter().flat_map(|root| {
-            let texts = self.get(root).map_or(0, |(_, outline)| outline.texts.len());
-            (0..texts).map(move |number| (root.as_str(), number))
+            let texts = self.texts(root).unwrap_or_default();
+            texts.iter().enumerate().map(move |(number, text)| (root.as_str(), number, text.as_ref()))
         })
     }
 
@@ -199,8 +200,7 @@ mod tests {
         let roots = Roots::from(["item".into(), "other".into(), "absent".into()]);
         let (context, item) = (Outlines::of(&context), Outlines::item(&item));
         let seen = Seen { roots: &roots, context: &context, item: Some(&item) };
-        let texts: Vec<&str> = seen.places().filter_map(|(root, number)| seen.text(root, number)).collect();
-        assert_eq!(texts, ["i", "5", "o"]);
+        assert_eq!(seen.places().collect::<Vec<_>>(), [("item", 0, "i"), ("item", 1, "5"), ("other", 0, "o")]);
         assert_eq!(seen.marked(), Some(json!({"item": {"name": hole(0), "size": number(1), "used": 0}, "other": hole(2)})));
     }
 }
