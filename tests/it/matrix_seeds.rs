@@ -18,14 +18,20 @@ pub(crate) type Shape = (&'static str, fn(landscape: &mut Value, seed: &mut Valu
 
 pub(crate) const MATRIX: &[Shape] = &[
     ("seed", |_, _| {}),
-    ("seed-logging", |landscape, _| landscape["spec"]["observability"] = json!({"logging": true})),
-    ("seed-only-logging", |landscape, _| {
+    ("seed-logging", |landscape, seed| {
+        landscape["spec"]["observability"] = json!({"logging": true});
+        volumes_grow(seed);
+    }),
+    // Without monitoring nobody knows how full volumes are.
+    ("seed-only-logging", |landscape, seed| {
         landscape["spec"]["observability"] = json!({"logging": true, "monitoring": false});
+        volumes_grow(seed);
     }),
     ("seed-not-watched", |landscape, _| landscape["spec"]["observability"] = json!({"monitoring": false})),
     // Nobody can find its gateway by a name.
     ("seed-nameless", |landscape, seed| {
         landscape["spec"]["observability"] = json!({"logging": true});
+        volumes_grow(seed);
         for part in ["ingress", "backup"] {
             seed["spec"].as_object_mut().expect("a map").remove(part);
         }
@@ -57,6 +63,10 @@ pub(crate) const MATRIX: &[Shape] = &[
         seed["spec"]["settings"]["dependencyWatchdog"] = json!({"weeder": off, "prober": off});
     }),
 ];
+
+fn volumes_grow(seed: &mut Value) {
+    seed["spec"]["settings"]["persistentVolumeClaimAutoscaler"] = json!({"enabled": true});
+}
 
 /// The landscape and the seed of a shape.
 pub(crate) fn manifests_of(change: fn(&mut Value, &mut Value)) -> (Value, Value) {
@@ -179,6 +189,7 @@ fn settings_switch_off_what_watches_a_seed() {
     let all = wanted("seed-logging");
     let gone = |name: &str| -> Vec<String> { all.difference(&wanted(name)).cloned().collect() };
     let logs = ["fluent-bit", "fluent-operator", "opentelemetry-collector", "opentelemetry-operator", "vali"];
+    let grows = ["pvc-autoscaler"];
     let metrics = [
         "alert-rules",
         "alertmanager",
@@ -193,14 +204,14 @@ fn settings_switch_off_what_watches_a_seed() {
     let sorted = |parts: &[&[&str]]| -> Vec<String> {
         parts.concat().into_iter().map(str::to_owned).collect::<BTreeSet<String>>().into_iter().collect()
     };
-    assert_eq!(gone("seed"), sorted(&[&logs]));
-    assert_eq!(gone("seed-only-logging"), sorted(&[&metrics]));
-    assert_eq!(gone("seed-not-watched"), sorted(&[&logs, &metrics, &seen]));
+    assert_eq!(gone("seed"), sorted(&[&logs, &grows]));
+    assert_eq!(gone("seed-only-logging"), sorted(&[&metrics, &grows]));
+    assert_eq!(gone("seed-not-watched"), sorted(&[&logs, &metrics, &seen, &grows]));
     assert_eq!(
         gone("seed-nameless"),
         sorted(&[&["backup-bucket", "backup-bucket-garden", "dns-ingress", "istio-basic-auth-server", "observability-ingress"]])
     );
-    assert_eq!(gone("seed-dns-elsewhere"), sorted(&[&logs, &["dns-ingress"]]));
+    assert_eq!(gone("seed-dns-elsewhere"), sorted(&[&logs, &grows, &["dns-ingress"]]));
 }
 
 /// What shoots and their nodes ask the gateway for by a header, the gateway lets them have.
@@ -286,6 +297,12 @@ fn settings_switch_engines_and_what_a_seed_has_of_its_own() {
             "vpa-webhook",
         ]
     );
+    assert!(wanted("seed-logging").contains("pvc-autoscaler"));
+    let limit = object("seed-logging", "PersistentVolumeClaimAutoscaler", "vali").expect("it is there");
+    assert_eq!(limit["spec"]["volumePolicies"], json!([{"maxCapacity": "200Gi"}]));
+    for name in ["seed-settings", "seed-only-logging"] {
+        assert_eq!(object(name, "PersistentVolumeClaimAutoscaler", "vali"), None, "{name}");
+    }
     assert_eq!(more.difference(&all).collect::<Vec<_>>(), ["extensions", "referenced-resources", "reserve-excess-capacity"]);
 
     let extension = object("seed-settings", "Extension", "local-ext").expect("it is there");

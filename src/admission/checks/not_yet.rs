@@ -8,8 +8,6 @@ rules! {
     ///
     /// They do no harm; they take effect when the part of espalier that they are for is there.
     "NOT-ACTED-UPON", "settings that have no effect yet", Shoot, shoot as Espalier;
-    /// Some settings of the seed are accepted and kept, but nothing acts upon them yet.
-    "SEED-NOT-ACTED-UPON", "settings that have no effect yet", Seed, seed as Espalier;
     /// Operations that rotate, maintain or migrate are not carried out yet: they are recorded as failed, and done no later either.
     "OPERATION-NOT-ACTED-UPON", "an operation cannot be carried out yet", Operation, operation as Espalier;
 }
@@ -23,28 +21,17 @@ const SHOOT: &[(&str, &str)] = &[
     ("spec/accessRestrictions", "access restrictions"),
 ];
 
-/// Fields of a seed, and what they are called.
-const SEED: &[(&str, &str)] = &[("spec/settings/persistentVolumeClaimAutoscaler/enabled", "autoscaler of volumes")];
-
 /// Whether nobody acts yet upon a field of a shoot, given by its keys.
 pub(crate) fn is_idle(path: &[String]) -> bool {
     SHOOT.iter().any(|(idle, _)| idle.split('/').enumerate().all(|(i, key)| path.get(i).is_some_and(|k| k == key)))
 }
 
 /// One note per object, at the first of the settings that were written (not defaulted).
-fn tell(cx: &Cx<'_>, out: &mut Out, table: &[(&str, &str)]) {
-    let found: Vec<(Node<'_>, &str)> = table.iter().map(|(path, name)| (cx.written.at(path), *name)).filter(|(node, _)| !node.is_empty() && node.flag() != Some(false)).collect();
+fn shoot(cx: &Cx<'_>, out: &mut Out) {
+    let found: Vec<(Node<'_>, &str)> = SHOOT.iter().map(|(path, name)| (cx.written.at(path), *name)).filter(|(node, _)| !node.is_empty() && node.flag() != Some(false)).collect();
     if let Some((first, _)) = found.first() {
         out.note(first, format!("not acted upon yet: {}", found.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(", "))).on_key();
     }
-}
-
-fn shoot(cx: &Cx<'_>, out: &mut Out) {
-    tell(cx, out, SHOOT);
-}
-
-fn seed(cx: &Cx<'_>, out: &mut Out) {
-    tell(cx, out, SEED);
 }
 
 fn operation(cx: &Cx<'_>, out: &mut Out) {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{at, autoscaling, list, texts};
+use super::{at, autoscaling, flag, list, texts};
 
 /// `engines` of a seed's context.
 pub(super) fn engines(seed: &Value, landscape: &Value) -> Value {
@@ -15,6 +15,7 @@ pub(super) fn engines(seed: &Value, landscape: &Value) -> Value {
         "istio": installs("istio"),
         "watchdog": {"weeder": watches("weeder"), "prober": watches("prober")},
         "vpa": at(autoscaler, "/enabled").as_bool() != Some(false),
+        "pvcAutoscaler": flag(seed, "/spec/settings/persistentVolumeClaimAutoscaler/enabled"),
         "vpaSettings": autoscaling::vertical(&json!({
             "recommendationMarginFraction": 0.05,
             "evictionTolerance": 1.0,

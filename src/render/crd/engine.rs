@@ -228,6 +228,20 @@ pub fn engines() -> Vec<Value> {
             None,
             None,
         ),
+        crd(
+            &Names {
+                group: "autoscaling.gardener.cloud",
+                version: "v1alpha1",
+                kind: "PersistentVolumeClaimAutoscaler",
+                plural: "persistentvolumeclaimautoscalers",
+                short: &["pvca"],
+                namespaced: true,
+            },
+            open(),
+            &[("Target", "string", ".spec.targetRef.name", false), AGE],
+            status(),
+            None,
+        ),
     ];
     all.extend(istio());
     all.extend(monitoring());
