@@ -234,7 +234,8 @@ fn one<'c>(
         offline: known.offline,
     };
     // What looks at the context as a whole is run each time.
-    let replayed = if compiled.whole { None } else { compiled.replays.objects(seen, context, known, &stamp) };
+    let key = (!compiled.whole).then(|| seen.key(known.offline));
+    let replayed = key.as_deref().and_then(|key| compiled.replays.objects(key, seen, context, known, &stamp));
     let (objects, reads) = if let Some((objects, reads)) = replayed {
         (objects, Some(reads))
     } else {
@@ -262,8 +263,8 @@ fn one<'c>(
         };
         match made {
             Made::Filled(objects) => {
-                if !compiled.whole {
-                    compiled.replays.learn(compiled, seen, context, known, &text);
+                if let Some(key) = key {
+                    compiled.replays.learn(key, compiled, seen, context, known, &text);
                 }
                 (objects, (!notes.secret).then_some(notes.reads))
             }

@@ -97,21 +97,30 @@ impl Asks {
 }
 
 impl Replays {
-    /// The objects of an owner, and what was asked about clusters; `None` if the template has to be run.
+    /// The objects of an owner whose context has this [key](Seen::key), and what was asked about clusters; `None` if the template has
+    /// to be run.
     pub(crate) fn objects(
         &self,
+        key: &[u8],
         seen: &Seen<'_, '_, '_>,
         context: &Value,
         known: &Known<'_>,
         stamp: &Stamp<'_>,
     ) -> Option<(Vec<DesiredObject>, Vec<Read>)> {
-        let takes = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&*seen.key(known.offline)).cloned()?;
+        let takes = self.0.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()?;
         takes.iter().find_map(|take| take.objects(seen, context, known, stamp))
     }
 
     /// Notes how the template went for an owner, the second time that its context looks like this.
-    pub(crate) fn learn(&self, compiled: &Compiled, seen: &Seen<'_, '_, '_>, context: &Value, known: &Known<'_>, text: &Text) {
-        let key = seen.key(known.offline);
+    pub(crate) fn learn(
+        &self,
+        key: Box<[u8]>,
+        compiled: &Compiled,
+        seen: &Seen<'_, '_, '_>,
+        context: &Value,
+        known: &Known<'_>,
+        text: &Text,
+    ) {
         {
             let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
             let room = all.len() < STRUCTURES;

@@ -133,7 +133,7 @@ impl Seen<'_, '_, '_> {
     }
 
     /// The same for contexts that differ in texts alone.
-    pub(super) fn key(&self, offline: bool) -> Box<[u8]> {
+    pub(crate) fn key(&self, offline: bool) -> Box<[u8]> {
         let mut key = vec![u8::from(offline)];
         for root in self.roots {
             key.extend(self.get(root).map_or([0; 32], |(_, outline)| outline.structure));
