@@ -22,6 +22,8 @@ use crate::share;
 
 /// What so many owners come to may wait until it is written.
 const AHEAD: usize = 64;
+/// As long as most manifests are.
+const USUAL: usize = 4096;
 
 /// Print the manifests of shoots, seeds, projects and the garden, without a cluster.
 ///
@@ -139,7 +141,9 @@ fn one(offline: &Offline, owner: &Owner, split: bool) -> Made {
             match &rendered.state {
                 RenderState::Wanted if !rendered.objects.is_empty() => {
                     let component = &rendered.component.id.name;
-                    let mut text = format!("{}# {owner}: {component}, in {}\n", if split { "" } else { "---\n" }, release.target);
+                    let mut text = String::with_capacity(USUAL * rendered.objects.len());
+                    text.push_str(if split { "" } else { "---\n" });
+                    text.push_str(&format!("# {owner}: {component}, in {}\n", release.target));
                     for (i, object) in rendered.objects.iter().enumerate() {
                         text.push_str(if i > 0 { "---\n" } else { "" });
                         append(&mut text, object);

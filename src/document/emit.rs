@@ -196,7 +196,7 @@ pub(super) fn quoted_if_needed(text: &str, flow: bool) -> Cow<'_, str> {
 }
 
 /// Whether a string may stand without quotes.
-pub(super) fn is_plain(text: &str, flow: bool) -> bool {
+pub(crate) fn is_plain(text: &str, flow: bool) -> bool {
     let bytes = text.as_bytes();
     let Some(&first) = bytes.first() else { return false };
     let plain_start = first.is_ascii_alphanumeric() || matches!(first, b'/' | b'_' | b'.' | b'(' | b'$' | b'^' | b'+');

@@ -2,6 +2,7 @@
 //! made.
 
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -15,6 +16,29 @@ use crate::document::emit;
 pub(crate) struct Holes {
     text: String,
     ends: Vec<usize>,
+    /// What was found out about each: it is in many objects.
+    found: Vec<Found>,
+}
+
+/// Answers about a text that were given once; two bits each, zero where nobody asked yet.
+#[derive(Debug, Default)]
+struct Found(AtomicU8);
+
+impl Found {
+    const NO: u8 = 1;
+    const YES: u8 = 2;
+
+    fn get(&self, shift: u8, ask: impl FnOnce() -> bool) -> bool {
+        match (self.0.load(Ordering::Relaxed) >> shift) & 3 {
+            0 => {
+                let answer = ask();
+                let bits = if answer { Self::YES } else { Self::NO };
+                self.0.fetch_or(bits << shift, Ordering::Relaxed);
+                answer
+            }
+            known => known == Self::YES,
+        }
+    }
 }
 
 impl Holes {
@@ -22,6 +46,18 @@ impl Holes {
     pub(crate) fn push(&mut self, value: &str) {
         self.text.push_str(value);
         self.ends.push(self.text.len());
+        self.found.push(Found::default());
+    }
+
+    /// Whether it is the inside of a JSON string as it is.
+    fn is_simple(&self, hole: usize) -> bool {
+        let simple = |b: u8| (b' '..=b'~').contains(&b) && b != b'"' && b != b'\\';
+        self.found.get(hole).is_some_and(|found| found.get(0, || self.get(hole).bytes().fold(true, |fine, b| fine & simple(b))))
+    }
+
+    /// Whether it is a value of YAML as it is.
+    fn is_plain(&self, hole: usize) -> bool {
+        self.found.get(hole).is_some_and(|found| found.get(2, || emit::is_plain(self.get(hole), false)))
     }
 
     pub(crate) fn get(&self, hole: usize) -> &str {
@@ -106,12 +142,13 @@ impl Text {
         }
     }
 
-    /// Writes it with what is in holes written in another way.
-    pub(crate) fn append_with(&self, holes: &Holes, out: &mut String, write: fn(&mut String, &str)) {
+    /// Writes it with what is in holes escaped for JSON.
+    pub(crate) fn append_with(&self, holes: &Holes, out: &mut String, escape: fn(&mut String, &str)) {
         for piece in &self.0 {
             match piece {
                 Piece::Said(said) => out.push_str(said),
-                Piece::Hole(hole) => write(out, holes.get(*hole)),
+                Piece::Hole(hole) if holes.is_simple(*hole) => out.push_str(holes.get(*hole)),
+                Piece::Hole(hole) => escape(out, holes.get(*hole)),
             }
         }
     }
@@ -197,7 +234,10 @@ fn run(steps: &[Step], form: Form, holes: &Holes, out: &mut String, room: &mut S
         match (step, form) {
             (Step::Said(said), _) => out.push_str(said),
             (Step::Number(number), _) => out.push_str(holes.get(*number)),
-            (Step::Text(text, indent), Form::Yaml) => emit::string(out, text.say(holes, room), *indent, "\n"),
+            (Step::Text(text, indent), Form::Yaml) => match text.0[..] {
+                [Piece::Hole(hole)] if holes.is_plain(hole) => out.push_str(holes.get(hole)),
+                _ => emit::string(out, text.say(holes, room), *indent, "\n"),
+            },
             (Step::Text(text, _), Form::Canonical) => {
                 out.push('"');
                 text.append_with(holes, out, append_escaped);

@@ -4,7 +4,7 @@
 # The chart has as many objects as espalier renders for that shoot, one template per component, with the shoot's names as values:
 # what goes into the seed, and what ManagedResources carry into the shoot. helm does no more than to fill the names in; espalier
 # renders every shoot of the landscape from its templates, secrets' names, digests and packed objects included.
-# Prints wall time, processor time and peak memory, the median of so many runs of both; divide espalier's by the number of shoots.
+# Prints wall time, processor time and peak memory, the median of both; divide espalier's by the number of shoots.
 set -euo pipefail
 espalier=$1 helm=$2 landscape=$3 shoot=$4 runs=${RUNS:-7}
 work=$(mktemp -d)
@@ -15,12 +15,10 @@ as_template() { # What looks like a template and is text stays text.
   sed -e 's/{{/\x01/g; s/}}/\x02/g' -e 's/\x01/{{ "{{" }}/g; s/\x02/{{ "}}" }}/g' \
     -e "s/shoot--$project--$name/shoot--{{ .Values.project }}--{{ .Values.name }}/g"
 }
-median() { # of runs of a command whose output goes to a file
-  local out=$1
-  for _ in $(seq "$runs"); do
-    /usr/bin/time -f '%e s, %U s of processor time, %M kB' "${@:2}" 2>&1 >"$out" | tail -1
-  done | sort -n | sed -n "$((runs / 2 + 1))p"
+timed() { # a command whose output goes to a file; what it took, to the end of another
+  /usr/bin/time -f '%e s, %U s of processor time, %M kB' "${@:3}" 2>&1 >"$1" | tail -1 >>"$2"
 }
+median() { sort -n "$1" | sed -n "$((($(wc -l <"$1") + 1) / 2))p"; }
 size() { echo "  objects: $(grep -c '^kind:' "$1"), bytes: $(wc -c <"$1")"; }
 
 (cd "$landscape" && "$espalier" render "$shoot" --now $now --split-dir "$work/files" >/dev/null 2>&1)
@@ -37,9 +35,15 @@ find "$work/files" -name '*.yaml' | while read -r file; do
   done
 done
 count=$(cd "$landscape" && find . -path '*/shoots/*.yaml' | wc -l)
-echo "helm, 1 shoot: $(median "$work/helm.yaml" "$helm" template shoot "$work/chart")"
-size "$work/helm.yaml"
 cd "$landscape"
-echo "espalier, $count shoots: $(median "$work/all.yaml" "$espalier" render --all --now $now)"
+# By turns: a machine may be faster now and slower then.
+for _ in $(seq "$runs"); do
+  timed "$work/helm.yaml" "$work/helm.times" "$helm" template shoot "$work/chart"
+  timed "$work/all.yaml" "$work/all.times" "$espalier" render --all --now $now
+  timed "$work/helm.yaml" "$work/helm.times" "$helm" template shoot "$work/chart"
+done
+echo "helm, 1 shoot: $(median "$work/helm.times")"
+size "$work/helm.yaml"
+echo "espalier, $count shoots: $(median "$work/all.times")"
 size "$work/all.yaml"
 echo "  objects in ManagedResources of $shoot: $(cat "$work"/chart/templates/*-[0-9]*.yaml | grep -c '^kind:')"

@@ -145,7 +145,7 @@ fn everything_in_a_seeds_own_namespaces_is_closed_and_gets_out_where_it_has_to()
     let gateways = ["istio-ingress", "istio-ingress--eu-a", "istio-ingress--eu-b", "istio-ingress--eu-c"];
     let namespaces: BTreeSet<&str> = ["garden", "istio-system"].into_iter().chain(gateways).collect();
     assert_eq!(pods.iter().map(|pods| pods.namespace).collect::<BTreeSet<_>>(), namespaces);
-    assert_eq!((pods.len(), pods.iter().filter(|pods| pods.signs_in).count()), (25, 17));
+    assert_eq!((pods.len(), pods.iter().filter(|pods| pods.signs_in).count()), (26, 18));
     let cache = pods.iter().find(|pods| pods.of == "garden Prometheus cache").expect("it is there");
     assert!(lets_out(&policies(&all, cache), 10250), "kubelets are out of reach");
 }
@@ -352,7 +352,7 @@ fn prometheis_reach_what_they_are_told_to_scrape() {
             }
         }
     }
-    assert_eq!(seen, 9);
+    assert_eq!(seen, 10);
 }
 
 /// API servers are no pods: they are of the world.
