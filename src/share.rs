@@ -19,16 +19,8 @@ pub fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<
     if items.len() < WORTH_A_THREAD {
         return items.iter().map(work).collect();
     }
-    let size = items.len().div_ceil(THREADS);
-    std::thread::scope(|scope| {
-        let handles: Vec<_> =
-            items.chunks(size).map(|chunk| scope.spawn(|| chunk.iter().map(&work).collect::<Vec<_>>())).collect();
-        let join = |handle: std::thread::ScopedJoinHandle<'_, Vec<R>>| match handle.join() {
-            Ok(results) => results,
-            Err(panic) => std::panic::resume_unwind(panic),
-        };
-        handles.into_iter().flat_map(join).collect()
-    })
+    let chunks: Vec<&[T]> = items.chunks(items.len().div_ceil(THREADS)).collect();
+    each(&chunks, |chunk| chunk.iter().map(&work).collect::<Vec<R>>()).into_iter().flatten().collect()
 }
 
 /// The result for each of a few items that are a lot of work each, in order; there are as many threads as processors.
@@ -55,29 +47,30 @@ pub fn in_order<T: Sync, R: Send, E>(
     items: &[T],
     ahead: usize,
     work: impl Fn(&T) -> R + Sync,
-    mut take: impl FnMut(R) -> Result<(), E>,
+    take: impl FnMut(R) -> Result<(), E>,
 ) -> Result<(), E> {
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(items.len());
     if threads < 2 {
-        return items.iter().try_for_each(|item| take(work(item)));
+        return items.iter().map(work).try_for_each(take);
     }
     let line = Line { state: Mutex::new(State { begun: 0, taken: 0, made: BTreeMap::new(), over: false }), turn: Condvar::new() };
     std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                let _end = End { line: &line, of_all: false };
-                while let Some(number) = line.next(items.len(), ahead.max(1)) {
-                    let result = work(&items[number]);
-                    line.state().made.insert(number, result);
-                    line.turn.notify_all();
-                }
-            });
+        let worker = || {
+            let _end = End { line: &line, of_all: false };
+            while let Some(number) = line.next(items.len(), ahead.max(1)) {
+                let result = work(&items[number]);
+                line.state().made.insert(number, result);
+                line.turn.notify_all();
+            }
+        };
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
+        let end = End { line: &line, of_all: true };
+        let taken = std::iter::from_fn(|| line.take(items.len())).try_for_each(take);
+        drop(end);
+        for worker in workers {
+            worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         }
-        let _end = End { line: &line, of_all: true };
-        while let Some(result) = line.take(items.len()) {
-            take(result)?;
-        }
-        Ok(())
+        taken
     })
 }
 
@@ -185,9 +178,9 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "panicked")]
+    #[should_panic(expected = "it is the fiftieth")]
     fn a_panic_is_passed_on_and_nobody_waits() {
         let items: Vec<usize> = (0..200).collect();
-        super::each(&items, |n| assert_ne!(*n, 50, "it panicked"));
+        super::each(&items, |n| assert_ne!(*n, 50, "it is the fiftieth"));
     }
 }

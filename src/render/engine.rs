@@ -255,9 +255,9 @@ fn build(offline: bool, marks: bool) -> Handlebars<'static> {
     for (name, function) in helper::PURE {
         registry.register_helper(name, Box::new(Pure { name, function: *function, offline }));
     }
-    registry.register_helper("json", Box::new(Writing { yaml: false }));
-    registry.register_helper("yaml", Box::new(Writing { yaml: true }));
-    registry.register_helper("fields", Box::new(Fields));
+    registry.register_helper("json", Box::new(Writing::Json));
+    registry.register_helper("yaml", Box::new(Writing::Yaml));
+    registry.register_helper("fields", Box::new(Writing::Fields));
     registry
 }
 
@@ -340,20 +340,14 @@ pub(crate) fn failed(name: &str, error: &str) -> RenderError {
     handlebars::RenderErrorReason::Other(format!("{name}: {error}")).into()
 }
 
-/// `json` and `yaml`: write a value as data.
-struct Writing {
-    yaml: bool,
-}
-
-impl Writing {
-    fn text(&self, h: &Helper<'_>) -> Result<(String, bool), RenderError> {
-        let arguments = arguments(h, false)?;
-        let Some(value) = arguments.first() else { return Err(failed(h.name(), "takes a value")) };
-        if !self.yaml {
-            return Ok((helper::json(value), false));
-        }
-        Ok(helper::yaml(value, indent(&arguments)))
-    }
+/// Helpers that write a value as data.
+enum Writing {
+    /// On one line.
+    Json,
+    /// As a block of lines, indented.
+    Yaml,
+    /// The entries of a map, each on a line of its own, indented, among those of the map that they are put into.
+    Fields,
 }
 
 impl HelperDef for Writing {
@@ -364,31 +358,16 @@ impl HelperDef for Writing {
         _: &'rc Context,
         _: &mut RenderContext<'reg, 'rc>,
     ) -> Result<ScopedJson<'rc>, RenderError> {
-        Ok(ScopedJson::Derived(Value::String(self.text(h)?.0)))
+        let arguments = arguments(h, false)?;
+        let value = arguments.first().ok_or_else(|| failed(h.name(), "takes a value"))?;
+        let text = match self {
+            Self::Json => helper::json(value),
+            Self::Yaml => helper::yaml(value, indent(&arguments)).0,
+            Self::Fields => return Err(failed(h.name(), "stands on its own, for no other helper")),
+        };
+        Ok(ScopedJson::Derived(Value::String(text)))
     }
 
-    fn call<'reg: 'rc, 'rc>(
-        &self,
-        h: &Helper<'rc>,
-        _: &'reg Handlebars<'reg>,
-        _: &'rc Context,
-        _: &mut RenderContext<'reg, 'rc>,
-        out: &mut dyn Output,
-    ) -> HelperResult {
-        let (text, block) = self.text(h)?;
-        if block {
-            out.write(&format!("{}{text}", cast::OWN_LINE))?;
-        } else {
-            out.write(&format!("{}{text}", cast::JSON))?;
-        }
-        Ok(())
-    }
-}
-
-/// `fields`: the entries of a map, each on a line of its own, indented, among those of the map that they are put into.
-struct Fields;
-
-impl HelperDef for Fields {
     fn call<'reg: 'rc, 'rc>(
         &self,
         h: &Helper<'rc>,
@@ -398,11 +377,21 @@ impl HelperDef for Fields {
         out: &mut dyn Output,
     ) -> HelperResult {
         let arguments = arguments(h, false)?;
-        let Some(Value::Object(map)) = arguments.first() else { return Err(failed(h.name(), "takes a map")) };
-        let indent = " ".repeat(indent(&arguments));
-        for (key, value) in map {
-            out.write(&format!("{}{indent}{}: ", cast::OWN_LINE, helper::json(&Value::String(key.clone()))))?;
-            out.write(&format!("{}{}", cast::JSON, helper::json(value)))?;
+        let value = arguments.first().ok_or_else(|| failed(h.name(), "takes a value"))?;
+        match self {
+            Self::Json => out.write(&format!("{}{}", cast::JSON, helper::json(value)))?,
+            Self::Yaml => {
+                let (text, block) = helper::yaml(value, indent(&arguments));
+                out.write(&format!("{}{text}", if block { cast::OWN_LINE } else { cast::JSON }))?;
+            }
+            Self::Fields => {
+                let map = value.as_object().ok_or_else(|| failed(h.name(), "takes a map"))?;
+                let indent = " ".repeat(indent(&arguments));
+                for (key, value) in map {
+                    out.write(&format!("{}{indent}{}: ", cast::OWN_LINE, helper::json(&Value::String(key.clone()))))?;
+                    out.write(&format!("{}{}", cast::JSON, helper::json(value)))?;
+                }
+            }
         }
         Ok(())
     }

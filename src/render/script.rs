@@ -2,7 +2,7 @@
 //! made.
 
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::OnceLock;
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -20,25 +20,11 @@ pub(crate) struct Holes {
     found: Vec<Found>,
 }
 
-/// Answers about a text that were given once; two bits each, zero where nobody asked yet.
+/// Answers about a text, given once.
 #[derive(Debug, Default)]
-struct Found(AtomicU8);
-
-impl Found {
-    const NO: u8 = 1;
-    const YES: u8 = 2;
-
-    fn get(&self, shift: u8, ask: impl FnOnce() -> bool) -> bool {
-        match (self.0.load(Ordering::Relaxed) >> shift) & 3 {
-            0 => {
-                let answer = ask();
-                let bits = if answer { Self::YES } else { Self::NO };
-                self.0.fetch_or(bits << shift, Ordering::Relaxed);
-                answer
-            }
-            known => known == Self::YES,
-        }
-    }
+struct Found {
+    simple: OnceLock<bool>,
+    plain: OnceLock<bool>,
 }
 
 impl Holes {
@@ -52,12 +38,13 @@ impl Holes {
     /// Whether it is the inside of a JSON string as it is.
     fn is_simple(&self, hole: usize) -> bool {
         let simple = |b: u8| (b' '..=b'~').contains(&b) && b != b'"' && b != b'\\';
-        self.found.get(hole).is_some_and(|found| found.get(0, || self.get(hole).bytes().fold(true, |fine, b| fine & simple(b))))
+        let ask = || self.get(hole).bytes().fold(true, |fine, b| fine & simple(b));
+        self.found.get(hole).is_some_and(|found| *found.simple.get_or_init(ask))
     }
 
     /// Whether it is a value of YAML as it is.
     fn is_plain(&self, hole: usize) -> bool {
-        self.found.get(hole).is_some_and(|found| found.get(2, || emit::is_plain(self.get(hole), false)))
+        self.found.get(hole).is_some_and(|found| *found.plain.get_or_init(|| emit::is_plain(self.get(hole), false)))
     }
 
     pub(crate) fn get(&self, hole: usize) -> &str {

@@ -160,8 +160,10 @@ fn collections_are_written_as_data_wherever_they_stand() {
         let others = labels.keys().filter(|key| ["first", "last"].contains(&key.as_str())).count();
         assert_eq!(others, body.matches(": x").count(), "{body}");
     }
-    let (state, _, outcome) = world.one("", &format!("{CONFIG}  {{{{fields labels.on 2}}}}\n"));
-    assert!(matches!(state, RenderState::Failed(_)), "{:?}", outcome.findings);
+    for wrong in ["{{fields labels.on 2}}", "a: {{json (fields labels 2)}}"] {
+        let (state, _, outcome) = world.one("", &format!("{CONFIG}  {wrong}\n"));
+        assert!(matches!(state, RenderState::Failed(_)), "{wrong}: {:?}", outcome.findings);
+    }
     let text = world.objects(&format!("{CONFIG}  file: |\n    first: 1\n    {{{{yaml labels 4}}}}\n    last: 2\n"));
     let file = text[0].body["data"]["file"].as_str().expect("text");
     assert!(file.starts_with("first: 1\n") && file.ends_with("last: 2\n") && !file.contains("\n\n"), "{file:?}");
