@@ -339,6 +339,10 @@ impl Shell {
                     self.spawn(charts::rendered(clusters, helm, request));
                 }
             }
+            Effect::ReadHeartbeats(target) => self.spawn(async move {
+                let beats = cluster::heartbeats(&clusters, &target).await.map_err(|e| e.to_string());
+                Event::Heartbeats(target, beats)
+            }),
             Effect::ReadStatus => self.reread_status(),
             Effect::Connect(targets) => self.left_behind.extend(targets),
             Effect::Follow(more) => {

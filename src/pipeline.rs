@@ -43,7 +43,7 @@ pub use render_owner::digest_key_ref;
 pub use world::{BUDGET, Before, World, accepted, budget, owner_of, sources, world};
 
 use decided::{Decided, identity, known, with_decisions};
-use installations::Stand;
+use installations::{Reported, Stand};
 
 /// Owners whose manifests are kept between two looks while they are not as wanted yet; half a megabyte each. What has no room
 /// is rendered again.
@@ -138,6 +138,8 @@ pub struct Shown {
     pub addresses: Vec<(String, String)>,
     /// How a seed's extensions stand, by registration.
     pub installations: BTreeMap<String, Stand>,
+    /// What extensions report of a shoot's health.
+    pub reported: Vec<Reported>,
 }
 
 /// What an evaluation looks at.
@@ -364,6 +366,7 @@ impl World {
             networking: None,
             addresses: Vec::new(),
             installations: BTreeMap::new(),
+            reported: Vec::new(),
         };
         if owner.kind == Kind::Seed {
             shown.cluster_identity = shown.cluster_identity.or_else(|| Some(owner.name.clone()));
@@ -383,6 +386,7 @@ impl World {
                     shown.addresses.push((name.to_owned(), format!("https://{host}")));
                 }
             }
+            shown.reported = self.reported(seed, namespace, look.observed);
             if shown.cluster_identity.is_none()
                 && let Some(uid) = &identity.uid
             {

@@ -14,7 +14,7 @@ use crate::document;
 use crate::finding::{Finding, Severity};
 use crate::landscape::{Kind, Owner};
 use crate::observed::Object;
-use crate::pipeline::installations::Stand;
+use crate::pipeline::installations::{Reported, Stand};
 use crate::pipeline::wildcard::WILDCARD;
 use crate::plan::{ComponentPlan, ComponentState, Operation, OwnerPlan, StepResult, beside, serves, settled};
 use crate::snapshot::{Changes, RepoPath, Revision};
@@ -92,6 +92,10 @@ pub struct Input<'a> {
     pub operation: Option<Value>,
     /// For a Seed: how its extensions stand, by registration.
     pub installations: &'a BTreeMap<String, Stand>,
+    /// For a Shoot: what extensions report of its health.
+    pub reported: &'a [Reported],
+    /// Namespaces of extensions on its seed that showed no sign of life for too long, each with the last one.
+    pub silent: &'a BTreeMap<String, Option<Timestamp>>,
     /// The time.
     pub now: Timestamp,
 }

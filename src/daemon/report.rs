@@ -262,6 +262,8 @@ impl Report {
                 kinds: (owner.kind == Kind::Landscape).then(|| state.kinds_by_place()),
                 operation: manifest.and_then(|m| state.operation_status(&owner, m, live.map(Arc::as_ref))),
                 installations: &shown.installations,
+                reported: &shown.reported,
+                silent: &state.silent(shown.seed.as_deref()),
                 now,
             };
             for stand in shown.installations.values() {

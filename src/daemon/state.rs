@@ -29,6 +29,7 @@ use crate::snapshot::Revision;
 use crate::status::Standing;
 
 mod event;
+mod heartbeats;
 mod installing;
 mod looking;
 mod observing;
@@ -36,6 +37,7 @@ mod operating;
 mod taking_up;
 
 pub use event::{Effect, Event, Head};
+pub use heartbeats::Silent;
 
 /// So many uids of objects that are gone are remembered: more than are deleted while one answer to a write is on its way.
 const BURIED: usize = 4_096;
@@ -129,6 +131,7 @@ pub struct State {
     queue: Queue,
     turns: Turns,
     installing: installing::Installing,
+    heartbeats: heartbeats::Heartbeats,
     operations: BTreeMap<Owner, operating::Taken>,
     /// Shoots that were asked to be reconciled, whatever window they wait for.
     released: BTreeSet<Owner>,
@@ -180,6 +183,7 @@ impl State {
             queue: Queue::default(),
             turns,
             installing,
+            heartbeats: heartbeats::Heartbeats::default(),
             operations: BTreeMap::new(),
             released: BTreeSet::new(),
             clock: (Timestamp::UNIX_EPOCH, 0),
@@ -277,6 +281,7 @@ impl State {
                 self.report.failed(format!("the status branch cannot be read: {why}"), at);
             }
             Event::Chart(request, outcome) => self.rendered(&request, outcome, at),
+            Event::Heartbeats(target, beats) => self.heard_heartbeats(&target, beats, now, at),
             Event::Lease(held) => {
                 if held && !self.lease {
                     self.touch_all(at);
@@ -297,6 +302,7 @@ impl State {
         !busy
             && self.fetching.is_empty()
             && self.installing.is_idle()
+            && self.heartbeats.is_idle()
             && !(self.key_asked && self.digest_key.is_none())
             && self.report.is_quiet()
             && world.owners().iter().all(|owner| {
@@ -374,7 +380,8 @@ impl State {
         let turn = self.turns.wake_at().filter(|_| looks);
         let may_report = |due: &Millis| self.lease && (*due > at || self.all_seen() || self.is_idle(at));
         let report = self.report.wake_at().filter(may_report);
-        [next, turn, report, self.readmits_at()].into_iter().flatten().min()
+        let heartbeats = self.heartbeats.wake_at().filter(|_| self.lease);
+        [next, turn, report, heartbeats, self.readmits_at()].into_iter().flatten().min()
     }
 
     /// Whether every cluster was listed, or said why it cannot be: before that there is nothing to say about anything.
@@ -388,7 +395,8 @@ impl State {
 
     /// Whether nothing is done, read or on its way.
     fn is_idle(&self, at: Millis) -> bool {
-        let reading = !self.fetching.is_empty() || !self.installing.is_idle() || (self.key_asked && self.digest_key.is_none());
+        let asked = !self.installing.is_idle() || !self.heartbeats.is_idle();
+        let reading = !self.fetching.is_empty() || asked || (self.key_asked && self.digest_key.is_none());
         !self.queue.is_busy(at) && !reading && self.moving.is_empty()
     }
 
@@ -519,6 +527,7 @@ impl State {
             }
         }
         if self.lease {
+            self.ask_for_heartbeats(at, effects);
             self.report_now(now, at, effects);
         }
     }

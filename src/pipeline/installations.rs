@@ -25,9 +25,11 @@ use crate::schedule::extensions::{Need, may_be_on, served, some};
 
 mod asked;
 mod left;
+mod reported;
 
 pub use asked::offline;
 pub use left::GROUP;
+pub use reported::Reported;
 
 use asked::{Asked, Registration, registrations};
 use left::{InUse, in_use, of_others};

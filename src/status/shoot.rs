@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Input, as_rolled_out, condition, condition_of, describe, gardener, last_errors, last_operation};
+use super::{Input, as_rolled_out, condition, condition_of, describe, gardener, last_errors, last_operation, seconds};
 use crate::plan::{ComponentPlan, ComponentState};
 
 pub(super) fn status(input: &Input<'_>, previous: &Value) -> Value {
@@ -87,13 +87,51 @@ fn conditions(input: &Input<'_>, previous: &Value, hibernated: bool) -> Value {
         if members.is_empty() && !hibernated {
             continue;
         }
-        out.push(if hibernated {
+        let said = if hibernated {
             condition(previous, kind, true, "ConditionNotChecked", "Shoot cluster has been hibernated.", now)
         } else {
             group(previous, &each, &members, as_rolled_out(input.plan), now)
-        });
+        };
+        let is_true = said.get("status").and_then(Value::as_str) == Some("True");
+        let otherwise = if is_true && !hibernated { reported(input, previous, kind) } else { None };
+        out.push(otherwise.unwrap_or(said));
     }
     json!(out)
+}
+
+/// What extensions say against a condition: the first of them that reports anything but True, or cannot be believed any more
+/// because its controller is silent.
+fn reported(input: &Input<'_>, previous: &Value, kind: &str) -> Option<Value> {
+    let text = |condition: &Value, key: &str| condition.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let its = input.reported.iter().filter_map(|reported| {
+        let condition = reported.conditions.iter().find(|condition| text(condition, "type") == kind)?;
+        Some((reported, condition))
+    });
+    its.into_iter().find_map(|(reported, said)| {
+        let of = &reported.key.kind;
+        let (status, reason, message) =
+            match (reported.controller.as_ref().and_then(|c| input.silent.get_key_value(c)), &*text(said, "status")) {
+                (Some((controller, last)), _) => {
+                    let last = last.map_or_else(|| "never".to_owned(), |last| format!("last at {}", seconds(last)));
+                    let message = format!(
+                        "{} reports an outdated health status: its controller in {controller} showed a sign of life {last}.",
+                        reported.key
+                    );
+                    ("Unknown", format!("{of}OutdatedHealthCheckReport"), message)
+                }
+                (None, "True") => return None,
+                (None, "Progressing") => ("Progressing", format!("{of}{}", text(said, "reason")), text(said, "message")),
+                (None, _) => {
+                    let message = format!("{} reports a failing health check: {}", reported.key, text(said, "message"));
+                    ("False", format!("{of}UnhealthyReport"), message)
+                }
+            };
+        let mut out = condition_of(previous, kind, status, &reason, &message, input.now);
+        if let Some(codes) = said.get("codes").filter(|codes| codes.as_array().is_some_and(|list| !list.is_empty())) {
+            out["codes"] = codes.clone();
+        }
+        Some(out)
+    })
 }
 
 /// The components that watch the others.

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::super::reverts::Reverts;
 use crate::cluster::{Kinds, Signal};
 use crate::digest::DigestKey;
@@ -44,6 +46,8 @@ pub enum Event {
     StatusUnreadable(String),
     /// A chart was rendered, or not.
     Chart(Arc<Request>, Outcome),
+    /// When the extensions of a seed last showed a sign of life, by namespace; or why that is not known.
+    Heartbeats(Target, Result<BTreeMap<String, Timestamp>, String>),
     /// Whether we hold the lease.
     Lease(bool),
     /// Time passed.
@@ -85,6 +89,8 @@ pub enum Effect {
     },
     /// Render a chart.
     RenderChart(Arc<Request>),
+    /// Ask a seed for its extensions' signs of life.
+    ReadHeartbeats(Target),
     /// Read the status branch.
     ReadStatus,
     /// Reach these clusters too: seeds that the garden knows, and the landscape no more.

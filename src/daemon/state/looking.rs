@@ -89,6 +89,7 @@ impl State {
         }
         let moved = self.installations_moved(owner, &shown);
         self.shown.insert(owner.clone(), shown);
+        self.listens(owner);
         self.demands(owner, at);
         let to_do = !plan.generate.is_empty() || plan.components.iter().any(|c| !c.steps.is_empty());
         let new = owner.kind == Kind::Shoot && to_do && plan.operation == Operation::Create && !self.queue.has_begun(owner);

@@ -131,6 +131,7 @@ impl State {
         self.plans.remove(owner);
         self.moving.remove(owner);
         self.shown.remove(owner);
+        self.listens(owner);
         self.failures.remove(owner);
         self.findings.remove(owner);
         self.wait_for(owner, &BTreeSet::new());
