@@ -119,7 +119,7 @@ impl Helm {
         let printed = self.output(command, deadline, Reason::ChartCannotBeRendered, &request.values)?;
         let printed = std::str::from_utf8(&printed)
             .map_err(|_| Refused::new(Reason::ChartCannotBeRendered, "what it gives is not text"))?;
-        finished(printed, &request.seed).map(Arc::new)
+        finished(printed, request).map(Arc::new)
     }
 
     /// The program, with nothing of our clusters in its environment and nothing of its own outside the folder.

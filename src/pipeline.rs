@@ -280,6 +280,7 @@ impl World {
             adopt: &self.adopt,
             contested: look.contested,
             again,
+            now: look.now.as_second(),
             waits,
         });
         if let Some(waiting) = self.waiting.get(owner) {

@@ -25,6 +25,7 @@ pub mod intent;
 pub mod outcome;
 pub mod owner;
 pub mod revert;
+mod token;
 mod watchdog;
 pub mod way;
 pub mod when;
@@ -32,6 +33,7 @@ pub mod when;
 pub use delete::{FINALIZER, gone};
 pub use outcome::{ErrorClass, Outcome, StepError, StepResult};
 pub use owner::{MANIFEST, Request, beside, plan, serves, settled};
+pub use token::RENEW;
 
 /// The plan of one evaluation.
 #[derive(Debug, Clone, Default)]
@@ -219,6 +221,15 @@ pub enum Action {
     },
     /// The handshake alone is missing: the object was applied but never triggered, or its last operation failed.
     Trigger,
+    /// A token of the garden is missing or grows old: asked for there, and written into this Secret.
+    Renew {
+        /// UID precondition.
+        uid: String,
+        /// The namespace of the ServiceAccount in the garden.
+        namespace: String,
+        /// Its name.
+        account: String,
+    },
     /// It is ours and no longer wanted.
     Delete {
         /// UID precondition.
@@ -277,7 +288,7 @@ impl Action {
             Self::Adopt { body } | Self::Decide { body, .. } | Self::Mark { body } | Self::Status { patch: body } => {
                 *body = Arc::default();
             }
-            Self::Recreate { .. } | Self::Trigger | Self::Delete { .. } | Self::Hold => {}
+            Self::Recreate { .. } | Self::Trigger | Self::Renew { .. } | Self::Delete { .. } | Self::Hold => {}
         }
     }
 
@@ -290,6 +301,7 @@ impl Action {
             Self::Update { .. } => "update",
             Self::Recreate { .. } => "recreate",
             Self::Trigger => "trigger",
+            Self::Renew { .. } => "renew",
             Self::Delete { .. } => "delete",
             Self::Adopt { .. } => "adopt",
             Self::Decide { .. } => "decide",

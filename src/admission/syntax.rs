@@ -125,6 +125,12 @@ fn is_partial_version(text: &str) -> bool {
     parts.len() <= 3 && parts.iter().all(number) && release.is_none_or(words) && build.is_none_or(words)
 }
 
+/// Whether the first block of a text in PEM is a certificate.
+pub(super) fn is_certificate(text: &[u8]) -> bool {
+    let Ok((_, pem)) = x509_parser::pem::parse_x509_pem(text) else { return false };
+    pem.label == "CERTIFICATE" && pem.parse_x509().is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

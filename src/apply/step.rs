@@ -16,11 +16,13 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
+use zeroize::Zeroize as _;
 
 use super::Written;
+use super::token::{self, Token};
 use crate::cluster::{Cluster, ClusterError, Clusters, KindRef, Write};
 use crate::observed::{Keep, MANAGER, MANAGER_DECISIONS, MANAGER_ONCE, MANAGER_STATUS, Object};
-use crate::plan::{Action, Step};
+use crate::plan::{Action, RENEW, Step};
 
 /// Gardener's annotations, as its extensions read them.
 const OPERATION: &str = "gardener.cloud/operation";
@@ -72,6 +74,7 @@ pub(super) async fn perform(step: &Step, clusters: &Clusters) -> Result<Written,
         Action::Update { uid, body, once, drift: _, trigger } => place.update(Some(uid), body, once.as_deref(), *trigger).await,
         Action::Adopt { body } => place.update(None, body, None, false).await,
         Action::Trigger => place.trigger().await,
+        Action::Renew { uid, namespace, account } => place.renew(uid, &token::issue(clusters, namespace, account).await?).await,
         Action::Recreate { uid, resource_version } => place.delete(uid, resource_version).await,
         Action::Delete { uid, resource_version, confirm, release } => {
             place.confirm_and_delete(uid, resource_version, *confirm, *release).await
@@ -167,6 +170,16 @@ impl Place<'_> {
 
     async fn trigger(&self) -> Result<Written, ClusterError> {
         self.annotate_operation().await.map(|object| self.written(object))
+    }
+
+    async fn renew(&self, uid: &str, token: &Token) -> Result<Written, ClusterError> {
+        let mut body = json!({ "metadata": { "uid": uid, "annotations": { RENEW: token.renew.to_string() } } });
+        body["data"] = json!({ "token": *token.encoded });
+        let sent = self.send(PATCH, &body).await;
+        if let Some(Value::String(encoded)) = body.pointer_mut("/data/token") {
+            encoded.zeroize();
+        }
+        sent.map(|object| self.written(object))
     }
 
     /// The extension handshake: never part of what is applied, so that it is never drift and never repeated by itself.

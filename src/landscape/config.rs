@@ -54,8 +54,20 @@ shapes! {
         /// Ways of exposing API servers that exposure classes may name as their handler: a gateway of its own in every seed that
         /// such a class may choose.
         exposure_class_handlers: Vec<ExposureClassHandler>,
+        /// How extensions in seeds reach the garden, whose deployments ask for its kubeconfig.
+        garden_client_connection: Option<GardenClientConnection>,
         /// Engines that espalier installs in seeds; absent means all of them.
         seed_engines: Option<SeedEngines>,
+    }
+
+    /// How the garden is reached from seeds.
+    struct GardenClientConnection {
+        /// The address of the garden's API server, such as https://api.garden.example.org.
+        #[schemars(regex(pattern = "^https://[^/?#@ ]+(/[^?# ]*)?$"))]
+        garden_cluster_address: String,
+        /// The certificate authorities to trust there, PEM in base64; absent means those that a container trusts anyway.
+        #[serde(rename = "gardenClusterCACert")]
+        garden_cluster_ca_cert: Option<String>,
     }
 
     /// Engines that espalier installs in seeds. What is false, somebody else has installed there. The vertical pod autoscaler and

@@ -172,8 +172,10 @@ impl World {
             };
             if let Some(wanted) = wanted {
                 let deployment = deployment_of(registration.manifest).and_then(|d| self.manifest(&d));
-                if let Some(left_out) = deployment.and_then(|d| installation::left_out(d)) {
-                    findings.push(Finding::warning(LEFT_OUT, format!("extension {}: {left_out}", registration.name)).of(seed));
+                let landscape = self.manifest(&self.root).map(Arc::as_ref);
+                if let Some(left_out) = deployment.and_then(|d| installation::left_out(d, landscape)) {
+                    let warning = Finding::warning(LEFT_OUT, format!("extension {}: {left_out}", registration.name)).of(seed);
+                    findings.push(warning.help("say it in landscape.yaml: spec.gardenClientConnection.gardenClusterAddress"));
                 }
                 installations.push(wanted);
             } else if there(registration) {

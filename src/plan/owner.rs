@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::covers::uncovered;
+use super::token;
 use super::watchdog::yielding;
 use super::{Action, ComponentPlan, ComponentState, Operation, OwnerPlan, Step, delete};
 use crate::digest::Digest;
@@ -72,6 +73,8 @@ pub struct Request<'a> {
     pub contested: &'a BTreeSet<(Target, ObjectKey)>,
     /// When to look again.
     pub again: Option<i64>,
+    /// The time, in seconds since the epoch.
+    pub now: i64,
     /// The maintenance window before which nothing that is there gets other content, and nothing goes: what the owner is rendered
     /// from has changed. What is missing is made all the same.
     pub waits: Option<Span>,
@@ -123,6 +126,9 @@ pub fn plan(request: Request<'_>) -> OwnerPlan {
         let ready = kept || matches!(component.state, ComponentState::Ready | ComponentState::Skipped(_));
         settled.insert(&rendered.component.id.name, ready);
         plan.components.push(component);
+        let tokens = rendered.objects.iter().filter(|object| token::waits(object));
+        let renews = tokens.filter_map(|object| token::renews(request.observed.get(&release.target, &object.key)?));
+        plan.again = plan.again.into_iter().chain(renews).min();
     }
     if let (Some(manifest), Some(after)) = (request.manifest, request.manifest_after) {
         let unmet = if settled.get(after) == Some(&true) { Vec::new() } else { vec![after.to_owned()] };
@@ -140,7 +146,8 @@ pub fn plan(request: Request<'_>) -> OwnerPlan {
 fn put_off(request: &Request<'_>, rendered: &Rendered, component: &mut ComponentPlan) -> bool {
     let Some(span) = request.waits else { return false };
     let there = |object: &DesiredObject| request.observed.get(&component.target, &object.key).is_some();
-    let repairs = |step: &Step| matches!(step.action, Action::Update { drift: true, .. } | Action::Trigger);
+    let repairs =
+        |step: &Step| matches!(step.action, Action::Update { drift: true, .. } | Action::Trigger | Action::Renew { .. });
     let makes = |step: &Step| matches!(step.action, Action::Create { .. });
     let steps = || component.steps.iter().chain(&component.later);
     let missing_only = steps().all(|step| repairs(step) || makes(step)) && rendered.objects.iter().any(there);
@@ -326,6 +333,11 @@ fn compare(request: &Request<'_>, target: &Target, desired: &DesiredObject, trig
     if trigger && lost_trigger(live) {
         return step(Action::Trigger, "was never asked to reconcile".into(), digest);
     }
+    if token::waits(desired)
+        && let Some((action, why)) = token::due(live, request.now)
+    {
+        return step(action, why.into(), digest);
+    }
     Verdict::Keep
 }
 
@@ -396,7 +408,7 @@ fn component_plan(
             Verdict::Keep => {}
             Verdict::Foreign(why) => foreign = foreign.or(Some(why)),
             Verdict::Step(step) => {
-                let repair = matches!(step.action, Action::Update { drift: true, .. } | Action::Trigger);
+                let repair = matches!(step.action, Action::Update { drift: true, .. } | Action::Trigger | Action::Renew { .. });
                 if repair || (open && unmet.is_empty() && complete) {
                     plan.steps.push(*step);
                 } else {

@@ -82,7 +82,7 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         "EXTENSION-LEFT-OUT",
         "a deployment asks for something that is not done",
-        "The ControllerDeployment asks for something that this version does not do for extensions; the chart is installed without it.",
+        "The ControllerDeployment asks for a kubeconfig of the garden (`injectGardenKubeconfig`), and `spec.gardenClientConnection` of the landscape does not say where that is. The extension is installed without it.",
     ),
     (
         "SEED-WILDCARD-CERTIFICATE",

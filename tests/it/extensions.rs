@@ -131,7 +131,7 @@ pub(crate) async fn resource(fleet: &Fleet, name: &str) -> Option<Value> {
 }
 
 /// The manifests that the resource manager is handed.
-async fn manifests(fleet: &Fleet, name: &str) -> String {
+pub(crate) async fn manifests(fleet: &Fleet, name: &str) -> String {
     let resource = resource(fleet, name).await.expect("it is there");
     let secret = resource.pointer("/spec/secretRefs/0/name").and_then(Value::as_str).expect("a Secret").to_owned();
     let secret = fleet.get(&seed(), &format!("/api/v1/namespaces/garden/secrets/{secret}")).await.expect("it is there");
@@ -283,6 +283,7 @@ async fn what_takes_too_long_is_ended_and_what_is_wrong_is_told_without_values()
             namespace: "extension-tiny".into(),
             source,
             values: json!({"password": "hunter2"}),
+            garden: None,
             kubernetes: None,
             digest: espalier::digest::of_bytes(b""),
         })

@@ -26,6 +26,7 @@ mod edits;
 mod examples;
 mod exits;
 mod extensions;
+mod extensions_garden;
 mod extensions_health;
 mod extensions_leaving;
 mod faults;

@@ -113,6 +113,7 @@ struct Case {
     incomplete: bool,
     gates: Vec<(String, String)>,
     waits: Option<Span>,
+    now: i64,
 }
 
 fn run(case: Case) -> OwnerPlan {
@@ -141,6 +142,7 @@ fn run(case: Case) -> OwnerPlan {
         adopt: &BTreeSet::new(),
         contested: &BTreeSet::new(),
         again: None,
+        now: case.now,
         waits: case.waits,
     })
 }
@@ -483,4 +485,50 @@ fn progress_counts_ready_components_of_wanted_ones() {
     assert!(!plan::settled(&plan));
     let value: Value = serde_json::to_value(&plan).expect("plans are data");
     assert_eq!(value["components"][1]["steps"][0]["action"]["action"], "create");
+}
+
+/// A Secret that waits for a token of the garden.
+fn awaiting() -> DesiredObject {
+    let name = "garden-access-extension";
+    let key = ObjectKey::new("", "Secret", "extension-a", name);
+    let body = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": "extension-a", "labels": {
+            "resources.gardener.cloud/purpose": "token-requestor", "resources.gardener.cloud/class": "garden",
+        }},
+    });
+    let digest = digest::of_value(&body);
+    DesiredObject { key, api_version: "v1".into(), body: Body::written(body), once: None, digest, sensitive: false }
+}
+
+#[test]
+fn a_token_is_renewed_when_it_is_time_whatever_else_waits() {
+    let renew = "serviceaccount.resources.gardener.cloud/token-renew-timestamp";
+    let there = |renewed_at: Option<&str>| {
+        let mut live = live(&awaiting(), "access");
+        live.fields = Some(Arc::new(json!({"f:metadata": {"f:labels": {
+            "f:resources.gardener.cloud/purpose": {}, "f:resources.gardener.cloud/class": {},
+        }}})));
+        for (field, value) in [("namespace", "seed-eu"), ("name", "extension-a")] {
+            live.annotations.insert(format!("serviceaccount.resources.gardener.cloud/{field}"), value.into());
+        }
+        live.annotations.extend(renewed_at.map(|at| (renew.to_owned(), at.to_owned())));
+        live
+    };
+    let planned = |live: Vec<Object>, gates: Vec<(String, String)>, held: bool| {
+        let components = vec![rendered("access", &[], vec![awaiting()], RenderState::Wanted)];
+        run(Case { components, live, gates, held, now: 1_000, ..Case::default() })
+    };
+    let shut = vec![("garden".to_owned(), String::new())];
+    assert_eq!(
+        lines(&planned(Vec::new(), Vec::new(), false)),
+        ["access: progressing now[create garden-access-extension] later[]"]
+    );
+    for live in [there(None), there(Some("1970-01-01T00:16:40Z"))] {
+        let plan = planned(vec![live], shut.clone(), true);
+        assert_eq!(lines(&plan), ["access: progressing now[renew garden-access-extension] later[]"]);
+        let Action::Renew { namespace, account, .. } = &plan.components[0].steps[0].action else { panic!("it is renewed") };
+        assert_eq!((namespace.as_str(), account.as_str()), ("seed-eu", "extension-a"));
+    }
+    let plan = planned(vec![there(Some("1970-01-01T00:16:41Z"))], shut, false);
+    assert_eq!((lines(&plan), plan.again), (vec!["access: ready now[] later[]".to_owned()], Some(1_001)));
 }

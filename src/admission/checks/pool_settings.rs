@@ -94,16 +94,10 @@ fn runtimes(cx: &Cx<'_>, out: &mut Out) {
 
 fn certificate(cx: &Cx<'_>, out: &mut Out) {
     for node in pools(cx).iter().map(|pool| pool.get("caBundle")).filter(Node::is_set) {
-        if !is_certificate(node.str()) {
+        if !syntax::is_certificate(node.str().as_bytes()) {
             out.invalid(&node, "this is no certificate").help("PEM, that begins with `-----BEGIN CERTIFICATE-----`");
         }
     }
-}
-
-/// Whether the first block of a PEM text is a certificate.
-fn is_certificate(text: &str) -> bool {
-    let Ok((_, pem)) = x509_parser::pem::parse_x509_pem(text.as_bytes()) else { return false };
-    pem.label == "CERTIFICATE" && pem.parse_x509().is_ok()
 }
 
 fn autoscaler(cx: &Cx<'_>, out: &mut Out) {

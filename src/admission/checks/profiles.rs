@@ -123,15 +123,9 @@ fn limit(cx: &Cx<'_>, out: &mut Out) {
     }
 }
 
-/// Whether a text begins with a certificate in PEM.
-fn is_certificate(text: &str) -> bool {
-    let Ok((_, block)) = x509_parser::pem::parse_x509_pem(text.as_bytes()) else { return false };
-    block.label == "CERTIFICATE" && block.parse_x509().is_ok()
-}
-
 fn authorities(cx: &Cx<'_>, out: &mut Out) {
     let node = cx.new.at("spec/caBundle");
-    if node.text().is_some_and(|text| !is_certificate(text)) {
+    if node.text().is_some_and(|text| !syntax::is_certificate(text.as_bytes())) {
         out.invalid(&node, "the certificate authorities cannot be read").help("certificates in PEM, each between `-----BEGIN CERTIFICATE-----` and its end");
     }
 }

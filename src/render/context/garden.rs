@@ -180,6 +180,7 @@ pub fn seed(sources: &Sources<'_>) -> Result<Value, Missing> {
     let gateways = exposure::gateways(&seed, &landscape, classes.iter().copied());
     let engines = engine::engines(&seed, &landscape);
     let on = extension::of_seed(&seed, sources.of_kind(Kind::ControllerRegistration));
+    let installations = installation::list_of(sources, &seed);
     let uid = sources.identity.uid.clone().ok_or_else(|| Missing(format!("the uid of {owner} is not known yet")))?;
     Ok(json!({
         "id": {
@@ -216,7 +217,8 @@ pub fn seed(sources: &Sources<'_>) -> Result<Value, Missing> {
         "monitoring": observability::is_monitored(&landscape),
         "observability": observability::of_seed(&seed, &landscape),
         "ingressDns": ingress_dns(&seed),
-        "installations": installation::list_of(sources, &seed),
+        "gardenAccess": installations.iter().any(|installation| installation["garden"].is_object()),
+        "installations": installations,
         "minimumVolume": Some(text(&seed, "/spec/volume/minimumSize")).filter(|s| !s.is_empty()).unwrap_or("1Gi"),
         "crds": crd::engines(),
         "seed": seed,

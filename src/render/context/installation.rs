@@ -9,9 +9,10 @@ use serde_json::{Map, Value, json};
 
 use super::{Sources, at, entries, flag, list, text};
 use crate::digest;
+use crate::document;
 use crate::landscape::controller_deployment::modernise;
 use crate::landscape::{Kind, Owner};
-use crate::render::chart::{Request, Source, split_reference};
+use crate::render::chart::{GARDEN_MOUNT, Request, Source, split_reference};
 
 /// The version of Gardener whose contract is spoken: that of its components in `templates/images.yaml`.
 pub const GARDENER: &str = "v1.149.0";
@@ -97,6 +98,7 @@ pub(super) fn list_of(sources: &Sources<'_>, seed: &Value) -> Vec<Value> {
                     "seed-spec-hash": hash(at(seed, "/spec")),
                     "deployment-hash": hash(&json!([at(body, "/type"), at(body, "/providerConfig"), at(body, "/helm")])),
                 },
+                "garden": garden_of(&sources.landscape(), body),
                 "chart": requests.get(&installation.registration).map(|request| request.digest.as_str()),
             })
         })
@@ -120,11 +122,12 @@ pub fn requests(sources: &Sources<'_>, seed: &Value) -> BTreeMap<String, Arc<Req
 fn request(sources: &Sources<'_>, seed: &Value, registration: &str, deployment: &Arc<Value>) -> Request {
     let namespace = namespace(&name(registration, &sources.owner.name));
     let (source, says) = source(deployment);
-    let values = values(sources, seed, at(deployment, "/helm/values"));
+    let garden = garden_of(&sources.landscape(), deployment).map(|garden| garden.secret);
+    let values = values(sources, seed, at(deployment, "/helm/values"), garden.as_deref());
     let kubernetes = sources.identity.kubernetes.clone();
-    let digest = digest::of_value(&json!([registration, namespace, says, values, kubernetes]));
+    let digest = digest::of_value(&json!([registration, namespace, says, values, kubernetes, garden]));
     let seed = sources.owner.name.clone();
-    Request { seed, release: registration.to_owned(), namespace, source, values, kubernetes, digest }
+    Request { seed, release: registration.to_owned(), namespace, source, values, garden, kubernetes, digest }
 }
 
 /// Where a deployment's chart is, and what of the deployment says so.
@@ -148,18 +151,22 @@ fn source(deployment: &Arc<Value>) -> (Source, &Value) {
 }
 
 /// A chart's own values with what the contract mixes in; `gardener` is ours alone.
-fn values(sources: &Sources<'_>, seed: &Value, own: &Value) -> Value {
+fn values(sources: &Sources<'_>, seed: &Value, own: &Value, kubeconfig: Option<&str>) -> Value {
     let mut values = own.as_object().cloned().unwrap_or_else(Map::new);
     let landscape = sources.landscape();
     let identity = sources.identity;
-    let garden = identity.garden_identity.clone().unwrap_or_else(|| format!("espalier-{}", text(&landscape, "/metadata/name")));
+    let cluster = identity.garden_identity.clone().unwrap_or_else(|| format!("espalier-{}", text(&landscape, "/metadata/name")));
+    let mut garden = json!({"clusterIdentity": cluster});
+    if let Some(kubeconfig) = kubeconfig {
+        garden["genericKubeconfigSecretName"] = kubeconfig.into();
+    }
     let taints = list(seed, "/spec/taints");
     let visible = at(seed, "/spec/settings/scheduling/visible").as_bool() != Some(false);
     values.insert(
         "gardener".to_owned(),
         json!({
             "version": GARDENER,
-            "garden": {"clusterIdentity": garden},
+            "garden": garden,
             "seed": {
                 "name": sources.owner.name,
                 "clusterIdentity": identity.cluster_identity.clone().unwrap_or_else(|| sources.owner.name.clone()),
@@ -189,10 +196,45 @@ fn written(value: &Value, pointer: &str) -> Value {
     people.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
-/// What a deployment asks for that is not done here: said, rather than left out in silence.
+/// The way to the garden that an extension is given: no secret, since its token is in a file of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Garden {
+    /// The Secret with the kubeconfig: its name is made of what is in it, so that whoever mounts it is rolled when that changes.
+    secret: String,
+    /// The kubeconfig, as YAML.
+    kubeconfig: String,
+}
+
+/// The way to the garden for the extension of a deployment: that asks for it, and the landscape says where the garden is.
+fn garden_of(landscape: &Value, deployment: &Value) -> Option<Garden> {
+    let client = at(landscape, "/spec/gardenClientConnection");
+    let address = Some(text(client, "/gardenClusterAddress")).filter(|address| !address.is_empty())?;
+    if !flag(deployment, "/injectGardenKubeconfig") {
+        return None;
+    }
+    let mut cluster = json!({"server": address});
+    let authorities = text(client, "/gardenClusterCACert");
+    if !authorities.is_empty() {
+        cluster["certificate-authority-data"] = authorities.into();
+    }
+    let kubeconfig = document::to_yaml(&json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "garden", "cluster": cluster}],
+        "users": [{"name": "extension", "user": {"tokenFile": format!("{GARDEN_MOUNT}/token")}}],
+        "contexts": [{"name": "garden", "context": {"cluster": "garden", "user": "extension"}}],
+        "current-context": "garden",
+    }));
+    let hash = &digest::of_bytes(kubeconfig.as_bytes()).0[..8];
+    Some(Garden { secret: format!("generic-garden-kubeconfig-{hash}"), kubeconfig })
+}
+
+/// What a deployment asks for that cannot be done: said, rather than left out in silence.
 #[must_use]
-pub fn left_out(deployment: &Value) -> Option<&'static str> {
-    flag(deployment, "/injectGardenKubeconfig").then_some("injectGardenKubeconfig: no kubeconfig of the garden is handed to it")
+pub fn left_out(deployment: &Value, landscape: Option<&Value>) -> Option<&'static str> {
+    let asks = flag(deployment, "/injectGardenKubeconfig");
+    (asks && landscape.and_then(|landscape| garden_of(landscape, deployment)).is_none())
+        .then_some("injectGardenKubeconfig: it is given no way to the garden, since nobody says where that is")
 }
 
 #[cfg(test)]
@@ -246,6 +288,29 @@ mod tests {
         );
         assert_eq!((upgraded.kubernetes.as_deref(), &upgraded.values), (Some("1.34.1"), &request.values));
         assert_ne!(request.digest, upgraded.digest);
+    }
+
+    #[test]
+    fn the_way_to_the_garden_is_for_those_who_ask_where_the_landscape_knows_it() {
+        let landscape = json!({"spec": {"gardenClientConnection": {
+            "gardenClusterAddress": "https://api.garden.example.org", "gardenClusterCACert": "QUFB",
+        }}});
+        let asks = json!({"helm": {"rawChart": "AA=="}, "injectGardenKubeconfig": true});
+        let plain = json!({"helm": {"rawChart": "AA=="}});
+        let garden = garden_of(&landscape, &asks).expect("a way");
+        let read: Value = serde_yaml::from_str(&garden.kubeconfig).expect("YAML");
+        assert_eq!(
+            read["clusters"][0]["cluster"],
+            json!({"server": "https://api.garden.example.org", "certificate-authority-data": "QUFB"})
+        );
+        assert_eq!(read["users"][0]["user"], json!({"tokenFile": format!("{GARDEN_MOUNT}/token")}));
+        let mut moved = landscape.clone();
+        moved["spec"]["gardenClientConnection"]["gardenClusterAddress"] = "https://api.other.example.org".into();
+        assert_ne!(garden_of(&moved, &asks).expect("a way").secret, garden.secret, "whoever mounts it is rolled");
+        assert_eq!(garden_of(&landscape, &plain), None);
+        assert_eq!(garden_of(&json!({"spec": {}}), &asks), None);
+        assert_eq!((left_out(&asks, Some(&landscape)), left_out(&plain, None)), (None, None));
+        assert!(left_out(&asks, Some(&json!({}))).is_some());
     }
 
     #[test]

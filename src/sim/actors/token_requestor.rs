@@ -10,12 +10,12 @@ use super::object::{annotation, is_deleting, label, text};
 use super::{Actor, Again, Cx, Fail, Refused};
 use crate::digest;
 use crate::observed::ObjectKey;
+use crate::plan::RENEW;
 
 /// Writes tokens.
 pub(super) struct TokenRequestor;
 
 const PURPOSE: &str = "resources.gardener.cloud/purpose";
-const RENEW: &str = "serviceaccount.resources.gardener.cloud/token-renew-timestamp";
 /// How long a token is valid where nothing else is asked for, in seconds.
 const LIFETIME: u64 = 12 * 60 * 60;
 /// After which time it is renewed at the latest.
@@ -43,6 +43,10 @@ impl Actor for TokenRequestor {
 
     fn reconcile(&mut self, cx: &mut Cx<'_>, key: &ObjectKey) -> Result<Again, Refused> {
         let Some(secret) = cx.get(key).filter(|s| asks(s) && !is_deleting(s)) else { return Ok(Again::Done) };
+        // Those of the garden are gardenlet's to bring, or ours.
+        if label(&secret, "resources.gardener.cloud/class") == Some("garden") {
+            return Ok(Again::Done);
+        }
         if label(&secret, "resources.gardener.cloud/class") == Some("shoot") && !cx.engine_runs(&key.namespace, MANAGER) {
             return Ok(Again::Done);
         }
