@@ -90,6 +90,8 @@ impl Helm {
                 if repository.is_empty() {
                     return Err(invalid("helm.ociRepository names no repository"));
                 }
+                // It makes none by itself.
+                fs::create_dir(folder.path("pulled")).map_err(here)?;
                 let mut command = self.command(&folder);
                 command.args(["pull", &format!("oci://{repository}"), "--destination"]).arg(folder.path("pulled"));
                 if let Some(tag) = tag {
@@ -199,11 +201,14 @@ fn read_all(pipe: Option<impl Read + Send + 'static>) -> mpsc::Receiver<Zeroizin
     receiver
 }
 
-/// What may be told of a complaint: its first line, short of what the chart says itself, which may quote values; and values are
+/// What may be told of a complaint: its first line, or the first that says that it is an error, short of what the chart says itself, which may quote values; and values are
 /// left out wherever else they stand.
 fn told(complaint: &[u8], values: &Value) -> String {
     let text = String::from_utf8_lossy(complaint);
-    let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("it says nothing");
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+    // What went well before is told there as well.
+    let error = lines.clone().find(|line| line.starts_with("Error: "));
+    let first = error.or_else(|| lines.next()).unwrap_or("it says nothing");
     let mut first = first.split(": error calling ").next().unwrap_or_default().to_owned();
     if first.contains("execution error at (")
         && let Some(end) = first.find("): ")
@@ -286,6 +291,7 @@ mod tests {
             "Error: template: a.yaml:1:2: executing \"a.yaml\" at <x>"
         );
         assert_eq!(told("Error: no hunter2 in eu-west"), "Error: no <value> in eu-west");
+        assert_eq!(told("Pulled: a:1\nDigest: sha256:0\nError: no space left\n"), "Error: no space left");
         assert_eq!(told(""), "it says nothing");
     }
 }

@@ -54,6 +54,7 @@ mod matrix_taken;
 mod meltdown;
 mod model;
 mod node_cache;
+mod oci;
 mod operating;
 mod overtaken;
 mod places;
