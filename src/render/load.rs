@@ -87,7 +87,7 @@ pub const CODES: &[(&str, &str, &str)] = &[
     (
         "SEED-WILDCARD-CERTIFICATE",
         "a seed's wildcard certificate cannot be used",
-        "A Secret in a seed's namespace `garden` with the label `gardener.cloud/role=controlplane-cert` has in `tls.crt` and `tls.key` the certificate for every name below the seed's `spec.ingress.domain`. With it, API servers of shoots are reached as `api-<project>--<shoot>.<domain>`, and Plutono, Prometheus and Alertmanager of the seed and of its shoots show it. It is used as long as it can be read, its key fits, it is for `*.<domain>` and it has not expired; when its content changes, everything that shows it follows. If it is wrong, or goes, self-signed certificates take its place, and nothing else stops.",
+        "A Secret in a seed's namespace `garden` with the label `gardener.cloud/role=controlplane-cert` has in `tls.crt` and `tls.key` the certificate for every name below the seed's `spec.ingress.domain`. With it, API servers of shoots are reached as `api-<project>--<shoot>.<domain>`, that of the seed itself as `api-seed.<domain>` where espalier runs its gateways, and Plutono, Prometheus and Alertmanager of the seed and of its shoots show it. It is used as long as it can be read, its key fits, it is for `*.<domain>` and it has not expired; when its content changes, everything that shows it follows. If it is wrong, or goes, self-signed certificates take its place, and nothing else stops.",
     ),
     ("LANDSCAPE-IMAGES", "a landscape's images are wrong", "`spec.images` maps names of the image table to image references."),
     ("LIBRARY-SCHEMA", "a schema is not JSON", "Files in `schemas/` are JSON Schemas."),

@@ -235,9 +235,71 @@ fn gateways_lead_where_shoots_want_to_go() {
     }
     let refused: Vec<&String> = asked.iter().filter(|header| !allowed.is_match(header)).collect();
     assert!(refused.is_empty(), "{refused:?}");
-    for other in ["outbound|443||kubernetes.default.svc.cluster.local", "outbound|1194||vpn-seed-server.a.svc.cluster.local.b"] {
+    let own = object("seed-wildcard", "ServiceEntry", "kube-apiserver-ingress").expect("it is there");
+    let own = format!("outbound|443||{}", own["spec"]["hosts"][0].as_str().expect("a host"));
+    for other in [
+        own.as_str(),
+        "outbound|443||kubernetes.default.svc.cluster.local",
+        "outbound|1194||vpn-seed-server.a.svc.cluster.local.b",
+    ] {
         assert!(!allowed.is_match(other), "{other}");
     }
+}
+
+/// Through that door people send tokens.
+#[test]
+fn the_api_server_of_a_seed_is_verified_by_the_gateway_that_leads_to_it() {
+    let name = "kube-apiserver-ingress";
+    let of = |kind: &str| object("seed-wildcard", kind, name).expect("it is there");
+    let host = of("ServiceEntry")["spec"]["hosts"][0].clone();
+    assert_eq!(of("ServiceEntry")["spec"]["endpoints"], json!([{"address": "kubernetes.default.svc.cluster.local"}]));
+    let route = &of("VirtualService")["spec"]["http"][0];
+    assert_eq!((&route["route"][0]["destination"]["host"], route.get("timeout")), (&host, None));
+    assert_eq!(route["retries"], json!({"attempts": 0}));
+    let server = &of("Gateway")["spec"]["servers"][0];
+    assert_eq!(server["hosts"], json!(["api-seed.ingress.eu1.example.org"]));
+    assert!(object("seed-wildcard", "Secret", server["tls"]["credentialName"].as_str().expect("a name")).is_some());
+    for kind in ["DestinationRule", "ServiceEntry", "VirtualService"] {
+        assert_eq!(of(kind)["spec"]["exportTo"], json!(["istio-ingress"]), "{kind}");
+    }
+
+    // Where TLS begins anew, in any shape, the gateway knows who may answer: by a Secret with an authority that is for one server, or
+    // by a file of its own, and then as whom.
+    let (mut rules, mut files) = (0, 0);
+    for (shape, manifest) in manifests() {
+        let tls = &manifest["spec"]["trafficPolicy"]["tls"];
+        let other = ["DISABLE", "ISTIO_MUTUAL"].iter().any(|mode| tls["mode"] == *mode) || tls["credentialName"].is_string();
+        if manifest["kind"] != "DestinationRule" || other {
+            continue;
+        }
+        rules += 1;
+        assert_eq!((shape, &manifest["metadata"]["name"], &manifest["spec"]["host"]), ("seed-wildcard", &json!(name), &host));
+        let server = json!("kubernetes.default.svc.cluster.local");
+        assert_eq!((&tls["mode"], &tls["sni"], &tls["subjectAltNames"]), (&json!("SIMPLE"), &server, &json!([server])));
+        assert_eq!(tls.get("insecureSkipVerify"), None);
+        let file = tls["caCertificates"].as_str().expect("an authority");
+        let gateways = RENDERED[shape].iter().flat_map(|r| &r.objects);
+        for gateway in gateways.filter(|o| o.key.kind == "Deployment" && o.key.name == "istio-ingressgateway") {
+            let pod = &gateway.body["spec"]["template"]["spec"];
+            let named = |list: &Value, name: &Value| list.as_array().into_iter().flatten().find(|v| v["name"] == *name).cloned();
+            let mounts = pod["containers"][0]["volumeMounts"].as_array().expect("mounts");
+            let mount = mounts.iter().find(|m| m["mountPath"].as_str().is_some_and(|path| file == format!("{path}/ca.crt")));
+            let volume = named(&pod["volumes"], &mount.expect("the file is mounted")["name"]).expect("a volume");
+            assert_eq!(volume["configMap"]["name"], "kube-root-ca.crt");
+            files += 1;
+        }
+    }
+    assert_eq!((rules, files), (1, 4), "one rule, and the gateways of all zones have the file");
+
+    // It comes with the certificate, where the gateways are ours.
+    let made = |name: &'static str, change: fn(&mut Value, &mut Value)| {
+        let all = render((name, change), &SHIPPED.1);
+        let of = all.into_iter().find(|r| r.component.id.name == "kube-apiserver-ingress").expect("it is known");
+        (matches!(of.state, RenderState::Wanted), of.objects.len())
+    };
+    assert_eq!(made("seed-wildcard", |_, _| {}), (true, 6));
+    assert_eq!(made("seed", |_, _| {}), (true, 0));
+    assert_eq!(made("seed-wildcard", |landscape, _| landscape["spec"]["seedEngines"] = json!({"istio": false})), (false, 0));
 }
 
 #[test]
@@ -292,6 +354,7 @@ fn settings_switch_engines_and_what_a_seed_has_of_its_own() {
             "istio-gateways",
             "istio-listeners",
             "istiod",
+            "kube-apiserver-ingress",
             "network-deny-all",
             "vpa",
             "vpa-webhook",

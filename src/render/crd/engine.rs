@@ -266,6 +266,7 @@ fn istio() -> Vec<Value> {
     vec![
         kind("DestinationRule", "destinationrules", &["dr"]),
         kind("Gateway", "gateways", &["gw"]),
+        kind("ServiceEntry", "serviceentries", &["se"]),
         kind("VirtualService", "virtualservices", &["vs"]),
         crd(
             &Names {
