@@ -34,6 +34,8 @@ pub(crate) const PURE: &[(&str, Function)] = &[
     ("add", add),
     ("size", size),
     ("quantity-max", quantity_max),
+    ("repository-of", repository_of),
+    ("tag-of", tag_of),
     ("dict", dict),
     ("list", list),
     ("advertise-address", advertise_address),
@@ -197,6 +199,24 @@ fn thousandths(text: &str) -> Result<i128, String> {
 fn quantity_max(arguments: &[&Value]) -> Result<Value, String> {
     let (a, b) = (scalar(arg(arguments, 0)?)?, scalar(arg(arguments, 1)?)?);
     Ok(if thousandths(&a)? >= thousandths(&b)? { a } else { b }.into())
+}
+
+/// An image reference, cut where its tag begins; where it has a digest, where that begins. Whoever puts the parts together with a
+/// colon gets the reference again.
+fn cut(reference: &str) -> (&str, &str) {
+    let last = reference.rfind('/').map_or(0, |slash| slash + 1);
+    match reference[last..].rfind(':') {
+        Some(colon) => (&reference[..last + colon], &reference[last + colon + 1..]),
+        None => (reference, ""),
+    }
+}
+
+fn repository_of(arguments: &[&Value]) -> Result<Value, String> {
+    Ok(cut(text(arguments, 0)?).0.into())
+}
+
+fn tag_of(arguments: &[&Value]) -> Result<Value, String> {
+    Ok(cut(text(arguments, 0)?).1.into())
 }
 
 /// The address under which an API server is found inside its shoot, from its Service's address in the seed: `240.b.c.d` for
@@ -538,6 +558,15 @@ mod tests {
         assert_eq!(call("quantity-max", &[json!("200M"), json!("1Gi")]), Ok(json!("1Gi")));
         assert_eq!(call("quantity-max", &[json!("1500m"), json!(1)]), Ok(json!("1500m")));
         assert!(call("quantity-max", &[json!("1Qi"), json!("1")]).is_err());
+        for (reference, repository, tag) in [
+            ("r.example.org:5000/a/b:v1", "r.example.org:5000/a/b", "v1"),
+            ("a/b@sha256:00", "a/b@sha256", "00"),
+            ("a:v1@sha256:00", "a:v1@sha256", "00"),
+            ("r.example.org:5000/a", "r.example.org:5000/a", ""),
+        ] {
+            assert_eq!(call("repository-of", &[json!(reference)]), Ok(json!(repository)));
+            assert_eq!(call("tag-of", &[json!(reference)]), Ok(json!(tag)));
+        }
     }
 
     #[test]
