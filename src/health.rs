@@ -54,6 +54,7 @@ pub fn health(object: &Object, ready: &Ready) -> Health {
             ("apps", "Deployment") => deployment(object),
             ("apps", "StatefulSet") => stateful_set(object),
             ("apps", "DaemonSet") => daemon_set(object),
+            ("operator.victoriametrics.com", "VLSingle") => victoria_logs(object),
             _ => Health::Ready,
         },
         // What stands beside the object that it is about may have conditions of its own.
@@ -168,6 +169,22 @@ fn condition(object: &Object, wanted: &str) -> Health {
     } else {
         let message = found.get("message").and_then(Value::as_str).unwrap_or_default();
         Health::progressing(format!("{}: {wanted} is not True {message}", object.key).trim_end().to_owned())
+    }
+}
+
+/// Its operator says how what it makes stands, and hands no label on to that: the Deployment is nobody's that we know.
+fn victoria_logs(object: &Object) -> Health {
+    if let Some(waiting) = unobserved(object) {
+        return waiting;
+    }
+    match text(object, "/status/updateStatus") {
+        Some("operational") => Health::Ready,
+        Some("failed") => {
+            let why = text(object, "/status/reason").unwrap_or("its operator reports an error");
+            Health::Failed { why: format!("{}: {why}", object.key), codes: Vec::new() }
+        }
+        Some(state) => Health::progressing(format!("{}: {state}", object.key)),
+        None => Health::progressing(format!("{}: its operator has not seen it yet", object.key)),
     }
 }
 

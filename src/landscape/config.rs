@@ -104,6 +104,11 @@ shapes! {
         monitoring: Option<bool>,
         /// Whether there are logs and events; absent means no.
         logging: Option<bool>,
+        /// Where logs are kept: in each of these. Absent or empty means in Vali alone. Plutono shows those of Vali only.
+        #[schemars(extend("items" = {"type": "string", "enum": ["Vali", "VictoriaLogs"]}))]
+        log_backends: Vec<String>,
+        /// Whether seeds have the operator of Perses, for those who bring Perses objects; absent means no.
+        perses_operator: Option<bool>,
         /// How alerts reach the people whom shoots name; absent means that no mail is sent.
         mail: Option<AlertMail>,
     }

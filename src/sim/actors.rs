@@ -48,6 +48,7 @@ mod queue;
 mod rollout;
 mod statefulset;
 mod token_requestor;
+mod victoria_operator;
 mod vpa;
 mod worker;
 
@@ -129,6 +130,7 @@ fn engines() -> Vec<Box<dyn Actor>> {
         Box::new(prometheus_operator::PrometheusOperator),
         Box::new(fluent_operator::FluentOperator),
         Box::new(opentelemetry_operator::OpenTelemetryOperator),
+        Box::new(victoria_operator::VictoriaOperator),
     ]
 }
 

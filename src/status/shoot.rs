@@ -135,7 +135,7 @@ fn reported(input: &Input<'_>, previous: &Value, kind: &str) -> Option<Value> {
 }
 
 /// The components that watch the others.
-const OBSERVABILITY: [&str; 13] = [
+const OBSERVABILITY: [&str; 14] = [
     "alert-rules",
     "alertmanager",
     "blackbox-exporter-control-plane",
@@ -149,6 +149,7 @@ const OBSERVABILITY: [&str; 13] = [
     "prometheus",
     "scrape-configs",
     "vali",
+    "victoria-logs",
 ];
 
 /// The components that one condition stands for.

@@ -129,6 +129,10 @@ pub(crate) const MATRIX: &[Shape] = &[
             json!({"configMapName": "authorization", "kubeconfigs": [{"authorizerName": "mine", "secretName": "mine"}]});
         server["admissionPlugins"] = json!([{"name": "ValidatingAdmissionWebhook", "kubeconfigSecretName": "webhook"}, {"name": "ImagePolicyWebhook", "config": {"imagePolicy": {"kubeConfigFile": "/etc/passwd"}}}]);
     }),
+    // Where their logs are kept is below.
+    ("victoria-logs", |_| {}),
+    ("victoria-logs-hibernated", |s| s["spec"]["hibernation"] = json!({"enabled": true})),
+    ("both-log-backends", |_| {}),
     // What its seed has is below.
     ("wildcard", |_| {}),
     ("wildcard-ha-zone", |s| ha(s, "zone")),
@@ -149,6 +153,8 @@ pub(crate) fn observability(name: &str) -> Value {
         "watched" => json!({"logging": true, "mail": {
             "smarthost": "mail.example.org:587", "from": "alerts@example.org", "username": "alerts", "secretName": "mail",
         }}),
+        "victoria-logs" | "victoria-logs-hibernated" => json!({"logging": true, "logBackends": ["VictoriaLogs"]}),
+        "both-log-backends" => json!({"logging": true, "logBackends": ["Vali", "VictoriaLogs"]}),
         _ => Value::Null,
     }
 }
@@ -171,6 +177,7 @@ pub(crate) fn objects(name: &str) -> Objects {
     Arc::make_mut(landscape)["spec"]["exposureClassHandlers"] = json!([{"name": "open"}]);
     let seed = objects.get_mut(&Owner::cluster(Kind::Seed, "eu1")).expect("a seed");
     Arc::make_mut(seed)["spec"]["settings"]["topologyAwareRouting"] = json!({"enabled": name == "ha-zone"});
+    Arc::make_mut(seed)["spec"]["settings"]["persistentVolumeClaimAutoscaler"] = json!({"enabled": name == "both-log-backends"});
     let class = json!({"apiVersion": "core.gardener.cloud/v1beta1", "kind": "ExposureClass", "metadata": {"name": "public"}, "handler": "open"});
     objects.insert(Owner::cluster(Kind::ExposureClass, "public"), Arc::new(class));
     let registration = json!({"apiVersion": "core.gardener.cloud/v1beta1", "kind": "ControllerRegistration", "metadata": {"name": "all"}, "spec": {"resources": extensions()}});
@@ -368,7 +375,14 @@ pub(crate) fn of_operator(body: &Value) -> Option<Value> {
 
 /// Complains about mounts, targets and selectors that lead nowhere. `here` has kinds and names, `pods` the labels of pods.
 pub(crate) fn refers_to_what_is_there(name: &str, manifests: &[Value], here: &BTreeSet<(String, String)>, pods: &[Value]) {
-    let has = |kind: &str, name: &str| here.contains(&(kind.to_owned(), name.to_owned()));
+    let has = |kind: &str, name: &str| {
+        // What an operator makes is there with what it makes it of.
+        let (kind, name) = match name.strip_prefix("vlsingle-") {
+            Some(logs) if kind == "Deployment" => ("VLSingle", logs),
+            _ => (kind, name),
+        };
+        here.contains(&(kind.to_owned(), name.to_owned()))
+    };
     for manifest in manifests {
         let key = ObjectKey::of(manifest).expect("an object");
         for (kind, mount) in mounted(manifest) {
@@ -415,6 +429,8 @@ fn conditions_decide_which_components_there_are() {
     ];
     assert_eq!((gone("testing"), gone("not-watched")), (watching.map(str::to_owned).into(), watching.map(str::to_owned).into()));
     assert_eq!(new("watched"), ["alertmanager", "event-logger", "opentelemetry-collector", "vali"]);
+    assert_eq!(new("victoria-logs"), ["event-logger", "opentelemetry-collector", "victoria-logs"]);
+    assert_eq!(new("both-log-backends"), ["event-logger", "opentelemetry-collector", "vali", "victoria-logs"]);
     assert_eq!(gone("no-kube-proxy"), ["kube-proxy"]);
     assert_eq!(gone("no-vpa"), ["vpa"]);
     assert_eq!(gone("fixed-size"), ["cluster-autoscaler"]);
@@ -443,6 +459,51 @@ fn conditions_decide_which_components_there_are() {
 fn object(name: &str, kind: &str, object: &str) -> Option<Value> {
     let all: Vec<Value> = render(name).iter().flat_map(|r| r.objects.iter().flat_map(unpacked)).collect();
     all.into_iter().find(|m| m["kind"] == kind && m["metadata"]["name"] == object)
+}
+
+/// What of a manifest is there for Vali only.
+pub(crate) fn of_vali(manifest: &Value) -> Option<String> {
+    let pattern = regex::Regex::new(r"(?i)\bvali\b|\bloki\b|logging:3100|logging-tcp-3100|\btune2fs\b").expect("a regex");
+    pattern.find(&manifest.to_string()).map(|found| format!("{}: {}", line(manifest), found.as_str()))
+}
+
+#[test]
+fn logs_go_where_the_landscape_keeps_them_and_nothing_of_vali_is_left_elsewhere() {
+    for name in ["victoria-logs", "victoria-logs-hibernated"] {
+        let all = render(name).iter().flat_map(|r| r.objects.iter().flat_map(unpacked));
+        assert_eq!(all.filter_map(|m| of_vali(&m)).collect::<Vec<_>>(), Vec::<String>::new(), "{name}");
+    }
+    let collector = |name: &str| object(name, "OpenTelemetryCollector", "opentelemetry-collector").expect("it is there");
+    let pipelines = |name: &str| -> Vec<String> {
+        let collector = collector(name);
+        let config = &collector["spec"]["config"];
+        let pipelines = config["service"]["pipelines"].as_object().expect("pipelines");
+        // What they name is there, and nothing else is.
+        for parts in ["exporters", "processors", "receivers"] {
+            let named: BTreeSet<&str> =
+                pipelines.values().flat_map(|p| p[parts].as_array().expect("names")).filter_map(Value::as_str).collect();
+            let there: BTreeSet<&str> = config[parts].as_object().expect("a map").keys().map(String::as_str).collect();
+            assert_eq!(named, there, "{name}: {parts}");
+        }
+        pipelines.keys().cloned().collect()
+    };
+    assert_eq!(pipelines("watched"), ["logs/vali"]);
+    assert_eq!(pipelines("victoria-logs"), ["logs/victorialogs"]);
+    assert_eq!(pipelines("both-log-backends"), ["logs/vali", "logs/victorialogs"]);
+
+    let logs = |name: &str| object(name, "VLSingle", "victoria-logs").expect("it is there");
+    let (own, asleep) = (logs("victoria-logs"), logs("victoria-logs-hibernated"));
+    assert_eq!((&own["spec"]["replicaCount"], &asleep["spec"]["replicaCount"]), (&json!(1), &json!(0)));
+    assert_eq!(own["spec"]["storage"]["resources"]["requests"]["storage"], "30Gi");
+    let image = SHIPPED.1.pick("victoria-logs", "").expect("an image");
+    let parts = ["repository", "tag"].map(|part| own["spec"]["image"][part].as_str().expect("a text"));
+    assert_eq!(parts.join(":"), image);
+    let grows = |name: &str| object(name, "PersistentVolumeClaimAutoscaler", "victoria-logs");
+    assert_eq!(grows("both-log-backends").expect("it is there")["spec"]["volumePolicies"][0]["maxCapacity"], "40Gi");
+    assert_eq!(grows("victoria-logs"), None);
+    for (name, monitor) in [("victoria-logs", "shoot-victoria-logs"), ("both-log-backends", "shoot-vali")] {
+        assert!(object(name, "ServiceMonitor", monitor).is_some() && object(name, "PrometheusRule", monitor).is_some(), "{name}");
+    }
 }
 
 #[test]
@@ -733,7 +794,10 @@ fn images_of_ones_own_leave_no_registry_of_others() {
             for registry in registries {
                 assert!(!text.contains(registry), "{name}: {} names {registry}", line(&manifest));
             }
-            seen.extend(own.iter().filter(|(_, image)| text.contains(image.as_str())).map(|(name, _)| (*name).to_owned()));
+            // Some want repository and tag apart.
+            let parts = |image: &str| image.rsplit_once(':').map(|(of, tag)| format!(r#""repository":"{of}","tag":"{tag}""#));
+            let has = |image: &str| text.contains(image) || parts(image).is_some_and(|parts| text.contains(&parts));
+            seen.extend(own.iter().filter(|(_, image)| has(image)).map(|(name, _)| (*name).to_owned()));
         }
     }
     let unused: Vec<&&str> = own.keys().filter(|name| !seen.contains(**name)).collect();

@@ -27,6 +27,14 @@ pub(crate) const MATRIX: &[Shape] = &[
         landscape["spec"]["observability"] = json!({"logging": true, "monitoring": false});
         volumes_grow(seed);
     }),
+    ("seed-victoria-logs", |landscape, seed| {
+        landscape["spec"]["observability"] =
+            json!({"logging": true, "logBackends": ["Vali", "VictoriaLogs"], "persesOperator": true});
+        volumes_grow(seed);
+    }),
+    ("seed-only-victoria-logs", |landscape, _| {
+        landscape["spec"]["observability"] = json!({"logging": true, "logBackends": ["VictoriaLogs"]});
+    }),
     ("seed-not-watched", |landscape, _| landscape["spec"]["observability"] = json!({"monitoring": false})),
     // Nobody can find its gateway by a name.
     ("seed-nameless", |landscape, seed| {
@@ -212,6 +220,30 @@ fn settings_switch_off_what_watches_a_seed() {
         sorted(&[&["backup-bucket", "backup-bucket-garden", "dns-ingress", "istio-basic-auth-server", "observability-ingress"]])
     );
     assert_eq!(gone("seed-dns-elsewhere"), sorted(&[&logs, &grows, &["dns-ingress"]]));
+    let added = |name: &str| -> Vec<String> { wanted(name).difference(&all).cloned().collect() };
+    assert_eq!(gone("seed-victoria-logs"), sorted(&[]));
+    assert_eq!(added("seed-victoria-logs"), ["perses-operator", "victoria-logs", "victoria-operator"]);
+    assert_eq!(gone("seed-only-victoria-logs"), sorted(&[&grows, &["vali"]]));
+    assert_eq!(added("seed-only-victoria-logs"), ["victoria-logs", "victoria-operator"]);
+}
+
+#[test]
+fn a_seeds_logs_go_where_the_landscape_keeps_them_and_nothing_of_vali_is_left_elsewhere() {
+    let all = manifests().filter(|(name, _)| *name == "seed-only-victoria-logs");
+    assert_eq!(all.filter_map(|(_, m)| matrix::of_vali(&m)).collect::<Vec<_>>(), Vec::<String>::new());
+    let pipelines = |name: &str| -> Vec<String> {
+        let collector = object(name, "OpenTelemetryCollector", "opentelemetry-collector").expect("it is there");
+        collector["spec"]["config"]["service"]["pipelines"].as_object().expect("a map").keys().cloned().collect()
+    };
+    assert_eq!(pipelines("seed-logging"), ["logs/vali"]);
+    assert_eq!(pipelines("seed-victoria-logs"), ["logs/vali", "logs/victorialogs"]);
+    assert_eq!(pipelines("seed-only-victoria-logs"), ["logs/victorialogs"]);
+    let limit = object("seed-victoria-logs", "PersistentVolumeClaimAutoscaler", "victoria-logs").expect("it is there");
+    assert_eq!(limit["spec"]["volumePolicies"][0]["maxCapacity"], "200Gi");
+    // A volume keeps the size that it has.
+    let kept = RENDERED["seed-victoria-logs"].iter().flat_map(|r| &r.objects).find(|o| o.key.kind == "VLSingle");
+    let once = kept.and_then(|o| o.once.as_ref()).expect("set once");
+    assert_eq!(once.pointer("/spec/storage/resources/requests/storage"), Some(&json!("100Gi")));
 }
 
 /// What shoots and their nodes ask the gateway for by a header, the gateway lets them have.
@@ -441,7 +473,7 @@ fn people_come_in_by_names_below_the_ingress_domain_and_with_a_password() {
 fn everything_that_is_scraped_or_judged_belongs_to_one_prometheus() {
     let kinds = ["ServiceMonitor", "PodMonitor", "ScrapeConfig", "PrometheusRule"];
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    for manifest in RENDERED["seed-logging"].iter().flat_map(|r| &r.objects).map(|o| o.body.as_ref()) {
+    for manifest in RENDERED["seed-victoria-logs"].iter().flat_map(|r| &r.objects).map(|o| o.body.as_ref()) {
         if !manifest["kind"].as_str().is_some_and(|kind| kinds.contains(&kind)) {
             continue;
         }

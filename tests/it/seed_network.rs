@@ -40,8 +40,12 @@ fn list<'v>(value: &'v Value, pointer: &str) -> &'v [Value] {
 /// Whether a label selector selects labels.
 fn selects(selector: &Value, labels: &BTreeMap<&str, &str>) -> bool {
     let exists = |expression: &Value| {
-        assert_eq!(expression["operator"], "Exists", "no other is in use");
-        labels.contains_key(text(expression, "/key"))
+        let there = labels.contains_key(text(expression, "/key"));
+        match text(expression, "/operator") {
+            "Exists" => there,
+            "DoesNotExist" => !there,
+            other => panic!("{other} is not in use"),
+        }
     };
     texts(selector, "/matchLabels").iter().all(|(key, value)| labels.get(key) == Some(value))
         && list(selector, "/matchExpressions").iter().all(exists)
@@ -80,6 +84,8 @@ fn pods(all: &[Value]) -> Vec<Pods<'_>> {
             (None, "OpenTelemetryCollector") => {
                 (texts(manifest, "/metadata/labels"), text(manifest, "/spec/serviceAccount"), true)
             }
+            // The account that its operator makes may do nothing.
+            (None, "VLSingle") => (texts(manifest, "/spec/podMetadata/labels"), "", false),
             _ => continue,
         };
         let signs_in = token && (account == "rules" || accounts.contains(&(namespace, account)));
@@ -135,9 +141,10 @@ fn quiet(all: &[Value], pods: &[Pods<'_>]) -> Vec<String> {
 
 #[test]
 fn everything_in_a_seeds_own_namespaces_is_closed_and_gets_out_where_it_has_to() {
-    let all = of_shape("seed-logging");
+    let all = of_shape("seed-victoria-logs");
     let pods = pods(&all);
-    assert_eq!(quiet(&all, &pods), ["garden Deployment istio-basic-auth-server"], "it is asked, and asks nobody");
+    let asked = ["garden Deployment istio-basic-auth-server", "garden VLSingle victoria-logs"];
+    assert_eq!(quiet(&all, &pods), asked, "they are asked, and ask nobody");
     for pods in &pods {
         let closed = policies(&all, pods).iter().any(|p| p["metadata"]["name"] == "deny-all");
         assert!(closed, "{} is open to everybody", pods.of);
@@ -145,7 +152,7 @@ fn everything_in_a_seeds_own_namespaces_is_closed_and_gets_out_where_it_has_to()
     let gateways = ["istio-ingress", "istio-ingress--eu-a", "istio-ingress--eu-b", "istio-ingress--eu-c"];
     let namespaces: BTreeSet<&str> = ["garden", "istio-system"].into_iter().chain(gateways).collect();
     assert_eq!(pods.iter().map(|pods| pods.namespace).collect::<BTreeSet<_>>(), namespaces);
-    assert_eq!((pods.len(), pods.iter().filter(|pods| pods.signs_in).count()), (26, 18));
+    assert_eq!((pods.len(), pods.iter().filter(|pods| pods.signs_in).count()), (29, 20));
     let cache = pods.iter().find(|pods| pods.of == "garden Prometheus cache").expect("it is there");
     assert!(lets_out(&policies(&all, cache), 10250), "kubelets are out of reach");
 }
@@ -237,6 +244,18 @@ fn of_operator(object: &Value) -> Vec<Value> {
                 of("opentelemetry-collector-collector-monitoring", json!({"name": "monitoring", "port": 8888})),
             ]
         }
+        "VLSingle" => {
+            let mut usual =
+                service("vlsingle-victoria-logs", json!([{"name": "http", "port": 9428}]), &object["spec"]["managedMetadata"]);
+            usual["metadata"]["labels"] = json!({
+                "app.kubernetes.io/name": "vlsingle", "app.kubernetes.io/instance": object["metadata"]["name"],
+                "app.kubernetes.io/component": "monitoring", "managed-by": "vm-operator",
+            });
+            let mut additional = usual.clone();
+            additional["metadata"]["name"] = object["spec"]["serviceSpec"]["metadata"]["name"].clone();
+            additional["metadata"]["labels"]["operator.victoriametrics.com/additional-service"] = json!("managed");
+            vec![usual, additional]
+        }
         "Etcd" => {
             let ports = json!([{"name": "client", "port": 2379}, {"name": "backuprestore", "port": 8080}]);
             let name = format!("{}-client", text(object, "/metadata/name"));
@@ -255,7 +274,7 @@ fn services(all: &[Value]) -> Vec<Value> {
 
 #[test]
 fn labels_of_a_seeds_pods_lead_to_services_that_let_them_in() {
-    let all = of_shape("seed-logging");
+    let all = of_shape("seed-victoria-logs");
     let (services, namespaces) = (services(&all), namespaces(&all));
     let mut dead = BTreeSet::new();
     let mut reached: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -289,6 +308,7 @@ fn labels_of_a_seeds_pods_lead_to_services_that_let_them_in() {
         ("garden Deployment plutono", "garden/prometheus-seed:9090"),
         ("garden Deployment plutono", "garden/logging:3100"),
         ("garden OpenTelemetryCollector opentelemetry-collector", "garden/logging:3100"),
+        ("garden OpenTelemetryCollector opentelemetry-collector", "garden/logging-vl:9428"),
         ("garden Deployment etcd-druid", "shoot--shop--web/etcd-main-client:8080"),
         ("garden Deployment dependency-watchdog-prober", "shoot--shop--web/kube-apiserver:443"),
         ("garden Deployment dependency-watchdog-prober", "istio-ingress/istio-ingressgateway:9443"),
@@ -310,7 +330,7 @@ fn labels_of_a_seeds_pods_lead_to_services_that_let_them_in() {
 
 #[test]
 fn prometheis_reach_what_they_are_told_to_scrape() {
-    let all = of_shape("seed-logging");
+    let all = of_shape("seed-victoria-logs");
     let (services, namespaces) = (services(&all), namespaces(&all));
     let pods = pods(&all);
     let mut seen = 0;
@@ -352,7 +372,7 @@ fn prometheis_reach_what_they_are_told_to_scrape() {
             }
         }
     }
-    assert_eq!(seen, 10);
+    assert_eq!(seen, 11);
 }
 
 /// API servers are no pods: they are of the world.

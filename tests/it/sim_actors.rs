@@ -558,9 +558,9 @@ async fn autoscalers_addresses_records_and_backups() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn operators_run_what_gathers_logs() {
+async fn operators_run_what_gathers_and_keeps_logs() {
     let seed = Seed::open(Delays::Short).await;
-    let gathers = ["fluentbit.fluent.io", "opentelemetry.io"];
+    let gathers = ["fluentbit.fluent.io", "opentelemetry.io", "operator.victoriametrics.com"];
     for definition in espalier::render::crd::engines().into_iter().filter(|d| gathers.contains(&text(d, "/spec/group"))) {
         seed.create(definition).await;
     }
@@ -598,6 +598,32 @@ async fn operators_run_what_gathers_logs() {
     }
     seed.merge(&collector, json!({"spec": {"replicas": 1}})).await;
     seed.until(&collector, "smaller", |c| text(c, "/status/scale/statusReplicas") == "1/1").await;
+
+    let logs = manifest(
+        "operator.victoriametrics.com/v1",
+        "VLSingle",
+        "logs",
+        json!({
+            "image": {"repository": "example.org/logs", "tag": "v1"}, "replicaCount": 1, "port": "9428",
+            "podMetadata": {"labels": {"app": "logs"}}, "serviceSpec": {"metadata": {"name": "logging"}, "spec": {}},
+            "managedMetadata": {"annotations": {"a": "b"}},
+        }),
+    );
+    seed.create(logs.clone()).await;
+    seed.until(&logs, "running", |l| text(l, "/status/updateStatus") == "operational").await;
+    let made = seed.get(&manifest("apps/v1", "Deployment", "vlsingle-logs", json!({}))).await.expect("there");
+    assert_eq!(text(&made, "/spec/template/spec/containers/0/image"), "example.org/logs:v1");
+    assert_eq!(text(&made, "/spec/template/metadata/labels/app"), "logs");
+    for name in ["vlsingle-logs", "logging"] {
+        let service = seed.get(&manifest("v1", "Service", name, json!({}))).await.expect("there");
+        assert_eq!((int(&service, "/spec/ports/0/port"), text(&service, "/metadata/annotations/a")), (9428, "b"));
+    }
+    seed.merge(&logs, json!({"spec": {"replicaCount": 0}})).await;
+    let made = manifest("apps/v1", "Deployment", "vlsingle-logs", json!({}));
+    seed.until(&made, "asleep", |d| int(d, "/spec/replicas") == 0 && int(d, "/status/replicas") == 0).await;
+    seed.delete(&logs).await;
+    seed.rest(5).await;
+    assert!(seed.get(&made).await.is_none(), "it goes with its owner");
 }
 
 #[tokio::test(start_paused = true)]

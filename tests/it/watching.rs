@@ -56,6 +56,41 @@ async fn what_istiod_and_autoscalers_wrote_stays_so_and_the_next_pass_writes_not
     assert_eq!(fleet.get(&seed, GATEWAY).await.expect("it is there")["spec"]["replicas"], 9);
 }
 
+/// Others keep logs as soon as the landscape says so, and what kept them before is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn logs_move_from_vali_to_victoria_logs_and_the_next_pass_writes_nothing() {
+    let fleet = Fleet::local(&["mini"]).await;
+    fleet.credentials().await;
+    assert_eq!(explain(&fleet.pass().await), "", "everything is ready");
+    let seed = Target::Seed("aws-eu1".into());
+    // What is packed for a shoot is not unpacked here.
+    let garden = ("/apis/apps/v1/namespaces/garden", ["statefulsets/vali", "deployments/vlsingle-victoria-logs"]);
+    let shoot =
+        ("/apis/resources.gardener.cloud/v1alpha1/namespaces/shoot--shop--mini/managedresources", ["vali", "victoria-logs"]);
+    let kept = async || {
+        let mut kept = Vec::new();
+        for (path, names) in [garden, shoot] {
+            for name in names {
+                kept.push(fleet.get(&seed, &format!("{path}/{name}")).await.is_some());
+            }
+        }
+        kept
+    };
+    assert_eq!(kept().await, [true, false, true, false]);
+    let both = "    logBackends: [Vali, VictoriaLogs]\n    persesOperator: true\n    logging: true ";
+    let one = "    logBackends: [VictoriaLogs]\n    persesOperator: true\n    logging: true ";
+    for (before, after, expected) in [("    logging: true ", both, [true; 4]), (both, one, [false, true, false, true])] {
+        fleet.edit("landscape.yaml", before, after).await;
+        assert_eq!(explain(&fleet.pass().await), "", "everything is ready");
+        assert_eq!(kept().await, expected, "{after}");
+        let writes = fleet.writes();
+        assert_eq!(explain(&fleet.pass().await), "", "everything is ready");
+        assert_eq!(fleet.writes() - writes, 0, "nothing is to be written with {after}");
+    }
+    let logs = fleet.get(&seed, "/apis/operator.victoriametrics.com/v1/namespaces/garden/vlsingles/victoria-logs").await;
+    assert_eq!(logs.expect("it is there")["status"]["updateStatus"], "operational");
+}
+
 const TOLD: &str = "seeds/aws-eu1.status.yaml";
 const DAEMON_SETS: &str = "/apis/apps/v1/namespaces/garden/daemonsets";
 const COLLECTOR: &str = "/apis/apps/v1/namespaces/garden/deployments/opentelemetry-collector-collector";

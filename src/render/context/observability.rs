@@ -23,6 +23,13 @@ pub(super) fn is_monitored(landscape: &Value) -> bool {
     at(landscape, "/spec/observability/monitoring").as_bool() != Some(false)
 }
 
+/// Which of a landscape's back ends keep logs, if there are logs: Vali, unless VictoriaLogs alone is chosen, and VictoriaLogs.
+fn backends(landscape: &Value, logging: bool) -> (bool, bool) {
+    let chosen = texts(landscape, "/spec/observability/logBackends");
+    let victoria_logs = chosen.contains(&"VictoriaLogs");
+    (logging && (chosen.contains(&"Vali") || !victoria_logs), logging && victoria_logs)
+}
+
 /// A way in for people.
 struct Door {
     open: bool,
@@ -55,7 +62,9 @@ fn doors(all: &[Door], whose: &str, domain: &str) -> (BTreeMap<&'static str, Str
 /// `observability` of a seed's context.
 pub(super) fn of_seed(seed: &Value, landscape: &Value) -> Value {
     let (monitoring, logging) = (is_monitored(landscape), flag(landscape, "/spec/observability/logging"));
-    let (aggregate, plutono) = (monitoring, monitoring || logging);
+    let (vali, victoria_logs) = backends(landscape, logging);
+    // Plutono cannot ask VictoriaLogs.
+    let (aggregate, plutono) = (monitoring, monitoring || vali);
     let (hosts, doors) = doors(
         &[
             Door {
@@ -74,6 +83,9 @@ pub(super) fn of_seed(seed: &Value, landscape: &Value) -> Value {
     json!({
         "monitoring": monitoring,
         "logging": logging,
+        "vali": vali,
+        "victoriaLogs": victoria_logs,
+        "persesOperator": flag(landscape, "/spec/observability/persesOperator"),
         "dashboards": plutono,
         "hosts": hosts,
         "doors": doors,
@@ -88,6 +100,8 @@ pub(super) fn settings(watched: &Watched<'_>) -> Value {
     let watch = watched.purpose != "testing";
     let monitoring = watch && is_monitored(watched.landscape);
     let logging = watch && flag(wanted, "/logging");
+    let (vali, victoria_logs) = backends(watched.landscape, logging);
+    let plutono = monitoring || vali;
     let silent = text(watched.shoot, "/metadata/annotations/shoot.gardener.cloud~1ignore-alerts") == "true";
     let receivers = texts(watched.shoot, "/spec/monitoring/alerting/emailReceivers");
     let alertmanager = monitoring && !silent && !receivers.is_empty();
@@ -110,14 +124,7 @@ pub(super) fn settings(watched: &Watched<'_>) -> Value {
                 port: 9093,
                 closed: &["/-/reload"],
             },
-            Door {
-                open: monitoring || logging,
-                component: "plutono",
-                prefix: "gu",
-                service: "plutono",
-                port: 3000,
-                closed: OF_PLUTONO,
-            },
+            Door { open: plutono, component: "plutono", prefix: "gu", service: "plutono", port: 3000, closed: OF_PLUTONO },
         ],
         &whose,
         text(watched.seed, "/spec/ingress/domain"),
@@ -126,7 +133,12 @@ pub(super) fn settings(watched: &Watched<'_>) -> Value {
     json!({
         "monitoring": monitoring,
         "logging": logging,
-        "dashboards": monitoring || logging,
+        "vali": vali,
+        "victoriaLogs": victoria_logs,
+        // How full volumes are is asked of the seed's Prometheus.
+        "volumesGrow": is_monitored(watched.landscape)
+            && flag(watched.seed, "/spec/settings/persistentVolumeClaimAutoscaler/enabled"),
+        "dashboards": plutono,
         "alertmanager": alertmanager,
         "receivers": receivers,
         "mail": if mail.is_null() { Value::Null } else { json!({
@@ -180,6 +192,26 @@ mod tests {
         assert_eq!((on(&silent)[3], silent["labels"]["ignoreAlerts"].clone()), (false, json!("true")));
         assert_eq!(silent["doors"][1]["host"], "gu-shop--web.i.example.org");
         assert_eq!(silent["doors"][1]["label"], "gu-shop--web");
+    }
+
+    #[test]
+    fn logs_are_kept_in_what_is_chosen_and_shown_where_plutono_finds_them() {
+        let parts = |value: &Value| ["vali", "victoriaLogs", "dashboards"].map(|part| value[part] == true);
+        for (backends, expected) in [
+            (json!(null), [true, false, true]),
+            (json!([]), [true, false, true]),
+            (json!(["Vali"]), [true, false, true]),
+            (json!(["unheard-of"]), [true, false, true]),
+            (json!(["Vali", "VictoriaLogs"]), [true, true, true]),
+            (json!(["VictoriaLogs"]), [false, true, false]),
+        ] {
+            let wanted = json!({"monitoring": false, "logging": true, "logBackends": backends});
+            assert_eq!(parts(&of(&json!({}), &wanted, "production")), expected, "{wanted}");
+            assert_eq!(parts(&of_seed(&json!({}), &json!({"spec": {"observability": wanted}}))), expected, "{wanted}");
+        }
+        let none = json!({"monitoring": false, "logBackends": ["VictoriaLogs"]});
+        assert_eq!(parts(&of(&json!({}), &none, "production")), [false; 3], "there are no logs");
+        assert_eq!(parts(&of(&json!({}), &json!({"logging": true, "logBackends": ["VictoriaLogs"]}), "testing")), [false; 3]);
     }
 
     #[test]

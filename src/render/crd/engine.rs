@@ -245,6 +245,7 @@ pub fn engines() -> Vec<Value> {
     ];
     all.extend(istio());
     all.extend(monitoring());
+    all.extend(perses());
     all.extend(logging());
     for definition in &mut all {
         definition["metadata"]["annotations"]["render.espalier.dev/only-if-absent"] = "true".into();
@@ -320,7 +321,22 @@ fn monitoring() -> Vec<Value> {
     ]
 }
 
-/// What gathers logs, as the fluent operator and the OpenTelemetry operator have it. Neither starts before all its kinds are there.
+/// What shows measurements, as the Perses operator has it: it starts when all its kinds are there.
+fn perses() -> Vec<Value> {
+    let kind = |kind, plural, short, namespaced| {
+        let names = Names { group: "perses.dev", version: "v1alpha2", kind, plural, short, namespaced };
+        crd(&names, open(), &[AGE], Some(json!({})), None)
+    };
+    vec![
+        kind("Perses", "perses", &["per"], true),
+        kind("PersesDashboard", "persesdashboards", &["perdb"], true),
+        kind("PersesDatasource", "persesdatasources", &["perds"], true),
+        kind("PersesGlobalDatasource", "persesglobaldatasources", &["pergds"], false),
+    ]
+}
+
+/// What gathers and keeps logs, as the fluent operator, the OpenTelemetry operator and the VictoriaMetrics operator have it. None of
+/// them starts before all the kinds that it is to look after are there.
 fn logging() -> Vec<Value> {
     let fluent = |kind, plural, short, namespaced| {
         let names = Names { group: "fluentbit.fluent.io", version: "v1alpha2", kind, plural, short, namespaced };
@@ -364,6 +380,20 @@ fn logging() -> Vec<Value> {
             Some(scaled),
         ),
         crd(&telemetry("v1alpha1", "TargetAllocator", "targetallocators", &[]), open(), &[AGE], status(), None),
+        crd(
+            &Names {
+                group: "operator.victoriametrics.com",
+                version: "v1",
+                kind: "VLSingle",
+                plural: "vlsingles",
+                short: &[],
+                namespaced: true,
+            },
+            open(),
+            &[("Status", "string", ".status.updateStatus", false), AGE],
+            status(),
+            None,
+        ),
     ]
 }
 
