@@ -94,8 +94,9 @@ pub struct Input<'a> {
     pub installations: &'a BTreeMap<String, Stand>,
     /// For a Shoot: what extensions report of its health.
     pub reported: &'a [Reported],
-    /// Namespaces of extensions on its seed that showed no sign of life for too long, each with the last one.
-    pub silent: &'a BTreeMap<String, Option<Timestamp>>,
+    /// Namespaces of extensions on its seed that showed no sign of life for too long, each with the last one; `None` until that is
+    /// known.
+    pub silent: Option<&'a BTreeMap<String, Option<Timestamp>>>,
     /// The time.
     pub now: Timestamp,
 }
@@ -361,11 +362,7 @@ fn condition(previous: &Value, kind: &str, ok: bool, reason: &str, message: &str
 }
 
 fn condition_of(previous: &Value, kind: &str, status: &str, reason: &str, message: &str, now: Timestamp) -> Value {
-    let old = previous
-        .get("conditions")
-        .or_else(|| previous.get("constraints"))
-        .and_then(Value::as_array)
-        .and_then(|all| all.iter().find(|c| c.get("type").and_then(Value::as_str) == Some(kind)));
+    let old = find(previous, kind);
     let mut condition = json!({ "type": kind, "status": status, "reason": reason, "message": message });
     stamp(&mut condition, old, "lastUpdateTime", now);
     let transition = match old {
@@ -374,6 +371,12 @@ fn condition_of(previous: &Value, kind: &str, status: &str, reason: &str, messag
     };
     condition["lastTransitionTime"] = transition.unwrap_or_else(|| json!(seconds(now)));
     condition
+}
+
+/// The condition of a type that a status has.
+fn find<'a>(previous: &'a Value, kind: &str) -> Option<&'a Value> {
+    let all = previous.get("conditions").or_else(|| previous.get("constraints")).and_then(Value::as_array)?;
+    all.iter().find(|c| c.get("type").and_then(Value::as_str) == Some(kind))
 }
 
 /// Sets `field` to the previous time if everything else is as before, else to now.

@@ -263,7 +263,7 @@ impl Report {
                 operation: manifest.and_then(|m| state.operation_status(&owner, m, live.map(Arc::as_ref))),
                 installations: &shown.installations,
                 reported: &shown.reported,
-                silent: &state.silent(shown.seed.as_deref()),
+                silent: state.silent(shown.seed.as_deref()),
                 now,
             };
             for stand in shown.installations.values() {

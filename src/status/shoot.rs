@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Input, as_rolled_out, condition, condition_of, describe, gardener, last_errors, last_operation, seconds};
+use super::{Input, as_rolled_out, condition, condition_of, describe, find, gardener, last_errors, last_operation, seconds};
 use crate::plan::{ComponentPlan, ComponentState};
 
 pub(super) fn status(input: &Input<'_>, previous: &Value) -> Value {
@@ -100,38 +100,45 @@ fn conditions(input: &Input<'_>, previous: &Value, hibernated: bool) -> Value {
 }
 
 /// What extensions say against a condition: the first of them that reports anything but True, or cannot be believed any more
-/// because its controller is silent.
+/// because its controller is silent. Until it is known whether that lives, what was said before stands.
 fn reported(input: &Input<'_>, previous: &Value, kind: &str) -> Option<Value> {
-    let text = |condition: &Value, key: &str| condition.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let its = input.reported.iter().filter_map(|reported| {
-        let condition = reported.conditions.iter().find(|condition| text(condition, "type") == kind)?;
-        Some((reported, condition))
-    });
-    its.into_iter().find_map(|(reported, said)| {
+    input.reported.iter().find_map(|reported| {
+        let said = reported.conditions.iter().find(|condition| text(condition, "type") == kind)?;
         let of = &reported.key.kind;
-        let (status, reason, message) =
-            match (reported.controller.as_ref().and_then(|c| input.silent.get_key_value(c)), &*text(said, "status")) {
-                (Some((controller, last)), _) => {
-                    let last = last.map_or_else(|| "never".to_owned(), |last| format!("last at {}", seconds(last)));
-                    let message = format!(
-                        "{} reports an outdated health status: its controller in {controller} showed a sign of life {last}.",
-                        reported.key
-                    );
-                    ("Unknown", format!("{of}OutdatedHealthCheckReport"), message)
-                }
-                (None, "True") => return None,
-                (None, "Progressing") => ("Progressing", format!("{of}{}", text(said, "reason")), text(said, "message")),
-                (None, _) => {
-                    let message = format!("{} reports a failing health check: {}", reported.key, text(said, "message"));
-                    ("False", format!("{of}UnhealthyReport"), message)
-                }
-            };
+        let life = match (&reported.controller, input.silent) {
+            (None, _) => None,
+            (Some(controller), Some(silent)) => silent.get(controller).map(|last| (controller, last)),
+            (Some(_), None) => match find(previous, kind) {
+                Some(before) => return Some(before.clone()),
+                None => None,
+            },
+        };
+        let (status, reason, message) = match (life, text(said, "status")) {
+            (Some((controller, last)), _) => {
+                let last = last.map_or_else(|| "never".to_owned(), |last| format!("last at {}", seconds(last)));
+                let message = format!(
+                    "{} reports an outdated health status: its controller in {controller} showed a sign of life {last}.",
+                    reported.key
+                );
+                ("Unknown", format!("{of}OutdatedHealthCheckReport"), message)
+            }
+            (None, "True") => return None,
+            (None, "Progressing") => ("Progressing", format!("{of}{}", text(said, "reason")), text(said, "message").to_owned()),
+            (None, _) => {
+                let message = format!("{} reports a failing health check: {}", reported.key, text(said, "message"));
+                ("False", format!("{of}UnhealthyReport"), message)
+            }
+        };
         let mut out = condition_of(previous, kind, status, &reason, &message, input.now);
         if let Some(codes) = said.get("codes").filter(|codes| codes.as_array().is_some_and(|list| !list.is_empty())) {
             out["codes"] = codes.clone();
         }
         Some(out)
     })
+}
+
+fn text<'a>(condition: &'a Value, key: &str) -> &'a str {
+    condition.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The components that watch the others.

@@ -196,7 +196,8 @@ fn what_a_seed_is_made_of_fits_its_kind_and_refers_to_what_is_there() {
 fn settings_switch_off_what_watches_a_seed() {
     let all = wanted("seed-logging");
     let gone = |name: &str| -> Vec<String> { all.difference(&wanted(name)).cloned().collect() };
-    let logs = ["fluent-bit", "fluent-operator", "opentelemetry-collector", "opentelemetry-operator", "vali"];
+    let logs =
+        ["fluent-bit", "fluent-operator", "opentelemetry-collector", "opentelemetry-operator", "vali", "victoria-operator"];
     let grows = ["pvc-autoscaler"];
     let metrics = [
         "alert-rules",
@@ -222,9 +223,9 @@ fn settings_switch_off_what_watches_a_seed() {
     assert_eq!(gone("seed-dns-elsewhere"), sorted(&[&logs, &grows, &["dns-ingress"]]));
     let added = |name: &str| -> Vec<String> { wanted(name).difference(&all).cloned().collect() };
     assert_eq!(gone("seed-victoria-logs"), sorted(&[]));
-    assert_eq!(added("seed-victoria-logs"), ["perses-operator", "victoria-logs", "victoria-operator"]);
+    assert_eq!(added("seed-victoria-logs"), ["perses-operator", "victoria-logs"]);
     assert_eq!(gone("seed-only-victoria-logs"), sorted(&[&grows, &["vali"]]));
-    assert_eq!(added("seed-only-victoria-logs"), ["victoria-logs", "victoria-operator"]);
+    assert_eq!(added("seed-only-victoria-logs"), ["victoria-logs"]);
 }
 
 #[test]

@@ -197,7 +197,7 @@ async fn charts_are_pulled_by_tag_and_by_digest_with_what_the_registry_asks_for(
 
     let fine = format!("{host}/{NAME}:{TAG}");
     for (reference, password, trusted, word) in [
-        (fine.clone(), None, true, "401"),
+        (fine.clone(), None, true, "credential not found"),
         (fine.clone(), Some("canary-but-wrong"), true, "401"),
         (fine, Some(PASSWORD), false, "certificate"),
         (format!("{host}/{NAME}:9.9.9"), Some(PASSWORD), true, "not found"),

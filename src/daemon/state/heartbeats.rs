@@ -107,9 +107,10 @@ impl Heartbeats {
         let is_silent = |beat: &Option<Timestamp>| beat.is_none_or(|beat| now.duration_since(beat) > OUTDATED);
         let last = users.keys().map(|extension| (extension.clone(), beats.get(extension).copied()));
         let silent: Silent = last.filter(|(_, beat)| is_silent(beat)).collect();
-        let before = self.silent.insert(seed.to_owned(), silent).unwrap_or_default();
+        let before = self.silent.insert(seed.to_owned(), silent);
         let now = &self.silent[seed];
-        let changed = |extension: &String| before.get(extension) != now.get(extension);
+        // With the first answer everything is new.
+        let changed = |extension: &String| before.as_ref().is_none_or(|before| before.get(extension) != now.get(extension));
         let its = self.reports.iter().filter(|(_, (on, extensions))| on == seed && extensions.iter().any(changed));
         its.map(|(shoot, _)| shoot.clone()).collect()
     }
@@ -148,9 +149,9 @@ impl State {
         }
     }
 
-    /// The extensions of a seed that are not known to live.
-    pub(in super::super) fn silent(&self, seed: Option<&str>) -> Silent {
-        seed.and_then(|seed| self.heartbeats.silent.get(seed)).cloned().unwrap_or_default()
+    /// The extensions of a seed that show no sign of life; `None` until it said so or not.
+    pub(in super::super) fn silent(&self, seed: Option<&str>) -> Option<&Silent> {
+        self.heartbeats.silent.get(seed?)
     }
 }
 
@@ -178,7 +179,8 @@ mod tests {
         assert!(!heartbeats.is_idle(), "a verdict is to come");
         assert_eq!(heartbeats.next(5), ["eu"]);
         assert!(heartbeats.next(5).is_empty(), "it is asked once at a time");
-        assert!(heartbeats.answered("eu", Some(&beats(10)), time(15), 10).is_empty(), "five minutes are allowed");
+        assert_eq!(heartbeats.answered("eu", Some(&beats(10)), time(15), 10), BTreeSet::from([shoot("one")]));
+        assert!(heartbeats.silent["eu"].is_empty(), "five minutes are allowed");
         assert_eq!(heartbeats.wake_at(), Some(10 + EVERY));
         assert_eq!(heartbeats.answered("eu", Some(&beats(10)), time(16), 20), BTreeSet::from([shoot("one")]));
         assert_eq!(heartbeats.silent["eu"], BTreeMap::from([("extension-a".to_owned(), Some(time(10)))]));
