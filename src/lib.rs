@@ -86,6 +86,9 @@
 //!   ([`schedule::extensions`], [`pipeline::installations`]). A seed whose extension is broken serves on ([`plan::serves`]); a shoot
 //!   waits for those of its own kinds and types by name. What `helm` makes of a chart is a fact: asked for as secrets' bodies are,
 //!   kept by the digest of what was asked, and while it is missing or refused nothing of that extension is written or pruned.
+//!   What extensions report of a shoot's health is part of its status only while they live: their heartbeats are asked for once a
+//!   minute and looked at by status alone (`daemon::state::heartbeats`). A token of the garden is a step of the seed's plan
+//!   ([`plan::Action::Renew`]), and `again` says when it is due.
 //! * What a template writes is text with holes where its values are. Texts that are the same around their holes are read once, and the
 //!   values of the next owner go into what was read (`render::mould`): the reader is asked again wherever a value could matter to it.
 //!   What is made of it (names by content, digests, packed texts, the YAML itself) is worked out once as well, with holes

@@ -19,7 +19,7 @@ checks! {
     api_server, api_plugins, feature_gates, autoscaler, kubelet, addons, hibernation, maintenance, dns, immutable, deletion,
     profiles, profile_images, profile_machines, profile_namespaced, profile_versions,
     seeds, seed_dns, seed_networks, seed_settings, seed_update, projects, bindings, not_yet,
-    annotations, authority, finalizers, members, quotas, exposure_classes, registrations, deployments, garden_client, workload_identities, managed_seeds, agents, operations,
+    annotations, authority, finalizers, members, quotas, exposure_classes, registrations, deployments, landscape, workload_identities, managed_seeds, agents, operations,
     update_spec, update_versions, update_pools, update_control_plane, update_operations,
     plugin_references, plugin_namespaces, plugin_extensions, plugin_tolerations, plugin_dns, plugin_quota, plugin_scheduling, plugin_moving, plugin_shoot,
     plugin_seeds, plugin_managed_seed, plugin_merged,

@@ -44,11 +44,12 @@ const APPLY_ONCE_FROM_US: Write = Write::Apply { manager: MANAGER_ONCE, force: t
 const PATCH: Write = Write::Merge { manager: MANAGER };
 
 /// Where it says how large the volumes are that are made from an object: group, kind, pointer. They keep the size that they have.
-const VOLUMES: [(&str, &str, &str); 4] = [
+const VOLUMES: [(&str, &str, &str); 5] = [
     ("apps", "StatefulSet", "/spec/volumeClaimTemplates"),
     ("druid.gardener.cloud", "Etcd", "/spec/storageCapacity"),
     ("monitoring.coreos.com", "Alertmanager", "/spec/storage/volumeClaimTemplate/spec/resources/requests/storage"),
     ("monitoring.coreos.com", "Prometheus", "/spec/storage/volumeClaimTemplate/spec/resources/requests/storage"),
+    ("operator.victoriametrics.com", "VLSingle", "/spec/storage/resources/requests/storage"),
 ];
 
 /// One object of one cluster.

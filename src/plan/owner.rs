@@ -334,7 +334,7 @@ fn compare(request: &Request<'_>, target: &Target, desired: &DesiredObject, trig
         return step(Action::Trigger, "was never asked to reconcile".into(), digest);
     }
     if token::waits(desired)
-        && let Some((action, why)) = token::due(live, request.now)
+        && let Some((action, why)) = token::due(desired, live, request.now)
     {
         return step(action, why.into(), digest);
     }

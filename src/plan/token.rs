@@ -28,15 +28,17 @@ pub(super) fn renews(live: &Object) -> Option<i64> {
     live.annotations.get(RENEW)?.parse::<Timestamp>().ok().map(Timestamp::as_second)
 }
 
-/// What is to be done about the token of a Secret that is there and otherwise as wanted, and why.
-pub(super) fn due(live: &Object, now: i64) -> Option<(Action, &'static str)> {
+/// What is to be done about the token of a Secret that is there and otherwise as wanted, and why. Whose token it is stands in what is
+/// wanted: whoever may write into the seed must not choose that.
+pub(super) fn due(desired: &DesiredObject, live: &Object, now: i64) -> Option<(Action, &'static str)> {
     let why = match renews(live) {
         None => "it has no token of the garden",
         Some(at) if at <= now => "its token has to be renewed",
         Some(_) => return None,
     };
     let of = |field: &str| {
-        live.annotations.get(&format!("serviceaccount.resources.gardener.cloud/{field}")).cloned().unwrap_or_default()
+        let annotation = format!("/metadata/annotations/serviceaccount.resources.gardener.cloud~1{field}");
+        desired.body.pointer(&annotation).and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
     };
     Some((Action::Renew { uid: live.uid.clone(), namespace: of("namespace"), account: of("name") }, why))
 }
