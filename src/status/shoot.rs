@@ -99,8 +99,11 @@ fn conditions(input: &Input<'_>, previous: &Value, hibernated: bool) -> Value {
     json!(out)
 }
 
+/// How the reason ends where what was reported is too old to be believed.
+const OUTDATED: &str = "OutdatedHealthCheckReport";
+
 /// What extensions say against a condition: the first of them that reports anything but True, or cannot be believed any more
-/// because its controller is silent. Until it is known whether that lives, what was said before stands.
+/// because its controller is silent. Until it is known whether that lives, it does if it did before.
 fn reported(input: &Input<'_>, previous: &Value, kind: &str) -> Option<Value> {
     input.reported.iter().find_map(|reported| {
         let said = reported.conditions.iter().find(|condition| text(condition, "type") == kind)?;
@@ -108,7 +111,7 @@ fn reported(input: &Input<'_>, previous: &Value, kind: &str) -> Option<Value> {
         let life = match (&reported.controller, input.silent) {
             (None, _) => None,
             (Some(controller), Some(silent)) => silent.get(controller).map(|last| (controller, last)),
-            (Some(_), None) => match find(previous, kind) {
+            (Some(_), None) => match find(previous, kind).filter(|before| text(before, "reason").ends_with(OUTDATED)) {
                 Some(before) => return Some(before.clone()),
                 None => None,
             },
@@ -120,7 +123,7 @@ fn reported(input: &Input<'_>, previous: &Value, kind: &str) -> Option<Value> {
                     "{} reports an outdated health status: its controller in {controller} showed a sign of life {last}.",
                     reported.key
                 );
-                ("Unknown", format!("{of}OutdatedHealthCheckReport"), message)
+                ("Unknown", format!("{of}{OUTDATED}"), message)
             }
             (None, "True") => return None,
             (None, "Progressing") => ("Progressing", format!("{of}{}", text(said, "reason")), text(said, "message").to_owned()),
