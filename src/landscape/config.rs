@@ -62,7 +62,7 @@ shapes! {
 
     /// How the garden is reached from seeds.
     struct GardenClientConnection {
-        /// The address of the garden's API server, such as https://api.garden.example.org.
+        /// The address of the garden's API server, such as `https://api.garden.example.org`.
         #[schemars(regex(pattern = "^https://[^/?#@ ]+(/[^?# ]*)?$"))]
         garden_cluster_address: String,
         /// The certificate authorities to trust there, PEM in base64; absent means those that a container trusts anyway.

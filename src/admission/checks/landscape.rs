@@ -35,7 +35,7 @@ fn follow(schema: &Value, node: &Node<'_>, out: &mut Out) {
         && node.value().is_some_and(|value| !possible.contains(value))
     {
         let possible: Vec<&str> = possible.iter().filter_map(Value::as_str).collect();
-        out.not_supported(node, format!("{} is not known here", node.shown())).help(format!("use {}", listed(&possible)));
+        out.not_supported(node, format!("{} is not known here", node.shown())).help(format!("possible are {}", listed(&possible)));
         return;
     }
     let told = [QUANTITY_PATTERN, DURATION_PATTERN, TIME_PATTERN];
