@@ -1,8 +1,8 @@
 //! The only hand that changes clusters: carries out one owner's frontier and tells what came of each step.
 //!
 //! Everything is server-side apply by manager `espalier`, except: fields that are set once (manager `espalier-once`), decisions
-//! (`espalier-decisions`), the extension handshake, tokens and statuses (merge patches), deletions (with preconditions), and secrets that
-//! are made here ([`generate`]) and POSTed. No choice is made here that the plan did not make: an object that turns out not to be
+//! (`espalier-decisions`), the extension handshake, tokens and statuses (merge patches), deletions (with preconditions), and secrets
+//! that are made here ([`generate`]) and POSTed. No choice is made here that the plan did not make: an object that turns out not to be
 //! as planned is a conflict, and the next pass plans anew. Steps of a component run in order and stop at its first failure;
 //! components of one frontier do not depend on each other and run side by side; deletions come last. Only transient failures
 //! are tried again.

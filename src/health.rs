@@ -154,7 +154,12 @@ fn daemon_set(object: &Object) -> Health {
 
 /// The condition of a type that an object reports.
 pub(crate) fn find_condition<'a>(object: &'a Object, kind: &str) -> Option<&'a Value> {
-    object.get("/status/conditions")?.as_array()?.iter().find(|c| c.get("type").and_then(Value::as_str) == Some(kind))
+    condition_in(object.get("/status/conditions")?.as_array()?, kind)
+}
+
+/// The condition of a type among others.
+pub(crate) fn condition_in<'a>(conditions: &'a [Value], kind: &str) -> Option<&'a Value> {
+    conditions.iter().find(|c| c.get("type").and_then(Value::as_str) == Some(kind))
 }
 
 fn condition(object: &Object, wanted: &str) -> Health {

@@ -201,8 +201,8 @@ fn read_all(pipe: Option<impl Read + Send + 'static>) -> mpsc::Receiver<Zeroizin
     receiver
 }
 
-/// What may be told of a complaint: its first line, or the first that says that it is an error, short of what the chart says itself, which may quote values; and values are
-/// left out wherever else they stand.
+/// What may be told of a complaint: its first line, or the first that says that it is an error, short of what the chart says itself,
+/// which may quote values; and values are left out wherever else they stand.
 fn told(complaint: &[u8], values: &Value) -> String {
     let text = String::from_utf8_lossy(complaint);
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());

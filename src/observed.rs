@@ -203,6 +203,21 @@ impl Live {
         Some(old)
     }
 
+    /// The objects of a kind in a namespace, empty for those that are in none, whose names begin with this, in key order.
+    pub fn named<'l>(
+        &'l self,
+        group: &'l str,
+        kind: &'l str,
+        namespace: &'l str,
+        prefix: &'l str,
+    ) -> impl Iterator<Item = &'l Arc<Object>> {
+        let from_there = self.objects.range(ObjectKey::new(group, kind, namespace, prefix)..);
+        let is_one = move |key: &ObjectKey| {
+            key.group == group && key.kind == kind && key.namespace == namespace && key.name.starts_with(prefix)
+        };
+        from_there.take_while(move |(key, _)| is_one(key)).map(|(_, object)| object)
+    }
+
     /// The objects that carry an owner's label, in key order. Labels select; see [`Object::is_tracked`] for ownership.
     pub fn labelled(&self, owner_label: &str) -> impl Iterator<Item = &Arc<Object>> {
         self.owned.get(owner_label).into_iter().flatten().filter_map(|key| self.objects.get(key))

@@ -292,6 +292,11 @@ impl Action {
         }
     }
 
+    /// Whether it brings back what was wanted all along: nothing has to be waited for with that.
+    const fn is_repair(&self) -> bool {
+        matches!(self, Self::Update { drift: true, .. } | Self::Trigger | Self::Renew { .. })
+    }
+
     /// The word that plans print.
     #[must_use]
     pub const fn verb(&self) -> &'static str {

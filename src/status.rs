@@ -12,9 +12,10 @@ use serde_json::{Map, Value, json};
 use crate::digest::Digest;
 use crate::document;
 use crate::finding::{Finding, Severity};
+use crate::health::condition_in;
 use crate::landscape::{Kind, Owner};
 use crate::observed::Object;
-use crate::pipeline::installations::{Reported, Stand};
+use crate::pipeline::installations::{Reported, Silent, Stand};
 use crate::pipeline::wildcard::WILDCARD;
 use crate::plan::{ComponentPlan, ComponentState, Operation, OwnerPlan, StepResult, beside, serves, settled};
 use crate::snapshot::{Changes, RepoPath, Revision};
@@ -94,9 +95,8 @@ pub struct Input<'a> {
     pub installations: &'a BTreeMap<String, Stand>,
     /// For a Shoot: what extensions report of its health.
     pub reported: &'a [Reported],
-    /// Namespaces of extensions on its seed that showed no sign of life for too long, each with the last one; `None` until that is
-    /// known.
-    pub silent: Option<&'a BTreeMap<String, Option<Timestamp>>>,
+    /// The extensions on its seed that are silent; `None` until that is known.
+    pub silent: Option<&'a Silent>,
     /// The time.
     pub now: Timestamp,
 }
@@ -376,7 +376,7 @@ fn condition_of(previous: &Value, kind: &str, status: &str, reason: &str, messag
 /// The condition of a type that a status has.
 fn find<'a>(previous: &'a Value, kind: &str) -> Option<&'a Value> {
     let all = previous.get("conditions").or_else(|| previous.get("constraints")).and_then(Value::as_array)?;
-    all.iter().find(|c| c.get("type").and_then(Value::as_str) == Some(kind))
+    condition_in(all, kind)
 }
 
 /// Sets `field` to the previous time if everything else is as before, else to now.

@@ -37,7 +37,6 @@ mod operating;
 mod taking_up;
 
 pub use event::{Effect, Event, Head};
-pub use heartbeats::Silent;
 
 /// So many uids of objects that are gone are remembered: more than are deleted while one answer to a write is on its way.
 const BURIED: usize = 4_096;

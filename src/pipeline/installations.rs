@@ -29,7 +29,7 @@ mod reported;
 
 pub use asked::offline;
 pub use left::GROUP;
-pub use reported::Reported;
+pub use reported::{Reported, Silent};
 
 use asked::{Asked, Registration, registrations};
 use left::{InUse, in_use, of_others};

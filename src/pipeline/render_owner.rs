@@ -171,11 +171,8 @@ impl World {
 
 /// The Secrets of a namespace, by name.
 pub(super) fn secrets_in<'a>(observed: &'a Observed, target: &Target, namespace: &'a str) -> impl Iterator<Item = &'a Object> {
-    let first = ObjectKey::new("", "Secret", namespace, "");
-    let from_there = observed.targets.get(target).into_iter().flat_map(move |live| live.objects.range(first.clone()..));
-    from_there
-        .take_while(move |(key, _)| key.group.is_empty() && key.kind == "Secret" && key.namespace == namespace)
-        .map(|(_, object)| object.as_ref())
+    let live = observed.targets.get(target).into_iter();
+    live.flat_map(move |live| live.named("", "Secret", namespace, "")).map(Arc::as_ref)
 }
 
 /// The Secrets of a namespace that the secrets manager's labels mark.

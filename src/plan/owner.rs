@@ -146,8 +146,7 @@ pub fn plan(request: Request<'_>) -> OwnerPlan {
 fn put_off(request: &Request<'_>, rendered: &Rendered, component: &mut ComponentPlan) -> bool {
     let Some(span) = request.waits else { return false };
     let there = |object: &DesiredObject| request.observed.get(&component.target, &object.key).is_some();
-    let repairs =
-        |step: &Step| matches!(step.action, Action::Update { drift: true, .. } | Action::Trigger | Action::Renew { .. });
+    let repairs = |step: &Step| step.action.is_repair();
     let makes = |step: &Step| matches!(step.action, Action::Create { .. });
     let steps = || component.steps.iter().chain(&component.later);
     let missing_only = steps().all(|step| repairs(step) || makes(step)) && rendered.objects.iter().any(there);
@@ -408,8 +407,7 @@ fn component_plan(
             Verdict::Keep => {}
             Verdict::Foreign(why) => foreign = foreign.or(Some(why)),
             Verdict::Step(step) => {
-                let repair = matches!(step.action, Action::Update { drift: true, .. } | Action::Trigger | Action::Renew { .. });
-                if repair || (open && unmet.is_empty() && complete) {
+                if step.action.is_repair() || (open && unmet.is_empty() && complete) {
                     plan.steps.push(*step);
                 } else {
                     plan.later.push(*step);

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Input, as_rolled_out, condition, condition_of, describe, find, gardener, last_errors, last_operation, seconds};
+use crate::health::condition_in;
 use crate::plan::{ComponentPlan, ComponentState};
 
 pub(super) fn status(input: &Input<'_>, previous: &Value) -> Value {
@@ -106,7 +107,7 @@ const OUTDATED: &str = "OutdatedHealthCheckReport";
 /// because its controller is silent. Until it is known whether that lives, it does if it did before.
 fn reported(input: &Input<'_>, previous: &Value, kind: &str) -> Option<Value> {
     input.reported.iter().find_map(|reported| {
-        let said = reported.conditions.iter().find(|condition| text(condition, "type") == kind)?;
+        let said = condition_in(&reported.conditions, kind)?;
         let of = &reported.key.kind;
         let life = match (&reported.controller, input.silent) {
             (None, _) => None,

@@ -11,15 +11,13 @@ use jiff::{SignedDuration, Timestamp};
 use super::super::queue::Millis;
 use super::{Effect, State};
 use crate::landscape::{Kind, Owner, Target};
+use crate::pipeline::installations::Silent;
 
 /// Milliseconds between two looks at the heartbeats of a seed.
 const EVERY: Millis = 60_000;
 
 /// After so long without a heartbeat, what an extension reported is outdated (`numbers.md`: `staleExtensionHealthChecks`).
 const OUTDATED: SignedDuration = SignedDuration::from_mins(5);
-
-/// Namespaces of extensions that showed no sign of life for too long, each with the last one.
-pub type Silent = BTreeMap<String, Option<Timestamp>>;
 
 /// What is known of heartbeats.
 #[derive(Debug, Default)]

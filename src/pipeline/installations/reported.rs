@@ -1,5 +1,8 @@
 //! What extensions report of the health of what they run for a shoot (`extension-contract.md` §4).
 
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::asked::{Registration, registrations};
@@ -10,6 +13,9 @@ use crate::observed::{Object, ObjectKey, Observed};
 use crate::pipeline::World;
 use crate::render::context::installation;
 use crate::schedule::extensions::served;
+
+/// Namespaces of extensions that showed no sign of life for too long, each with the last one.
+pub type Silent = BTreeMap<String, Option<Timestamp>>;
 
 /// What one extension object reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,15 +37,11 @@ impl World {
         for kind in EXTENSION_KINDS {
             // Entries of backups are in no namespace.
             let (within, named) = if kind == "BackupEntry" { ("", entry.as_str()) } else { (namespace, "") };
-            let from_there = live.objects.range(ObjectKey::new(GROUP, kind, within, named)..);
-            let is_here = |key: &ObjectKey| {
-                key.group == GROUP && key.kind == kind && key.namespace == within && key.name.starts_with(named)
-            };
-            for (key, object) in from_there.take_while(|(key, _)| is_here(key)) {
+            for object in live.named(GROUP, kind, within, named) {
                 let conditions = object.get("/status/conditions").and_then(Value::as_array).filter(|list| !list.is_empty());
                 if let Some(conditions) = conditions {
                     let controller = self.controller_of(seed, object, observed);
-                    out.push(Reported { key: key.clone(), controller, conditions: conditions.clone() });
+                    out.push(Reported { key: object.key.clone(), controller, conditions: conditions.clone() });
                 }
             }
         }

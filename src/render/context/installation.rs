@@ -76,6 +76,7 @@ pub(super) fn list_of(sources: &Sources<'_>, seed: &Value) -> Vec<Value> {
     let installations = &sources.identity.installations;
     let hash = |value: &Value| digest::of_value(value).0[..16].to_owned();
     let requests = requests(sources, seed);
+    let landscape = sources.landscape();
     installations
         .iter()
         .map(|installation| {
@@ -98,7 +99,7 @@ pub(super) fn list_of(sources: &Sources<'_>, seed: &Value) -> Vec<Value> {
                     "seed-spec-hash": hash(at(seed, "/spec")),
                     "deployment-hash": hash(&json!([at(body, "/type"), at(body, "/providerConfig"), at(body, "/helm")])),
                 },
-                "garden": garden_of(&sources.landscape(), body),
+                "garden": garden_of(&landscape, body),
                 "chart": requests.get(&installation.registration).map(|request| request.digest.as_str()),
             })
         })
@@ -109,21 +110,22 @@ pub(super) fn list_of(sources: &Sources<'_>, seed: &Value) -> Vec<Value> {
 #[must_use]
 pub fn requests(sources: &Sources<'_>, seed: &Value) -> BTreeMap<String, Arc<Request>> {
     let wanted = sources.identity.installations.iter().filter(|installation| installation.wanted);
+    let landscape = sources.landscape();
     wanted
         .filter_map(|installation| {
             let owner = Owner::cluster(Kind::ControllerRegistration, installation.registration.clone());
             let deployment = sources.objects.get(&deployment_of(sources.get(&owner)?)?).filter(|d| is_chart(d))?;
-            let request = request(sources, seed, &installation.registration, &current(deployment));
+            let request = request(sources, seed, &landscape, &installation.registration, &current(deployment));
             Some((installation.registration.clone(), Arc::new(request)))
         })
         .collect()
 }
 
-fn request(sources: &Sources<'_>, seed: &Value, registration: &str, deployment: &Arc<Value>) -> Request {
+fn request(sources: &Sources<'_>, seed: &Value, landscape: &Value, registration: &str, deployment: &Arc<Value>) -> Request {
     let namespace = namespace(&name(registration, &sources.owner.name));
     let (source, says) = source(deployment);
-    let garden = garden_of(&sources.landscape(), deployment).map(|garden| garden.secret);
-    let values = values(sources, seed, at(deployment, "/helm/values"), garden.as_deref());
+    let garden = garden_of(landscape, deployment).map(|garden| garden.secret);
+    let values = values(sources, seed, landscape, at(deployment, "/helm/values"), garden.as_deref());
     let kubernetes = sources.identity.kubernetes.clone();
     let digest = digest::of_value(&json!([registration, namespace, says, values, kubernetes, garden]));
     let seed = sources.owner.name.clone();
@@ -151,11 +153,10 @@ fn source(deployment: &Arc<Value>) -> (Source, &Value) {
 }
 
 /// A chart's own values with what the contract mixes in; `gardener` is ours alone.
-fn values(sources: &Sources<'_>, seed: &Value, own: &Value, kubeconfig: Option<&str>) -> Value {
+fn values(sources: &Sources<'_>, seed: &Value, landscape: &Value, own: &Value, kubeconfig: Option<&str>) -> Value {
     let mut values = own.as_object().cloned().unwrap_or_else(Map::new);
-    let landscape = sources.landscape();
     let identity = sources.identity;
-    let cluster = identity.garden_identity.clone().unwrap_or_else(|| format!("espalier-{}", text(&landscape, "/metadata/name")));
+    let cluster = identity.garden_identity.clone().unwrap_or_else(|| format!("espalier-{}", text(landscape, "/metadata/name")));
     let mut garden = json!({"clusterIdentity": cluster});
     if let Some(kubeconfig) = kubeconfig {
         garden["genericKubeconfigSecretName"] = kubeconfig.into();
